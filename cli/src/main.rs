@@ -1,0 +1,3 @@
+//! The `porthouse` command.
+
+fn main() {}
