@@ -1,1 +1,26 @@
-//! model.
+//! The words both planes agree on: names, identities, credentials, revisions,
+//! rules, refusals and time.
+//!
+//! Owns the types in which a value that exists is a value that is valid. Never
+//! reads a clock, draws a random number, opens a file or a socket.
+
+mod credential;
+mod identity;
+mod name;
+mod policy;
+mod refusal;
+mod rule;
+mod time;
+
+pub use credential::{BadCredential, Credential, CredentialKind, TokenHash};
+pub use identity::{ApiKeyId, BadIdentity, ClientId, RoomId, SessionId, UserId};
+pub use name::{BadName, NodeName, RoomName, Username};
+pub use policy::{
+    ApiKey, Change, ChangeItem, Member, PolicyKey, Resolved, Revision, Room, Session,
+};
+pub use refusal::{CloseCode, Refusal, RefusalId, Refused, Retry};
+pub use rule::{
+    Audience, Content, MESSAGE_BYTES_DEFAULT, MESSAGE_BYTES_LIMIT, MessageKind, PasswordVersion,
+    RoomRules, Staleness,
+};
+pub use time::{Time, UnixTime};

@@ -1,1 +1,11 @@
-//! rules.
+//! Rules compiled: may this one enter, may this be said, and why not.
+//!
+//! Asked by nodes on the path, by the control plane when a rule is written. Pure:
+//! the same question has the same answer everywhere. Never asks who is asking.
+
+mod compile;
+mod enter;
+mod say;
+
+pub use compile::{RuleFault, Rules};
+pub use enter::{Entry, Passed, Standing};

@@ -1,0 +1,127 @@
+//! What nodes are told by the control plane, as values: rooms, sessions,
+//! members and keys, how they are asked for, and how they change.
+
+use crate::credential::TokenHash;
+use crate::identity::{ApiKeyId, RoomId, SessionId, UserId};
+use crate::name::{RoomName, Username};
+use crate::rule::RoomRules;
+use crate::time::UnixTime;
+
+/// A place in the policy log: given in commit order, one a transaction, from 1.
+/// 0 is before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+/// A persistent room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Its identity.
+    pub id: RoomId,
+    /// Its name.
+    pub name: RoomName,
+    /// Its rules.
+    pub rules: RoomRules,
+    /// The user who owns it.
+    pub owner: Option<UserId>,
+}
+
+/// A live session of an enabled user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its identity.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The user's name.
+    pub username: Username,
+    /// When it ends by itself.
+    pub expires: UnixTime,
+}
+
+/// A user's membership of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The room.
+    pub room: RoomId,
+    /// The user.
+    pub user: UserId,
+    /// When it ends by itself; `None`: never.
+    pub expires: Option<UnixTime>,
+}
+
+/// An API key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its identity.
+    pub id: ApiKeyId,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// When it ends by itself; `None`: never.
+    pub expires: Option<UnixTime>,
+}
+
+/// What can be asked of the control plane.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PolicyKey {
+    /// A room by name.
+    Room(RoomName),
+    /// A session by its token's hash.
+    Session(TokenHash),
+    /// A membership.
+    Member(RoomId, UserId),
+    /// An API key by its secret's hash.
+    ApiKey(TokenHash),
+}
+
+/// The answer to a [`PolicyKey`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// The room.
+    Room(Room),
+    /// The session.
+    Session(Session),
+    /// The membership.
+    Member(Member),
+    /// The API key.
+    ApiKey(ApiKey),
+    /// There is no such thing.
+    Absent,
+}
+
+/// What one transaction changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the log.
+    pub revision: Revision,
+    /// The changes, in the order in which they were written.
+    pub items: Vec<ChangeItem>,
+}
+
+/// One thing that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeItem {
+    /// A room was made or changed, and stands like this now.
+    Room(Room),
+    /// A room is gone.
+    RoomGone {
+        /// Its identity.
+        id: RoomId,
+        /// The name it had.
+        name: RoomName,
+    },
+    /// A membership was made or changed.
+    Member(Member),
+    /// A membership is gone.
+    MemberGone {
+        /// The room.
+        room: RoomId,
+        /// The user.
+        user: UserId,
+    },
+    /// A session has ended.
+    SessionGone(SessionId),
+    /// Every session of a user has ended.
+    UserGone(UserId),
+    /// An API key has ended.
+    ApiKeyGone(ApiKeyId),
+}
