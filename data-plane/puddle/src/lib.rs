@@ -1,1 +1,24 @@
-//! puddle.
+//! The data plane without I/O: everything a node decides about its sockets, from
+//! a socket's first upgrade byte to the last byte written.
+//!
+//! A [`Puddle`] is one deterministic struct. Inputs come in, a turn is settled,
+//! outputs go out. It never reads a clock, draws a random number, opens a
+//! socket, waits or spawns.
+//!
+//! The modules stand in the order in which a message passes through them.
+
+mod settings;
+mod seed;
+mod input;
+mod output;
+mod hop;
+mod question;
+mod policy;
+
+pub use hop::{Hop, RoomMessage};
+pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
+pub use output::{Deadline, ListedRoom, ListedSocket, Output, Reply, Shell, WireForm, Wrote};
+pub use policy::RoomPolicy;
+pub use question::{Answer, Known, PasswordVerdict, Question, QuestionId, Secret, SignInVerdict};
+pub use seed::Seed;
+pub use settings::{Settings, TransientMakers};

@@ -73,6 +73,8 @@ pub enum Refused {
     UserRequired,
     /// Only members may enter.
     MembersOnly,
+    /// Nobody may enter: this node cannot keep the room's rules.
+    Shut,
     /// The room asks for a password, and this wire form cannot be asked.
     PasswordNeeded,
     /// The room's password was answered wrong too often on this entry.
@@ -126,12 +128,13 @@ const fn row(code: u16, http: u16, rule: &'static str, retry: Retry, needed: &'s
 
 impl Refused {
     /// Every refusal, in the table's order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::CredentialUnknown,
         Self::SessionEnded,
         Self::SessionExpired,
         Self::UserRequired,
         Self::MembersOnly,
+        Self::Shut,
         Self::PasswordNeeded,
         Self::PasswordWrong,
         Self::EntryTooSlow,
@@ -158,6 +161,7 @@ impl Refused {
             Self::SessionExpired => row(4102, 401, "session.lifetime", Authenticate, "a session whose time is not over; sign in again"),
             Self::UserRequired => row(4103, 401, "connection.user_required", Authenticate, "a signed-in user"),
             Self::MembersOnly => row(4003, 403, "visibility.private", Never, "membership of the room"),
+            Self::Shut => row(4206, 503, "rules", AfterMs(60_000), "a node that knows this kind of rule"),
             Self::PasswordNeeded => row(4104, 403, "entry.password", Authenticate, "the room's password: join over the subprotocol porthouse.v1 at /, where it is asked"),
             Self::PasswordWrong => row(4105, 403, "entry.password", Authenticate, "the room's password"),
             Self::EntryTooSlow => row(4200, 408, "entry.deadline", AfterMs(1_000), "an answer in time"),

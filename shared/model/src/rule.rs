@@ -32,6 +32,8 @@ pub enum Audience {
     Users,
     /// The room's members and its owner.
     Members,
+    /// Nobody.
+    Nobody,
 }
 
 /// Which kinds of messages a room takes. A room that takes none cannot be said.

@@ -4,7 +4,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use porthouse_model::{MESSAGE_BYTES_LIMIT, RoomRules};
+use porthouse_model::{Audience, MESSAGE_BYTES_LIMIT, RoomRules};
 
 /// The shortest staleness bound that can be kept: word is sent each second, and
 /// three may be missed.
@@ -61,6 +61,16 @@ impl Rules {
             });
         }
         Ok(Self(rules))
+    }
+
+    /// Rules that admit nobody: what stands in where a room's rules cannot be
+    /// kept.
+    #[must_use]
+    pub fn shut() -> Self {
+        Self(RoomRules {
+            audience: Audience::Nobody,
+            ..RoomRules::default()
+        })
     }
 
     /// The rules as they were written.

@@ -40,6 +40,7 @@ impl Rules {
     pub fn enter(&self, standing: Standing, passed: Passed) -> Entry {
         let rules = self.source();
         match (rules.audience, standing) {
+            (Audience::Nobody, _) => return Entry::Refuse(Refused::Shut),
             (Audience::Users | Audience::Members, Standing::Anonymous) => {
                 return Entry::Refuse(Refused::UserRequired);
             }
@@ -59,7 +60,7 @@ impl Rules {
     pub const fn membership_matters(&self) -> bool {
         match self.source().audience {
             Audience::Members => true,
-            Audience::Anyone | Audience::Users => false,
+            Audience::Anyone | Audience::Users | Audience::Nobody => false,
         }
     }
 }
@@ -88,6 +89,7 @@ mod tests {
             (Audience::Anyone, &[Anonymous, User, Member][..]),
             (Audience::Users, &[User, Member]),
             (Audience::Members, &[Member]),
+            (Audience::Nobody, &[]),
         ] {
             for standing in [Anonymous, User, Member] {
                 let admits = rules(audience, None).enter(standing, nobody) == Entry::Admit;

@@ -1,0 +1,186 @@
+//! All that can happen to a puddle. Owns the inputs' types; decides nothing.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use porthouse_model::{
+    Change, ChangeItem, ClientId, MessageKind, Revision, RoomName, Time, UnixTime,
+};
+
+use crate::hop::Hop;
+use crate::policy::RoomPolicy;
+use crate::question::{Answer, QuestionId};
+
+/// A socket of this puddle. The shell gives them out: a slot, and a generation
+/// that grows each time the slot is used again, so that what comes late for a
+/// dead socket is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId {
+    /// The slot; below [`crate::Settings::sockets_max`].
+    pub slot: u32,
+    /// How often the slot was used before.
+    pub generation: u32,
+}
+
+/// A puddle of this node: 0 to one less than there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PuddleId(pub u8);
+
+/// Names an order until it is replied to. Given out by the switchboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId(pub u64);
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A connection was accepted. Its first bytes follow as `Received`.
+    Connected {
+        /// The slot must be free.
+        socket: SocketId,
+        /// Where it comes from.
+        address: IpAddr,
+    },
+    /// Bytes came. They are read, and unmasked, in place.
+    Received {
+        /// From here.
+        socket: SocketId,
+        /// As they were read, at least one.
+        bytes: &'a mut [u8],
+    },
+    /// A socket that had not taken everything takes more.
+    Writable {
+        /// This one.
+        socket: SocketId,
+    },
+    /// A connection is gone: closed by the peer, reset, or timed out. The shell
+    /// has forgotten it and may use the slot again, with the next generation.
+    Lost {
+        /// This one.
+        socket: SocketId,
+    },
+    /// Another puddle says something.
+    Hopped {
+        /// That one.
+        from: PuddleId,
+        /// What it says.
+        hop: Hop,
+    },
+    /// A question has its answer; each has exactly one.
+    Answered {
+        /// The question, as asked.
+        question: QuestionId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// The next revision. They come in order, none missing.
+    Changed(Arc<Changed>),
+    /// The control plane was heard: there is nothing after this revision.
+    Fresh {
+        /// The log's head, which this puddle has been told.
+        revision: Revision,
+    },
+    /// The log was cut or rewound: everything known is asked for again, as of
+    /// this revision at least. Changes after it follow.
+    Resync {
+        /// The head of the log that is followed from here.
+        revision: Revision,
+    },
+    /// A backend orders something; replied to exactly once.
+    Ordered {
+        /// The order.
+        order: OrderId,
+        /// What is ordered.
+        command: Command,
+    },
+    /// What the wall clock says now. Sent at the start and each second.
+    Wall(UnixTime),
+    /// The node goes away: sockets are told to come back elsewhere, and by then
+    /// all are closed.
+    Drain {
+        /// The last moment.
+        until: Time,
+    },
+}
+
+/// A revision's changes, its rooms' rules compiled once for all puddles.
+#[derive(Debug)]
+pub struct Changed {
+    /// Its place in the log.
+    pub revision: Revision,
+    /// What changed, in order.
+    pub items: Vec<ChangedItem>,
+}
+
+/// One change.
+#[derive(Debug)]
+pub enum ChangedItem {
+    /// A room stands like this now.
+    Room(Arc<RoomPolicy>),
+    /// Anything else. Never [`ChangeItem::Room`].
+    Other(ChangeItem),
+}
+
+impl Changed {
+    /// Compiles a change.
+    #[must_use]
+    pub fn compile(change: Change) -> Self {
+        let items = change.items.into_iter().map(|item| match item {
+            ChangeItem::Room(room) => ChangedItem::Room(Arc::new(RoomPolicy::compile(room))),
+            other @ (ChangeItem::RoomGone { .. }
+            | ChangeItem::Member(_)
+            | ChangeItem::MemberGone { .. }
+            | ChangeItem::SessionGone(_)
+            | ChangeItem::UserGone(_)
+            | ChangeItem::ApiKeyGone(_)) => ChangedItem::Other(other),
+        });
+        Self {
+            revision: change.revision,
+            items: items.collect(),
+        }
+    }
+}
+
+/// What a backend orders.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// One message into a room.
+    Publish(Arc<Publish>),
+    /// The rooms that have sockets here.
+    ListRooms {
+        /// Only names after this one.
+        after: Option<RoomName>,
+        /// The most to list.
+        rooms_max: usize,
+    },
+    /// The sockets in a room.
+    ListSockets {
+        /// The room.
+        room: RoomName,
+        /// Only those after this one.
+        after: Option<SocketId>,
+        /// The most to list.
+        sockets_max: usize,
+    },
+    /// Put a client out.
+    Kick {
+        /// Whom.
+        client: ClientId,
+        /// From this room only; `None`: all its sockets are closed.
+        room: Option<RoomName>,
+    },
+}
+
+/// A backend's message.
+#[derive(Debug)]
+pub struct Publish {
+    /// Into this room.
+    pub room: RoomName,
+    /// Of this kind.
+    pub kind: MessageKind,
+    /// The bytes.
+    pub payload: Box<[u8]>,
+    /// Only to these, if any.
+    pub to: Vec<ClientId>,
+    /// Not to these.
+    pub except: Vec<ClientId>,
+}

@@ -1,0 +1,151 @@
+//! All that a puddle can ask of its shell. Owns the outputs' types and the
+//! [`Shell`] trait; decides nothing.
+
+use std::io::IoSlice;
+
+use porthouse_model::{ClientId, Refused, Revision, RoomName, Time, Username};
+
+use crate::hop::Hop;
+use crate::input::{OrderId, PuddleId, SocketId};
+use crate::question::{Question, QuestionId};
+
+/// What a puddle needs from the world. Implemented twice: by the node's thread
+/// and by the simulator.
+pub trait Shell {
+    /// Writes to a socket, once. Never called again for a socket that answered
+    /// [`Wrote::Part`] before [`crate::Input::Writable`] came for it.
+    fn write(&mut self, socket: SocketId, bytes: &[IoSlice<'_>]) -> Wrote;
+
+    /// Does something else. Never fails and never waits.
+    fn output(&mut self, output: Output);
+}
+
+/// How much a socket took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrote {
+    /// Everything.
+    All,
+    /// So many bytes, fewer than offered; `Writable` comes when it takes more.
+    Part(usize),
+    /// Nothing: the connection is broken. `Lost` need not follow.
+    Gone,
+}
+
+/// Something the shell does.
+#[derive(Debug)]
+pub enum Output {
+    /// Close the connection once what was written is sent. The shell forgets the
+    /// socket and may use the slot again, with the next generation.
+    Close {
+        /// This one.
+        socket: SocketId,
+    },
+    /// Stop reading it. What was read already is kept here.
+    Pause {
+        /// This one.
+        socket: SocketId,
+    },
+    /// Read it again.
+    Resume {
+        /// This one.
+        socket: SocketId,
+    },
+    /// It asked for one of the node's own routes: the shell goes on from the
+    /// bytes read so far, and the puddle has forgotten it.
+    HandOver {
+        /// This one. The slot is free again, with the next generation.
+        socket: SocketId,
+        /// The bytes read so far.
+        head: Vec<u8>,
+    },
+    /// Tell another puddle.
+    Hop {
+        /// That one.
+        to: PuddleId,
+        /// What.
+        hop: Hop,
+    },
+    /// Ask the switchboard.
+    Ask {
+        /// The question's name, for its answer.
+        question: QuestionId,
+        /// The question.
+        what: Question,
+    },
+    /// Everything up to this revision was applied, and its consequences written
+    /// or next to be written.
+    Applied {
+        /// The revision.
+        revision: Revision,
+    },
+    /// The reply to an order.
+    Reply {
+        /// The order.
+        order: OrderId,
+        /// The reply.
+        reply: Reply,
+    },
+}
+
+/// The reply to a [`crate::Command`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The message was queued for so many sockets here; `None`: no such room here.
+    Published {
+        /// How many.
+        receivers: Option<u64>,
+    },
+    /// The room's rules refuse the message.
+    Refused(Refused),
+    /// Rooms, ordered by name.
+    Rooms(Vec<ListedRoom>),
+    /// Sockets, ordered by slot.
+    Sockets(Vec<ListedSocket>),
+    /// So many sockets left.
+    Kicked {
+        /// How many.
+        sockets: u64,
+    },
+}
+
+/// A live room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedRoom {
+    /// Its name.
+    pub name: RoomName,
+    /// Whether the control plane keeps it.
+    pub persistent: bool,
+    /// Sockets in it here.
+    pub sockets: u64,
+}
+
+/// A socket in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedSocket {
+    /// The socket.
+    pub socket: SocketId,
+    /// Its client.
+    pub client: ClientId,
+    /// The client's user name, unless anonymous.
+    pub username: Option<Username>,
+    /// How it speaks.
+    pub wire_form: WireForm,
+}
+
+/// How a socket speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WireForm {
+    /// One room, frames untouched.
+    Raw,
+    /// `porthouse.v1`: every frame a header line, then the payload.
+    Multiplexed,
+}
+
+/// When the puddle must be settled again, at the latest, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline {
+    /// The moment.
+    pub at: Time,
+    /// The reason, for people.
+    pub reason: &'static str,
+}

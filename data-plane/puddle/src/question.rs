@@ -1,0 +1,138 @@
+//! What only the control plane can answer, and the answers. Owns the types;
+//! decides nothing.
+
+use core::fmt;
+use core::time::Duration;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use porthouse_model::{
+    ApiKey, ClientId, Member, PasswordVersion, PolicyKey, Revision, RoomId, Session, TokenHash,
+    Username,
+};
+
+use crate::policy::RoomPolicy;
+
+/// Names a question of one puddle until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuestionId(pub u64);
+
+/// A question.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// How does this stand?
+    Resolve {
+        /// What.
+        key: PolicyKey,
+        /// The answer must be at least this new.
+        min_revision: Revision,
+    },
+    /// Is this the room's password?
+    VerifyPassword {
+        /// The room.
+        room: RoomId,
+        /// Who answers.
+        client: ClientId,
+        /// From where.
+        address: IpAddr,
+        /// The answer.
+        password: Secret,
+    },
+    /// Sign this user in.
+    SignIn {
+        /// Who.
+        username: Username,
+        /// By this password.
+        password: Secret,
+        /// From where.
+        address: IpAddr,
+    },
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To `Resolve`.
+    Resolved {
+        /// The snapshot the answer was read from.
+        revision: Revision,
+        /// What was found.
+        known: Known,
+    },
+    /// To `VerifyPassword`.
+    Password(PasswordVerdict),
+    /// To `SignIn`.
+    SignIn(SignInVerdict),
+    /// The control plane could not be asked.
+    Unavailable,
+}
+
+/// How something stands.
+#[derive(Clone, Debug)]
+pub enum Known {
+    /// A persistent room, its rules compiled.
+    Room(Arc<RoomPolicy>),
+    /// A live session.
+    Session(Arc<Session>),
+    /// A membership.
+    Member(Member),
+    /// An API key.
+    ApiKey(Arc<ApiKey>),
+    /// There is no such thing.
+    Absent,
+}
+
+/// How the verification of a room's password ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordVerdict {
+    /// Right, for this version.
+    Right(PasswordVersion),
+    /// Wrong.
+    Wrong,
+    /// The room is gone or has no password.
+    Gone,
+    /// Too many attempts; not before so long.
+    Later(Duration),
+}
+
+/// How a sign-in ended.
+#[derive(Clone, Debug)]
+pub enum SignInVerdict {
+    /// A session was opened.
+    Right {
+        /// The session.
+        session: Arc<Session>,
+        /// The hash of its token.
+        token: TokenHash,
+        /// The snapshot it was read from.
+        revision: Revision,
+    },
+    /// Unknown user or wrong password.
+    Wrong,
+    /// Too many attempts; not before so long.
+    Later(Duration),
+}
+
+/// Text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a text from being shown.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, to be verified.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}

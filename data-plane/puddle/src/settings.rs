@@ -1,0 +1,121 @@
+//! Every limit of a puddle, by name and with its default. Owns no policy: what
+//! a room may ask is in its rules.
+
+use core::time::Duration;
+
+use porthouse_model::RoomRules;
+
+use crate::input::PuddleId;
+
+/// Who makes a transient room by joining a name that has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransientMakers {
+    /// Anyone.
+    Anyone,
+    /// Signed-in users.
+    Users,
+    /// Nobody: only persistent rooms exist.
+    Nobody,
+}
+
+/// A puddle's settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which puddle this is.
+    pub puddle: PuddleId,
+    /// How many puddles the node has, this one included; 1 to 64.
+    pub puddles: u8,
+    /// Who makes transient rooms.
+    pub transient_makers: TransientMakers,
+    /// The rules of transient rooms.
+    pub transient_rules: RoomRules,
+    /// Sockets of this puddle; past it, a connection is refused with 503.
+    pub sockets_max: usize,
+    /// Connections of one address that have not finished their upgrade; past it,
+    /// a connection is refused with 429.
+    pub handshakes_per_address_max: usize,
+    /// The upgrade request's bytes; past it 431.
+    pub request_head_bytes_max: usize,
+    /// The upgrade request's header lines; past it 431.
+    pub request_headers_max: usize,
+    /// From the connection to the end of the upgrade request; past it 408.
+    pub handshake_time_max: Duration,
+    /// From the first step of an entry to its end, all questions included; past
+    /// it the entry is refused (`entry.deadline`).
+    pub entry_time_max: Duration,
+    /// How long a multiplexed socket may stay with neither session nor room;
+    /// past it 4200.
+    pub lobby_time_max: Duration,
+    /// Wrong answers in one entry; at the last the entry is refused.
+    pub password_attempts_max: u8,
+    /// Rooms a multiplexed socket may be in or entering.
+    pub rooms_per_socket_max: usize,
+    /// Rooms of this puddle; past it an entry is refused retryably.
+    pub rooms_max: usize,
+    /// A multiplexed frame's header line, its newline included; past it 1008.
+    pub header_line_bytes_max: usize,
+    /// Clients named in `to` or `except`; past it an error.
+    pub receivers_named_max: usize,
+    /// Fragments or control frames in a row that bring no payload byte; past it
+    /// 1008.
+    pub idle_frames_max: u16,
+    /// What a socket may have queued, in bytes; past it 4203.
+    pub socket_backlog_bytes_max: usize,
+    /// What all queues of this puddle may hold, shared payloads counted once, in
+    /// bytes; past it the sockets that hold the oldest are closed with 4203.
+    pub payload_bytes_max: usize,
+    /// From our close frame to the end of the connection, the peer's close frame
+    /// included.
+    pub close_time_max: Duration,
+    /// Sockets written to in one turn; the others wait for the next.
+    pub slice_sockets_max: usize,
+    /// Questions under way; past it an entry is refused retryably.
+    pub questions_max: usize,
+    /// Policy entries that no live socket needs.
+    pub policy_entries_max: usize,
+    /// How long it is believed that something does not exist.
+    pub absent_time_max: Duration,
+    /// Hops under way to one puddle that have not been handled.
+    pub hop_slots_max: u32,
+    /// Payload bytes under way to one puddle.
+    pub hop_bytes_max: u64,
+    /// Silence from a socket after which it is pinged; after the same again it
+    /// is closed.
+    pub silence_time_max: Duration,
+}
+
+impl Settings {
+    /// The defaults, for one of so many puddles.
+    #[must_use]
+    pub fn new(puddle: PuddleId, puddles: u8) -> Self {
+        Self {
+            puddle,
+            puddles,
+            transient_makers: TransientMakers::Users,
+            transient_rules: RoomRules::default(),
+            sockets_max: 100_000,
+            handshakes_per_address_max: 4_096,
+            request_head_bytes_max: 16 * 1024,
+            request_headers_max: 64,
+            handshake_time_max: Duration::from_secs(10),
+            entry_time_max: Duration::from_mins(1),
+            lobby_time_max: Duration::from_secs(30),
+            password_attempts_max: 3,
+            rooms_per_socket_max: 128,
+            rooms_max: 100_000,
+            header_line_bytes_max: 4 * 1024,
+            receivers_named_max: 256,
+            idle_frames_max: 1_000,
+            socket_backlog_bytes_max: 1024 * 1024,
+            payload_bytes_max: 256 * 1024 * 1024,
+            close_time_max: Duration::from_secs(5),
+            slice_sockets_max: 1_024,
+            questions_max: 10_000,
+            policy_entries_max: 100_000,
+            absent_time_max: Duration::from_mins(5),
+            hop_slots_max: 4_096,
+            hop_bytes_max: 8 * 1024 * 1024,
+            silence_time_max: Duration::from_secs(45),
+        }
+    }
+}
