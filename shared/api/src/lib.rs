@@ -1,13 +1,34 @@
 //! What `proto/` says, as Rust: messages, clients and servers, generated when
 //! this crate is built, and their translation to the model. Decides nothing.
 
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    missing_docs,
+    unreachable_pub,
+    reason = "generated"
+)]
 mod generated {
-    //! Written by the build script; held to no lint of ours.
-    #![allow(clippy::all, clippy::pedantic, missing_docs, unreachable_pub)]
     include!(concat!(env!("OUT_DIR"), "/porthouse.rs"));
 }
 
-pub use generated::porthouse::*;
+/// What backends ask the control plane.
+pub mod control {
+    /// Version 1.
+    pub mod v1 {
+        pub use crate::generated::porthouse::control::v1::*;
+    }
+}
+
+/// What backends ask nodes.
+pub mod live {
+    /// Version 1.
+    pub mod v1 {
+        pub use crate::generated::porthouse::live::v1::*;
+    }
+}
+
+pub mod node;
 
 /// All of `proto/` with its comments, as a serialised `FileDescriptorSet`, for
 /// gRPC reflection.

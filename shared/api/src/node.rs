@@ -1,0 +1,49 @@
+//! What nodes ask the control plane, and its translation to the model, one file
+//! a resource. What cannot be translated is an error, never a guess.
+
+mod api_key;
+mod change;
+mod member;
+mod room;
+mod session;
+mod time;
+
+pub mod resolve;
+
+/// Version 1.
+pub mod v1 {
+    pub use crate::generated::porthouse::node::v1::*;
+}
+
+/// A message that says something the model has no value for. The other side is
+/// of another version, or broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadMessage {
+    /// The field that is missing or wrong.
+    pub field: &'static str,
+}
+
+impl core::fmt::Display for BadMessage {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "the field `{}` is missing or not valid", self.field)
+    }
+}
+
+impl core::error::Error for BadMessage {}
+
+/// Names the field that could not be translated.
+trait InField<T> {
+    fn in_field(self, field: &'static str) -> Result<T, BadMessage>;
+}
+
+impl<T, E> InField<T> for Result<T, E> {
+    fn in_field(self, field: &'static str) -> Result<T, BadMessage> {
+        self.map_err(|_| BadMessage { field })
+    }
+}
+
+impl<T> InField<T> for Option<T> {
+    fn in_field(self, field: &'static str) -> Result<T, BadMessage> {
+        self.ok_or(BadMessage { field })
+    }
+}

@@ -1,0 +1,140 @@
+//! What one transaction changed.
+
+use porthouse_model as model;
+use porthouse_model::{ApiKeyId, Revision, RoomId, SessionId, UserId};
+use prost::Message;
+
+use super::{BadMessage, InField, v1};
+use v1::change_item::Item;
+
+impl TryFrom<v1::Change> for model::Change {
+    type Error = BadMessage;
+
+    fn try_from(change: v1::Change) -> Result<Self, BadMessage> {
+        let payload = v1::ChangePayload::decode(change.payload).in_field("change.payload")?;
+        Ok(Self {
+            revision: Revision(u64::try_from(change.revision).in_field("change.revision")?),
+            items: payload
+                .items
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<&model::ChangeItem> for v1::ChangeItem {
+    fn from(item: &model::ChangeItem) -> Self {
+        let item = match item {
+            model::ChangeItem::Room(room) => Item::Room(room.into()),
+            model::ChangeItem::RoomGone { id, name } => Item::RoomGone(v1::RoomGone {
+                id: id.as_bytes().to_vec(),
+                name: name.as_str().to_owned(),
+            }),
+            model::ChangeItem::Member(member) => Item::Member(member.into()),
+            model::ChangeItem::MemberGone { room, user } => Item::MemberGone(v1::MemberGone {
+                room_id: room.as_bytes().to_vec(),
+                user_id: user.as_bytes().to_vec(),
+            }),
+            model::ChangeItem::SessionGone(id) => Item::SessionGone(v1::SessionGone {
+                id: id.as_bytes().to_vec(),
+            }),
+            model::ChangeItem::UserGone(id) => Item::UserGone(v1::UserGone {
+                id: id.as_bytes().to_vec(),
+            }),
+            model::ChangeItem::ApiKeyGone(id) => Item::ApiKeyGone(v1::ApiKeyGone {
+                id: id.as_bytes().to_vec(),
+            }),
+        };
+        Self { item: Some(item) }
+    }
+}
+
+impl TryFrom<v1::ChangeItem> for model::ChangeItem {
+    type Error = BadMessage;
+
+    /// An item of a kind this version does not know is an error: what is not
+    /// understood cannot be obeyed.
+    fn try_from(item: v1::ChangeItem) -> Result<Self, BadMessage> {
+        Ok(match item.item.in_field("change.item")? {
+            Item::Room(room) => Self::Room(room.try_into()?),
+            Item::RoomGone(gone) => Self::RoomGone {
+                id: RoomId::try_from(&*gone.id).in_field("room_gone.id")?,
+                name: gone.name.parse().in_field("room_gone.name")?,
+            },
+            Item::Member(member) => Self::Member(member.try_into()?),
+            Item::MemberGone(gone) => Self::MemberGone {
+                room: RoomId::try_from(&*gone.room_id).in_field("member_gone.room_id")?,
+                user: UserId::try_from(&*gone.user_id).in_field("member_gone.user_id")?,
+            },
+            Item::SessionGone(gone) => {
+                Self::SessionGone(SessionId::try_from(&*gone.id).in_field("session_gone.id")?)
+            }
+            Item::UserGone(gone) => {
+                Self::UserGone(UserId::try_from(&*gone.id).in_field("user_gone.id")?)
+            }
+            Item::ApiKeyGone(gone) => {
+                Self::ApiKeyGone(ApiKeyId::try_from(&*gone.id).in_field("api_key_gone.id")?)
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use porthouse_model::UnixTime;
+
+    fn items() -> Vec<model::ChangeItem> {
+        let (room, user) = (RoomId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        let name: model::RoomName = "lobby".parse().expect("a room's name");
+        let rules = model::RoomRules::default();
+        vec![
+            model::ChangeItem::Room(model::Room {
+                id: room,
+                name: name.clone(),
+                rules,
+                owner: None,
+            }),
+            model::ChangeItem::RoomGone { id: room, name },
+            model::ChangeItem::Member(model::Member {
+                room,
+                user,
+                expires: Some(UnixTime::from_millis(5)),
+            }),
+            model::ChangeItem::MemberGone { room, user },
+            model::ChangeItem::SessionGone(SessionId::from_bytes([3; 16])),
+            model::ChangeItem::UserGone(user),
+            model::ChangeItem::ApiKeyGone(ApiKeyId::from_bytes([4; 16])),
+        ]
+    }
+
+    #[test]
+    fn a_change_is_read_back_as_written() {
+        let payload = v1::ChangePayload {
+            time: None,
+            items: items().iter().map(Into::into).collect(),
+        };
+        let change = v1::Change {
+            revision: 7,
+            payload: payload.encode_to_vec().into(),
+            ..v1::Change::default()
+        };
+        let expected = model::Change {
+            revision: Revision(7),
+            items: items(),
+        };
+        assert_eq!(change.try_into(), Ok(expected));
+    }
+
+    #[test]
+    fn an_item_of_an_unknown_kind_is_refused() {
+        let item = v1::ChangeItem { item: None };
+        assert_eq!(
+            model::ChangeItem::try_from(item),
+            Err(BadMessage {
+                field: "change.item"
+            })
+        );
+    }
+}

@@ -1,0 +1,32 @@
+//! Memberships.
+
+use porthouse_model as model;
+use porthouse_model::{RoomId, UserId};
+
+use super::time::{timestamp, unix_time};
+use super::{BadMessage, InField, v1};
+
+impl From<&model::Member> for v1::Member {
+    fn from(member: &model::Member) -> Self {
+        Self {
+            room_id: member.room.as_bytes().to_vec(),
+            user_id: member.user.as_bytes().to_vec(),
+            expire_time: member.expires.map(timestamp),
+        }
+    }
+}
+
+impl TryFrom<v1::Member> for model::Member {
+    type Error = BadMessage;
+
+    fn try_from(member: v1::Member) -> Result<Self, BadMessage> {
+        let expires = member
+            .expire_time
+            .map(|time| unix_time(time).in_field("member.expire_time"));
+        Ok(Self {
+            room: RoomId::try_from(&*member.room_id).in_field("member.room_id")?,
+            user: UserId::try_from(&*member.user_id).in_field("member.user_id")?,
+            expires: expires.transpose()?,
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! Sessions.
+
+use porthouse_model as model;
+use porthouse_model::{SessionId, UserId};
+
+use super::time::{timestamp, unix_time};
+use super::{BadMessage, InField, v1};
+
+impl From<&model::Session> for v1::Session {
+    fn from(session: &model::Session) -> Self {
+        Self {
+            id: session.id.as_bytes().to_vec(),
+            user_id: session.user.as_bytes().to_vec(),
+            username: session.username.as_str().to_owned(),
+            expire_time: Some(timestamp(session.expires)),
+        }
+    }
+}
+
+impl TryFrom<v1::Session> for model::Session {
+    type Error = BadMessage;
+
+    fn try_from(session: v1::Session) -> Result<Self, BadMessage> {
+        Ok(Self {
+            id: SessionId::try_from(&*session.id).in_field("session.id")?,
+            user: UserId::try_from(&*session.user_id).in_field("session.user_id")?,
+            username: session.username.parse().in_field("session.username")?,
+            expires: session
+                .expire_time
+                .and_then(unix_time)
+                .in_field("session.expire_time")?,
+        })
+    }
+}
