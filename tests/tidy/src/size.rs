@@ -1,6 +1,7 @@
-//! Files and functions stay short enough to be read in one go. Clippy measures functions; here
-//! their exceptions are counted. Both counts are ratchets: they may only fall, and when they do,
-//! the new number must be written down, so that it stays.
+//! Files and functions stay short enough to be read in one go, and the shell around the puddle stays
+//! thin. Clippy measures functions; here their exceptions are counted. Both counts of exceptions are
+//! ratchets: they may only fall, and when they do, the new number must be written down, so that it
+//! stays. Never judges how well a line is used.
 
 use crate::Complaint;
 use crate::code::{starts_with, tokens};
@@ -76,9 +77,34 @@ pub fn long_functions(files: &[File], excuses_max: usize) -> Vec<Complaint> {
     complaints
 }
 
+/// Where the data plane does I/O, and where all of it is.
+const SHELL: &str = "data-plane/node/src/";
+const DATA_PLANE: &str = "data-plane/";
+
+/// One line in so many of the data plane may be the shell's, which the simulator cannot reach.
+const SHELL_SHARE: usize = 4;
+
+/// A complaint if the shell has grown past its share of the data plane's lines.
+#[must_use]
+pub fn heavy_shell(files: &[File]) -> Option<Complaint> {
+    let lines_under = |prefix: &str| -> usize {
+        files
+            .iter()
+            .filter(|file| file.is_rust() && file.path.starts_with(prefix))
+            .map(|file| file.text.lines().count())
+            .sum()
+    };
+    let (shell, all) = (lines_under(SHELL), lines_under(DATA_PLANE));
+    (shell * SHELL_SHARE > all).then(|| {
+        let message =
+            format!("{shell} of the data plane's {all} lines: decisions belong into the puddle");
+        Complaint::new(SHELL, 0, message)
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{FILE_LINES_MAX, long_files, long_functions};
+    use super::{FILE_LINES_MAX, heavy_shell, long_files, long_functions};
     use crate::tree::File;
 
     fn file(lines: usize) -> [File; 1] {
@@ -116,5 +142,14 @@ mod tests {
             "#[allow(clippy::too_many_lines)] fn f() {}",
         )];
         assert_eq!(long_functions(&files, 0).len(), 1);
+    }
+
+    #[test]
+    fn a_shell_that_decides_too_much_is_caught() {
+        let lines = |path, lines| File::new(path, &"x\n".repeat(lines));
+        let puddle = lines("data-plane/puddle/src/room.rs", 300);
+        let shell = |count| lines("data-plane/node/src/thread.rs", count);
+        assert_eq!(heavy_shell(&[puddle.clone(), shell(100)]), None);
+        assert!(heavy_shell(&[puddle, shell(101)]).is_some());
     }
 }

@@ -119,6 +119,11 @@ fn long_functions_are_excused_one_by_one_and_get_fewer() {
 }
 
 #[test]
+fn the_shell_is_a_quarter_of_the_data_plane_at_most() {
+    holds(&Vec::from_iter(size::heavy_shell(&project())));
+}
+
+#[test]
 fn shipped_code_does_not_unwrap() {
     holds(&habit::unwraps(&project()));
 }
