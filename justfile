@@ -3,7 +3,7 @@
 export PATH := justfile_directory() / ".tools/bin" + ":" + env("PATH")
 
 _list:
-    @just --list --unsorted
+    @{{ just_executable() }} --list --unsorted
 
 # every check, in the order CI runs them (or only the steps named)
 test *STEPS:
