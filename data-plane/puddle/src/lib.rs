@@ -14,6 +14,7 @@ mod output;
 mod hop;
 mod question;
 mod policy;
+mod switchboard;
 
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
@@ -21,4 +22,8 @@ pub use output::{Deadline, ListedRoom, ListedSocket, Output, Reply, Shell, WireF
 pub use policy::RoomPolicy;
 pub use question::{Answer, Known, PasswordVerdict, Question, QuestionId, Secret, SignInVerdict};
 pub use seed::Seed;
+pub use switchboard::{
+    Action, Call, CallId, CallResult, Chain, Event, Position, RequestId, Snapshot, Switchboard,
+    SwitchboardSettings, ToPuddle, WatchEnd, WatchId,
+};
 pub use settings::{Settings, TransientMakers};
