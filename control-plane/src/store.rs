@@ -1,0 +1,187 @@
+//! Postgres: the only place that knows SQL.
+//!
+//! Owns the pool and how a transaction runs: on a task of its own, so that a
+//! caller who goes away never leaves one open on a pooled connection. What nodes
+//! obey is written through [`Store::write`] alone, which numbers it. Decides
+//! nothing about users, rooms or sessions.
+
+use std::time::Duration;
+
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+mod error;
+mod log;
+mod migrate;
+mod resolve;
+pub(crate) mod schema;
+
+pub(crate) use error::StoreError;
+
+/// How the store uses its database.
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// Connections for requests; at most this many transactions run at once.
+    pub connections_max: usize,
+    /// How long a request waits for a connection before it is refused.
+    pub connection_wait_max: Duration,
+    /// How long one statement may run.
+    pub statement_time_max: Duration,
+    /// How long a statement may wait for a lock, the log's included.
+    pub lock_wait_max: Duration,
+    /// How long a transaction may stand between two statements. It bounds how
+    /// long a replica that was stopped can hold the log's lock.
+    pub idle_in_transaction_max: Duration,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            connections_max: 16,
+            connection_wait_max: Duration::from_secs(2),
+            statement_time_max: Duration::from_secs(10),
+            lock_wait_max: Duration::from_secs(5),
+            idle_in_transaction_max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The connection that statements run on.
+pub(crate) type Connection = AsyncPgConnection;
+
+/// The database.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pool: Pool<Connection>,
+    connection_wait_max: Duration,
+}
+
+impl Store {
+    /// A store on the database at `url`. Connects when first used.
+    pub(crate) fn new(url: &str, settings: &StoreSettings) -> Result<Self, StoreError> {
+        let mut config = ManagerConfig::default();
+        config.recycling_method = RecyclingMethod::Fast;
+        let session = session_settings(settings);
+        config.custom_setup = Box::new(move |url| {
+            let (url, session) = (url.to_owned(), session.clone());
+            async move { connect(&url, &session).await }.boxed()
+        });
+        let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config(url, config))
+            .max_size(settings.connections_max)
+            .build()
+            .map_err(|_| StoreError::Unavailable)?;
+        Ok(Self {
+            pool,
+            connection_wait_max: settings.connection_wait_max,
+        })
+    }
+
+    /// Runs statements that change nothing nodes obey, in one READ COMMITTED
+    /// transaction: session creation, last-seen, leases. What nodes obey goes
+    /// through [`Store::write`]; the database refuses to commit it here.
+    pub(crate) async fn transact<T, E>(
+        &self,
+        statements: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, E>>
+        + Send
+        + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
+    {
+        self.on_task(|connection| {
+            async move {
+                connection
+                    .build_transaction()
+                    .read_committed()
+                    .run(async move |connection| statements(connection).await)
+                    .await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Reads in one REPEATABLE READ snapshot.
+    pub(crate) async fn snapshot<T, E>(
+        &self,
+        statements: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, E>>
+        + Send
+        + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
+    {
+        self.on_task(|connection| {
+            async move {
+                connection
+                    .build_transaction()
+                    .repeatable_read()
+                    .read_only()
+                    .run(async move |connection| statements(connection).await)
+                    .await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Runs a whole transaction on a task of its own. The connection is taken
+    /// first, so there are never more such tasks than connections.
+    async fn on_task<T, E>(
+        &self,
+        transaction: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, E>>
+        + Send
+        + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let mut connection = self.connection().await?;
+        let task = tokio::spawn(async move { transaction(&mut connection).await });
+        task.await.unwrap_or_else(|failure| {
+            tracing::error!(panicked = failure.is_panic(), "a transaction did not end");
+            Err(StoreError::Unavailable.into())
+        })
+    }
+
+    async fn connection(&self) -> Result<Object<Connection>, StoreError> {
+        match tokio::time::timeout(self.connection_wait_max, self.pool.get()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(failure)) => {
+                tracing::warn!(%failure, "no connection to the database");
+                Err(StoreError::Unavailable)
+            }
+            Err(_) => Err(StoreError::Unavailable),
+        }
+    }
+}
+
+async fn connect(url: &str, session: &str) -> diesel::ConnectionResult<Connection> {
+    let mut connection = Connection::establish(url).await?;
+    connection
+        .batch_execute(session)
+        .await
+        .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
+}
+
+/// What each connection is told when it is made.
+fn session_settings(settings: &StoreSettings) -> String {
+    format!(
+        "SET application_name = 'porthouse-control';
+         SET statement_timeout = {};
+         SET lock_timeout = {};
+         SET idle_in_transaction_session_timeout = {};",
+        settings.statement_time_max.as_millis(),
+        settings.lock_wait_max.as_millis(),
+        settings.idle_in_transaction_max.as_millis(),
+    )
+}

@@ -1,0 +1,268 @@
+//! The policy log's writing end: the one path by which what nodes obey changes,
+//! and how a transaction gets its revision.
+//!
+//! In READ COMMITTED a transaction ends with two statements. The first takes the
+//! log's advisory lock, which is held to commit. The second runs in a snapshot
+//! taken after the lock was had, so it sees whatever its predecessor committed,
+//! and gives the next revision. Numbering in the statement that waits would use
+//! a snapshot from before the wait, and give a number twice. So the highest
+//! revision that can be seen is always the end of a complete prefix.
+
+use std::collections::HashSet;
+use std::time::SystemTime;
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Binary, Text};
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use porthouse_api::node::v1;
+use porthouse_model::{ApiKeyId, ChangeItem, Revision, RoomId, RoomName, SessionId, UserId};
+use prost::Message;
+use uuid::Uuid;
+
+use super::schema::{policy_log, policy_pending};
+use super::{Connection, Store, StoreError, resolve};
+
+/// The channel on which a commit wakes the tailers.
+pub(crate) const CHANNEL: &str = "porthouse_policy";
+
+/// The most things nodes obey that one transaction may change.
+pub(crate) const ITEMS_MAX: usize = 4_096;
+
+impl Store {
+    /// Runs statements that may change what nodes obey in one READ COMMITTED
+    /// transaction, numbers what they changed, and answers the revision at which
+    /// it holds. Statements that change nothing nodes obey take no number: the
+    /// answer is then the log's present head.
+    ///
+    /// The transaction runs to its end even when the caller goes away.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the statements answer, with nothing written; a [`StoreError`]
+    /// for what the database refuses, [`StoreError::TooMuch`] above
+    /// [`ITEMS_MAX`] changes.
+    pub(crate) async fn write<T, E>(
+        &self,
+        statements: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, E>>
+        + Send
+        + 'static,
+    ) -> Result<(T, Revision), E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
+    {
+        self.transact(|connection| {
+            async move {
+                let value = statements(connection).await?;
+                Ok((value, number(connection).await?))
+            }
+            .boxed()
+        })
+        .await
+    }
+}
+
+/// Says that all sessions of a user end with this transaction. Call it before
+/// deleting them, and one item stands for them all, however many they are.
+pub(crate) async fn note_user_gone(
+    connection: &mut Connection,
+    user: Uuid,
+) -> Result<(), StoreError> {
+    diesel::insert_into(policy_pending::table)
+        .values((
+            policy_pending::kind.eq("user_gone"),
+            policy_pending::subject_id.eq(user),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The log's head as the present snapshot sees it.
+pub(crate) async fn head(connection: &mut Connection) -> Result<Revision, StoreError> {
+    let head: Option<i64> = policy_log::table
+        .select(diesel::dsl::max(policy_log::revision))
+        .first(connection)
+        .await?;
+    revision(head.unwrap_or(0))
+}
+
+/// A revision from a column.
+pub(crate) fn revision(number: i64) -> Result<Revision, StoreError> {
+    u64::try_from(number)
+        .map(Revision)
+        .map_err(|_| StoreError::Corrupt("policy_log.revision"))
+}
+
+/// Gives this transaction its revision, if it changed what nodes obey. The last
+/// thing it does.
+async fn number(connection: &mut Connection) -> Result<Revision, StoreError> {
+    let pending = pending(connection).await?;
+    if pending.is_empty() {
+        return head(connection).await;
+    }
+    // The rows that changed are locked by this transaction till it ends, so what
+    // is read of them now is what commits, and needs no lock on the log.
+    let ids: Vec<i64> = pending.iter().map(|row| row.id).collect();
+    let items = items(connection, pending).await?;
+    let payload = v1::ChangePayload {
+        time: Some(SystemTime::now().into()),
+        items: items.iter().map(Into::into).collect(),
+    };
+    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtext('porthouse.policy_log'))")
+        .execute(connection)
+        .await?;
+    append(connection, &ids, payload.encode_to_vec()).await
+}
+
+/// Appends to the log whose lock this transaction holds, and takes the changes
+/// out of those that are pending.
+async fn append(
+    connection: &mut Connection,
+    ids: &[i64],
+    payload: Vec<u8>,
+) -> Result<Revision, StoreError> {
+    let appended: Appended = diesel::sql_query(
+        "WITH head AS (
+             SELECT revision, chain FROM policy_log ORDER BY revision DESC LIMIT 1
+         ), numbered AS (
+             DELETE FROM policy_pending WHERE id = ANY ($1) RETURNING id
+         ), appended AS (
+             INSERT INTO policy_log (revision, chain, payload)
+             SELECT coalesce((SELECT revision FROM head), 0) + 1,
+                    sha256(coalesce((SELECT chain FROM head), '') || $2), $2
+             RETURNING revision
+         )
+         SELECT revision, pg_notify($3, revision::text)::text AS woken,
+                (SELECT count(*) FROM numbered) AS numbered
+         FROM appended",
+    )
+    .bind::<Array<BigInt>, _>(ids)
+    .bind::<Binary, _>(payload)
+    .bind::<Text, _>(CHANNEL)
+    .get_result(connection)
+    .await?;
+    if usize::try_from(appended.numbered) != Ok(ids.len()) {
+        return Err(StoreError::Corrupt("policy_pending"));
+    }
+    revision(appended.revision)
+}
+
+#[derive(QueryableByName)]
+struct Appended {
+    #[diesel(sql_type = BigInt)]
+    revision: i64,
+    #[diesel(sql_type = BigInt)]
+    numbered: i64,
+}
+
+/// A change of this transaction that has no revision yet.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = policy_pending)]
+struct Pending {
+    id: i64,
+    kind: String,
+    subject_id: Uuid,
+    user_id: Option<Uuid>,
+    name: Option<String>,
+}
+
+/// This transaction's changes, in the order they were made. Nobody else's can be
+/// seen: they are numbered before they are committed.
+async fn pending(connection: &mut Connection) -> Result<Vec<Pending>, StoreError> {
+    let limit = i64::try_from(ITEMS_MAX + 1).expect("a small number");
+    let pending: Vec<Pending> = policy_pending::table
+        .order(policy_pending::id)
+        .limit(limit)
+        .select(Pending::as_select())
+        .load(connection)
+        .await?;
+    if pending.len() > ITEMS_MAX {
+        return Err(StoreError::TooMuch {
+            items_max: ITEMS_MAX,
+        });
+    }
+    Ok(pending)
+}
+
+/// What a pending row says.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Noted {
+    Room(RoomId),
+    RoomGone(RoomId, RoomName),
+    Member(RoomId, UserId),
+    MemberGone(RoomId, UserId),
+    SessionGone(SessionId),
+    UserGone(UserId),
+    ApiKeyGone(ApiKeyId),
+}
+
+impl Pending {
+    fn noted(self) -> Result<Noted, StoreError> {
+        let subject = self.subject_id.into_bytes();
+        let room = RoomId::from_bytes(subject);
+        let user = self
+            .user_id
+            .map(|user| UserId::from_bytes(user.into_bytes()));
+        let noted = match (self.kind.as_str(), user, self.name) {
+            ("room", None, None) => Some(Noted::Room(room)),
+            ("room_gone", None, Some(name)) => {
+                name.parse().ok().map(|name| Noted::RoomGone(room, name))
+            }
+            ("member", Some(user), None) => Some(Noted::Member(room, user)),
+            ("member_gone", Some(user), None) => Some(Noted::MemberGone(room, user)),
+            ("session_gone", None, None) => {
+                Some(Noted::SessionGone(SessionId::from_bytes(subject)))
+            }
+            ("user_gone", None, None) => Some(Noted::UserGone(UserId::from_bytes(subject))),
+            ("api_key_gone", None, None) => Some(Noted::ApiKeyGone(ApiKeyId::from_bytes(subject))),
+            _ => None,
+        };
+        noted.ok_or(StoreError::Corrupt("policy_pending"))
+    }
+}
+
+/// What the changes come to: rooms and memberships as they stand now, and what
+/// is gone. Of several changes of one kind to one thing only the last counts,
+/// and what was made and is gone again needs no word that it was made.
+async fn items(
+    connection: &mut Connection,
+    pending: Vec<Pending>,
+) -> Result<Vec<ChangeItem>, StoreError> {
+    let noted = pending
+        .into_iter()
+        .map(Pending::noted)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut seen = HashSet::new();
+    let mut last: Vec<Noted> = noted
+        .into_iter()
+        .rev()
+        .filter(|n| seen.insert(n.clone()))
+        .collect();
+    last.reverse();
+
+    let (mut rooms, mut pairs) = (Vec::new(), Vec::new());
+    for noted in &last {
+        if let Noted::Room(room) = noted {
+            rooms.push(Uuid::from_bytes(*room.as_bytes()));
+        } else if let Noted::Member(room, user) = noted {
+            pairs.push((*room, *user));
+        }
+    }
+    let mut rooms = resolve::rooms_by_id(connection, &rooms).await?;
+    let mut members = resolve::members(connection, &pairs).await?;
+    let item = |noted| match noted {
+        Noted::Room(room) => rooms.remove(&room).map(ChangeItem::Room),
+        Noted::RoomGone(id, name) => Some(ChangeItem::RoomGone { id, name }),
+        Noted::Member(room, user) => members
+            .remove(&(room, user))
+            .map(|(member, _)| ChangeItem::Member(member)),
+        Noted::MemberGone(room, user) => Some(ChangeItem::MemberGone { room, user }),
+        Noted::SessionGone(session) => Some(ChangeItem::SessionGone(session)),
+        Noted::UserGone(user) => Some(ChangeItem::UserGone(user)),
+        Noted::ApiKeyGone(key) => Some(ChangeItem::ApiKeyGone(key)),
+    };
+    Ok(last.into_iter().filter_map(item).collect())
+}

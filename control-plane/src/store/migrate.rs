@@ -1,0 +1,39 @@
+//! Brings a database to the schema this version needs. Replicas that start
+//! together take turns. Never goes back: that is for a person with `down.sql`.
+
+use diesel::{Connection as _, RunQueryDsl as _};
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+
+use super::{Connection, StoreError};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations");
+
+/// Applies the migrations that the database at `url` lacks; answers how many.
+pub(crate) async fn migrate(url: &str) -> Result<usize, StoreError> {
+    let url = url.to_owned();
+    let task = tokio::task::spawn_blocking(move || {
+        let mut connection = AsyncConnectionWrapper::<Connection>::establish(&url)
+            .map_err(|_| StoreError::Unavailable)?;
+        // Held till the connection closes.
+        diesel::sql_query("SELECT pg_advisory_lock(hashtext('porthouse.migrate'))")
+            .execute(&mut connection)?;
+        let applied = connection
+            .run_pending_migrations(MIGRATIONS)
+            .map_err(|failure| StoreError::Refused(failure.to_string()))?;
+        Ok(applied.len())
+    });
+    task.await.unwrap_or(Err(StoreError::Unavailable))
+}
+
+/// Whether the database at `url` lacks migrations of this version.
+pub(crate) async fn pending(url: &str) -> Result<bool, StoreError> {
+    let url = url.to_owned();
+    let task = tokio::task::spawn_blocking(move || {
+        AsyncConnectionWrapper::<Connection>::establish(&url)
+            .map_err(|_| StoreError::Unavailable)?
+            .has_pending_migration(MIGRATIONS)
+            .map_err(|failure| StoreError::Refused(failure.to_string()))
+    });
+    task.await.unwrap_or(Err(StoreError::Unavailable))
+}

@@ -1,0 +1,290 @@
+//! What nodes decide by, read by key: rooms, live sessions, memberships, API
+//! keys. What has expired by the database's clock is not there. Never writes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::now;
+use diesel::prelude::*;
+use diesel::sql_types::{self, Array};
+use diesel_async::RunQueryDsl;
+use porthouse_model::{
+    ApiKey, ApiKeyId, Audience, Content, Member, PasswordVersion, Room, RoomId, RoomName,
+    RoomRules, Session, SessionId, Staleness, TokenHash, UnixTime, UserId,
+};
+use uuid::Uuid;
+
+use super::schema::{api_keys, rooms, sessions, users};
+use super::{Connection, StoreError};
+
+/// The rooms of these names that are there.
+pub(crate) async fn rooms_by_name(
+    connection: &mut Connection,
+    names: &[&str],
+) -> Result<HashMap<RoomName, Room>, StoreError> {
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<RoomRow> = rooms::table
+        .filter(rooms::name.eq_any(names))
+        .select(RoomRow::as_select())
+        .load(connection)
+        .await?;
+    rows.into_iter()
+        .map(|row| row.room().map(|room| (room.name.clone(), room)))
+        .collect()
+}
+
+/// The rooms of these identities that are there.
+pub(crate) async fn rooms_by_id(
+    connection: &mut Connection,
+    ids: &[Uuid],
+) -> Result<HashMap<RoomId, Room>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<RoomRow> = rooms::table
+        .filter(rooms::id.eq_any(ids))
+        .select(RoomRow::as_select())
+        .load(connection)
+        .await?;
+    rows.into_iter()
+        .map(|row| row.room().map(|room| (room.id, room)))
+        .collect()
+}
+
+/// The live sessions of enabled users with these tokens.
+pub(crate) async fn sessions_by_token(
+    connection: &mut Connection,
+    hashes: &[TokenHash],
+) -> Result<HashMap<TokenHash, Session>, StoreError> {
+    if hashes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let hashes: Vec<&[u8]> = hashes.iter().map(|hash| &hash.as_bytes()[..]).collect();
+    let rows: Vec<SessionRow> = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::token_sha256.eq_any(hashes))
+        .filter(sessions::expire_time.gt(now))
+        .filter(users::disabled.eq(false))
+        .select(SessionRow::as_select())
+        .load(connection)
+        .await?;
+    rows.into_iter().map(SessionRow::session).collect()
+}
+
+/// Those of these memberships that are there, each with whether it is still
+/// live by the database's clock.
+pub(crate) async fn members(
+    connection: &mut Connection,
+    pairs: &[(RoomId, UserId)],
+) -> Result<HashMap<(RoomId, UserId), (Member, bool)>, StoreError> {
+    if pairs.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (rooms, users): (Vec<_>, Vec<_>) = pairs
+        .iter()
+        .map(|(room, user)| {
+            (
+                Uuid::from_bytes(*room.as_bytes()),
+                Uuid::from_bytes(*user.as_bytes()),
+            )
+        })
+        .unzip();
+    let rows: Vec<MemberRow> = diesel::sql_query(
+        "SELECT room_id, user_id, expire_time, coalesce(expire_time > now(), true) AS live
+         FROM members JOIN unnest($1, $2) AS wanted (room_id, user_id) USING (room_id, user_id)",
+    )
+    .bind::<Array<sql_types::Uuid>, _>(rooms)
+    .bind::<Array<sql_types::Uuid>, _>(users)
+    .load(connection)
+    .await?;
+    Ok(rows.into_iter().map(MemberRow::member).collect())
+}
+
+/// The API keys with these secrets that have not expired.
+pub(crate) async fn api_keys_by_secret(
+    connection: &mut Connection,
+    hashes: &[TokenHash],
+) -> Result<HashMap<TokenHash, ApiKey>, StoreError> {
+    if hashes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let hashes: Vec<&[u8]> = hashes.iter().map(|hash| &hash.as_bytes()[..]).collect();
+    let rows: Vec<ApiKeyRow> = api_keys::table
+        .filter(api_keys::secret_sha256.eq_any(hashes))
+        .filter(
+            api_keys::expire_time
+                .is_null()
+                .or(api_keys::expire_time.gt(now.into_sql::<sql_types::Timestamptz>().nullable())),
+        )
+        .select(ApiKeyRow::as_select())
+        .load(connection)
+        .await?;
+    rows.into_iter().map(ApiKeyRow::api_key).collect()
+}
+
+/// A room as it stands in its table.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = rooms)]
+struct RoomRow {
+    id: Uuid,
+    name: String,
+    owner_id: Option<Uuid>,
+    members_only: bool,
+    user_required: bool,
+    text_refused: bool,
+    binary_refused: bool,
+    message_bytes_max: i32,
+    echo: bool,
+    receivers_named: bool,
+    admit_max_ms: i64,
+    deliver_max_ms: Option<i64>,
+    password_version: i64,
+}
+
+impl RoomRow {
+    fn room(self) -> Result<Room, StoreError> {
+        Ok(Room {
+            id: RoomId::from_bytes(self.id.into_bytes()),
+            rules: self.rules()?,
+            owner: self
+                .owner_id
+                .map(|owner| UserId::from_bytes(owner.into_bytes())),
+            name: self
+                .name
+                .parse()
+                .map_err(|_| StoreError::Corrupt("rooms.name"))?,
+        })
+    }
+
+    fn rules(&self) -> Result<RoomRules, StoreError> {
+        Ok(RoomRules {
+            audience: match (self.members_only, self.user_required) {
+                (true, _) => Audience::Members,
+                (false, true) => Audience::Users,
+                (false, false) => Audience::Anyone,
+            },
+            password: match self.password_version {
+                0 => None,
+                version => {
+                    Some(PasswordVersion(u64::try_from(version).map_err(|_| {
+                        StoreError::Corrupt("rooms.password_version")
+                    })?))
+                }
+            },
+            content: match (self.text_refused, self.binary_refused) {
+                (false, false) => Content::Any,
+                (false, true) => Content::Text,
+                (true, false) => Content::Binary,
+                (true, true) => return Err(StoreError::Corrupt("rooms.text_refused")),
+            },
+            message_bytes_max: u32::try_from(self.message_bytes_max)
+                .map_err(|_| StoreError::Corrupt("rooms.message_bytes_max"))?,
+            echo: self.echo,
+            receivers_named: self.receivers_named,
+            staleness: Staleness {
+                admit_max: millis(self.admit_max_ms, "rooms.admit_max_ms")?,
+                deliver_max: self
+                    .deliver_max_ms
+                    .map(|span| millis(span, "rooms.deliver_max_ms"))
+                    .transpose()?,
+            },
+        })
+    }
+}
+
+/// A session with its user's name.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+struct SessionRow {
+    id: Uuid,
+    user_id: Uuid,
+    token_sha256: Vec<u8>,
+    expire_time: DateTime<Utc>,
+    #[diesel(select_expression = users::username)]
+    username: String,
+}
+
+impl SessionRow {
+    fn session(self) -> Result<(TokenHash, Session), StoreError> {
+        let session = Session {
+            id: SessionId::from_bytes(self.id.into_bytes()),
+            user: UserId::from_bytes(self.user_id.into_bytes()),
+            username: self
+                .username
+                .parse()
+                .map_err(|_| StoreError::Corrupt("users.username"))?,
+            expires: unix_time(self.expire_time),
+        };
+        Ok((
+            token_hash(&self.token_sha256, "sessions.token_sha256")?,
+            session,
+        ))
+    }
+}
+
+/// A membership, and whether it is live.
+#[derive(QueryableByName)]
+struct MemberRow {
+    #[diesel(sql_type = sql_types::Uuid)]
+    room_id: Uuid,
+    #[diesel(sql_type = sql_types::Uuid)]
+    user_id: Uuid,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Timestamptz>)]
+    expire_time: Option<DateTime<Utc>>,
+    #[diesel(sql_type = sql_types::Bool)]
+    live: bool,
+}
+
+impl MemberRow {
+    fn member(self) -> ((RoomId, UserId), (Member, bool)) {
+        let member = Member {
+            room: RoomId::from_bytes(self.room_id.into_bytes()),
+            user: UserId::from_bytes(self.user_id.into_bytes()),
+            expires: self.expire_time.map(unix_time),
+        };
+        ((member.room, member.user), (member, self.live))
+    }
+}
+
+/// An API key.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = api_keys)]
+struct ApiKeyRow {
+    id: Uuid,
+    secret_sha256: Vec<u8>,
+    scopes: Vec<String>,
+    expire_time: Option<DateTime<Utc>>,
+}
+
+impl ApiKeyRow {
+    fn api_key(self) -> Result<(TokenHash, ApiKey), StoreError> {
+        let key = ApiKey {
+            id: ApiKeyId::from_bytes(self.id.into_bytes()),
+            scopes: self.scopes,
+            expires: self.expire_time.map(unix_time),
+        };
+        Ok((
+            token_hash(&self.secret_sha256, "api_keys.secret_sha256")?,
+            key,
+        ))
+    }
+}
+
+fn token_hash(bytes: &[u8], column: &'static str) -> Result<TokenHash, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| StoreError::Corrupt(column))?;
+    Ok(TokenHash::from_bytes(bytes))
+}
+
+fn millis(millis: i64, column: &'static str) -> Result<Duration, StoreError> {
+    u64::try_from(millis)
+        .map(Duration::from_millis)
+        .map_err(|_| StoreError::Corrupt(column))
+}
+
+/// What is before 1970 has always expired.
+fn unix_time(time: DateTime<Utc>) -> UnixTime {
+    UnixTime::from_millis(u64::try_from(time.timestamp_millis()).unwrap_or(0))
+}

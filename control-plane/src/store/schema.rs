@@ -1,0 +1,126 @@
+//! The tables, as diesel knows them. What each column means stands in
+//! `migrations/`; nothing is decided here.
+
+diesel::table! {
+    users (id) {
+        id -> Uuid,
+        username -> Text,
+        display_name -> Text,
+        disabled -> Bool,
+        labels -> Jsonb,
+        password_phc -> Nullable<Text>,
+        password_version -> BigInt,
+        version -> BigInt,
+        create_time -> Timestamptz,
+        update_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        token_sha256 -> Binary,
+        create_time -> Timestamptz,
+        last_seen_time -> Timestamptz,
+        expire_time -> Timestamptz,
+        client_address -> Text,
+        user_agent -> Text,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> Uuid,
+        display_name -> Text,
+        secret_sha256 -> Binary,
+        scopes -> Array<Text>,
+        expire_time -> Nullable<Timestamptz>,
+        last_used_time -> Nullable<Timestamptz>,
+        version -> BigInt,
+        create_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    rooms (id) {
+        id -> Uuid,
+        name -> Text,
+        owner_id -> Nullable<Uuid>,
+        members_only -> Bool,
+        user_required -> Bool,
+        text_refused -> Bool,
+        binary_refused -> Bool,
+        message_bytes_max -> Integer,
+        echo -> Bool,
+        receivers_named -> Bool,
+        admit_max_ms -> BigInt,
+        deliver_max_ms -> Nullable<BigInt>,
+        password_phc -> Nullable<Text>,
+        password_version -> BigInt,
+        password_count -> BigInt,
+        labels -> Jsonb,
+        version -> BigInt,
+        create_time -> Timestamptz,
+        update_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    members (room_id, user_id) {
+        room_id -> Uuid,
+        user_id -> Uuid,
+        expire_time -> Nullable<Timestamptz>,
+        version -> BigInt,
+        create_time -> Timestamptz,
+        update_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    policy_log (revision) {
+        revision -> BigInt,
+        chain -> Binary,
+        payload -> Binary,
+        time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    policy_pending (id) {
+        id -> BigInt,
+        kind -> Text,
+        subject_id -> Uuid,
+        user_id -> Nullable<Uuid>,
+        name -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    nodes (name) {
+        name -> Text,
+        incarnation -> Binary,
+        lease_until -> Timestamptz,
+        applied_revision -> BigInt,
+        deliver_max_ms -> Nullable<BigInt>,
+        puddles -> Integer,
+        sockets -> BigInt,
+        version -> Text,
+        listeners -> Array<Text>,
+        start_time -> Timestamptz,
+    }
+}
+
+diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(members -> rooms (room_id));
+diesel::joinable!(members -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    users,
+    sessions,
+    api_keys,
+    rooms,
+    members,
+    policy_log,
+    policy_pending,
+    nodes,
+);
