@@ -11,6 +11,10 @@ mod settings;
 mod seed;
 mod input;
 mod output;
+#[expect(dead_code, unused_imports, reason = "wired up next")]
+mod upgrade;
+#[expect(dead_code, unused_imports, reason = "wired up next")]
+mod wire;
 mod hop;
 mod question;
 mod policy;

@@ -1,0 +1,173 @@
+//! A socket's first bytes: a request to upgrade (RFC 6455, section 4.2), read
+//! into where it goes, how it will speak and who it says it is, or refused.
+//!
+//! Owns what a well-formed request is. Never decides whether somebody may enter,
+//! and never keeps, shows or echoes a credential.
+
+mod head;
+mod target;
+mod offer;
+mod reply;
+
+use porthouse_model::{Retry, RoomName, TokenHash};
+
+use crate::output::WireForm;
+use crate::settings::Settings;
+pub(crate) use offer::Subprotocol;
+pub(crate) use reply::{accepted, bad, refused, turned_away};
+
+/// What the first bytes are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// A request's beginning, within its limits.
+    Partial,
+    /// A request to upgrade.
+    Complete {
+        /// What it asks.
+        request: Upgrade,
+        /// Its bytes; what follows them are the first frames.
+        bytes: usize,
+    },
+    /// A request for the node's own routes, to be handed over with all bytes.
+    Own,
+    /// A request that cannot be upgraded.
+    Bad(BadUpgrade),
+}
+
+/// A request to upgrade.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Upgrade {
+    /// Where it goes.
+    pub endpoint: Endpoint,
+    /// How the socket will speak.
+    pub form: WireForm,
+    /// The answer to its key.
+    pub accept: [u8; ACCEPT_BYTES],
+    /// The subprotocol that is selected. Never one that carries a secret.
+    pub subprotocol: Option<Subprotocol>,
+    /// Who it says it is.
+    pub credential: Presented,
+    /// Whether a browser asks, which cannot read the body of a refusal.
+    pub browser: bool,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// `/`, the lobby.
+    Primary,
+    /// `/{room}`.
+    Room(RoomName),
+}
+
+/// Who a request says it is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Presented {
+    /// It does not say.
+    Nothing,
+    /// The holder of this session's token.
+    Session(TokenHash),
+    /// Something that is no session's token.
+    Malformed,
+}
+
+/// A request that cannot be upgraded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadUpgrade {
+    /// The HTTP status.
+    pub status: u16,
+    /// What was broken, by name.
+    pub rule: &'static str,
+    /// What is needed, for a person.
+    pub needed: &'static str,
+    /// Whether to try again.
+    pub retry: Retry,
+    /// How it is told.
+    told: Told,
+}
+
+/// How a bad request is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Told {
+    /// By HTTP status and body.
+    Http,
+    /// By a close frame: a browser asked, well enough to be upgraded.
+    Close {
+        accept: [u8; ACCEPT_BYTES],
+        subprotocol: Option<Subprotocol>,
+    },
+}
+
+/// `Sec-WebSocket-Accept` is the base64 of a SHA-1.
+const ACCEPT_BYTES: usize = 28;
+
+impl BadUpgrade {
+    /// The request did not come in time.
+    pub(crate) const SLOW: Self = Self {
+        retry: Retry::AfterMs(1_000),
+        ..Self::new(408, "handshake_time_max", "the whole request in time")
+    };
+    /// Too many handshakes from one address.
+    pub(crate) const CROWDED: Self = Self {
+        retry: Retry::AfterMs(1_000),
+        ..Self::new(
+            429,
+            "handshakes_per_address_max",
+            "fewer unfinished handshakes from this address",
+        )
+    };
+
+    const fn new(status: u16, rule: &'static str, needed: &'static str) -> Self {
+        Self {
+            status,
+            rule,
+            needed,
+            retry: Retry::Never,
+            told: Told::Http,
+        }
+    }
+}
+
+/// Reads a socket's first bytes. They are read from the start each time more
+/// have come.
+pub(crate) fn read_head(bytes: &[u8], settings: &Settings) -> Head {
+    match head::read(bytes, settings) {
+        Ok(None) => Head::Partial,
+        Ok(Some((request, bytes))) => match target::read(&request) {
+            Ok(target::Target::Own) => Head::Own,
+            Ok(target::Target::Path(target)) => complete(&request, &target)
+                .map_or_else(Head::Bad, |request| Head::Complete { request, bytes }),
+            Err(bad) => Head::Bad(bad),
+        },
+        Err(bad) => Head::Bad(bad),
+    }
+}
+
+/// First what makes it a handshake at all, then what a person got wrong, which a
+/// browser is told after an upgrade.
+fn complete(request: &head::Request<'_>, target: &target::Path<'_>) -> Result<Upgrade, BadUpgrade> {
+    let accept = request.handshake()?;
+    let offer = offer::read(request)?;
+    let browser = request.has("origin");
+    let told = |mut bad: BadUpgrade| {
+        if browser {
+            bad.told = Told::Close {
+                accept,
+                subprotocol: offer.any(),
+            };
+        }
+        bad
+    };
+    target.refuse_secrets().map_err(told)?;
+    let endpoint = target.endpoint().map_err(told)?;
+    let (form, subprotocol) = offer.select(&endpoint).map_err(told)?;
+    let credential = offer.credential(request).map_err(told)?;
+    Ok(Upgrade {
+        endpoint,
+        form,
+        accept,
+        subprotocol,
+        credential,
+        browser,
+    })
+}

@@ -1,0 +1,178 @@
+//! An HTTP request's head, read within its limits (RFC 9112), and whether it is
+//! an opening handshake (RFC 6455, section 4.2.1). Knows nothing of paths,
+//! subprotocols or credentials.
+
+use smallvec::SmallVec;
+use tungstenite::handshake::derive_accept_key;
+
+use super::{ACCEPT_BYTES, BadUpgrade};
+use crate::settings::Settings;
+
+/// Header lines that are read without an allocation.
+const HEADERS_INLINE: usize = 16;
+/// 16 bytes in base64, and what they are padded with (section 4.1).
+const KEY_BYTES: usize = 24;
+const KEY_PADDING: &[u8] = b"==";
+
+/// A request whose head came whole.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pub method: &'a str,
+    pub target: &'a str,
+    headers: SmallVec<[(&'a str, &'a [u8]); HEADERS_INLINE]>,
+}
+
+/// Reads a request's head; answers it and its bytes once it is whole.
+pub(super) fn read<'a>(
+    bytes: &'a [u8],
+    settings: &Settings,
+) -> Result<Option<(Request<'a>, usize)>, BadUpgrade> {
+    let within = &bytes[..bytes.len().min(settings.request_head_bytes_max)];
+    let mut lines = vec![httparse::EMPTY_HEADER; settings.request_headers_max];
+    let mut request = httparse::Request::new(&mut lines);
+    let status = request.parse(within).map_err(unreadable)?;
+    let httparse::Status::Complete(head_bytes) = status else {
+        if bytes.len() >= settings.request_head_bytes_max {
+            return Err(BadUpgrade::new(
+                431,
+                "request_head_bytes_max",
+                "a shorter request: fewer and shorter headers",
+            ));
+        }
+        return Ok(None);
+    };
+    if request.version != Some(1) {
+        return Err(BadUpgrade::new(505, "http.version", "HTTP/1.1"));
+    }
+    let headers = request.headers.iter();
+    let whole = Request {
+        method: request.method.expect("a whole head has a method"),
+        target: request.path.expect("a whole head has a target"),
+        headers: headers.map(|line| (line.name, line.value)).collect(),
+    };
+    Ok(Some((whole, head_bytes)))
+}
+
+const fn unreadable(error: httparse::Error) -> BadUpgrade {
+    match error {
+        httparse::Error::TooManyHeaders => {
+            BadUpgrade::new(431, "request_headers_max", "fewer header lines")
+        }
+        httparse::Error::Version => BadUpgrade::new(505, "http.version", "HTTP/1.1"),
+        httparse::Error::HeaderName
+        | httparse::Error::HeaderValue
+        | httparse::Error::NewLine
+        | httparse::Error::Status
+        | httparse::Error::Token => BadUpgrade::new(
+            400,
+            "http",
+            "an HTTP/1.1 request (RFC 9112); TLS is not spoken on this port",
+        ),
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The values of a header, in order; the name is in lower case.
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers
+            .iter()
+            .filter(move |line| line.0.eq_ignore_ascii_case(name))
+            .map(|line| line.1)
+    }
+
+    /// Whether a header is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.values(name).next().is_some()
+    }
+
+    /// The value of a header that may be there once.
+    pub(super) fn once(&self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
+        let mut values = self.values(name);
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(Repeated);
+        }
+        Ok(first)
+    }
+
+    /// The elements of a header that is a list, over all its lines.
+    pub(super) fn elements(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.values(name)
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|element| !element.is_empty())
+    }
+
+    fn lists(&self, name: &str, element: &[u8]) -> bool {
+        self.elements(name)
+            .any(|listed| listed.eq_ignore_ascii_case(element))
+    }
+
+    /// Checks that this is an opening handshake, and answers its key.
+    pub(super) fn handshake(&self) -> Result<[u8; ACCEPT_BYTES], BadUpgrade> {
+        if self.method != "GET" {
+            return Err(BadUpgrade::new(
+                405,
+                "http.method",
+                "GET, to open a WebSocket",
+            ));
+        }
+        if self.has("transfer-encoding")
+            || self.values("content-length").any(|length| length != b"0")
+        {
+            return Err(BadUpgrade::new(
+                400,
+                "http.body",
+                "a request without a body",
+            ));
+        }
+        if !self.lists("upgrade", b"websocket") {
+            return Err(BadUpgrade::new(
+                426,
+                "http.upgrade",
+                "a WebSocket client: this address is opened with `Upgrade: websocket` (RFC 6455)",
+            ));
+        }
+        if !self.lists("connection", b"upgrade") {
+            return Err(BadUpgrade::new(
+                400,
+                "http.connection",
+                "`Connection: Upgrade`; a proxy on the way may have removed it",
+            ));
+        }
+        if self.once("sec-websocket-version") != Ok(Some(b"13")) {
+            return Err(BadUpgrade::new(
+                426,
+                "websocket.version",
+                "`Sec-WebSocket-Version: 13`",
+            ));
+        }
+        self.accept()
+    }
+
+    fn accept(&self) -> Result<[u8; ACCEPT_BYTES], BadUpgrade> {
+        match self.once("sec-websocket-key") {
+            Ok(Some(key)) if is_key(key) => Ok(derive_accept_key(key)
+                .into_bytes()
+                .try_into()
+                .expect("a SHA-1 in base64 is 28 bytes")),
+            Ok(_) | Err(Repeated) => Err(BadUpgrade::new(
+                400,
+                "websocket.key",
+                "one `Sec-WebSocket-Key`: 16 bytes in base64",
+            )),
+        }
+    }
+}
+
+/// A header that may be there once is there twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repeated;
+
+fn is_key(key: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    key.len() == KEY_BYTES
+        && key
+            .strip_suffix(KEY_PADDING)
+            .is_some_and(|digits| digits.iter().all(is_digit))
+}

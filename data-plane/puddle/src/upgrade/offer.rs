@@ -1,0 +1,171 @@
+//! What a client offers to speak, and who it says it is. The two are read
+//! together, for a browser can only put its token among the subprotocols. Owns
+//! which subprotocol is selected; never selects one that carries a secret.
+
+use core::fmt;
+
+use porthouse_model::{Credential, CredentialKind};
+use smallvec::SmallVec;
+
+use super::head::{Repeated, Request};
+use super::{BadUpgrade, Endpoint, Presented};
+use crate::output::WireForm;
+
+/// The most subprotocols a client may offer.
+const SUBPROTOCOLS_MAX: usize = 32;
+/// What all of ours start with.
+const OURS: &str = "porthouse.";
+/// What a session's token follows.
+const BEARER: &str = "porthouse.bearer.";
+/// The scheme of RFC 6750, in the `Authorization` header.
+const BEARER_SCHEME: &str = "bearer ";
+
+/// A subprotocol that can be selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subprotocol {
+    /// Many rooms over one socket.
+    V1,
+    /// Raw frames from the first one, as without any subprotocol. For browsers,
+    /// which fail a socket whose offer was not answered.
+    Plain,
+}
+
+impl Subprotocol {
+    const ALL: [Self; 2] = [Self::V1, Self::Plain];
+
+    /// Its name on the wire.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "porthouse.v1",
+            Self::Plain => "porthouse.plain",
+        }
+    }
+}
+
+/// What a client offers.
+pub(super) struct Offer<'a> {
+    names: SmallVec<[&'a str; 4]>,
+}
+
+impl fmt::Debug for Offer<'_> {
+    /// Never the names: one may be a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Offer({} names)", self.names.len())
+    }
+}
+
+/// Reads the subprotocols a request offers (RFC 6455, section 4.1, item 10).
+pub(super) fn read<'a>(request: &Request<'a>) -> Result<Offer<'a>, BadUpgrade> {
+    let mut names: SmallVec<[&str; 4]> = SmallVec::new();
+    for element in request.elements("sec-websocket-protocol") {
+        if names.len() == SUBPROTOCOLS_MAX {
+            return Err(bad("at most 32 subprotocols"));
+        }
+        let name = core::str::from_utf8(element).unwrap_or_default();
+        if name.is_empty() || !name.bytes().all(is_token) || names.contains(&name) {
+            return Err(bad(
+                "subprotocols that are tokens (RFC 9110) and all differ",
+            ));
+        }
+        names.push(name);
+    }
+    Ok(Offer { names })
+}
+
+const fn bad(needed: &'static str) -> BadUpgrade {
+    BadUpgrade::new(400, "subprotocol", needed)
+}
+
+/// A character of a token (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+impl Offer<'_> {
+    fn has(&self, subprotocol: Subprotocol) -> bool {
+        self.names.contains(&subprotocol.name())
+    }
+
+    /// One that can be selected to tell a browser why it is refused.
+    pub(super) fn any(&self) -> Option<Subprotocol> {
+        Subprotocol::ALL
+            .into_iter()
+            .find(|subprotocol| self.has(*subprotocol))
+    }
+
+    /// What the socket will speak there. Names that are not ours are not
+    /// selected, and do no harm; one of ours that cannot be had there does, for
+    /// who offers it expects more than raw frames.
+    pub(super) fn select(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<(WireForm, Option<Subprotocol>), BadUpgrade> {
+        let is_other = |name: &&str| name.starts_with(OURS) && !name.starts_with(BEARER);
+        match endpoint {
+            Endpoint::Primary if self.has(Subprotocol::V1) => {
+                Ok((WireForm::Multiplexed, Some(Subprotocol::V1)))
+            }
+            Endpoint::Primary => Err(bad(
+                "the subprotocol porthouse.v1 here; or connect at /{room} for raw frames",
+            )),
+            Endpoint::Room(_) if self.has(Subprotocol::Plain) => {
+                Ok((WireForm::Raw, Some(Subprotocol::Plain)))
+            }
+            Endpoint::Room(_) if self.has(Subprotocol::V1) => Err(bad(
+                "to connect at / for porthouse.v1; a room's own address speaks raw frames, with \
+                 porthouse.plain or none",
+            )),
+            Endpoint::Room(_) if self.names.iter().any(is_other) => Err(bad(
+                "porthouse.plain or no subprotocol at a room's own address; porthouse.v1 at /",
+            )),
+            Endpoint::Room(_) => Ok((WireForm::Raw, None)),
+        }
+    }
+
+    /// Who the request says it is from: by header, by subprotocol, or by both
+    /// if they agree.
+    pub(super) fn credential(&self, request: &Request<'_>) -> Result<Presented, BadUpgrade> {
+        let mut tokens = self
+            .names
+            .iter()
+            .filter_map(|name| name.strip_prefix(BEARER));
+        let offered = tokens.next();
+        let header = match request.once("authorization") {
+            Ok(header) => header.map(bearer),
+            Err(Repeated) => return Err(two_credentials()),
+        };
+        if tokens.next().is_some() {
+            return Err(two_credentials());
+        }
+        match (header, offered) {
+            (None, None) => Ok(Presented::Nothing),
+            (Some(Some(token)), None) | (None, Some(token)) => Ok(presented(token)),
+            (Some(header), Some(token)) if header == Some(token) => Ok(presented(token)),
+            (Some(_), Some(_)) => Err(two_credentials()),
+            (Some(None), None) => Ok(Presented::Malformed),
+        }
+    }
+}
+
+const fn two_credentials() -> BadUpgrade {
+    BadUpgrade::new(
+        400,
+        "credential",
+        "one credential: two that differ were given",
+    )
+}
+
+/// The token of a `Bearer` header.
+fn bearer(value: &[u8]) -> Option<&str> {
+    let value = core::str::from_utf8(value).ok()?;
+    let scheme = value.get(..BEARER_SCHEME.len())?;
+    scheme
+        .eq_ignore_ascii_case(BEARER_SCHEME)
+        .then(|| value[BEARER_SCHEME.len()..].trim_matches(' '))
+}
+
+fn presented(token: &str) -> Presented {
+    Credential::parse(CredentialKind::Session, token).map_or(Presented::Malformed, |session| {
+        Presented::Session(session.hash())
+    })
+}

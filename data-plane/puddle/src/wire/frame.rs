@@ -1,0 +1,311 @@
+//! RFC 6455, section 5: a client's frame headers read and checked, payloads
+//! unmasked, a server's frames written. Owns what is a fault in a frame; knows
+//! no message longer than one frame (see [`super::assembly`]).
+
+use porthouse_model::{CloseCode, MessageKind};
+
+/// The longest payload of a control frame (section 5.5).
+const CONTROL_PAYLOAD_BYTES_MAX: usize = 125;
+/// The longest reason of a close frame: its code takes two bytes.
+pub(crate) const CLOSE_REASON_BYTES_MAX: usize = CONTROL_PAYLOAD_BYTES_MAX - 2;
+const FIN: u8 = 0b1000_0000;
+const RESERVED: u8 = 0b0111_0000;
+const OPCODE: u8 = 0b0000_1111;
+const MASKED: u8 = 0b1000_0000;
+const LENGTH: u8 = 0b0111_1111;
+/// A length of 16 bits follows.
+const LENGTH_16: u8 = 126;
+/// A length of 64 bits follows.
+const LENGTH_64: u8 = 127;
+const MASK_BYTES: usize = 4;
+
+/// What a socket may send, as far as frames go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// A message's bytes, all its fragments together.
+    pub message_bytes_max: usize,
+    /// Frames in a row, inside one fragmented message, that bring none of its
+    /// bytes.
+    pub idle_frames_max: u16,
+}
+
+/// A frame's opcode (section 5.2). Reserved ones are faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opcode {
+    Continuation,
+    Message(MessageKind),
+    Close,
+    Ping,
+    Pong,
+}
+
+impl Opcode {
+    const fn from_bits(bits: u8) -> Option<Self> {
+        Some(match bits {
+            0x0 => Self::Continuation,
+            0x1 => Self::Message(MessageKind::Text),
+            0x2 => Self::Message(MessageKind::Binary),
+            0x8 => Self::Close,
+            0x9 => Self::Ping,
+            0xa => Self::Pong,
+            _ => return None,
+        })
+    }
+
+    const fn bits(self) -> u8 {
+        match self {
+            Self::Continuation => 0x0,
+            Self::Message(MessageKind::Text) => 0x1,
+            Self::Message(MessageKind::Binary) => 0x2,
+            Self::Close => 0x8,
+            Self::Ping => 0x9,
+            Self::Pong => 0xa,
+        }
+    }
+
+    const fn is_control(self) -> bool {
+        match self {
+            Self::Continuation | Self::Message(_) => false,
+            Self::Close | Self::Ping | Self::Pong => true,
+        }
+    }
+}
+
+/// What was wrong with what a client sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A reserved bit is set; no extension was agreed.
+    ReservedBits,
+    /// An opcode that means nothing.
+    ReservedOpcode,
+    /// A client's frame without a mask.
+    Unmasked,
+    /// A control frame in fragments.
+    FragmentedControl,
+    /// A control frame longer than 125 bytes.
+    LongControl,
+    /// A length written in more bytes than it needs.
+    LengthNotMinimal,
+    /// A 64-bit length whose top bit is set.
+    LengthTopBit,
+    /// A continuation of nothing.
+    NothingToContinue,
+    /// A new message before the last one ended.
+    MessageInMessage,
+    /// A close frame of one byte.
+    CloseTooShort,
+    /// A close code that must not be sent.
+    CloseCode,
+    /// A close reason that is not UTF-8.
+    CloseReason,
+    /// A text message that is not UTF-8.
+    NotUtf8,
+    /// Too many frames that bring nothing.
+    Idle,
+    /// A message longer than is taken.
+    TooLong,
+}
+
+impl Fault {
+    /// The code to close with.
+    pub(crate) const fn code(self) -> CloseCode {
+        match self {
+            Self::ReservedBits
+            | Self::ReservedOpcode
+            | Self::Unmasked
+            | Self::FragmentedControl
+            | Self::LongControl
+            | Self::LengthNotMinimal
+            | Self::LengthTopBit
+            | Self::NothingToContinue
+            | Self::MessageInMessage
+            | Self::CloseTooShort
+            | Self::CloseCode => CloseCode::PROTOCOL_ERROR,
+            Self::CloseReason | Self::NotUtf8 => CloseCode::INVALID_DATA,
+            Self::Idle => CloseCode::POLICY,
+            Self::TooLong => CloseCode::TOO_BIG,
+        }
+    }
+
+    /// The reason to close with: the rule, for a person.
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::ReservedBits => "frame: reserved bits must be 0, no extension was agreed",
+            Self::ReservedOpcode => "frame: this opcode is reserved",
+            Self::Unmasked => "frame: a client's frame must be masked",
+            Self::FragmentedControl => "frame: a control frame must not be fragmented",
+            Self::LongControl => "frame: a control frame holds 125 bytes at most",
+            Self::LengthNotMinimal => "frame: the length must be written in the fewest bytes",
+            Self::LengthTopBit => "frame: the top bit of a 64-bit length must be 0",
+            Self::NothingToContinue => "frame: a continuation without a message to continue",
+            Self::MessageInMessage => "frame: a new message before the last fragment of another",
+            Self::CloseTooShort => "close frame: a code takes two bytes",
+            Self::CloseCode => "close frame: this code must not be sent",
+            Self::CloseReason => "close frame: the reason must be UTF-8",
+            Self::NotUtf8 => "text must be UTF-8",
+            Self::Idle => "idle_frames_max: too many frames that bring no byte of their message",
+            Self::TooLong => "messages.bytes_max: the message is longer than is taken here",
+        }
+    }
+}
+
+/// The header of a client's frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Whether the message ends with this frame.
+    pub fin: bool,
+    /// What the frame is.
+    pub opcode: Opcode,
+    /// The payload's bytes.
+    pub payload_bytes: u64,
+    /// What the payload is masked with.
+    pub mask: [u8; MASK_BYTES],
+    /// The header's own bytes.
+    pub header_bytes: usize,
+}
+
+/// What the first bytes of a frame are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// A whole header.
+    Whole(Header),
+    /// The header's beginning; it is so many bytes, or more.
+    Part(usize),
+}
+
+/// Reads the header of a client's frame, and finds its faults as soon as the
+/// byte that shows them is there.
+pub(crate) fn read_header(bytes: &[u8]) -> Result<Head, Fault> {
+    let Some(&first) = bytes.first() else {
+        return Ok(Head::Part(2));
+    };
+    if first & RESERVED != 0 {
+        return Err(Fault::ReservedBits);
+    }
+    let opcode = Opcode::from_bits(first & OPCODE).ok_or(Fault::ReservedOpcode)?;
+    let fin = first & FIN != 0;
+    if opcode.is_control() && !fin {
+        return Err(Fault::FragmentedControl);
+    }
+    let Some(&second) = bytes.get(1) else {
+        return Ok(Head::Part(2));
+    };
+    if second & MASKED == 0 {
+        return Err(Fault::Unmasked);
+    }
+    let short = second & LENGTH;
+    if opcode.is_control() && usize::from(short) > CONTROL_PAYLOAD_BYTES_MAX {
+        return Err(Fault::LongControl);
+    }
+    let mask_at = match short {
+        LENGTH_16 => 4,
+        LENGTH_64 => 10,
+        _ => 2,
+    };
+    let header_bytes = mask_at + MASK_BYTES;
+    let Some(length) = bytes.get(2..mask_at) else {
+        return Ok(Head::Part(header_bytes));
+    };
+    let payload_bytes = read_length(short, length)?;
+    let Some(mask) = bytes.get(mask_at..header_bytes) else {
+        return Ok(Head::Part(header_bytes));
+    };
+    Ok(Head::Whole(Header {
+        fin,
+        opcode,
+        payload_bytes,
+        mask: mask.try_into().expect("four bytes were taken"),
+        header_bytes,
+    }))
+}
+
+fn read_length(short: u8, extended: &[u8]) -> Result<u64, Fault> {
+    if extended.is_empty() {
+        return Ok(u64::from(short));
+    }
+    let length = extended
+        .iter()
+        .fold(0, |length, byte| length << 8 | u64::from(*byte));
+    if length >> 63 != 0 {
+        return Err(Fault::LengthTopBit);
+    }
+    let least = if short == LENGTH_16 { 126 } else { 1 << 16 };
+    if length < least {
+        return Err(Fault::LengthNotMinimal);
+    }
+    Ok(length)
+}
+
+/// Takes the mask off, or puts it on (section 5.3): word by word, which the
+/// compiler makes vectors of.
+pub(crate) fn unmask(payload: &mut [u8], mask: [u8; MASK_BYTES]) {
+    let word = u64::from(u32::from_ne_bytes(mask)) * 0x1_0000_0001;
+    let (words, rest) = payload.as_chunks_mut::<8>();
+    for bytes in words {
+        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(word.to_ne_bytes()) {
+        *byte ^= mask;
+    }
+}
+
+/// Whether a peer may send this close code (section 7.4, and IANA's registry).
+pub(crate) const fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+/// Appends the header of a whole message of our own.
+pub(crate) fn header(kind: MessageKind, payload_bytes: usize, out: &mut Vec<u8>) {
+    put_header(Opcode::Message(kind), payload_bytes, out);
+}
+
+/// Appends a whole message.
+pub(crate) fn message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
+    header(kind, payload.len(), out);
+    out.extend_from_slice(payload);
+}
+
+/// Appends a close frame. A reason that does not fit is cut between characters.
+pub(crate) fn close(code: CloseCode, reason: &str, out: &mut Vec<u8>) {
+    let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX)];
+    put_header(Opcode::Close, 2 + reason.len(), out);
+    out.extend_from_slice(&code.0.to_be_bytes());
+    out.extend_from_slice(reason.as_bytes());
+}
+
+/// Appends a close frame without a code, the answer to one without.
+pub(crate) fn close_empty(out: &mut Vec<u8>) {
+    put_header(Opcode::Close, 0, out);
+}
+
+/// Appends a ping.
+pub(crate) fn ping(payload: &[u8], out: &mut Vec<u8>) {
+    control(Opcode::Ping, payload, out);
+}
+
+/// Appends a pong, whose payload is the ping's (section 5.5.3).
+pub(crate) fn pong(payload: &[u8], out: &mut Vec<u8>) {
+    control(Opcode::Pong, payload, out);
+}
+
+fn control(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    assert!(
+        payload.len() <= CONTROL_PAYLOAD_BYTES_MAX,
+        "a control frame's payload is short"
+    );
+    put_header(opcode, payload.len(), out);
+    out.extend_from_slice(payload);
+}
+
+fn put_header(opcode: Opcode, payload_bytes: usize, out: &mut Vec<u8>) {
+    out.push(FIN | opcode.bits());
+    if let Ok(short @ 0..LENGTH_16) = u8::try_from(payload_bytes) {
+        out.push(short);
+    } else if let Ok(length) = u16::try_from(payload_bytes) {
+        out.push(LENGTH_16);
+        out.extend_from_slice(&length.to_be_bytes());
+    } else {
+        out.push(LENGTH_64);
+        out.extend_from_slice(&(payload_bytes as u64).to_be_bytes());
+    }
+}

@@ -1,0 +1,127 @@
+//! `porthouse.v1`: every frame is one header line of JSON, then the payload
+//! untouched. Owns what a client can ask; what it is told is in [`event`], how a
+//! line is read in `header`. Knows no room and no client.
+
+mod header;
+mod event;
+mod id;
+
+use std::borrow::Cow;
+
+use porthouse_model::{BadCredential, ClientId, RoomName, TokenHash, Username};
+
+use crate::question::Secret;
+use crate::settings::Settings;
+pub(crate) use event::{Event, message};
+pub(crate) use id::Id;
+
+/// One frame, read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Line<'a> {
+    /// The client's own name for the request, to be echoed in its one reply.
+    pub id: Option<Id>,
+    /// What it asks.
+    pub op: Op<'a>,
+    /// What follows the line.
+    pub payload: &'a [u8],
+}
+
+/// What a client asks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Op<'a> {
+    /// Be the holder of this session.
+    AuthSession {
+        /// Its token's hash, if it is a token.
+        token: Result<TokenHash, BadCredential>,
+    },
+    /// Be this user.
+    AuthPassword {
+        /// Who.
+        username: Username,
+        /// By this password.
+        password: Secret,
+    },
+    /// Enter a room.
+    Join {
+        /// The room.
+        room: RoomName,
+    },
+    /// Answer what was asked at a room's door.
+    Answer {
+        /// The room.
+        room: RoomName,
+        /// The answer.
+        password: Secret,
+    },
+    /// Leave a room, or its door.
+    Leave {
+        /// The room.
+        room: RoomName,
+    },
+    /// Say the payload in a room.
+    Send {
+        /// The room, as it was written: a name that is no room's is no room this
+        /// socket is in, and looking is cheaper than parsing.
+        room: Cow<'a, str>,
+        /// Only to these, if any; sorted.
+        to: Vec<ClientId>,
+        /// Not to these; sorted.
+        except: Vec<ClientId>,
+    },
+    /// Reply with a pong.
+    Ping,
+}
+
+/// Why a frame could not be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum LineFault {
+    /// The line is longer than it may be: the socket is closed with 1008.
+    TooLong,
+    /// The line says nothing that can be done: an `error` event tells why, and
+    /// the socket stays.
+    Bad {
+        /// The request's id, as far as it could be found.
+        id: Option<Id>,
+        /// Why.
+        error: LineError,
+    },
+}
+
+/// What is wrong with a line, for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LineError {
+    /// The field or limit, by name.
+    pub rule: &'static str,
+    /// What it must be.
+    pub needed: Cow<'static, str>,
+    /// What was there instead, where that is short and no secret.
+    pub found: Option<String>,
+}
+
+impl LineError {
+    /// An error that needs no more words.
+    pub(crate) const fn new(rule: &'static str, needed: &'static str) -> Self {
+        Self {
+            rule,
+            needed: Cow::Borrowed(needed),
+            found: None,
+        }
+    }
+}
+
+/// The reason a socket is closed with for [`LineFault::TooLong`].
+pub(crate) const LINE_TOO_LONG: &str =
+    "header_line_bytes_max: a header line of JSON ends with a newline before its payload";
+
+/// Reads one frame.
+pub(crate) fn parse<'a>(frame: &'a [u8], settings: &Settings) -> Result<Line<'a>, LineFault> {
+    let bytes_max = settings.header_line_bytes_max;
+    let head = &frame[..frame.len().min(bytes_max)];
+    let (line, payload) = match head.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (&frame[..end], &frame[end + 1..]),
+        None if frame.len() <= bytes_max => (frame, &frame[frame.len()..]),
+        None => return Err(LineFault::TooLong),
+    };
+    let (id, op) = header::read(line, settings)?;
+    Ok(Line { id, op, payload })
+}

@@ -1,0 +1,435 @@
+//! A header line, read: JSON once through, nothing copied that need not be, then
+//! its fields as one op asks for them. Owns the fields' limits and the words for
+//! what is wrong. Never shows a secret.
+
+use std::borrow::Cow;
+
+use core::fmt;
+
+use porthouse_model::{ClientId, Credential, CredentialKind, RoomName};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::{Id, LineError, LineFault, Op};
+use crate::question::Secret;
+use crate::settings::Settings;
+
+/// The most fields of a line, unknown ones included.
+const FIELDS_MAX: usize = 32;
+/// The longest password.
+const PASSWORD_BYTES_MAX: usize = 1024;
+/// What is shown of something found.
+const FOUND_BYTES_MAX: usize = 32;
+
+/// Reads a line without its newline.
+pub(super) fn read<'a>(
+    line: &'a [u8],
+    settings: &Settings,
+) -> Result<(Option<Id>, Op<'a>), LineFault> {
+    let Ok(text) = simdutf8::basic::from_utf8(line) else {
+        return Err(bad(None, LineError::new("header", "UTF-8")));
+    };
+    let mut header = Header::new(settings.receivers_named_max);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = (&mut header)
+        .deserialize(&mut json)
+        .and_then(|()| json.end());
+    match read {
+        Ok(()) => {
+            let id = header.id.take();
+            match header.op() {
+                Ok(op) => Ok((id, op)),
+                Err(error) => Err(bad(id, error)),
+            }
+        }
+        Err(error) => Err(bad(lone_id(text), header.why(&error))),
+    }
+}
+
+const fn bad(id: Option<Id>, error: LineError) -> LineFault {
+    LineFault::Bad { id, error }
+}
+
+/// The id of a line that is JSON but says nothing that can be done.
+fn lone_id(text: &str) -> Option<Id> {
+    let mut lone = LoneId::default();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = (&mut lone).deserialize(&mut json).and_then(|()| json.end());
+    if read.is_ok() { lone.0 } else { None }
+}
+
+/// A field's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Op,
+    Id,
+    Room,
+    To,
+    Except,
+    Token,
+    Username,
+    Password,
+}
+
+impl Field {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "op" => Self::Op,
+            "id" => Self::Id,
+            "room" => Self::Room,
+            "to" => Self::To,
+            "except" => Self::Except,
+            "token" => Self::Token,
+            "username" => Self::Username,
+            "password" => Self::Password,
+            _ => return None,
+        })
+    }
+
+    /// Name, and what its value must be.
+    const fn rule(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Op => ("op", "one of auth, join, answer, leave, send, ping"),
+            Self::Id => ("id", super::id::ID_NEEDED),
+            Self::Room => ("room", "a room's name, as a string"),
+            Self::To => ("to", "a list of client ids, as `admitted` gives them"),
+            Self::Except => ("except", "a list of client ids, as `admitted` gives them"),
+            Self::Token => ("token", "a session's token, as a string"),
+            Self::Username => ("username", "a user's name, as a string"),
+            Self::Password => (
+                "password",
+                "1 to 1024 bytes of UTF-8 without NUL, as a string",
+            ),
+        }
+    }
+
+    fn error(self) -> LineError {
+        let (rule, needed) = self.rule();
+        LineError::new(rule, needed)
+    }
+}
+
+/// A line's fields as they come.
+struct Header<'a> {
+    receivers_named_max: usize,
+    /// What is being read, for the error.
+    at: Option<LineError>,
+    id: Option<Id>,
+    op: Option<Cow<'a, str>>,
+    room: Option<Cow<'a, str>>,
+    to: Option<Vec<ClientId>>,
+    except: Option<Vec<ClientId>>,
+    token: Option<Cow<'a, str>>,
+    username: Option<Cow<'a, str>>,
+    password: Option<Cow<'a, str>>,
+}
+
+impl<'a> Header<'a> {
+    const fn new(receivers_named_max: usize) -> Self {
+        Self {
+            receivers_named_max,
+            at: None,
+            id: None,
+            op: None,
+            room: None,
+            to: None,
+            except: None,
+            token: None,
+            username: None,
+            password: None,
+        }
+    }
+
+    /// The fields, as their op asks for them.
+    fn op(self) -> Result<Op<'a>, LineError> {
+        match self.op.as_deref() {
+            Some("send") => self.send(),
+            Some("join") => Ok(Op::Join { room: self.room()? }),
+            Some("answer") => Ok(Op::Answer {
+                room: self.room()?,
+                password: secret(self.password)?,
+            }),
+            Some("leave") => Ok(Op::Leave { room: self.room()? }),
+            Some("ping") => Ok(Op::Ping),
+            Some("auth") => self.auth(),
+            other => Err(LineError {
+                found: other.map(shown),
+                ..Field::Op.error()
+            }),
+        }
+    }
+
+    fn send(self) -> Result<Op<'a>, LineError> {
+        Ok(Op::Send {
+            room: self.room.ok_or_else(|| Field::Room.error())?,
+            to: self.to.unwrap_or_default(),
+            except: self.except.unwrap_or_default(),
+        })
+    }
+
+    fn auth(self) -> Result<Op<'a>, LineError> {
+        let either = "either `token`, or `username` and `password`";
+        match (self.token, self.username) {
+            (Some(token), None) if self.password.is_none() => Ok(Op::AuthSession {
+                token: Credential::parse(CredentialKind::Session, &token)
+                    .map(|credential| credential.hash()),
+            }),
+            (None, Some(username)) => Ok(Op::AuthPassword {
+                username: username.parse().map_err(|bad| named("username", &bad))?,
+                password: secret(self.password)?,
+            }),
+            (Some(_) | None, _) => Err(LineError::new("auth", either)),
+        }
+    }
+
+    fn room(&self) -> Result<RoomName, LineError> {
+        let room = self.room.as_deref().ok_or_else(|| Field::Room.error())?;
+        room.parse().map_err(|bad| named("room", &bad))
+    }
+
+    /// What is wrong with a line that could not be read to its end.
+    fn why(self, error: &serde_json::Error) -> LineError {
+        match self.at {
+            Some(at) if error.is_data() => at,
+            Some(_) | None => LineError {
+                found: Some(format!("column {}", error.column())),
+                ..LineError::new(
+                    "header",
+                    "one line of JSON: an object whose keys all differ",
+                )
+            },
+        }
+    }
+}
+
+fn named(rule: &'static str, bad: &porthouse_model::BadName) -> LineError {
+    LineError::new(rule, bad.rule)
+}
+
+fn secret(password: Option<Cow<'_, str>>) -> Result<Secret, LineError> {
+    let password = password.unwrap_or_default();
+    if password.is_empty() || password.len() > PASSWORD_BYTES_MAX || password.contains('\0') {
+        return Err(Field::Password.error());
+    }
+    Ok(Secret::new(password.into_owned()))
+}
+
+fn shown(text: &str) -> String {
+    text[..text.floor_char_boundary(FOUND_BYTES_MAX)].to_owned()
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Header<'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Header<'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut unknown = Unknown::default();
+        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+            let Some(field) = Field::named(&name) else {
+                unknown.add(name).map_err(|error| self.fail(error))?;
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            self.at = Some(field.error());
+            self.take(field, &mut map)?;
+            self.at = None;
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Header<'de> {
+    /// Reads a field's value.
+    fn take<A: MapAccess<'de>>(&mut self, field: Field, map: &mut A) -> Result<(), A::Error> {
+        let text = match field {
+            Field::Id => {
+                return if self.id.is_none() {
+                    self.id = Some(map.next_value()?);
+                    Ok(())
+                } else {
+                    Err(self.fail(twice(field)))
+                };
+            }
+            Field::To => return self.receivers(field, map),
+            Field::Except => return self.receivers(field, map),
+            Field::Op => &mut self.op,
+            Field::Room => &mut self.room,
+            Field::Token => &mut self.token,
+            Field::Username => &mut self.username,
+            Field::Password => &mut self.password,
+        };
+        if text.is_some() {
+            return Err(self.fail(twice(field)));
+        }
+        *text = Some(map.next_value::<Text<'de>>()?.0);
+        Ok(())
+    }
+
+    fn receivers<A: MapAccess<'de>>(&mut self, field: Field, map: &mut A) -> Result<(), A::Error> {
+        let clients_max = self.receivers_named_max;
+        let read = map.next_value_seed(Clients { clients_max })?;
+        let list = if field == Field::To {
+            &mut self.to
+        } else {
+            &mut self.except
+        };
+        if list.is_some() {
+            return Err(self.fail(twice(field)));
+        }
+        match read {
+            Some(clients) if clients.is_empty() && field == Field::To => {
+                Err(self.fail(LineError::new("to", "at least one client id, or no `to`")))
+            }
+            Some(clients) => {
+                *list = Some(clients);
+                Ok(())
+            }
+            None => Err(self.fail(LineError {
+                needed: format!("at most {clients_max} client ids").into(),
+                ..LineError::new("receivers_named_max", "")
+            })),
+        }
+    }
+
+    fn fail<E: Error>(&mut self, error: LineError) -> E {
+        self.at = Some(error);
+        E::custom("a field is wrong")
+    }
+}
+
+fn twice(field: Field) -> LineError {
+    LineError {
+        found: Some("twice".to_owned()),
+        ..field.error()
+    }
+}
+
+/// Fields that mean nothing to us: each once, and not too many.
+#[derive(Default)]
+struct Unknown<'a> {
+    names: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Unknown<'a> {
+    fn add(&mut self, name: Cow<'a, str>) -> Result<(), LineError> {
+        if self.names.len() >= FIELDS_MAX {
+            return Err(LineError::new(
+                "header.fields_max",
+                "at most 32 unknown fields",
+            ));
+        }
+        if self.names.contains(&name) {
+            return Err(LineError {
+                found: Some(shown(&name)),
+                ..LineError::new("header", "an object whose keys all differ")
+            });
+        }
+        self.names.push(name);
+        Ok(())
+    }
+}
+
+/// A string, borrowed where it holds no escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+}
+
+/// A list of client ids, sorted and each once; `None` if there are too many.
+struct Clients {
+    clients_max: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Clients {
+    type Value = Option<Vec<ClientId>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Clients {
+    type Value = Option<Vec<ClientId>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut clients = Vec::new();
+        while let Some(Text(text)) = list.next_element::<Text<'de>>()? {
+            if clients.len() == self.clients_max {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(None);
+            }
+            clients.push(text.parse().map_err(A::Error::custom)?);
+        }
+        clients.sort_unstable();
+        clients.dedup();
+        Ok(Some(clients))
+    }
+}
+
+/// Looks for the id alone.
+#[derive(Default)]
+struct LoneId(Option<Id>);
+
+impl<'de> DeserializeSeed<'de> for &mut LoneId {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut LoneId {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+            if name != "id" {
+                map.next_value::<IgnoredAny>()?;
+            } else if self.0.is_some() {
+                return Err(A::Error::duplicate_field("id"));
+            } else {
+                self.0 = Some(map.next_value()?);
+            }
+        }
+        Ok(())
+    }
+}
