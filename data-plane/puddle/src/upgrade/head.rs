@@ -17,7 +17,10 @@ const KEY_PADDING: &[u8] = b"==";
 /// A request whose head came whole.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
-    pub method: &'a str,
+    /// The minor version: HTTP/1.0 or HTTP/1.1.
+    version: u8,
+    method: &'a str,
+    /// As it was written.
     pub target: &'a str,
     headers: SmallVec<[(&'a str, &'a [u8]); HEADERS_INLINE]>,
 }
@@ -41,11 +44,9 @@ pub(super) fn read<'a>(
         }
         return Ok(None);
     };
-    if request.version != Some(1) {
-        return Err(BadUpgrade::new(505, "http.version", "HTTP/1.1"));
-    }
     let headers = request.headers.iter();
     let whole = Request {
+        version: request.version.expect("a whole head has a version"),
         method: request.method.expect("a whole head has a method"),
         target: request.path.expect("a whole head has a target"),
         headers: headers.map(|line| (line.name, line.value)).collect(),
@@ -110,6 +111,9 @@ impl<'a> Request<'a> {
 
     /// Checks that this is an opening handshake, and answers its key.
     pub(super) fn handshake(&self) -> Result<[u8; ACCEPT_BYTES], BadUpgrade> {
+        if self.version != 1 {
+            return Err(unreadable(httparse::Error::Version));
+        }
         if self.method != "GET" {
             return Err(BadUpgrade::new(
                 405,

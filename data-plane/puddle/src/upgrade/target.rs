@@ -37,8 +37,12 @@ pub(super) struct Path<'a> {
     query: &'a str,
 }
 
-/// Reads where a request goes. Its host must be one, and the same in both places.
+/// Reads where a request goes. Its host must be one, and the same in both places;
+/// what is asked of the node's own routes is left to them.
 pub(super) fn read<'a>(request: &Request<'a>) -> Result<Target<'a>, BadUpgrade> {
+    if request.target.starts_with(OWN) {
+        return Ok(Target::Own);
+    }
     let host = host(request)?;
     let target = match split_absolute(request.target) {
         Some((authority, rest)) if authority.eq_ignore_ascii_case(host) => rest,

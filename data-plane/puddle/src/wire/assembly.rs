@@ -236,3 +236,276 @@ fn read_close(payload: &[u8]) -> Result<Event<'_>, Fault> {
     }
     Ok(Event::Close(Some(CloseCode(code))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::client::{BINARY, CONTINUATION, TEXT, frame};
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits {
+        message_bytes_max: 1_000,
+        idle_frames_max: 1_000,
+    };
+
+    /// What a peer said, of a life of its own.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    enum Said {
+        Message(MessageKind, Vec<u8>),
+        Ping(Vec<u8>),
+        Pong,
+        Close(Option<CloseCode>),
+        Fault(Fault),
+    }
+
+    fn said(event: Event<'_>) -> Said {
+        match event {
+            Event::Message { kind, payload } => Said::Message(kind, payload.into_owned()),
+            Event::Ping(payload) => Said::Ping(payload.to_vec()),
+            Event::Pong => Said::Pong,
+            Event::Close(code) => Said::Close(code),
+        }
+    }
+
+    /// Reads what comes in these pieces, as a socket does.
+    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Said> {
+        let mut assembly = Assembly::default();
+        let (mut held, mut all) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            held.extend_from_slice(piece);
+            loop {
+                let bytes = match assembly.next(&mut held, &LIMITS) {
+                    Step::Event { event, bytes } => {
+                        all.push(said(event));
+                        bytes
+                    }
+                    Step::Progress { bytes } => bytes,
+                    Step::NeedMore { bytes_wanted } => {
+                        assert!(bytes_wanted > held.len(), "it is worth waiting");
+                        break;
+                    }
+                    Step::Fault(fault) => {
+                        all.push(Said::Fault(fault));
+                        return all;
+                    }
+                };
+                held.drain(..bytes);
+            }
+        }
+        all
+    }
+
+    fn fault(frames: &[Vec<u8>]) -> Fault {
+        match read([&frames.concat()[..]]).pop() {
+            Some(Said::Fault(fault)) => fault,
+            other => panic!("no fault but {other:?}"),
+        }
+    }
+
+    fn text(text: &str) -> Said {
+        Said::Message(MessageKind::Text, text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn an_idle_socket_costs_a_pointer() {
+        assert_eq!(size_of::<Assembly>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn the_fragmented_example_of_the_rfc_is_one_message() {
+        let frames = [frame(false, TEXT, b"Hel"), frame(true, CONTINUATION, b"lo")].concat();
+        assert_eq!(read([&frames[..]]), [text("Hello")]);
+    }
+
+    #[test]
+    fn control_frames_pass_between_fragments() {
+        let frames = [
+            frame(false, TEXT, b"Hel"),
+            frame(true, Opcode::Ping, b"?"),
+            frame(true, Opcode::Pong, b""),
+            frame(true, CONTINUATION, b"lo"),
+            frame(true, Opcode::Close, b"\x03\xe8bye"),
+        ];
+        assert_eq!(
+            read([&frames.concat()[..]]),
+            [
+                Said::Ping(b"?".to_vec()),
+                Said::Pong,
+                text("Hello"),
+                Said::Close(Some(CloseCode::NORMAL)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_message_too_long_is_refused_by_its_header() {
+        let whole = frame(true, BINARY, &[0; 1_001]);
+        assert_eq!(fault(&[whole[..8].to_vec()]), Fault::TooLong);
+        let rest = frame(false, CONTINUATION, &[0; 401]);
+        let fragmented = [frame(false, BINARY, &[0; 600]), rest[..8].to_vec()];
+        assert_eq!(fault(&fragmented), Fault::TooLong);
+        let huge = [
+            0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0,
+        ];
+        assert_eq!(fault(&[huge.to_vec()]), Fault::TooLong);
+        assert_eq!(Fault::TooLong.code(), CloseCode::TOO_BIG);
+        let most = frame(true, BINARY, &[0; 1_000]);
+        assert_eq!(read([&most[..]]).len(), 1);
+    }
+
+    #[test]
+    fn text_must_be_utf8_however_it_is_cut() {
+        assert_eq!(fault(&[frame(true, TEXT, b"\xff")]), Fault::NotUtf8);
+        let euro = "€".as_bytes();
+        let cut = [
+            frame(false, TEXT, &euro[..1]),
+            frame(true, CONTINUATION, &euro[1..]),
+        ];
+        assert_eq!(read([&cut.concat()[..]]), [text("€")]);
+        let never_ended = [
+            frame(false, TEXT, &euro[..2]),
+            frame(true, CONTINUATION, b""),
+        ];
+        assert_eq!(fault(&never_ended), Fault::NotUtf8);
+        let surrogate = [
+            frame(false, TEXT, b"\xed"),
+            frame(false, CONTINUATION, b"\xa0\x80"),
+        ];
+        assert_eq!(
+            fault(&surrogate),
+            Fault::NotUtf8,
+            "before the last fragment"
+        );
+        assert_eq!(Fault::NotUtf8.code(), CloseCode::INVALID_DATA);
+        assert_eq!(read([&frame(true, BINARY, b"\xff")[..]]).len(), 1);
+    }
+
+    #[test]
+    fn fragments_have_an_order() {
+        assert_eq!(
+            fault(&[frame(true, CONTINUATION, b"")]),
+            Fault::NothingToContinue
+        );
+        assert_eq!(
+            fault(&[frame(false, TEXT, b"a"), frame(true, TEXT, b"b")]),
+            Fault::MessageInMessage
+        );
+        assert_eq!(
+            fault(&[
+                frame(false, TEXT, b"a"),
+                frame(true, CONTINUATION, b"b"),
+                frame(true, CONTINUATION, b"c"),
+            ]),
+            Fault::NothingToContinue
+        );
+    }
+
+    #[test]
+    fn the_thousandth_frame_without_progress_is_the_last() {
+        let mut frames = vec![frame(false, BINARY, b"x")];
+        for number in 0..999 {
+            let empty = frame(false, CONTINUATION, b"");
+            frames.push(if number % 2 == 0 {
+                empty
+            } else {
+                frame(true, Opcode::Ping, b"?")
+            });
+        }
+        let patient = [&frames[..], &[frame(true, CONTINUATION, b"y")]].concat();
+        assert_eq!(
+            read([&patient.concat()[..]]).pop(),
+            Some(Said::Message(MessageKind::Binary, b"xy".to_vec()))
+        );
+        frames.push(frame(false, CONTINUATION, b""));
+        assert_eq!(fault(&frames), Fault::Idle);
+        assert_eq!(Fault::Idle.code(), CloseCode::POLICY);
+    }
+
+    #[test]
+    fn a_heartbeat_is_no_idle_frame() {
+        let pings = frame(true, Opcode::Ping, b"").repeat(5_000);
+        assert_eq!(read([&pings[..]]), vec![Said::Ping(Vec::new()); 5_000]);
+    }
+
+    #[test]
+    fn a_close_frame_says_nothing_or_something_true() {
+        assert_eq!(
+            read([&frame(true, Opcode::Close, b"")[..]]),
+            [Said::Close(None)]
+        );
+        for (payload, expected) in [
+            (&b"\x03"[..], Fault::CloseTooShort),
+            (b"\x03\xed", Fault::CloseCode),
+            (b"\x03\xee", Fault::CloseCode),
+            (b"\x03\xf7", Fault::CloseCode),
+            (b"\x00\x00", Fault::CloseCode),
+            (b"\x03\xe8\xff", Fault::CloseReason),
+        ] {
+            assert_eq!(fault(&[frame(true, Opcode::Close, payload)]), expected);
+        }
+        assert_eq!(Fault::CloseReason.code(), CloseCode::INVALID_DATA);
+    }
+
+    #[test]
+    fn what_is_not_whole_is_not_touched() {
+        let whole = frame(true, TEXT, b"Hello");
+        let mut part = whole[..whole.len() - 1].to_vec();
+        let step = Assembly::default().next(&mut part, &LIMITS);
+        assert_eq!(
+            step,
+            Step::NeedMore {
+                bytes_wanted: whole.len()
+            }
+        );
+        assert_eq!(part, whole[..whole.len() - 1]);
+    }
+
+    fn frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let payload = || proptest::collection::vec(any::<u8>(), 0..300);
+        let control = prop_oneof![Just(Opcode::Ping), Just(Opcode::Pong)];
+        let one = prop_oneof![
+            "\\PC{0,80}".prop_map(|text| vec![frame(true, TEXT, text.as_bytes())]),
+            ("\\PC{1,80}", 0_usize..80).prop_map(|(text, at)| {
+                let (start, end) = text.as_bytes().split_at(at.min(text.len()));
+                vec![frame(false, TEXT, start), frame(true, CONTINUATION, end)]
+            }),
+            proptest::collection::vec(payload(), 1..4).prop_map(|parts| {
+                let opcode = |at| if at == 0 { BINARY } else { CONTINUATION };
+                let end = parts.len() - 1;
+                let parts = parts.iter().enumerate();
+                parts
+                    .map(|(at, part)| frame(at == end, opcode(at), part))
+                    .collect()
+            }),
+            (control, payload()).prop_map(|(opcode, mut payload)| {
+                payload.truncate(125);
+                vec![frame(true, opcode, &payload)]
+            }),
+        ];
+        proptest::collection::vec(one, 0..8).prop_map(|all| all.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_it_comes_in_change_nothing(
+            frames in frames(),
+            size in 1_usize..40,
+        ) {
+            let stream = frames.concat();
+            let whole = read([&stream[..]]);
+            prop_assert!(!whole.iter().any(|said| matches!(said, Said::Fault(_))));
+            prop_assert_eq!(read(stream.chunks(size)), whole);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused_alike_in_any_pieces(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            first in prop_oneof![Just(0x81_u8), Just(0x01), Just(0x82), Just(0x88), any::<u8>()],
+            size in 1_usize..40,
+        ) {
+            let mut stream = vec![first, 0x84];
+            stream.extend(bytes);
+            prop_assert_eq!(read(stream.chunks(size)), read([&stream[..]]));
+        }
+    }
+}

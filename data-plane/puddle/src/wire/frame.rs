@@ -309,3 +309,217 @@ fn put_header(opcode: Opcode, payload_bytes: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(&(payload_bytes as u64).to_be_bytes());
     }
 }
+
+/// A client's frames, for tests: masked, and wrong where asked.
+#[cfg(test)]
+pub(crate) mod client {
+    use super::{Fault, MASKED, Opcode};
+    use porthouse_model::MessageKind;
+
+    pub(crate) const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    pub(crate) const CONTINUATION: Opcode = Opcode::Continuation;
+    pub(crate) const TEXT: Opcode = Opcode::Message(MessageKind::Text);
+    pub(crate) const BINARY: Opcode = Opcode::Message(MessageKind::Binary);
+
+    /// A frame as a client sends it.
+    pub(crate) fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        super::put_header(opcode, payload.len(), &mut frame);
+        if !fin {
+            frame[0] &= !super::FIN;
+        }
+        frame[1] |= MASKED;
+        frame.extend_from_slice(&MASK);
+        let masked = payload.iter().zip(MASK.iter().cycle());
+        frame.extend(masked.map(|(byte, mask)| byte ^ mask));
+        frame
+    }
+
+    /// What a header of these bytes is refused for.
+    pub(crate) fn fault(bytes: &[u8]) -> Fault {
+        super::read_header(bytes).expect_err("a fault")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn is_part(bytes: &[u8], header_bytes: usize) -> bool {
+        read_header(bytes) == Ok(Head::Part(header_bytes))
+    }
+
+    #[test]
+    fn the_examples_of_the_rfc_are_read_and_written() {
+        // Section 5.7: "Hello", masked, from a client; and from a server.
+        let masked = [
+            0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
+        ];
+        assert_eq!(masked[..], client::frame(true, client::TEXT, b"Hello"));
+        let mut payload = masked[6..].to_vec();
+        unmask(&mut payload, client::MASK);
+        assert_eq!(payload, b"Hello");
+
+        let mut out = Vec::new();
+        message(MessageKind::Text, b"Hello", &mut out);
+        assert_eq!(out, [0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
+        out.clear();
+        ping(b"Hello", &mut out);
+        assert_eq!(out, [0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
+        out.clear();
+        message(MessageKind::Binary, &[7; 256], &mut out);
+        assert_eq!(out[..4], [0x82, 0x7e, 0x01, 0x00]);
+        out.clear();
+        message(MessageKind::Binary, &[7; 65536], &mut out);
+        assert_eq!(out[..10], [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn a_header_is_waited_for_as_long_as_it_is_short() {
+        let frame = client::frame(true, client::BINARY, &[0; 65536]);
+        assert!(is_part(&frame[..0], 2) && is_part(&frame[..1], 2));
+        for bytes in 2..14 {
+            assert!(is_part(&frame[..bytes], 14), "{bytes}");
+        }
+        let frame = client::frame(true, client::BINARY, &[0; 126]);
+        assert!(is_part(&frame[..7], 8));
+        let frame = client::frame(true, client::BINARY, &[]);
+        assert!(is_part(&frame[..5], 6));
+    }
+
+    #[test]
+    fn a_fault_is_found_at_the_byte_that_shows_it() {
+        for (bytes, expected) in [
+            (&[0xc1_u8][..], Fault::ReservedBits),
+            (&[0xa1], Fault::ReservedBits),
+            (&[0x91], Fault::ReservedBits),
+            (&[0x83], Fault::ReservedOpcode),
+            (&[0x87], Fault::ReservedOpcode),
+            (&[0x8b], Fault::ReservedOpcode),
+            (&[0x8f], Fault::ReservedOpcode),
+            (&[0x08], Fault::FragmentedControl),
+            (&[0x09], Fault::FragmentedControl),
+            (&[0x81, 0x05], Fault::Unmasked),
+            (&[0x88, 0x00], Fault::Unmasked),
+            (&[0x89, 0xfe], Fault::LongControl),
+            (&[0x88, 0xff], Fault::LongControl),
+            (&[0x82, 0xfe, 0, 125], Fault::LengthNotMinimal),
+            (
+                &[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+                Fault::LengthNotMinimal,
+            ),
+            (
+                &[0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0],
+                Fault::LengthTopBit,
+            ),
+        ] {
+            assert_eq!(client::fault(bytes), expected, "{bytes:x?}");
+            assert!(read_header(&bytes[..bytes.len() - 1]).is_ok(), "{bytes:x?}");
+            assert_eq!(expected.code(), CloseCode::PROTOCOL_ERROR);
+        }
+    }
+
+    #[test]
+    fn only_the_codes_of_the_registry_and_the_free_ranges_may_be_sent() {
+        for code in (0..1000)
+            .chain(1004..=1006)
+            .chain(1015..3000)
+            .chain(5000..=u16::MAX)
+        {
+            assert!(!may_be_sent(code), "{code}");
+        }
+        for code in (1000..=1003).chain(1007..=1014).chain(3000..5000) {
+            assert!(may_be_sent(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn every_reason_fits_a_close_frame() {
+        for fault in [
+            Fault::ReservedBits,
+            Fault::ReservedOpcode,
+            Fault::Unmasked,
+            Fault::FragmentedControl,
+            Fault::LongControl,
+            Fault::LengthNotMinimal,
+            Fault::LengthTopBit,
+            Fault::NothingToContinue,
+            Fault::MessageInMessage,
+            Fault::CloseTooShort,
+            Fault::CloseCode,
+            Fault::CloseReason,
+            Fault::NotUtf8,
+            Fault::Idle,
+            Fault::TooLong,
+        ] {
+            assert!(fault.reason().len() <= CLOSE_REASON_BYTES_MAX);
+            assert!(may_be_sent(fault.code().0));
+        }
+    }
+
+    #[test]
+    fn a_reason_that_does_not_fit_is_cut_between_characters() {
+        let mut out = Vec::new();
+        close(CloseCode::POLICY, &"é".repeat(100), &mut out);
+        assert_eq!(out[..4], [0x88, 124, 0x03, 0xf0]);
+        assert_eq!(out[4..], *"é".repeat(61).as_bytes());
+        out.clear();
+        close(CloseCode::NORMAL, "", &mut out);
+        close_empty(&mut out);
+        pong(b"x", &mut out);
+        assert_eq!(out, [0x88, 2, 0x03, 0xe8, 0x88, 0, 0x8a, 1, b'x']);
+    }
+
+    proptest! {
+        #[test]
+        fn unmasking_is_what_the_rfc_says(payload: Vec<u8>, mask: [u8; 4]) {
+            let mut unmasked = payload.clone();
+            unmask(&mut unmasked, mask);
+            let naive: Vec<u8> =
+                payload.iter().enumerate().map(|(at, byte)| byte ^ mask[at % 4]).collect();
+            prop_assert_eq!(&unmasked, &naive);
+            unmask(&mut unmasked, mask);
+            prop_assert_eq!(unmasked, payload);
+        }
+
+        #[test]
+        fn a_length_is_read_back_and_written_in_the_fewest_bytes(
+            length in prop_oneof![0_usize..200, 65_000_usize..66_000, any::<u32>().prop_map(|n| n as usize)],
+        ) {
+            let mut out = Vec::new();
+            header(MessageKind::Binary, length, &mut out);
+            let extended = match length {
+                0..=125 => 0,
+                126..=0xffff => 2,
+                _ => 8,
+            };
+            prop_assert_eq!(out.len(), 2 + extended);
+            out[1] |= MASKED;
+            out.extend_from_slice(&client::MASK);
+            let read = read_header(&out).expect("a header of ours");
+            prop_assert_eq!(read, Head::Whole(Header {
+                fin: true,
+                opcode: client::BINARY,
+                payload_bytes: length as u64,
+                mask: client::MASK,
+                header_bytes: out.len(),
+            }));
+        }
+
+        #[test]
+        fn any_bytes_are_read_as_another_implementation_reads_them(
+            bytes in proptest::collection::vec(any::<u8>(), 0..16),
+        ) {
+            use tungstenite::protocol::frame::FrameHeader;
+            let theirs = FrameHeader::parse(&mut std::io::Cursor::new(&bytes));
+            if let Ok(Head::Whole(ours)) = read_header(&bytes) {
+                let (header, length) = theirs.expect("no fault").expect("whole");
+                prop_assert_eq!(length, ours.payload_bytes);
+                prop_assert_eq!(header.is_final, ours.fin);
+                prop_assert_eq!(header.mask, Some(ours.mask));
+                prop_assert_eq!(u8::from(header.opcode), ours.opcode.bits());
+            }
+        }
+    }
+}
