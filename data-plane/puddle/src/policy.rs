@@ -2,17 +2,26 @@
 //! fresh it is. Owns the cache, the questions about it and the order in which
 //! answers and changes count. Never judges anybody, and never asks by itself.
 
+mod apply;
+mod cache;
+mod flight;
+mod index;
+mod resync;
+
 use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Member, PolicyKey, Revision, Room, RoomId, RoomName, Session, SessionId, Time, TokenHash,
-    UserId,
+    ApiKey, Member, PolicyKey, Revision, Room, RoomId, RoomName, Session, SessionId, Time,
+    TokenHash, UserId,
 };
 use porthouse_rules::Rules;
 
+use self::cache::{Cache, Entry, Source};
+use self::flight::{Flight, Flights};
+use self::resync::Resync;
 use crate::input::Changed;
-use crate::question::{Answer, Question, QuestionId};
+use crate::question::{Answer, Known, Question, QuestionId, SignInVerdict};
 use crate::seed::Hasher;
 use crate::settings::Settings;
 
@@ -88,32 +97,86 @@ pub(crate) enum Touched {
     Session(SessionId),
 }
 
-/// What one puddle knows.
+/// How much is kept and asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PolicyLimits {
+    /// Questions under way.
+    pub(crate) questions_max: usize,
+    /// Entries that exist and nobody pins; and as many that do not exist.
+    pub(crate) entries_max: usize,
+    /// How long it is believed that something does not exist.
+    pub(crate) absent_time_max: Duration,
+}
+
+impl From<&Settings> for PolicyLimits {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            questions_max: settings.questions_max,
+            entries_max: settings.policy_entries_max,
+            absent_time_max: settings.absent_time_max,
+        }
+    }
+}
+
+/// What one asker of the control plane knows.
+///
+/// The one rule: an answer read at revision R is believed if R is not before
+/// what was applied when it was asked for, and no change after R touched its key
+/// since. An entry remembers its R, and changes up to R do nothing to it.
 #[derive(Debug)]
 pub(crate) struct Policy {
+    limits: PolicyLimits,
+    cache: Cache,
+    flights: Flights,
+    followed: Followed,
+    /// The last revision that was applied with all before it.
     applied: Revision,
+    /// When it was heard that nothing is after that.
+    heard: Option<Time>,
+}
+
+/// How the log is followed.
+#[derive(Debug)]
+enum Followed {
+    /// Not yet.
+    Never,
+    /// Everything known is of this log.
+    Whole,
+    /// Some of what is known is from before it was cut.
+    Resyncing(Resync),
 }
 
 impl Policy {
     /// Knows nothing, until the first [`Self::resync`].
-    pub(crate) fn new(settings: &Settings, hasher: Hasher) -> Self {
-        let _ = (settings, hasher);
+    pub(crate) fn new(limits: impl Into<PolicyLimits>, hasher: Hasher) -> Self {
+        let limits = limits.into();
         Self {
+            limits,
+            cache: Cache::new(limits.entries_max, hasher),
+            flights: Flights::new(limits.questions_max, hasher),
+            followed: Followed::Never,
             applied: Revision(0),
+            heard: None,
         }
     }
 
     /// How a room stands; `None`: it must be asked.
     pub(crate) fn room(&mut self, now: Time, name: &RoomName) -> Option<Found<Arc<RoomPolicy>>> {
-        let _ = (now, name);
-        None
+        match self.known(now, &PolicyKey::Room(name.clone()))? {
+            Known::Room(room) => Some(Found::Present(room)),
+            Known::Absent => Some(Found::Absent),
+            other @ (Known::Session(_) | Known::Member(_) | Known::ApiKey(_)) => misfit(&other),
+        }
     }
 
     /// How a session stands; `None`: it must be asked. Its expiry is the caller's
     /// to judge, by the wall clock.
     pub(crate) fn session(&mut self, now: Time, token: &TokenHash) -> Option<Found<Arc<Session>>> {
-        let _ = (now, token);
-        None
+        match self.known(now, &PolicyKey::Session(*token))? {
+            Known::Session(session) => Some(Found::Present(session)),
+            Known::Absent => Some(Found::Absent),
+            other @ (Known::Room(_) | Known::Member(_) | Known::ApiKey(_)) => misfit(&other),
+        }
     }
 
     /// How a membership stands; `None`: it must be asked. Its expiry is the
@@ -124,83 +187,323 @@ impl Policy {
         room: RoomId,
         user: UserId,
     ) -> Option<Found<Member>> {
-        let _ = (now, room, user);
-        None
+        match self.known(now, &PolicyKey::Member(room, user))? {
+            Known::Member(member) => Some(Found::Present(member)),
+            Known::Absent => Some(Found::Absent),
+            other @ (Known::Room(_) | Known::Session(_) | Known::ApiKey(_)) => misfit(&other),
+        }
+    }
+
+    /// How an API key stands; `None`: it must be asked. Its expiry is the
+    /// caller's to judge, by the wall clock.
+    pub(crate) fn api_key(&mut self, now: Time, hash: &TokenHash) -> Option<Found<Arc<ApiKey>>> {
+        match self.known(now, &PolicyKey::ApiKey(*hash))? {
+            Known::ApiKey(api_key) => Some(Found::Present(api_key)),
+            Known::Absent => Some(Found::Absent),
+            other @ (Known::Room(_) | Known::Session(_) | Known::Member(_)) => misfit(&other),
+        }
     }
 
     /// Asks about something that is not known. One question a key is under way.
     pub(crate) fn ask(&mut self, key: PolicyKey) -> Asked {
-        let _ = key;
-        Asked::TooMany
+        if self.flights.about(&key) {
+            return Asked::UnderWay;
+        }
+        if self.flights.is_full() {
+            return Asked::TooMany;
+        }
+        let (question, what) = self.put_out(key, self.told(), false);
+        Asked::New { question, what }
     }
 
     /// Names a question of the caller's own: a password or a sign-in. Counts
     /// among the questions under way until it is answered; `None`: too many.
     pub(crate) fn reserve(&mut self) -> Option<QuestionId> {
-        None
+        let min_revision = self.told();
+        let own = Flight {
+            key: None,
+            min_revision,
+            resyncs: false,
+        };
+        (!self.flights.is_full()).then(|| self.flights.start(own))
     }
 
     /// Takes an answer. The answer to a sign-in is kept too, unless what was
     /// applied meanwhile ended the session: after it, look the session up by its
     /// token, and ask for it as for any other.
     pub(crate) fn answered(&mut self, now: Time, question: QuestionId, answer: &Answer) -> Outcome {
-        let _ = (now, question, answer);
-        Outcome::NotMine
+        let Some(flight) = self.flights.take(question) else {
+            return Outcome::NotMine;
+        };
+        let ended = match answer {
+            Answer::Resolved { known, .. } => self.flights.ended(known),
+            Answer::SignIn(SignInVerdict::Right { session, .. }) => {
+                self.flights.ended(&Known::Session(Arc::clone(session)))
+            }
+            Answer::SignIn(SignInVerdict::Wrong | SignInVerdict::Later(_))
+            | Answer::Password(_)
+            | Answer::Unavailable => Revision(0),
+        };
+        self.flights.finish(&flight);
+        let min_revision = flight.min_revision.max(ended);
+        match flight.key {
+            Some(key) => self.resolved(now, key, min_revision, flight.resyncs, answer),
+            None => self.signed_in(now, min_revision, answer),
+        }
     }
 
-    /// Applies the next revision.
+    /// Applies the next revision. What it answers may have nobody inside.
     pub(crate) fn change(&mut self, changed: &Changed) -> Vec<Touched> {
-        self.applied = changed.revision;
-        Vec::new()
+        let revision = changed.revision;
+        assert_eq!(
+            revision.0,
+            self.told().0 + 1,
+            "revisions come in order, none missing"
+        );
+        let mut touched = Vec::new();
+        for item in &changed.items {
+            self.apply(revision, item, &mut touched);
+        }
+        match &mut self.followed {
+            Followed::Resyncing(resync) => resync.told = revision,
+            Followed::Whole => self.applied = revision,
+            Followed::Never => unreachable!("a log is followed from a resync"),
+        }
+        self.finish_resync();
+        touched
     }
 
     /// The log was cut or rewound, or is followed for the first time from here.
     /// What no socket needs is forgotten; the rest is believed as of the old
-    /// revision until each has its answer: see [`Self::due`].
+    /// revision, and no fresher, until each has its answer: see [`Self::due`].
     pub(crate) fn resync(&mut self, now: Time, revision: Revision) {
-        let _ = now;
-        self.applied = revision;
+        self.flights.restart(revision);
+        let resync = Resync::new(now, revision, self.cache.doubt());
+        self.followed = Followed::Resyncing(resync);
+        self.finish_resync();
     }
 
     /// The next question that a resync must put out now; call it each turn until
     /// `None`.
     pub(crate) fn due(&mut self, now: Time) -> Option<(QuestionId, Question)> {
-        let _ = now;
+        let Followed::Resyncing(resync) = &mut self.followed else {
+            return None;
+        };
+        while !self.flights.is_full() {
+            let key = resync.next(now)?;
+            if !self.flights.about(&key) {
+                resync.asked();
+                let told = resync.told;
+                return Some(self.put_out(key, told, true));
+            }
+        }
         None
     }
 
     /// When [`Self::due`] must be called again.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        None
+        match &self.followed {
+            Followed::Resyncing(resync) => resync.deadline(),
+            Followed::Never | Followed::Whole => None,
+        }
     }
 
-    /// The control plane was heard: there is nothing after this revision.
+    /// The control plane was heard: there is nothing after this revision, which
+    /// is the last that was told. Any other word is no progress.
     pub(crate) fn fresh(&mut self, now: Time, revision: Revision) {
-        let _ = (now, revision);
+        match &mut self.followed {
+            Followed::Resyncing(resync) if resync.told == revision => resync.heard = now,
+            Followed::Whole if self.applied == revision => self.heard = Some(now),
+            Followed::Never | Followed::Whole | Followed::Resyncing(_) => {}
+        }
     }
 
     /// What is known holds at least at this revision.
-    pub(crate) fn applied(&self) -> Revision {
+    pub(crate) const fn applied(&self) -> Revision {
         self.applied
     }
 
     /// How old that is: the time since there was word that nothing came after
     /// it. [`Duration::MAX`] before the first.
     pub(crate) fn age(&self, now: Time) -> Duration {
-        now.since(Time::ZERO)
+        self.heard.map_or(Duration::MAX, |heard| now.since(heard))
     }
 
-    /// A live socket needs this, which is known: it is kept until as many
-    /// [`Self::unpin`]. A transient room's name is pinned too.
+    /// A live socket needs this, which is known, as existing or not: it is kept
+    /// until as many [`Self::unpin`].
     pub(crate) fn pin(&mut self, key: &PolicyKey) {
-        let _ = key;
+        self.cache.pin(key);
     }
 
     /// A live socket needs this no longer.
     pub(crate) fn unpin(&mut self, key: &PolicyKey) {
-        let _ = key;
+        let doubtful = self
+            .cache
+            .peek(key)
+            .is_some_and(|entry| entry.source == Source::Doubted);
+        if doubtful && self.cache.pins(key) == 1 {
+            self.cache.remove(key);
+            self.settled(key);
+        } else {
+            self.cache.unpin(key);
+        }
     }
 
     /// Checks every invariant.
-    pub(crate) fn check(&self) {}
+    pub(crate) fn check(&self) {
+        self.flights.check();
+        match &self.followed {
+            Followed::Never => assert!(self.heard.is_none(), "a log not followed was heard"),
+            Followed::Whole => self.cache.check(true),
+            Followed::Resyncing(resync) => {
+                self.cache.check(false);
+                assert!(!resync.is_done(), "a resync ends with its last answer");
+                for key in resync.left() {
+                    let entry = self.cache.peek(key).expect("what is left to ask is pinned");
+                    assert_eq!(
+                        entry.source,
+                        Source::Doubted,
+                        "only what is doubted is left"
+                    );
+                }
+            }
+        }
+    }
+
+    /// The last revision that was told, applied or not.
+    const fn told(&self) -> Revision {
+        match &self.followed {
+            Followed::Resyncing(resync) => resync.told,
+            Followed::Never | Followed::Whole => self.applied,
+        }
+    }
+
+    fn known(&mut self, now: Time, key: &PolicyKey) -> Option<Known> {
+        self.cache.get(now, key).map(|entry| entry.known.clone())
+    }
+
+    fn put_out(
+        &mut self,
+        key: PolicyKey,
+        min_revision: Revision,
+        resyncs: bool,
+    ) -> (QuestionId, Question) {
+        let flight = Flight {
+            key: Some(key.clone()),
+            min_revision,
+            resyncs,
+        };
+        (
+            self.flights.start(flight),
+            Question::Resolve { key, min_revision },
+        )
+    }
+
+    fn resolved(
+        &mut self,
+        now: Time,
+        key: PolicyKey,
+        min_revision: Revision,
+        resyncs: bool,
+        answer: &Answer,
+    ) -> Outcome {
+        let read = match answer {
+            Answer::Resolved { revision, known } if fits(&key, known) => Some((*revision, known)),
+            Answer::Resolved { .. } | Answer::Password(_) | Answer::SignIn(_) => None,
+            Answer::Unavailable => None,
+        };
+        if let Some((revision, _)) = read
+            && revision < min_revision
+        {
+            let (question, what) = self.put_out(key, min_revision.max(self.told()), resyncs);
+            return Outcome::AskAgain { question, what };
+        }
+        if let Followed::Resyncing(resync) = &mut self.followed {
+            if resyncs {
+                resync.answered();
+            }
+            if read.is_none() {
+                resync.unanswered(now, &key);
+            }
+        }
+        let Some((revision, known)) = read else {
+            return Outcome::Unavailable(key);
+        };
+        self.learn(now, &key, revision, known.clone());
+        Outcome::Known(key)
+    }
+
+    fn signed_in(&mut self, now: Time, min_revision: Revision, answer: &Answer) -> Outcome {
+        if let Answer::SignIn(SignInVerdict::Right {
+            session,
+            token,
+            revision,
+        }) = answer
+            && *revision >= min_revision
+        {
+            let known = Known::Session(Arc::clone(session));
+            self.learn(now, &PolicyKey::Session(*token), *revision, known);
+        }
+        Outcome::NotMine
+    }
+
+    /// Keeps what was read at a revision, unless newer is known.
+    fn learn(&mut self, now: Time, key: &PolicyKey, revision: Revision, known: Known) {
+        let newer = self
+            .cache
+            .peek(key)
+            .is_some_and(|entry| entry.is_after(revision));
+        if !newer {
+            let absent = matches!(known, Known::Absent);
+            let expires = absent.then(|| now + self.limits.absent_time_max);
+            self.cache.put(
+                key.clone(),
+                Entry {
+                    known,
+                    revision,
+                    expires,
+                    source: Source::Read,
+                },
+            );
+        }
+        self.settled(key);
+    }
+
+    fn settled(&mut self, key: &PolicyKey) {
+        if let Followed::Resyncing(resync) = &mut self.followed {
+            resync.settled(key);
+            self.finish_resync();
+        }
+    }
+
+    fn finish_resync(&mut self) {
+        if let Followed::Resyncing(resync) = &self.followed
+            && resync.is_done()
+        {
+            self.applied = resync.told;
+            self.heard = Some(resync.heard);
+            self.followed = Followed::Whole;
+        }
+    }
+}
+
+/// Whether an answer is one to this key.
+fn fits(key: &PolicyKey, known: &Known) -> bool {
+    match (key, known) {
+        (PolicyKey::Room(name), Known::Room(policy)) => policy.room.name == *name,
+        (PolicyKey::Member(room, user), Known::Member(member)) => {
+            (member.room, member.user) == (*room, *user)
+        }
+        (PolicyKey::Session(_), Known::Session(_))
+        | (PolicyKey::ApiKey(_), Known::ApiKey(_))
+        | (_, Known::Absent) => true,
+        (PolicyKey::Room(_), Known::Session(_) | Known::Member(_) | Known::ApiKey(_))
+        | (PolicyKey::Session(_), Known::Room(_) | Known::Member(_) | Known::ApiKey(_))
+        | (PolicyKey::Member(..), Known::Room(_) | Known::Session(_) | Known::ApiKey(_))
+        | (PolicyKey::ApiKey(_), Known::Room(_) | Known::Session(_) | Known::Member(_)) => false,
+    }
+}
+
+fn misfit(known: &Known) -> ! {
+    unreachable!("only what fits a key is kept: {known:?}")
 }

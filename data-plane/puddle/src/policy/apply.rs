@@ -1,0 +1,131 @@
+//! What a change does to what is known. Owns the rules by which each kind of
+//! change meets each kind of entry; never an answer.
+
+use std::sync::Arc;
+
+use porthouse_model::{
+    ApiKeyId, ChangeItem, PolicyKey, Revision, RoomId, RoomName, SessionId, UserId,
+};
+
+use super::cache::{Entry, Source};
+use super::flight::Mortal;
+use super::{Policy, Touched};
+use crate::input::ChangedItem;
+use crate::question::Known;
+
+impl Policy {
+    /// Applies one change, and leaves its tombstone for answers under way.
+    pub(super) fn apply(
+        &mut self,
+        revision: Revision,
+        item: &ChangedItem,
+        touched: &mut Vec<Touched>,
+    ) {
+        match item {
+            ChangedItem::Room(policy) => {
+                let name = &policy.room.name;
+                self.replace(&PolicyKey::Room(name.clone()), revision, || {
+                    Known::Room(Arc::clone(policy))
+                });
+                touched.push(Touched::Room(name.clone()));
+            }
+            ChangedItem::Other(item) => self.apply_other(revision, item, touched),
+        }
+    }
+
+    fn apply_other(&mut self, revision: Revision, item: &ChangeItem, touched: &mut Vec<Touched>) {
+        match item {
+            ChangeItem::Room(_) => unreachable!("a room is compiled before it is told"),
+            ChangeItem::RoomGone { id, name } => {
+                self.room_gone(revision, *id, name);
+                touched.push(Touched::Room(name.clone()));
+            }
+            ChangeItem::Member(member) => {
+                let key = PolicyKey::Member(member.room, member.user);
+                self.replace(&key, revision, || Known::Member(*member));
+                touched.push(Touched::Member(member.room, member.user));
+            }
+            ChangeItem::MemberGone { room, user } => {
+                self.replace(&PolicyKey::Member(*room, *user), revision, || Known::Absent);
+                touched.push(Touched::Member(*room, *user));
+            }
+            ChangeItem::SessionGone(id) => {
+                self.flights.end(Mortal::Session(*id), revision);
+                self.session_gone(revision, *id, touched);
+            }
+            ChangeItem::UserGone(user) => self.user_gone(revision, *user, touched),
+            ChangeItem::ApiKeyGone(id) => self.api_key_gone(revision, *id),
+        }
+    }
+
+    /// The room's identity must be the one that is known: a name that was given
+    /// again meanwhile stays with the new room.
+    fn room_gone(&mut self, revision: Revision, id: RoomId, name: &RoomName) {
+        let key = PolicyKey::Room(name.clone());
+        let is_other = self
+            .cache
+            .peek(&key)
+            .is_some_and(|entry| match &entry.known {
+                Known::Room(policy) => policy.room.id != id,
+                Known::Absent | Known::Session(_) | Known::Member(_) | Known::ApiKey(_) => false,
+            });
+        if is_other {
+            self.flights.touch(&key, revision);
+        } else {
+            self.replace(&key, revision, || Known::Absent);
+        }
+        for member in self.cache.index().members_of(id) {
+            self.replace(&member, revision, || Known::Absent);
+        }
+    }
+
+    fn user_gone(&mut self, revision: Revision, user: UserId, touched: &mut Vec<Touched>) {
+        self.flights.end(Mortal::User(user), revision);
+        for session in self.cache.index().sessions_of(user) {
+            self.session_gone(revision, session, touched);
+        }
+    }
+
+    /// A session that was read after this revision was opened after it.
+    fn session_gone(&mut self, revision: Revision, id: SessionId, touched: &mut Vec<Touched>) {
+        if let Some(key) = self.cache.index().session(id)
+            && self.replace(&key, revision, || Known::Absent)
+        {
+            touched.push(Touched::Session(id));
+        }
+    }
+
+    fn api_key_gone(&mut self, revision: Revision, id: ApiKeyId) {
+        self.flights.end(Mortal::ApiKey(id), revision);
+        if let Some(key) = self.cache.index().api_key(id) {
+            self.replace(&key, revision, || Known::Absent);
+        }
+    }
+
+    /// Replaces an entry in place, one of absence too, unless it already knows of
+    /// this revision. What nobody asked for is not kept.
+    fn replace(
+        &mut self,
+        key: &PolicyKey,
+        revision: Revision,
+        known: impl FnOnce() -> Known,
+    ) -> bool {
+        self.flights.touch(key, revision);
+        let older = self
+            .cache
+            .peek(key)
+            .is_some_and(|entry| entry.is_before(revision));
+        if older {
+            // Absence that the log told needs no expiry: it would tell of the end.
+            let entry = Entry {
+                known: known(),
+                revision,
+                expires: None,
+                source: Source::Told,
+            };
+            self.cache.put(key.clone(), entry);
+            self.settled(key);
+        }
+        older
+    }
+}
