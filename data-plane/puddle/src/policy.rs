@@ -507,3 +507,6 @@ fn fits(key: &PolicyKey, known: &Known) -> bool {
 fn misfit(known: &Known) -> ! {
     unreachable!("only what fits a key is kept: {known:?}")
 }
+
+#[cfg(test)]
+mod tests;

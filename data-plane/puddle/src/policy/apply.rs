@@ -74,6 +74,7 @@ impl Policy {
         } else {
             self.replace(&key, revision, || Known::Absent);
         }
+        self.flights.end(Mortal::Room(id), revision);
         for member in self.cache.index().members_of(id) {
             self.replace(&member, revision, || Known::Absent);
         }

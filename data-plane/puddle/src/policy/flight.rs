@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use porthouse_model::{ApiKeyId, PolicyKey, Revision, SessionId, UserId};
+use porthouse_model::{ApiKeyId, PolicyKey, Revision, RoomId, SessionId, UserId};
 
 use crate::question::{Known, QuestionId};
 use crate::seed::{Hasher, Map};
@@ -130,29 +130,33 @@ impl Flights {
 }
 
 impl Flight {
-    /// Whether its answer may bring something that changes name by an identity
-    /// not yet known.
+    /// Whether what its answer brings may end by the end of something else than
+    /// its key.
     const fn sees_ends(&self) -> bool {
         match &self.key {
-            Some(PolicyKey::Session(_) | PolicyKey::ApiKey(_)) | None => true,
-            Some(PolicyKey::Room(_) | PolicyKey::Member(..)) => false,
+            Some(PolicyKey::Session(_) | PolicyKey::ApiKey(_) | PolicyKey::Member(..)) | None => {
+                true
+            }
+            Some(PolicyKey::Room(_)) => false,
         }
     }
 }
 
-/// Something that ends for good, or whose sessions do.
+/// Something that ends for good, by itself or with all that hangs on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mortal {
     /// A session.
     Session(SessionId),
     /// All sessions of a user.
     User(UserId),
+    /// All memberships of a room.
+    Room(RoomId),
     /// An API key.
     ApiKey(ApiKeyId),
 }
 
-/// What ended while somebody asked for a session or an API key by its token:
-/// whose it is, only the answer tells.
+/// What ended while somebody asked for something that ends with it: whose a
+/// session is, for one, only the answer tells.
 #[derive(Debug)]
 struct Ended {
     at: BTreeMap<Mortal, Revision>,
@@ -190,7 +194,8 @@ impl Ended {
                 at(Mortal::Session(session.id)).max(at(Mortal::User(session.user)))
             }
             Known::ApiKey(api_key) => at(Mortal::ApiKey(api_key.id)),
-            Known::Room(_) | Known::Member(_) | Known::Absent => return Revision(0),
+            Known::Member(member) => at(Mortal::Room(member.room)),
+            Known::Room(_) | Known::Absent => return Revision(0),
         };
         ended.max(self.floor)
     }

@@ -1,0 +1,221 @@
+//! A small control plane: a log, and what holds at each of its revisions. Owns
+//! the truth that tests compare with; never the machine's own code.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use porthouse_model::{
+    ApiKey, ApiKeyId, Change, ChangeItem, Member, PolicyKey, Revision, Room, RoomId, RoomName,
+    RoomRules, Session, SessionId, TokenHash, UnixTime, UserId,
+};
+
+use crate::input::Changed;
+use crate::policy::RoomPolicy;
+use crate::question::{Answer, Known};
+
+pub(crate) fn name(text: &str) -> RoomName {
+    text.parse().expect("a room's name")
+}
+
+pub(crate) fn room_id(id: u8) -> RoomId {
+    RoomId::from_bytes([id; 16])
+}
+
+pub(crate) fn user_id(id: u8) -> UserId {
+    UserId::from_bytes([id; 16])
+}
+
+pub(crate) fn session_id(id: u8) -> SessionId {
+    SessionId::from_bytes([id; 16])
+}
+
+pub(crate) fn api_key_id(id: u8) -> ApiKeyId {
+    ApiKeyId::from_bytes([id; 16])
+}
+
+/// The token of the session, or the API key, of this number.
+pub(crate) fn token(id: u8) -> TokenHash {
+    TokenHash::from_bytes([id; 32])
+}
+
+pub(crate) fn room(id: u8, text: &str, bytes_max: u32) -> Room {
+    let rules = RoomRules {
+        message_bytes_max: bytes_max,
+        ..RoomRules::default()
+    };
+    Room {
+        id: room_id(id),
+        name: name(text),
+        rules,
+        owner: None,
+    }
+}
+
+pub(crate) fn session(id: u8, user: u8) -> Session {
+    let username = "sana".parse().expect("a user's name");
+    Session {
+        id: session_id(id),
+        user: user_id(user),
+        username,
+        expires: UnixTime::from_millis(u64::MAX),
+    }
+}
+
+/// What holds at one revision.
+#[derive(Clone, Debug, Default)]
+struct World {
+    rooms: BTreeMap<RoomName, Room>,
+    members: BTreeSet<(RoomId, UserId)>,
+    sessions: BTreeMap<TokenHash, Session>,
+    api_keys: BTreeMap<TokenHash, ApiKey>,
+}
+
+/// The log and all its snapshots.
+#[derive(Debug)]
+pub(crate) struct ControlPlane {
+    worlds: Vec<World>,
+    log: Vec<Arc<Changed>>,
+    raw: Vec<Change>,
+}
+
+impl ControlPlane {
+    pub(crate) fn new() -> Self {
+        Self {
+            worlds: vec![World::default()],
+            log: Vec::new(),
+            raw: Vec::new(),
+        }
+    }
+
+    pub(crate) fn head(&self) -> Revision {
+        Revision(self.log.len() as u64)
+    }
+
+    /// One transaction.
+    pub(crate) fn commit(&mut self, items: Vec<ChangeItem>) -> Revision {
+        let mut world = self.world().clone();
+        for item in &items {
+            world.apply(item);
+        }
+        self.worlds.push(world);
+        let change = Change {
+            revision: Revision(self.log.len() as u64 + 1),
+            items,
+        };
+        self.raw.push(change.clone());
+        self.log.push(Arc::new(Changed::compile(change)));
+        self.head()
+    }
+
+    /// Opens a session, of which the log says nothing.
+    pub(crate) fn sign_in(&mut self, session: Session) -> TokenHash {
+        let token = TokenHash::from_bytes([session.id.as_bytes()[0]; 32]);
+        self.world_mut().sessions.insert(token, session);
+        token
+    }
+
+    pub(crate) fn make_api_key(&mut self, id: u8) -> TokenHash {
+        let api_key = ApiKey {
+            id: api_key_id(id),
+            scopes: vec!["live".to_owned()],
+            expires: None,
+        };
+        self.world_mut().api_keys.insert(token(id), api_key);
+        token(id)
+    }
+
+    pub(crate) fn change(&self, revision: Revision) -> &Arc<Changed> {
+        &self.log[usize::try_from(revision.0).expect("small") - 1]
+    }
+
+    pub(crate) fn raw(&self, revision: Revision) -> Change {
+        self.raw[usize::try_from(revision.0).expect("small") - 1].clone()
+    }
+
+    /// How a key stood at a revision.
+    pub(crate) fn at(&self, revision: Revision, key: &PolicyKey) -> Known {
+        self.worlds[usize::try_from(revision.0).expect("small")].known(key)
+    }
+
+    pub(crate) fn now(&self, key: &PolicyKey) -> Known {
+        self.at(self.head(), key)
+    }
+
+    pub(crate) fn answer(&self, revision: Revision, key: &PolicyKey) -> Answer {
+        Answer::Resolved {
+            revision,
+            known: self.at(revision, key),
+        }
+    }
+
+    fn world(&self) -> &World {
+        self.worlds.last().expect("one before the first revision")
+    }
+
+    fn world_mut(&mut self) -> &mut World {
+        self.worlds
+            .last_mut()
+            .expect("one before the first revision")
+    }
+}
+
+impl World {
+    fn apply(&mut self, item: &ChangeItem) {
+        match item {
+            ChangeItem::Room(room) => {
+                self.rooms.insert(room.name.clone(), room.clone());
+            }
+            ChangeItem::RoomGone { id, name } => {
+                self.rooms
+                    .retain(|_, room| room.id != *id || room.name != *name);
+                self.members.retain(|(room, _)| room != id);
+            }
+            ChangeItem::Member(member) => {
+                self.members.insert((member.room, member.user));
+            }
+            ChangeItem::MemberGone { room, user } => {
+                self.members.remove(&(*room, *user));
+            }
+            ChangeItem::SessionGone(id) => self.sessions.retain(|_, session| session.id != *id),
+            ChangeItem::UserGone(user) => self.sessions.retain(|_, session| session.user != *user),
+            ChangeItem::ApiKeyGone(id) => self.api_keys.retain(|_, api_key| api_key.id != *id),
+        }
+    }
+
+    fn known(&self, key: &PolicyKey) -> Known {
+        let found = match key {
+            PolicyKey::Room(name) => self
+                .rooms
+                .get(name)
+                .map(|room| Known::Room(Arc::new(RoomPolicy::compile(room.clone())))),
+            PolicyKey::Session(token) => self
+                .sessions
+                .get(token)
+                .map(|session| Known::Session(Arc::new(session.clone()))),
+            PolicyKey::Member(room, user) => self.members.get(&(*room, *user)).map(|_| {
+                Known::Member(Member {
+                    room: *room,
+                    user: *user,
+                    expires: None,
+                })
+            }),
+            PolicyKey::ApiKey(hash) => self
+                .api_keys
+                .get(hash)
+                .map(|api_key| Known::ApiKey(Arc::new(api_key.clone()))),
+        };
+        found.unwrap_or(Known::Absent)
+    }
+}
+
+/// Whether two of the same key say the same.
+pub(crate) fn same(one: &Known, other: &Known) -> bool {
+    match (one, other) {
+        (Known::Room(one), Known::Room(other)) => one.room == other.room,
+        (Known::Session(one), Known::Session(other)) => one == other,
+        (Known::Member(one), Known::Member(other)) => one == other,
+        (Known::ApiKey(one), Known::ApiKey(other)) => one == other,
+        (Known::Absent, Known::Absent) => true,
+        _ => false,
+    }
+}
