@@ -1,0 +1,150 @@
+//! control.v1 over gRPC: translate, authorise, call, translate back. Decides
+//! nothing that `identity`, `policy` or the database decides.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use porthouse_api::control::v1 as wire;
+use porthouse_model::Revision;
+use tonic::service::Routes;
+use wire::api_key_service_server::ApiKeyServiceServer;
+use wire::member_service_server::MemberServiceServer;
+use wire::node_service_server::NodeServiceServer;
+use wire::room_service_server::RoomServiceServer;
+use wire::session_service_server::SessionServiceServer;
+use wire::user_service_server::UserServiceServer;
+
+use crate::identity::hashing::Hashing;
+use crate::store::{Connection, Store};
+
+mod api_key;
+mod error;
+mod etag;
+mod guard;
+mod keys;
+mod label;
+mod mask;
+mod member;
+mod node;
+mod page;
+mod policy;
+mod resource_name;
+mod room;
+mod room_rule;
+mod session;
+mod sign_in;
+mod time;
+mod user;
+
+pub(crate) use error::ApiError;
+pub(crate) use guard::GuardLayer;
+pub(crate) use keys::Keys;
+pub(crate) use sign_in::{Answer, SignIn};
+
+/// The most bytes of a request.
+const REQUEST_BYTES_MAX: usize = 256 * 1024;
+
+/// What the services share.
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) hashing: Hashing,
+    pub(crate) keys: Keys,
+    pub(crate) sign_in: SignIn,
+}
+
+/// Every service of control.v1. [`GuardLayer`] belongs before them.
+pub(crate) fn routes(api: &Arc<Api>) -> Routes {
+    macro_rules! bounded {
+        ($server:ident) => {
+            $server::from_arc(Arc::clone(api)).max_decoding_message_size(REQUEST_BYTES_MAX)
+        };
+    }
+    Routes::new(bounded!(UserServiceServer))
+        .add_service(bounded!(SessionServiceServer))
+        .add_service(bounded!(RoomServiceServer))
+        .add_service(bounded!(MemberServiceServer))
+        .add_service(bounded!(ApiKeyServiceServer))
+        .add_service(bounded!(NodeServiceServer))
+}
+
+/// Whether a write is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// It is.
+    Keep,
+    /// Everything is checked and done, and undone.
+    Rehearse,
+}
+
+impl Write {
+    pub(crate) const fn of(validate_only: bool) -> Self {
+        if validate_only {
+            Self::Rehearse
+        } else {
+            Self::Keep
+        }
+    }
+}
+
+impl Api {
+    /// Reads in one snapshot.
+    async fn read<T: Send + 'static>(
+        &self,
+        statements: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, ApiError>>
+        + Send
+        + 'static,
+    ) -> Result<T, ApiError> {
+        self.store.snapshot(statements).await
+    }
+
+    /// Writes, and answers the revision at which it holds; a rehearsal has none.
+    async fn write<T: Send + 'static>(
+        &self,
+        write: Write,
+        statements: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, ApiError>>
+        + Send
+        + 'static,
+    ) -> Result<(T, Option<Revision>), ApiError> {
+        match write {
+            Write::Keep => {
+                let (written, revision) = self.store.write(statements).await?;
+                Ok((written, Some(revision)))
+            }
+            Write::Rehearse => Ok((self.rehearse(statements).await?, None)),
+        }
+    }
+
+    /// Runs statements in a transaction that is rolled back.
+    async fn rehearse<T: Send + 'static>(
+        &self,
+        statements: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, ApiError>>
+        + Send
+        + 'static,
+    ) -> Result<T, ApiError> {
+        let ended = self
+            .store
+            .transact::<std::convert::Infallible, Rehearsed<T>>(|c| {
+                async move { Err(Rehearsed(statements(c).await)) }.boxed()
+            })
+            .await;
+        match ended {
+            Ok(never) => match never {},
+            Err(Rehearsed(written)) => written,
+        }
+    }
+}
+
+/// How a rehearsal ended; an error to the transaction, which makes it roll back.
+struct Rehearsed<T>(Result<T, ApiError>);
+
+impl<T, E: Into<ApiError>> From<E> for Rehearsed<T> {
+    fn from(error: E) -> Self {
+        Self(Err(error.into()))
+    }
+}
+
+/// A revision as it is sent; unset is 0.
+fn revision_to_wire(revision: Option<Revision>) -> i64 {
+    revision.map_or(0, |revision| i64::try_from(revision.0).unwrap_or(i64::MAX))
+}

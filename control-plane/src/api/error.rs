@@ -1,0 +1,286 @@
+//! What a call is refused with. Owns the one map from a refusal to gRPC status and
+//! `google.rpc` details. Never says a secret, nor more of what was given than a
+//! person needs to find it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::identity::hashing::Busy;
+use crate::identity::scope::Scope;
+use crate::store::StoreError;
+
+/// The `domain` of every `google.rpc.ErrorInfo`.
+const DOMAIN: &str = "porthouse.control.v1";
+
+/// What kind of thing a name names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    User,
+    Session,
+    Room,
+    Member,
+    ApiKey,
+    Node,
+}
+
+impl Kind {
+    const fn message(self) -> &'static str {
+        match self {
+            Self::User => "porthouse.control.v1.User",
+            Self::Session => "porthouse.control.v1.Session",
+            Self::Room => "porthouse.control.v1.Room",
+            Self::Member => "porthouse.control.v1.Member",
+            Self::ApiKey => "porthouse.control.v1.ApiKey",
+            Self::Node => "porthouse.control.v1.Node",
+        }
+    }
+}
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ApiError {
+    /// A field holds what it may not.
+    Field {
+        /// Its path in the request.
+        field: String,
+        /// What it may hold.
+        rule: String,
+    },
+    /// There is no such thing.
+    Absent(Kind, String),
+    /// There is such a thing already.
+    Exists(Kind, String),
+    /// The etag is not the present one.
+    Stale(Kind, String),
+    /// Name or password is wrong, or the user may not sign in.
+    CredentialsWrong,
+    /// No key was sent.
+    KeyMissing,
+    /// The key is not one that opens anything.
+    KeyUnknown,
+    /// The key lacks all of these scopes.
+    ScopeMissing(&'static [Scope]),
+    /// Too many passwords are being hashed.
+    HashingBusy(Duration),
+    /// Without this key nobody could make another.
+    LastAdminKey,
+    /// The call took longer than a call may.
+    DeadlineExceeded,
+    /// The request is longer than a request may be.
+    TooLarge,
+    /// The request is not what its definition says.
+    Malformed,
+    /// The database cannot be asked now.
+    StoreUnavailable,
+    /// Another write was in the way.
+    StoreContended,
+    /// The write would change more than so many things that nodes obey.
+    TooMuch(usize),
+    /// Our fault.
+    Internal,
+}
+
+impl ApiError {
+    /// A field holds what it may not.
+    pub(crate) fn field(field: impl Into<String>, rule: impl ToString) -> Self {
+        Self::Field {
+            field: field.into(),
+            rule: rule.to_string(),
+        }
+    }
+
+    /// What a failed insertion means: mostly that the name is taken.
+    pub(crate) fn taken(error: diesel::result::Error, kind: Kind, name: String) -> Self {
+        match StoreError::from(error) {
+            StoreError::Taken(_) => Self::Exists(kind, name),
+            error => error.into(),
+        }
+    }
+
+    const fn code(&self) -> Code {
+        match self {
+            Self::Field { .. } | Self::Malformed => Code::InvalidArgument,
+            Self::Absent(..) => Code::NotFound,
+            Self::Exists(..) => Code::AlreadyExists,
+            Self::Stale(..) => Code::Aborted,
+            Self::CredentialsWrong | Self::KeyMissing | Self::KeyUnknown => Code::Unauthenticated,
+            Self::ScopeMissing(_) => Code::PermissionDenied,
+            Self::HashingBusy(_) | Self::TooLarge => Code::ResourceExhausted,
+            Self::LastAdminKey | Self::TooMuch(_) => Code::FailedPrecondition,
+            Self::DeadlineExceeded => Code::DeadlineExceeded,
+            Self::StoreUnavailable | Self::StoreContended => Code::Unavailable,
+            Self::Internal => Code::Internal,
+        }
+    }
+
+    /// The `reason` of the `google.rpc.ErrorInfo`, for programs.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Field { .. } => "FIELD_INVALID",
+            Self::Absent(..) => "NOT_FOUND",
+            Self::Exists(..) => "ALREADY_EXISTS",
+            Self::Stale(..) => "ETAG_STALE",
+            Self::CredentialsWrong => "CREDENTIALS_WRONG",
+            Self::KeyMissing => "API_KEY_MISSING",
+            Self::KeyUnknown => "API_KEY_UNKNOWN",
+            Self::ScopeMissing(_) => "SCOPE_MISSING",
+            Self::HashingBusy(_) => "HASHING_BUSY",
+            Self::LastAdminKey => "LAST_ADMIN_KEY",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::TooLarge => "REQUEST_TOO_LARGE",
+            Self::Malformed => "REQUEST_MALFORMED",
+            Self::StoreUnavailable => "STORE_UNAVAILABLE",
+            Self::StoreContended => "STORE_CONTENDED",
+            Self::TooMuch(_) => "TOO_MUCH",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// What happened and what to do, for people.
+    fn message(&self) -> String {
+        match self {
+            Self::Field { field, rule } => format!("{field}: {rule}"),
+            Self::Absent(_, name) => format!("there is no {name}"),
+            Self::Exists(_, name) => format!("{name} exists already"),
+            Self::Stale(_, name) => {
+                format!("{name} was changed since its etag was read: read it again")
+            }
+            Self::CredentialsWrong => "the username or the password is wrong".into(),
+            Self::KeyMissing => "send one API key as `authorization: Bearer phk_…`".into(),
+            Self::KeyUnknown => {
+                "the API key is mistyped, revoked, expired or of another deployment".into()
+            }
+            Self::ScopeMissing(needed) => {
+                format!("the API key lacks the scope: {}", any_of(needed))
+            }
+            Self::HashingBusy(_) => "too many passwords are being checked: ask again later".into(),
+            Self::LastAdminKey => {
+                "this is the last lasting key with the scope admin: make another one first".into()
+            }
+            Self::DeadlineExceeded => "the call took longer than it may".into(),
+            Self::TooLarge => "the request is longer than a request may be".into(),
+            Self::Malformed => "the request is not a message of the call's request type".into(),
+            Self::StoreUnavailable => "the database cannot be asked now: ask again later".into(),
+            Self::StoreContended => "another write was in the way: ask again".into(),
+            Self::TooMuch(items_max) => {
+                format!("one write may change at most {items_max} things that nodes obey")
+            }
+            Self::Internal => "an error of ours, which was logged".into(),
+        }
+    }
+
+    fn details(&self) -> ErrorDetails {
+        let mut metadata = HashMap::new();
+        if let Self::ScopeMissing(needed) = self {
+            metadata.insert("scope".to_owned(), any_of(needed));
+        }
+        let mut details = ErrorDetails::with_error_info(self.reason(), DOMAIN, metadata);
+        match self {
+            Self::Field { field, rule } => {
+                details.add_bad_request_violation(field, rule);
+            }
+            Self::Absent(kind, name) | Self::Exists(kind, name) | Self::Stale(kind, name) => {
+                details.set_resource_info(kind.message(), name, "", self.message());
+            }
+            Self::HashingBusy(delay) => {
+                details.set_retry_info(Some(*delay));
+            }
+            Self::StoreUnavailable | Self::StoreContended => {
+                details.set_retry_info(Some(Duration::from_secs(1)));
+            }
+            Self::CredentialsWrong
+            | Self::KeyMissing
+            | Self::KeyUnknown
+            | Self::ScopeMissing(_)
+            | Self::LastAdminKey
+            | Self::DeadlineExceeded
+            | Self::TooLarge
+            | Self::Malformed
+            | Self::TooMuch(_)
+            | Self::Internal => {}
+        }
+        details
+    }
+}
+
+fn any_of(scopes: &[Scope]) -> String {
+    scopes
+        .iter()
+        .map(|scope| scope.as_str())
+        .collect::<Vec<_>>()
+        .join(" or ")
+}
+
+impl From<ApiError> for Status {
+    fn from(error: ApiError) -> Self {
+        Self::with_error_details(error.code(), error.message(), error.details())
+    }
+}
+
+impl From<Busy> for ApiError {
+    fn from(busy: Busy) -> Self {
+        Self::HashingBusy(busy.retry_after)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    /// What a caller could have foreseen was answered where it happened; what is
+    /// left is the database's state or a bug.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable => Self::StoreUnavailable,
+            StoreError::Contended => Self::StoreContended,
+            StoreError::TooMuch { items_max } => Self::TooMuch(items_max),
+            StoreError::Taken(_)
+            | StoreError::Missing(_)
+            | StoreError::NotFound
+            | StoreError::Corrupt(_)
+            | StoreError::Pooled
+            | StoreError::Refused(_) => {
+                tracing::error!(error = %error, "store");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<diesel::result::Error> for ApiError {
+    fn from(error: diesel::result::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_reason_field_and_delay_for_programs() {
+        let status = Status::from(ApiError::field("room_id", "a rule"));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_error_details();
+        let request = details.bad_request().expect("a violation");
+        assert_eq!(request.field_violations[0].field, "room_id");
+        assert_eq!(details.error_info().expect("a reason").domain, DOMAIN);
+
+        let status = Status::from(ApiError::HashingBusy(Duration::from_secs(1)));
+        let details = status.get_error_details();
+        assert_eq!(
+            details.retry_info().expect("a delay").retry_delay,
+            Some(Duration::from_secs(1))
+        );
+    }
+
+    #[test]
+    fn a_missing_scope_is_named() {
+        let status = Status::from(ApiError::ScopeMissing(&[Scope::Rooms, Scope::Admin]));
+        assert_eq!(status.code(), Code::PermissionDenied);
+        assert_eq!(
+            status.message(),
+            "the API key lacks the scope: rooms or admin"
+        );
+    }
+}

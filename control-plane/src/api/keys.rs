@@ -1,0 +1,238 @@
+//! Which API keys open what. Owns the short memory of keys that were looked up;
+//! the database owns the keys.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use porthouse_model::{Credential, CredentialKind, TokenHash};
+use uuid::Uuid;
+
+use crate::identity::scope::{Access, Scope};
+use crate::store::Store;
+use crate::store::api_keys::{self, ApiKeyRow};
+
+use super::error::ApiError;
+
+/// How long a key is taken without looking it up again. A key that another
+/// replica revokes is refused after this at the latest.
+const FRESH_MAX: Duration = Duration::from_secs(2);
+/// The most keys that are remembered.
+const REMEMBERED_MAX: usize = 1024;
+
+/// A key that opens something.
+#[derive(Clone, Debug)]
+struct Known {
+    id: Uuid,
+    scopes: Vec<Scope>,
+    expires: Option<DateTime<Utc>>,
+}
+
+impl Known {
+    /// A scope of a later version of this program opens nothing here.
+    fn from_row(row: ApiKeyRow) -> Self {
+        let scopes = row
+            .scopes
+            .iter()
+            .filter_map(|scope| scope.parse().ok())
+            .collect();
+        Self {
+            id: row.id,
+            scopes,
+            expires: row.expire_time,
+        }
+    }
+
+    fn lives(&self, now: DateTime<Utc>) -> bool {
+        self.expires.is_none_or(|expires| expires > now)
+    }
+}
+
+/// Looks keys up, and remembers them briefly.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    store: Store,
+    memory: Arc<Mutex<Memory>>,
+}
+
+impl Keys {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            memory: Arc::default(),
+        }
+    }
+
+    /// Lets a call through whose headers carry a key that may make it.
+    pub(crate) async fn admit(&self, access: Access, headers: &HeaderMap) -> Result<(), ApiError> {
+        let needed = match access {
+            Access::Open => return Ok(()),
+            Access::AnyOf(scopes) => scopes,
+        };
+        let key = self.find(secret(headers)?.hash()).await?;
+        if key.scopes.iter().any(|scope| needed.contains(scope)) {
+            Ok(())
+        } else {
+            Err(ApiError::ScopeMissing(needed))
+        }
+    }
+
+    /// Forgets a key that was revoked, so that this replica takes it no more.
+    pub(crate) fn forget(&self, id: Uuid) {
+        self.memory().forget(id);
+    }
+
+    async fn find(&self, hash: TokenHash) -> Result<Known, ApiError> {
+        let forgotten = {
+            let memory = self.memory();
+            if let Some(key) = memory.get(&hash, Instant::now()) {
+                return if key.lives(Utc::now()) {
+                    Ok(key)
+                } else {
+                    Err(ApiError::KeyUnknown)
+                };
+            }
+            memory.forgotten
+        };
+        let row = self
+            .store
+            .snapshot(move |c| {
+                async move { Ok::<_, ApiError>(api_keys::by_hash(c, &hash).await?) }.boxed()
+            })
+            .await?;
+        let key = Known::from_row(row.ok_or(ApiError::KeyUnknown)?);
+        self.memory()
+            .put(hash, key.clone(), forgotten, Instant::now());
+        Ok(key)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The one key that the headers carry.
+fn secret(headers: &HeaderMap) -> Result<Credential, ApiError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(ApiError::KeyMissing);
+    };
+    let (scheme, text) = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .ok_or(ApiError::KeyMissing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(ApiError::KeyMissing);
+    }
+    Credential::parse(CredentialKind::ApiKey, text.trim()).map_err(|_| ApiError::KeyUnknown)
+}
+
+/// Keys by the hash of their secret, each until it is stale.
+#[derive(Default)]
+struct Memory {
+    keys: HashMap<TokenHash, (Known, Instant)>,
+    /// How often a key was forgotten. What was read before the last time is not
+    /// remembered: it may have been the key.
+    forgotten: u64,
+}
+
+impl Memory {
+    fn get(&self, hash: &TokenHash, now: Instant) -> Option<Known> {
+        let (key, stale) = self.keys.get(hash)?;
+        (*stale > now).then(|| key.clone())
+    }
+
+    fn put(&mut self, hash: TokenHash, key: Known, forgotten: u64, now: Instant) {
+        if self.keys.len() >= REMEMBERED_MAX {
+            self.keys.retain(|_, (_, stale)| *stale > now);
+        }
+        if self.keys.len() < REMEMBERED_MAX && self.forgotten == forgotten {
+            self.keys.insert(hash, (key, now + FRESH_MAX));
+        }
+    }
+
+    fn forget(&mut self, id: Uuid) {
+        self.keys.retain(|_, (key, _)| key.id != id);
+        self.forgotten += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: u128) -> Known {
+        Known {
+            id: Uuid::from_u128(id),
+            scopes: vec![Scope::Admin],
+            expires: None,
+        }
+    }
+
+    fn hash(of: u32) -> TokenHash {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&of.to_be_bytes());
+        TokenHash::from_bytes(bytes)
+    }
+
+    #[test]
+    fn a_key_read_before_a_revocation_is_not_remembered_after_it() {
+        let now = Instant::now();
+        let mut memory = Memory::default();
+        let forgotten = memory.forgotten;
+        memory.forget(Uuid::from_u128(1));
+        memory.put(hash(1), key(1), forgotten, now);
+        assert!(memory.get(&hash(1), now).is_none());
+    }
+
+    #[test]
+    fn a_revoked_key_is_forgotten_at_once_and_any_other_in_time() {
+        let now = Instant::now();
+        let mut memory = Memory::default();
+        memory.put(hash(1), key(1), 0, now);
+        memory.put(hash(2), key(2), 0, now);
+        memory.forget(Uuid::from_u128(1));
+        assert!(memory.get(&hash(1), now).is_none());
+        assert!(memory.get(&hash(2), now).is_some());
+        assert!(memory.get(&hash(2), now + FRESH_MAX).is_none());
+    }
+
+    #[test]
+    fn the_memory_is_bounded() {
+        let now = Instant::now();
+        let mut memory = Memory::default();
+        for of in 0..2 * REMEMBERED_MAX {
+            memory.put(hash(u32::try_from(of).expect("small")), key(1), 0, now);
+        }
+        assert_eq!(memory.keys.len(), REMEMBERED_MAX);
+    }
+
+    #[test]
+    fn exactly_one_key_is_taken() {
+        let text = crate::identity::chance::credential(CredentialKind::ApiKey).reveal();
+        let headers = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, value.parse().expect("a header"));
+            }
+            headers
+        };
+        let bearer = format!("Bearer {text}");
+        assert!(secret(&headers(&[&bearer])).is_ok());
+        assert_eq!(secret(&headers(&[])), Err(ApiError::KeyMissing));
+        assert_eq!(
+            secret(&headers(&[&bearer, &bearer])),
+            Err(ApiError::KeyMissing)
+        );
+        assert_eq!(secret(&headers(&["Basic YTpi"])), Err(ApiError::KeyMissing));
+        assert_eq!(
+            secret(&headers(&["Bearer phk_short"])),
+            Err(ApiError::KeyUnknown)
+        );
+    }
+}

@@ -1,0 +1,214 @@
+//! MemberService.
+
+use chrono::Utc;
+use futures_util::FutureExt;
+use porthouse_api::control::v1 as wire;
+use porthouse_model::{RoomName, Username};
+use tonic::{Request, Response, Status};
+
+use crate::store::members::{self, MemberKey, MemberRow};
+use crate::store::{Connection, rooms, users};
+
+use super::error::{ApiError, Kind};
+use super::{Api, Write, mask, page, resource_name, revision_to_wire, room, time, user};
+
+/// What an update may name.
+#[derive(Clone, Copy, PartialEq)]
+enum Field {
+    ExpireTime,
+}
+
+const PATHS: &mask::Paths<Field> = &[("expire_time", &[Field::ExpireTime])];
+
+#[tonic::async_trait]
+impl wire::member_service_server::MemberService for Api {
+    async fn create_member(
+        &self,
+        request: Request<wire::CreateMemberRequest>,
+    ) -> Result<Response<wire::CreateMemberResponse>, Status> {
+        let request = request.into_inner();
+        let names = Names {
+            room: resource_name::room("parent", &request.parent)?,
+            user: resource_name::id("user_id", &request.user_id)?,
+        };
+        let expire_time = request.member.unwrap_or_default().expire_time;
+        let expire_time = time::future("member.expire_time", expire_time, Utc::now())?;
+        let (member, revision) = self
+            .write(Write::of(request.validate_only), move |c| {
+                async move {
+                    let key = hold(c, &names).await?;
+                    members::delete_expired(c, key).await?;
+                    let made = members::insert(c, key, expire_time).await;
+                    let row =
+                        made.map_err(|error| ApiError::taken(error, Kind::Member, names.full()))?;
+                    Ok(to_wire(&names, row))
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::CreateMemberResponse {
+            member: Some(member),
+            revision: revision_to_wire(revision),
+        }))
+    }
+
+    async fn get_member(
+        &self,
+        request: Request<wire::GetMemberRequest>,
+    ) -> Result<Response<wire::GetMemberResponse>, Status> {
+        let names = Names::read("name", &request.into_inner().name)?;
+        let member = self
+            .read(move |c| {
+                async move {
+                    let (room, _) = rooms::by_name(c, &names.room)
+                        .await?
+                        .ok_or_else(|| room::absent(&names.room))?;
+                    let user = users::by_name(c, &names.user)
+                        .await?
+                        .ok_or_else(|| user::absent(&names.user))?;
+                    let key = MemberKey {
+                        room: room.id,
+                        user: user.id,
+                    };
+                    let row = members::by_key(c, key)
+                        .await?
+                        .ok_or_else(|| names.absent())?;
+                    Ok(to_wire(&names, row))
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::GetMemberResponse {
+            member: Some(member),
+        }))
+    }
+
+    async fn list_members(
+        &self,
+        request: Request<wire::ListMembersRequest>,
+    ) -> Result<Response<wire::ListMembersResponse>, Status> {
+        let request = request.into_inner();
+        let room_name = resource_name::room("parent", &request.parent)?;
+        let listing = format!("members {room_name}");
+        let asked = page::read::<String>(request.page_size, &request.page_token, &listing)?;
+        let (read, name) = (asked.clone(), room_name.clone());
+        let rows = self
+            .read(move |c| {
+                async move {
+                    let (room, _) = rooms::by_name(c, &name)
+                        .await?
+                        .ok_or_else(|| room::absent(&name))?;
+                    Ok(members::page(c, room.id, &read).await?)
+                }
+                .boxed()
+            })
+            .await?;
+        let (rows, next_page_token) =
+            page::cut(rows, &asked, &listing, |(_, username)| username.clone());
+        let members = rows
+            .into_iter()
+            .map(|(row, username)| named(&format!("rooms/{room_name}/members/{username}"), row))
+            .collect();
+        Ok(Response::new(wire::ListMembersResponse {
+            members,
+            next_page_token,
+        }))
+    }
+
+    async fn update_member(
+        &self,
+        request: Request<wire::UpdateMemberRequest>,
+    ) -> Result<Response<wire::UpdateMemberResponse>, Status> {
+        let request = request.into_inner();
+        mask::read(request.update_mask, PATHS)?;
+        let member = request.member.unwrap_or_default();
+        let names = Names::read("member.name", &member.name)?;
+        let expire_time = time::future("member.expire_time", member.expire_time, Utc::now())?;
+        let (member, revision) = self
+            .write(Write::of(request.validate_only), move |c| {
+                async move {
+                    let key = hold(c, &names).await?;
+                    let old = members::by_key(c, key)
+                        .await?
+                        .ok_or_else(|| names.absent())?;
+                    let row = if old.expire_time == expire_time {
+                        old
+                    } else {
+                        let updated = members::update(c, key, expire_time).await?;
+                        updated.ok_or_else(|| names.absent())?
+                    };
+                    Ok(to_wire(&names, row))
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::UpdateMemberResponse {
+            member: Some(member),
+            revision: revision_to_wire(revision),
+        }))
+    }
+
+    async fn delete_member(
+        &self,
+        request: Request<wire::DeleteMemberRequest>,
+    ) -> Result<Response<wire::DeleteMemberResponse>, Status> {
+        let names = Names::read("name", &request.into_inner().name)?;
+        let ((), revision) = self
+            .write(Write::Keep, move |c| {
+                async move {
+                    let key = hold(c, &names).await?;
+                    let deleted = members::delete(c, key).await?;
+                    if deleted { Ok(()) } else { Err(names.absent()) }
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::DeleteMemberResponse {
+            revision: revision_to_wire(revision),
+        }))
+    }
+}
+
+/// A membership by its names.
+struct Names {
+    room: RoomName,
+    user: Username,
+}
+
+impl Names {
+    fn read(field: &str, name: &str) -> Result<Self, ApiError> {
+        let (room, user) = resource_name::member(field, name)?;
+        Ok(Self { room, user })
+    }
+
+    fn full(&self) -> String {
+        format!("rooms/{}/members/{}", self.room, self.user)
+    }
+
+    fn absent(&self) -> ApiError {
+        ApiError::Absent(Kind::Member, self.full())
+    }
+}
+
+/// The room and the user, neither of which is deleted meanwhile.
+async fn hold(c: &mut Connection, names: &Names) -> Result<MemberKey, ApiError> {
+    let room = rooms::hold(c, &names.room)
+        .await?
+        .ok_or_else(|| room::absent(&names.room))?;
+    let user = users::hold(c, &names.user)
+        .await?
+        .ok_or_else(|| user::absent(&names.user))?;
+    Ok(MemberKey { room, user })
+}
+
+fn to_wire(names: &Names, row: MemberRow) -> wire::Member {
+    named(&names.full(), row)
+}
+
+fn named(name: &str, row: MemberRow) -> wire::Member {
+    wire::Member {
+        name: name.to_owned(),
+        create_time: Some(time::to_wire(row.create_time)),
+        expire_time: row.expire_time.map(time::to_wire),
+    }
+}

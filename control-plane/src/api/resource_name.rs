@@ -1,0 +1,107 @@
+//! Resource names as they are written: `users/{user}`, `rooms/{room}/members/{user}`
+//! and the like. Parses and writes them; looks nothing up.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use porthouse_model::{ApiKeyId, NodeName, RoomName, SessionId, Username};
+use uuid::Uuid;
+
+use super::error::ApiError;
+
+/// Reads `users/{user}`.
+pub(crate) fn user(field: &str, name: &str) -> Result<Username, ApiError> {
+    last_part(field, name, "users/", "{user}")
+}
+
+/// Reads `rooms/{room}`.
+pub(crate) fn room(field: &str, name: &str) -> Result<RoomName, ApiError> {
+    last_part(field, name, "rooms/", "{room}")
+}
+
+/// Reads `sessions/{session}`.
+pub(crate) fn session(field: &str, name: &str) -> Result<Uuid, ApiError> {
+    let id: SessionId = last_part(field, name, "sessions/", "{session}")?;
+    Ok(Uuid::from_bytes(*id.as_bytes()))
+}
+
+/// Reads `apiKeys/{api_key}`.
+pub(crate) fn api_key(field: &str, name: &str) -> Result<Uuid, ApiError> {
+    let id: ApiKeyId = last_part(field, name, "apiKeys/", "{api_key}")?;
+    Ok(Uuid::from_bytes(*id.as_bytes()))
+}
+
+/// Reads `nodes/{node}`.
+pub(crate) fn node(field: &str, name: &str) -> Result<NodeName, ApiError> {
+    last_part(field, name, "nodes/", "{node}")
+}
+
+/// Reads `rooms/{room}/members/{user}`.
+pub(crate) fn member(field: &str, name: &str) -> Result<(RoomName, Username), ApiError> {
+    let (room_name, user_id) = name
+        .split_once("/members/")
+        .ok_or_else(|| ApiError::field(field, "rooms/{room}/members/{user}"))?;
+    Ok((room(field, room_name)?, id(field, user_id)?))
+}
+
+/// Reads the last part of a name on its own.
+pub(crate) fn id<T: FromStr<Err: Display>>(field: &str, id: &str) -> Result<T, ApiError> {
+    id.parse().map_err(|rule| ApiError::field(field, rule))
+}
+
+/// Reads the beginning of a last part; empty: any.
+pub(crate) fn prefix<'a>(field: &str, prefix: &'a str) -> Result<&'a str, ApiError> {
+    let fits = prefix.len() <= 128 && prefix.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        Ok(prefix)
+    } else {
+        Err(ApiError::field(field, "the beginning of a name"))
+    }
+}
+
+fn last_part<T: FromStr<Err: Display>>(
+    field: &str,
+    name: &str,
+    collection: &str,
+    part: &str,
+) -> Result<T, ApiError> {
+    let last = name
+        .strip_prefix(collection)
+        .ok_or_else(|| ApiError::field(field, format!("{collection}{part}")))?;
+    id(field, last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_members_name_holds_a_room_and_a_user() {
+        let (room, user) = member("name", "rooms/Chat:1/members/Sana").expect("a name");
+        assert_eq!((room.as_str(), user.as_str()), ("Chat:1", "sana"));
+    }
+
+    #[test]
+    fn a_name_out_of_grammar_is_refused_with_the_rule() {
+        for name in [
+            "",
+            "lobby",
+            "rooms/",
+            "rooms/a/b",
+            "rooms/%2f",
+            "rooms/a..b",
+            "rooms/*",
+        ] {
+            let Err(ApiError::Field { field, rule }) = room("name", name) else {
+                panic!("{name} was taken");
+            };
+            assert_eq!(field, "name");
+            assert!(
+                rule.contains("rooms/{room}") || rule.contains("1 to 128"),
+                "{rule}"
+            );
+        }
+        assert!(member("name", "rooms/a/members/b/members/c").is_err());
+        assert!(prefix("room_id_prefix", "a\0").is_err());
+    }
+}

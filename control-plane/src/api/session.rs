@@ -1,0 +1,155 @@
+//! SessionService. A token leaves here once, to whoever opened the session.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use porthouse_api::control::v1 as wire;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::identity::password::Password;
+use crate::store::sessions::{self, SessionRow};
+use crate::store::{log, users};
+
+use super::error::{ApiError, Kind};
+use super::sign_in::Answer;
+use super::{Api, Write, page, resource_name, revision_to_wire, time, user};
+
+#[tonic::async_trait]
+impl wire::session_service_server::SessionService for Api {
+    async fn create_session(
+        &self,
+        request: Request<wire::CreateSessionRequest>,
+    ) -> Result<Response<wire::CreateSessionResponse>, Status> {
+        let request = request.into_inner();
+        let answer = Answer {
+            username: resource_name::id("username", &request.username)?,
+            password: Password::given(request.password)
+                .map_err(|_| ApiError::field("password", "1 to 1024 bytes of UTF-8 without NUL"))?,
+            lifetime: self.lifetime(request.lifetime)?,
+            address: String::new(),
+        };
+        let opened = self.sign_in.open(answer).await?;
+        Ok(Response::new(wire::CreateSessionResponse {
+            session: Some(to_wire((opened.session, opened.user.username))),
+            token: opened.token.reveal(),
+            revision: revision_to_wire(Some(opened.revision)),
+        }))
+    }
+
+    async fn get_session(
+        &self,
+        request: Request<wire::GetSessionRequest>,
+    ) -> Result<Response<wire::GetSessionResponse>, Status> {
+        let id = resource_name::session("name", &request.into_inner().name)?;
+        let found = self
+            .read(move |c| {
+                async move { sessions::by_id(c, id).await?.ok_or_else(|| absent(id)) }.boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::GetSessionResponse {
+            session: Some(to_wire(found)),
+        }))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<wire::ListSessionsRequest>,
+    ) -> Result<Response<wire::ListSessionsResponse>, Status> {
+        let request = request.into_inner();
+        let of_user = match request.user.as_str() {
+            "" => None,
+            name => Some(resource_name::user("user", name)?),
+        };
+        let listing = format!("sessions {}", request.user);
+        let asked = page::read::<Uuid>(request.page_size, &request.page_token, &listing)?;
+        let read = asked.clone();
+        let rows = self
+            .read(move |c| {
+                async move {
+                    let id = match of_user {
+                        None => None,
+                        Some(name) => {
+                            let user = users::by_name(c, &name).await?;
+                            Some(user.ok_or_else(|| user::absent(&name))?.id)
+                        }
+                    };
+                    Ok(sessions::page(c, id, &read).await?)
+                }
+                .boxed()
+            })
+            .await?;
+        let (rows, next_page_token) = page::cut(rows, &asked, &listing, |(row, _)| row.id);
+        let sessions = rows.into_iter().map(to_wire).collect();
+        Ok(Response::new(wire::ListSessionsResponse {
+            sessions,
+            next_page_token,
+        }))
+    }
+
+    async fn revoke_session(
+        &self,
+        request: Request<wire::RevokeSessionRequest>,
+    ) -> Result<Response<wire::RevokeSessionResponse>, Status> {
+        let id = resource_name::session("name", &request.into_inner().name)?;
+        let (gone, revision) = self
+            .write(Write::Keep, move |c| {
+                async move {
+                    let session = sessions::by_id(c, id).await?.ok_or_else(|| absent(id))?;
+                    let deleted = sessions::delete(c, id).await?;
+                    deleted.then_some(session).ok_or_else(|| absent(id))
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::RevokeSessionResponse {
+            session: Some(to_wire(gone)),
+            revision: revision_to_wire(revision),
+        }))
+    }
+
+    async fn revoke_all_sessions(
+        &self,
+        request: Request<wire::RevokeAllSessionsRequest>,
+    ) -> Result<Response<wire::RevokeAllSessionsResponse>, Status> {
+        let name = resource_name::user("user", &request.into_inner().user)?;
+        let (count, revision) = self
+            .write(Write::Keep, move |c| {
+                async move {
+                    let user = users::lock(c, &name)
+                        .await?
+                        .ok_or_else(|| user::absent(&name))?;
+                    log::note_user_gone(c, user.id).await?;
+                    Ok(sessions::delete_of_user(c, user.id).await?)
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::RevokeAllSessionsResponse {
+            revoked_count: i32::try_from(count).unwrap_or(i32::MAX),
+            revision: revision_to_wire(revision),
+        }))
+    }
+}
+
+impl Api {
+    fn lifetime(&self, asked: Option<prost_types::Duration>) -> Result<Duration, ApiError> {
+        let max = self.sign_in.lifetime_max;
+        asked.map_or(Ok(max), |span| {
+            time::span("lifetime", span, Duration::from_secs(1), max)
+        })
+    }
+}
+
+fn absent(id: Uuid) -> ApiError {
+    ApiError::Absent(Kind::Session, format!("sessions/{id}"))
+}
+
+fn to_wire((row, username): (SessionRow, String)) -> wire::Session {
+    wire::Session {
+        name: format!("sessions/{}", row.id),
+        user: format!("users/{username}"),
+        create_time: Some(time::to_wire(row.create_time)),
+        expire_time: Some(time::to_wire(row.expire_time)),
+    }
+}

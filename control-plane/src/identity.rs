@@ -1,0 +1,9 @@
+//! Who somebody is and what they may call: passwords, credentials and scopes.
+//!
+//! Decisions only: never knows SQL or gRPC. What is drawn by chance comes from
+//! [`chance`]; what costs a processor's time waits its turn in [`hashing`].
+
+pub(crate) mod chance;
+pub(crate) mod hashing;
+pub(crate) mod password;
+pub(crate) mod scope;

@@ -1,0 +1,96 @@
+//! Sessions, in SQL. One that ends before its time is deleted, and nodes are told
+//! by the log; nothing is decided here.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::now;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::Connection;
+use super::page::Page;
+use super::schema::{sessions, users};
+
+/// A session as it stands.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+pub(crate) struct SessionRow {
+    pub(crate) id: Uuid,
+    pub(crate) create_time: DateTime<Utc>,
+    pub(crate) expire_time: DateTime<Utc>,
+}
+
+/// A session to open.
+#[derive(Insertable)]
+#[diesel(table_name = sessions)]
+pub(crate) struct NewSession {
+    pub(crate) id: Uuid,
+    pub(crate) user_id: Uuid,
+    pub(crate) token_sha256: Vec<u8>,
+    pub(crate) expire_time: DateTime<Utc>,
+    pub(crate) client_address: String,
+}
+
+/// Opens a session.
+pub(crate) async fn insert(c: &mut Connection, session: &NewSession) -> QueryResult<SessionRow> {
+    diesel::insert_into(sessions::table)
+        .values(session)
+        .returning(SessionRow::as_returning())
+        .get_result(c)
+        .await
+}
+
+/// Reads a live session, with its user's name.
+pub(crate) async fn by_id(
+    c: &mut Connection,
+    id: Uuid,
+) -> QueryResult<Option<(SessionRow, String)>> {
+    sessions::table
+        .inner_join(users::table)
+        .filter(sessions::id.eq(id))
+        .filter(sessions::expire_time.gt(now))
+        .select((SessionRow::as_select(), users::username))
+        .first(c)
+        .await
+        .optional()
+}
+
+/// Reads the live sessions of a page, of one user or all, with their users'
+/// names, ordered by identity.
+pub(crate) async fn page(
+    c: &mut Connection,
+    user: Option<Uuid>,
+    page: &Page<Uuid>,
+) -> QueryResult<Vec<(SessionRow, String)>> {
+    let mut query = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::expire_time.gt(now))
+        .select((SessionRow::as_select(), users::username))
+        .into_boxed();
+    if let Some(user) = user {
+        query = query.filter(sessions::user_id.eq(user));
+    }
+    if let Some(after) = page.after {
+        query = query.filter(sessions::id.gt(after));
+    }
+    query.order(sessions::id).limit(page.rows()).load(c).await
+}
+
+/// Ends a session; says whether it was there.
+pub(crate) async fn delete(c: &mut Connection, id: Uuid) -> QueryResult<bool> {
+    Ok(diesel::delete(sessions::table.find(id)).execute(c).await? > 0)
+}
+
+/// Ends all sessions of a user; answers how many were live. Nodes are told of
+/// each that was, or of the user alone where that was noted before.
+pub(crate) async fn delete_of_user(c: &mut Connection, user: Uuid) -> QueryResult<usize> {
+    let expired = sessions::user_id
+        .eq(user)
+        .and(sessions::expire_time.le(now));
+    diesel::delete(sessions::table.filter(expired))
+        .execute(c)
+        .await?;
+    diesel::delete(sessions::table.filter(sessions::user_id.eq(user)))
+        .execute(c)
+        .await
+}

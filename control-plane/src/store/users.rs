@@ -1,0 +1,181 @@
+//! Users, in SQL. A user's sessions end by triggers, and nodes are told by the
+//! log; nothing is decided here.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use porthouse_model::Username;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Connection;
+use super::page::{NAME_BYTE_AFTER, Page};
+use super::schema::users;
+
+/// A user as it stands.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub(crate) struct UserRow {
+    pub(crate) id: Uuid,
+    pub(crate) username: String,
+    pub(crate) display_name: String,
+    pub(crate) disabled: bool,
+    pub(crate) labels: Value,
+    /// What is kept of the password.
+    pub(crate) password_phc: Option<String>,
+    /// Grows when the password changes, not when it is hashed anew.
+    pub(crate) password_version: i64,
+    pub(crate) version: i64,
+    pub(crate) create_time: DateTime<Utc>,
+    pub(crate) update_time: DateTime<Utc>,
+}
+
+/// A user to make.
+#[derive(Insertable)]
+#[diesel(table_name = users)]
+pub(crate) struct NewUser {
+    pub(crate) id: Uuid,
+    pub(crate) username: String,
+    pub(crate) display_name: String,
+    pub(crate) labels: Value,
+    pub(crate) password_phc: Option<String>,
+}
+
+/// Makes a user. A taken name is a unique violation.
+pub(crate) async fn insert(c: &mut Connection, user: &NewUser) -> QueryResult<UserRow> {
+    diesel::insert_into(users::table)
+        .values(user)
+        .returning(UserRow::as_returning())
+        .get_result(c)
+        .await
+}
+
+/// Reads a user.
+pub(crate) async fn by_name(c: &mut Connection, name: &Username) -> QueryResult<Option<UserRow>> {
+    users::table
+        .filter(users::username.eq(name.as_str()))
+        .select(UserRow::as_select())
+        .first(c)
+        .await
+        .optional()
+}
+
+/// Reads a user and keeps others from changing it until the transaction ends.
+pub(crate) async fn lock(c: &mut Connection, name: &Username) -> QueryResult<Option<UserRow>> {
+    users::table
+        .filter(users::username.eq(name.as_str()))
+        .select(UserRow::as_select())
+        .for_update()
+        .first(c)
+        .await
+        .optional()
+}
+
+/// Reads a user's identity and keeps others from deleting it until the
+/// transaction ends.
+pub(crate) async fn hold(c: &mut Connection, name: &Username) -> QueryResult<Option<Uuid>> {
+    users::table
+        .filter(users::username.eq(name.as_str()))
+        .select(users::id)
+        .for_key_share()
+        .first(c)
+        .await
+        .optional()
+}
+
+/// Reads a user's name by its identity.
+pub(crate) async fn name_of(c: &mut Connection, id: Uuid) -> QueryResult<Option<String>> {
+    users::table
+        .find(id)
+        .select(users::username)
+        .first(c)
+        .await
+        .optional()
+}
+
+/// Reads the users of a page whose names begin with `prefix`, ordered by name.
+pub(crate) async fn page(
+    c: &mut Connection,
+    prefix: &str,
+    page: &Page<String>,
+) -> QueryResult<Vec<UserRow>> {
+    let mut query = users::table.select(UserRow::as_select()).into_boxed();
+    if !prefix.is_empty() {
+        query = query
+            .filter(users::username.ge(prefix))
+            .filter(users::username.lt(format!("{prefix}{NAME_BYTE_AFTER}")));
+    }
+    if let Some(after) = &page.after {
+        query = query.filter(users::username.gt(after));
+    }
+    query
+        .order(users::username)
+        .limit(page.rows())
+        .load(c)
+        .await
+}
+
+/// Changes what a user is called and labelled.
+pub(crate) async fn describe(
+    c: &mut Connection,
+    id: Uuid,
+    display_name: &str,
+    labels: &Value,
+) -> QueryResult<UserRow> {
+    diesel::update(users::table.find(id))
+        .set((
+            users::display_name.eq(display_name),
+            users::labels.eq(labels),
+            users::version.eq(users::version + 1),
+            users::update_time.eq(diesel::dsl::now),
+        ))
+        .returning(UserRow::as_returning())
+        .get_result(c)
+        .await
+}
+
+/// Replaces a user's password; its sessions end with that.
+pub(crate) async fn set_password(c: &mut Connection, id: Uuid, phc: &str) -> QueryResult<UserRow> {
+    diesel::update(users::table.find(id))
+        .set((
+            users::password_phc.eq(phc),
+            users::password_version.eq(users::password_version + 1),
+            users::version.eq(users::version + 1),
+            users::update_time.eq(diesel::dsl::now),
+        ))
+        .returning(UserRow::as_returning())
+        .get_result(c)
+        .await
+}
+
+/// Keeps the same password by another hash, unless it was replaced meanwhile.
+pub(crate) async fn rehash(c: &mut Connection, id: Uuid, old: &str, new: &str) -> QueryResult<()> {
+    diesel::update(users::table.find(id).filter(users::password_phc.eq(old)))
+        .set(users::password_phc.eq(new))
+        .execute(c)
+        .await?;
+    Ok(())
+}
+
+/// Forbids or allows a user to sign in; forbidden, its sessions end.
+pub(crate) async fn set_disabled(
+    c: &mut Connection,
+    id: Uuid,
+    disabled: bool,
+) -> QueryResult<UserRow> {
+    diesel::update(users::table.find(id))
+        .set((
+            users::disabled.eq(disabled),
+            users::version.eq(users::version + 1),
+            users::update_time.eq(diesel::dsl::now),
+        ))
+        .returning(UserRow::as_returning())
+        .get_result(c)
+        .await
+}
+
+/// Deletes a user with its sessions and memberships.
+pub(crate) async fn delete(c: &mut Connection, id: Uuid) -> QueryResult<()> {
+    diesel::delete(users::table.find(id)).execute(c).await?;
+    Ok(())
+}
