@@ -8,12 +8,14 @@ mod head;
 mod target;
 mod offer;
 mod reply;
+#[cfg(test)]
+mod fixture;
 
 use porthouse_model::{Retry, RoomName, TokenHash};
 
 use crate::output::WireForm;
 use crate::settings::Settings;
-pub(crate) use offer::Subprotocol;
+use offer::Subprotocol;
 pub(crate) use reply::{accepted, bad, refused, turned_away};
 
 /// What the first bytes are.
@@ -170,4 +172,86 @@ fn complete(request: &head::Request<'_>, target: &target::Path<'_>) -> Result<Up
         credential,
         browser,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::{handshake, read, settings, upgrade};
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_example_of_the_rfc_is_upgraded() {
+        let request = handshake(
+            "/chat",
+            &[
+                "Origin: http://example.com",
+                "Sec-WebSocket-Protocol: chat, superchat",
+            ],
+        );
+        let upgrade = upgrade(&request);
+        assert_eq!(
+            upgrade,
+            Upgrade {
+                endpoint: Endpoint::Room("chat".parse().expect("a name")),
+                form: WireForm::Raw,
+                accept: *b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+                subprotocol: None,
+                credential: Presented::Nothing,
+                browser: true,
+            }
+        );
+        let mut out = Vec::new();
+        accepted(&upgrade, &mut out);
+        assert_eq!(
+            String::from_utf8(out).expect("ASCII"),
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn what_follows_the_request_is_left_for_the_frames() {
+        let request = handshake("/chat", &[]);
+        let pipelined = request.clone() + "frames";
+        let Head::Complete { bytes, .. } = read(&pipelined) else {
+            panic!("an upgrade");
+        };
+        assert_eq!(bytes, request.len());
+    }
+
+    #[test]
+    fn a_request_may_come_in_any_pieces() {
+        let request = handshake("/chat", &["Sec-WebSocket-Protocol: porthouse.plain"]);
+        for bytes in 0..request.len() {
+            assert_eq!(read(&request[..bytes]), Head::Partial, "{bytes}");
+        }
+        assert!(matches!(read(&request), Head::Complete { .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let _ = read_head(&bytes, &settings());
+        }
+
+        #[test]
+        fn no_target_or_header_makes_it_panic_or_be_echoed(
+            target in "/[ -~]{0,20}",
+            name in prop_oneof![
+                Just("Host"), Just("Origin"), Just("Authorization"),
+                Just("Sec-WebSocket-Protocol"), Just("Content-Length"), Just("X"),
+            ],
+            value in "[ -~]{0,40}",
+        ) {
+            let marked = format!("{name}: {value}needle");
+            let mut out = Vec::new();
+            match read(&handshake(&target.replace(' ', "+"), &[&marked])) {
+                Head::Complete { request, .. } => accepted(&request, &mut out),
+                Head::Bad(refusal) => bad(&refusal, porthouse_model::RefusalId(1), &mut out),
+                Head::Partial | Head::Own => {}
+            }
+            prop_assert!(!String::from_utf8_lossy(&out).contains("needle"));
+        }
+    }
 }

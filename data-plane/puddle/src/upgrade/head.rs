@@ -180,3 +180,127 @@ fn is_key(key: &[u8]) -> bool {
             .strip_suffix(KEY_PADDING)
             .is_some_and(|digits| digits.iter().all(is_digit))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{altered, bad, handshake, read, refused_by, settings, upgrade};
+    use super::super::{Head, read_head};
+    use super::*;
+
+    #[test]
+    fn header_names_and_list_elements_have_no_case_and_may_be_on_many_lines() {
+        upgrade(&altered(
+            "Upgrade: websocket",
+            "upgrade: h2c\r\nUPGRADE:  WebSocket ",
+        ));
+        upgrade(&altered(
+            "Connection: Upgrade",
+            "connection: keep-alive, ,foo\r\nCONNECTION: bar ,\tuPGRADE",
+        ));
+    }
+
+    #[test]
+    fn a_request_without_upgrade_is_told_what_opens_this_address() {
+        for request in [
+            altered("Upgrade: websocket\r\n", ""),
+            altered("Upgrade: websocket\r\n", "Upgrade: h2c\r\n"),
+            "GET /lobby HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+            "GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: curl\r\n\r\n".to_owned(),
+        ] {
+            assert_eq!(refused_by(&request), (426, "http.upgrade"), "{request}");
+        }
+        assert_eq!(
+            refused_by(&altered("Connection: Upgrade", "Connection: keep-alive")),
+            (400, "http.connection")
+        );
+    }
+
+    #[test]
+    fn another_version_is_told_which_one() {
+        for by in [
+            "",
+            "Sec-WebSocket-Version: 8\r\n",
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13\r\n",
+        ] {
+            let request = altered("Sec-WebSocket-Version: 13\r\n", by);
+            assert_eq!(refused_by(&request), (426, "websocket.version"));
+        }
+        let request = altered("GET /lobby HTTP/1.1", "GET /lobby HTTP/1.0");
+        assert_eq!(refused_by(&request), (505, "http.version"));
+        assert_eq!(
+            refused_by("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+            (505, "http.version")
+        );
+    }
+
+    #[test]
+    fn a_key_is_16_bytes_in_base64() {
+        let line = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        for by in [
+            String::new(),
+            line.repeat(2),
+            "Sec-WebSocket-Key: \r\n".to_owned(),
+            // 13 bytes, as in a recipe for curl that is often copied.
+            "Sec-WebSocket-Key: SGVsbG8sIHdvcmxkIQ==\r\n".to_owned(),
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA\r\n".to_owned(),
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub2_jZQ==\r\n".to_owned(),
+        ] {
+            assert_eq!(
+                refused_by(&altered(line, &by)),
+                (400, "websocket.key"),
+                "{by}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_get_without_a_body_opens_a_socket() {
+        for method in ["POST", "HEAD", "OPTIONS", "get"] {
+            let request = altered("GET", method);
+            assert_eq!(refused_by(&request), (405, "http.method"), "{method}");
+        }
+        for line in [
+            "Content-Length: 5",
+            "Content-Length: +0",
+            "Transfer-Encoding: chunked",
+        ] {
+            let request = handshake("/lobby", &[line]);
+            assert_eq!(refused_by(&request), (400, "http.body"), "{line}");
+        }
+        upgrade(&handshake("/lobby", &["Content-Length: 0"]));
+    }
+
+    #[test]
+    fn a_head_has_limits() {
+        let settings = settings();
+        let lines = vec!["A: b"; settings.request_headers_max - 5];
+        upgrade(&handshake("/lobby", &lines));
+        let lines = vec!["A: b"; 2_000];
+        assert_eq!(
+            refused_by(&handshake("/lobby", &lines)),
+            (431, "request_headers_max")
+        );
+        let long = format!("A: {}", "b".repeat(100 * 1024));
+        let request = handshake("/lobby", &[&long]);
+        assert_eq!(refused_by(&request), (431, "request_head_bytes_max"));
+        let dribbled = &request.as_bytes()[..settings.request_head_bytes_max];
+        assert!(matches!(read_head(dribbled, &settings), Head::Bad(_)));
+        assert_eq!(read_head(&dribbled[1..][..100], &settings), Head::Partial);
+        // Frames behind a head do not count as its bytes.
+        let mut pipelined = handshake("/lobby", &[]).into_bytes();
+        pipelined.resize(settings.request_head_bytes_max * 2, 0);
+        assert!(matches!(
+            read_head(&pipelined, &settings),
+            Head::Complete { .. }
+        ));
+    }
+
+    #[test]
+    fn what_is_no_http_is_refused_at_once() {
+        assert_eq!(bad("\x16\x03\x01\x02\0\x01\0").status, 400);
+        assert_eq!(bad("GET /lobby HTTP/1.1\r\nHost : a\r\n\r\n").status, 400);
+        assert_eq!(bad("GET /lobby HTTP/1.1\r\nA: b\0c\r\n\r\n").status, 400);
+        assert_eq!(bad("GET /lo bby HTTP/1.1\r\n\r\n").status, 505);
+        assert_eq!(read(""), Head::Partial);
+    }
+}

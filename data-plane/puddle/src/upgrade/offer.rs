@@ -169,3 +169,162 @@ fn presented(token: &str) -> Presented {
         Presented::Session(session.hash())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{bad, handshake, refused_by, session, upgrade};
+    use super::*;
+
+    fn offering(target: &str, names: &str) -> String {
+        handshake(target, &[&format!("Sec-WebSocket-Protocol: {names}")])
+    }
+
+    fn selected(target: &str, names: &str) -> Option<Subprotocol> {
+        upgrade(&offering(target, names)).subprotocol
+    }
+
+    #[test]
+    fn the_lobby_speaks_v1_alone() {
+        let lobby = upgrade(&offering("/", "mqtt,  porthouse.v1 , porthouse.plain"));
+        assert_eq!(lobby.form, WireForm::Multiplexed);
+        assert_eq!(lobby.subprotocol, Some(Subprotocol::V1));
+        for request in [
+            handshake("/", &[]),
+            offering("/", "porthouse.plain"),
+            offering("/", "Porthouse.V1"),
+        ] {
+            let bad = bad(&request);
+            assert_eq!((bad.status, bad.rule), (400, "subprotocol"));
+            assert!(bad.needed.contains("porthouse.v1"), "{}", bad.needed);
+        }
+    }
+
+    #[test]
+    fn a_room_speaks_raw_frames() {
+        assert_eq!(upgrade(&handshake("/a", &[])).form, WireForm::Raw);
+        assert_eq!(selected("/a", "porthouse.plain"), Some(Subprotocol::Plain));
+        let both = upgrade(&offering("/a", "porthouse.v1, porthouse.plain"));
+        assert_eq!(both.subprotocol, Some(Subprotocol::Plain));
+        assert_eq!(both.form, WireForm::Raw);
+        assert_eq!(
+            selected("/a", "mqtt, soap"),
+            None,
+            "unknown names do no harm"
+        );
+    }
+
+    #[test]
+    fn who_expects_more_than_raw_frames_at_a_room_is_told_where_to_go() {
+        let hint = bad(&offering("/a", "porthouse.v1"));
+        assert_eq!((hint.status, hint.rule), (400, "subprotocol"));
+        assert!(hint.needed.contains("connect at /"), "{}", hint.needed);
+        for names in [
+            "porthouse.raw.v1",
+            "porthouse.sibling.v1, mqtt",
+            "porthouse.v2",
+        ] {
+            assert_eq!(
+                refused_by(&offering("/a", names)),
+                (400, "subprotocol"),
+                "{names}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_offer_is_made_of_few_different_tokens() {
+        let many = |count| {
+            let names: Vec<_> = (0..count).map(|number| format!("p{number}")).collect();
+            names.join(",")
+        };
+        assert_eq!(selected("/a", &many(32)), None);
+        for names in [
+            &many(33),
+            &many(1_000),
+            "mqtt, mqtt",
+            "caf\u{e9}",
+            "a b",
+            "a;b",
+            "\"a\"",
+            "a/b",
+        ] {
+            assert_eq!(
+                refused_by(&offering("/a", names)),
+                (400, "subprotocol"),
+                "{names}"
+            );
+        }
+        let spaced = format!("mqtt,{}porthouse.plain,,", " ".repeat(8_000));
+        assert_eq!(selected("/a", &spaced), Some(Subprotocol::Plain));
+        let lines = [
+            "Sec-WebSocket-Protocol: mqtt",
+            "sec-websocket-protocol: porthouse.v1",
+        ];
+        let repeated = upgrade(&handshake("/", &lines));
+        assert_eq!(repeated.subprotocol, Some(Subprotocol::V1));
+    }
+
+    #[test]
+    fn a_session_is_presented_by_header_or_subprotocol() {
+        let token = session().reveal();
+        let holder = Presented::Session(session().hash());
+        for scheme in ["Bearer", "bearer", "BEARER  "] {
+            let line = format!("Authorization: {scheme} {token}");
+            assert_eq!(upgrade(&handshake("/a", &[&line])).credential, holder);
+        }
+        let offer = format!("porthouse.bearer.{token}, porthouse.v1");
+        let offered = upgrade(&offering("/", &offer));
+        assert_eq!(offered.credential, holder);
+        assert_eq!(
+            offered.subprotocol,
+            Some(Subprotocol::V1),
+            "never the secret"
+        );
+        let alone = upgrade(&offering("/a", &format!("porthouse.bearer.{token}")));
+        assert_eq!((alone.credential, alone.subprotocol), (holder, None));
+        assert_eq!(
+            upgrade(&handshake("/a", &[])).credential,
+            Presented::Nothing
+        );
+    }
+
+    #[test]
+    fn what_is_no_token_is_told_apart_from_nothing() {
+        let key = Credential::new(CredentialKind::ApiKey, [7; 32]).reveal();
+        for line in [
+            "Authorization: Bearer",
+            "Authorization: Bearer x",
+            "Authorization: Basic YTpi",
+            "Authorization: \u{e9}",
+            &format!("Authorization: Bearer {key}"),
+            "Sec-WebSocket-Protocol: porthouse.bearer.x",
+            "Sec-WebSocket-Protocol: porthouse.bearer.",
+        ] {
+            let malformed = upgrade(&handshake("/a", &[line]));
+            assert_eq!(malformed.credential, Presented::Malformed, "{line}");
+        }
+    }
+
+    #[test]
+    fn two_credentials_must_agree() {
+        let token = session().reveal();
+        let header = format!("Authorization: Bearer {token}");
+        let offer = format!("Sec-WebSocket-Protocol: porthouse.bearer.{token}");
+        let twice = upgrade(&handshake("/a", &[&header, &offer]));
+        assert_eq!(twice.credential, Presented::Session(session().hash()));
+        for lines in [
+            [&header[..], "Sec-WebSocket-Protocol: porthouse.bearer.x"],
+            ["Authorization: Basic YTpi", &offer],
+            [&header, &header],
+            [&offer, "Sec-WebSocket-Protocol: porthouse.bearer.x"],
+        ] {
+            assert_eq!(refused_by(&handshake("/a", &lines)), (400, "credential"));
+        }
+    }
+
+    #[test]
+    fn an_offer_is_never_shown() {
+        let names = SmallVec::from_slice(&["porthouse.bearer.secret"]);
+        assert_eq!(format!("{:?}", Offer { names }), "Offer(1 names)");
+    }
+}

@@ -141,3 +141,110 @@ const fn phrase(status: u16) -> &'static str {
         _ => "Refused",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+    use porthouse_model::Refused;
+
+    const ID: RefusalId = RefusalId(0xab);
+
+    fn refusal(refused: Refused) -> Refusal {
+        Refusal { refused, id: ID }
+    }
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn a_refusal_is_a_status_and_reasons_a_person_can_read() {
+        let written = text(|out| refused(&refusal(Refused::Stale), out));
+        let (head, body) = written.split_once("\r\n\r\n").expect("head and body");
+        assert_eq!(
+            head,
+            format!(
+                "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\nCache-Control: no-store\r\nRetry-After: 5\r\n\
+                 Connection: close",
+                body.len()
+            )
+        );
+        assert_eq!(
+            body,
+            "{\"code\":4204,\"rule\":\"staleness\",\"needed\":\"word from the control plane\",\
+             \"retry\":\"after\",\"retry_after_ms\":5000,\"refusal_id\":\"00000000000000ab\",\
+             \"message\":\"Refused by staleness: needed is word from the control plane.\"}\n"
+        );
+    }
+
+    #[test]
+    fn every_refusal_has_a_phrase_and_what_its_status_must_come_with() {
+        for one in Refused::ALL {
+            let written = text(|out| refused(&refusal(one), out));
+            let status = one.http_status();
+            assert!(
+                written.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{written}"
+            );
+            assert_ne!(phrase(status), "Refused", "{status}");
+            assert!(written.contains("Connection: close\r\n"));
+            assert_eq!(
+                written.contains("WWW-Authenticate: Bearer\r\n"),
+                status == 401
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_request_is_told_what_is_needed() {
+        let upgrade_required = fixture::bad("GET /lobby HTTP/1.1\r\nHost: a\r\n\r\n");
+        let written = text(|out| bad(&upgrade_required, ID, out));
+        assert!(written.starts_with("HTTP/1.1 426 Upgrade Required\r\n"));
+        assert!(written.contains("\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"));
+        assert!(
+            written.contains("\r\nConnection: close, Upgrade\r\n\r\n{\"rule\":\"http.upgrade\"")
+        );
+        let post = fixture::bad(&fixture::altered("GET", "POST"));
+        assert!(text(|out| bad(&post, ID, out)).contains("\r\nAllow: GET\r\n"));
+        for (limit, status) in [(BadUpgrade::SLOW, "408 "), (BadUpgrade::CROWDED, "429 ")] {
+            let written = text(|out| bad(&limit, ID, out));
+            assert!(written.contains(status) && written.contains("Retry-After: 1\r\n"));
+        }
+    }
+
+    #[test]
+    fn a_browser_is_upgraded_to_be_told() {
+        let page = "Origin: https://example.com";
+        let token = fixture::session().reveal();
+        let offer = format!("Sec-WebSocket-Protocol: porthouse.bearer.{token}, porthouse.plain");
+        let in_url = fixture::bad(&fixture::handshake("/a?token=x", &[page, &offer]));
+        let written = text(|out| bad(&in_url, ID, out));
+        assert!(written.starts_with("HTTP/1.1 101 "));
+        assert!(written.contains("\r\nSec-WebSocket-Protocol: porthouse.plain\r\n\r\n"));
+        assert!(written.ends_with("credential.in_url; retry never; 00000000000000ab"));
+        assert!(!written.contains(&token));
+
+        let door = fixture::upgrade(&fixture::handshake("/a", &[page]));
+        let mut out = Vec::new();
+        turned_away(&door, &refusal(Refused::MembersOnly), &mut out);
+        let reason = b"\x0f\xa3visibility.private; retry never; 00000000000000ab";
+        assert!(out.starts_with(b"HTTP/1.1 101 ") && out.ends_with(reason));
+    }
+
+    #[test]
+    fn anything_else_reads_the_status() {
+        let door = fixture::upgrade(&fixture::handshake("/a", &[]));
+        let written = text(|out| turned_away(&door, &refusal(Refused::MembersOnly), out));
+        assert!(written.starts_with("HTTP/1.1 403 Forbidden\r\n"));
+        let broken = fixture::altered("Sec-WebSocket-Version: 13", "Origin: https://example.com");
+        let written = text(|out| bad(&fixture::bad(&broken), ID, out));
+        assert!(
+            written.starts_with("HTTP/1.1 426 "),
+            "no handshake, no upgrade"
+        );
+    }
+}

@@ -161,3 +161,171 @@ const fn hex(digit: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{altered, handshake, read, refused_by, session, upgrade};
+    use super::super::{Endpoint, Head};
+
+    const V1: &str = "Sec-WebSocket-Protocol: porthouse.v1";
+
+    fn room(target: &str) -> String {
+        match upgrade(&handshake(target, &[])).endpoint {
+            Endpoint::Room(room) => room.to_string(),
+            Endpoint::Primary => panic!("{target} is a room's"),
+        }
+    }
+
+    #[test]
+    fn a_path_is_a_room_and_nothing_the_lobby() {
+        assert_eq!(room("/lobby"), "lobby");
+        assert_eq!(room("/chat:42~x"), "chat:42~x");
+        assert_eq!(room("/lobby?v=1&lang=de"), "lobby");
+        assert_eq!(upgrade(&handshake("/", &[V1])).endpoint, Endpoint::Primary);
+        assert_eq!(
+            upgrade(&handshake("/?v=1", &[V1])).endpoint,
+            Endpoint::Primary
+        );
+    }
+
+    #[test]
+    fn percent_encoding_is_taken_off_once() {
+        assert_eq!(room("/%6cobb%79"), "lobby");
+        for target in [
+            "/a%00",
+            "/a%2fb",
+            "/%256cobby",
+            "/%2d/live",
+            "/%2d%2flive",
+            "/..%2f-%2flive",
+        ] {
+            assert_eq!(
+                refused_by(&handshake(target, &[])),
+                (404, "room"),
+                "{target}"
+            );
+        }
+        for target in ["/%", "/%6", "/%zz", "/%ff", "/a%e2%82"] {
+            assert_eq!(
+                refused_by(&handshake(target, &[])),
+                (400, "http.target"),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_no_rooms_is_refused_with_the_rule() {
+        let long = format!("/{}", "r".repeat(129));
+        for target in [
+            "//",
+            "/lobby/",
+            "/a/b",
+            "/./-/live",
+            "/../-/live",
+            "/-",
+            "/.",
+            "/..",
+            "/a..b",
+            "/@ada",
+            "/a*",
+            "/a>",
+            "/%e2%80%aeabc",
+            "/%d0%b0",
+            &long,
+        ] {
+            assert_eq!(
+                refused_by(&handshake(target, &[])),
+                (404, "room"),
+                "{target}"
+            );
+        }
+        assert_eq!(refused_by(&handshake("/a#b", &[])), (400, "http.target"));
+        assert_eq!(refused_by(&handshake("*", &[])), (400, "http.target"));
+        assert_eq!(refused_by(&handshake("lobby", &[])), (400, "http.target"));
+    }
+
+    #[test]
+    fn the_nodes_own_routes_are_handed_over_and_reached_in_no_other_way() {
+        for request in [
+            handshake("/-/live", &[]),
+            handshake("/-/", &[]),
+            handshake("http://server.example.com/-/live", &[]),
+            "POST /-/session HTTP/1.1\r\nContent-Length: 5\r\n\r\n".to_owned(),
+            "GET /-/ready HTTP/1.0\r\n\r\n".to_owned(),
+        ] {
+            assert_eq!(read(&request), Head::Own, "{request}");
+        }
+        assert_eq!(read("GET /-/live HTTP/1.1\r\n"), Head::Partial);
+        assert_eq!(
+            refused_by(&handshake("http://other.example.com/-/live", &[])),
+            (400, "http.host")
+        );
+    }
+
+    #[test]
+    fn there_is_one_host() {
+        let line = "Host: server.example.com\r\n";
+        for by in [
+            String::new(),
+            line.repeat(2),
+            format!("{line}Host: other.example.com\r\n"),
+            "Host: \r\n".to_owned(),
+            "Host: münchen.example\r\n".to_owned(),
+            "Host: a/b\r\n".to_owned(),
+            "Host: user@a\r\n".to_owned(),
+        ] {
+            assert_eq!(refused_by(&altered(line, &by)), (400, "http.host"), "{by}");
+        }
+        upgrade(&altered(line, "Host: [::1]:4000\r\n"));
+        upgrade(&handshake(
+            "/lobby",
+            &["X-Forwarded-Host: other.example.com"],
+        ));
+    }
+
+    #[test]
+    fn an_absolute_target_names_the_same_host() {
+        for target in [
+            "http://server.example.com/lobby",
+            "WS://SERVER.example.com/lobby?v=1",
+            "wss://server.example.com/lobby",
+        ] {
+            assert_eq!(room(target), "lobby");
+        }
+        for target in [
+            "http://other.example.com/lobby",
+            "http://server.example.com:80/lobby",
+            "http://server.example.com@other.example.com/lobby",
+            "http:///lobby",
+        ] {
+            assert_eq!(
+                refused_by(&handshake(target, &[])),
+                (400, "http.host"),
+                "{target}"
+            );
+        }
+        let lobby = upgrade(&handshake("http://server.example.com", &[V1]));
+        assert_eq!(lobby.endpoint, Endpoint::Primary);
+    }
+
+    #[test]
+    fn a_token_in_the_url_is_refused_wherever_it_hides() {
+        let token = session().reveal();
+        for target in [
+            "/lobby?token=x".to_owned(),
+            "/lobby?v=1&Access_Token=x".to_owned(),
+            "/lobby?v=1;session=x".to_owned(),
+            "/lobby?%74oken=x".to_owned(),
+            "/?token".to_owned(),
+            format!("/lobby?v={token}"),
+            format!("/lobby?v=%70hs_{}", &token[4..]),
+            format!("/{token}"),
+        ] {
+            let request = handshake(&target, &[]);
+            assert_eq!(refused_by(&request), (400, "credential.in_url"), "{target}");
+            assert!(!format!("{:?}", read(&request)).contains(&token[4..]));
+        }
+        assert_eq!(room("/lobby?tokens=3"), "lobby");
+    }
+}

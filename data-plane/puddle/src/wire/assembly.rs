@@ -73,19 +73,14 @@ impl Assembly {
         self.step(bytes, limits).unwrap_or_else(Step::Fault)
     }
 
-    /// Whether a fragmented message is under way.
-    pub(crate) const fn is_under_way(&self) -> bool {
-        self.under_way.is_some()
-    }
-
     fn step<'b>(&mut self, bytes: &'b mut [u8], limits: &Limits) -> Result<Step<'b>, Fault> {
         let header = match frame::read_header(bytes)? {
             Head::Whole(header) => header,
             Head::Part(bytes_wanted) => return Ok(Step::NeedMore { bytes_wanted }),
         };
         let payload_bytes = self.check(&header, limits)?;
-        let frame_bytes = header.header_bytes + payload_bytes;
-        let Some(payload) = bytes.get_mut(header.header_bytes..frame_bytes) else {
+        let frame_bytes = header.bytes + payload_bytes;
+        let Some(payload) = bytes.get_mut(header.bytes..frame_bytes) else {
             return Ok(Step::NeedMore {
                 bytes_wanted: frame_bytes,
             });

@@ -161,7 +161,7 @@ pub(crate) struct Header {
     /// What the payload is masked with.
     pub mask: [u8; MASK_BYTES],
     /// The header's own bytes.
-    pub header_bytes: usize,
+    pub bytes: usize,
 }
 
 /// What the first bytes of a frame are.
@@ -215,7 +215,7 @@ pub(crate) fn read_header(bytes: &[u8]) -> Result<Head, Fault> {
         opcode,
         payload_bytes,
         mask: mask.try_into().expect("four bytes were taken"),
-        header_bytes,
+        bytes: header_bytes,
     }))
 }
 
@@ -371,13 +371,13 @@ mod tests {
         message(MessageKind::Binary, &[7; 256], &mut out);
         assert_eq!(out[..4], [0x82, 0x7e, 0x01, 0x00]);
         out.clear();
-        message(MessageKind::Binary, &[7; 65536], &mut out);
+        message(MessageKind::Binary, &vec![7; 65536], &mut out);
         assert_eq!(out[..10], [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]);
     }
 
     #[test]
     fn a_header_is_waited_for_as_long_as_it_is_short() {
-        let frame = client::frame(true, client::BINARY, &[0; 65536]);
+        let frame = client::frame(true, client::BINARY, &vec![0; 65536]);
         assert!(is_part(&frame[..0], 2) && is_part(&frame[..1], 2));
         for bytes in 2..14 {
             assert!(is_part(&frame[..bytes], 14), "{bytes}");
@@ -503,7 +503,7 @@ mod tests {
                 opcode: client::BINARY,
                 payload_bytes: length as u64,
                 mask: client::MASK,
-                header_bytes: out.len(),
+                bytes: out.len(),
             }));
         }
 

@@ -49,8 +49,8 @@ pub(crate) enum Event<'a> {
     Refused {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a Id>,
-        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_room")]
-        room: Option<&'a RoomName>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        room: Option<&'a str>,
         #[serde(flatten)]
         explanation: Explanation,
     },
@@ -111,14 +111,14 @@ pub(crate) enum Level {
 
 impl<'a> Event<'a> {
     /// A refused request.
-    pub(crate) const fn refused(
+    pub(crate) fn refused(
         id: Option<&'a Id>,
         room: Option<&'a RoomName>,
         refusal: &Refusal,
     ) -> Self {
         Self::Refused {
             id,
-            room,
+            room: room.map(RoomName::as_str),
             explanation: Explanation::of(refusal),
         }
     }
@@ -171,14 +171,156 @@ pub(crate) fn message(
     out.extend_from_slice(payload);
 }
 
-#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
-fn as_room<S: Serializer>(room: &Option<&RoomName>, serializer: S) -> Result<S::Ok, S::Error> {
-    match room {
-        Some(room) => serializer.serialize_str(room.as_str()),
-        None => serializer.serialize_none(),
-    }
-}
-
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes the field by reference"
+)]
 fn as_millis<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(time.as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use porthouse_model::{RefusalId, Refused};
+
+    const CLIENT: ClientId = ClientId::from_bytes([1; 16]);
+
+    fn room(name: &str) -> RoomName {
+        name.parse().expect("a room's name")
+    }
+
+    fn written(event: &Event<'_>) -> String {
+        let mut out = Vec::new();
+        event.frame(&mut out);
+        let line = out
+            .windows(2)
+            .position(|two| two == b"{\"")
+            .expect("a line");
+        let line = out.split_off(line);
+        let mut expected = Vec::new();
+        frame::header(MessageKind::Text, line.len(), &mut expected);
+        assert_eq!(out, expected, "one text frame");
+        String::from_utf8(line).expect("UTF-8")
+    }
+
+    fn refusal(refused: Refused) -> Refusal {
+        Refusal {
+            refused,
+            id: RefusalId(0xab),
+        }
+    }
+
+    #[test]
+    fn sign_in_and_entry_are_written_as_documented() {
+        let (id, room) = (Id::Text("j".into()), room("lobby"));
+        let username = "ada".parse().expect("a name");
+        assert_eq!(
+            written(&Event::Authenticated {
+                id: Some(&id),
+                client: CLIENT,
+                username: &username,
+                expires: UnixTime::from_millis(1_700_000_000_000),
+            }),
+            r#"{"op":"authenticated","id":"j","client":"01010101-0101-0101-0101-010101010101","username":"ada","expires_ms":1700000000000}"#
+        );
+        assert_eq!(
+            written(&Event::Challenge {
+                id: Some(&id),
+                room: &room,
+                step: Step::Password,
+                attempts_left: 3,
+            }),
+            r#"{"op":"challenge","id":"j","room":"lobby","step":"password","attempts_left":3}"#
+        );
+        assert_eq!(
+            written(&Event::Admitted {
+                id: None,
+                room: &room,
+                client: CLIENT,
+                revision: 12,
+            }),
+            r#"{"op":"admitted","room":"lobby","client":"01010101-0101-0101-0101-010101010101","revision":12}"#
+        );
+    }
+
+    #[test]
+    fn refusals_and_ends_are_written_as_documented() {
+        let (id, room) = (Id::Natural(5), room("lobby"));
+        assert_eq!(
+            written(&Event::refused(
+                Some(&id),
+                Some(&room),
+                &refusal(Refused::Stale)
+            )),
+            r#"{"op":"refused","id":5,"room":"lobby","code":4204,"rule":"staleness","needed":"word from the control plane","retry":"after","retry_after_ms":5000,"refusal_id":"00000000000000ab"}"#
+        );
+        assert_eq!(
+            written(&Event::refused(
+                None,
+                None,
+                &refusal(Refused::CredentialUnknown)
+            )),
+            r#"{"op":"refused","code":4100,"rule":"credential","needed":"a live session's token","retry":"authenticate","refusal_id":"00000000000000ab"}"#
+        );
+        assert_eq!(
+            written(&Event::closed(&room, &refusal(Refused::RoomClosed))),
+            r#"{"op":"closed","room":"lobby","code":4005,"rule":"room","needed":"a room that still exists","retry":"never","refusal_id":"00000000000000ab"}"#
+        );
+        assert_eq!(
+            written(&Event::Left {
+                id: Some(&id),
+                room: &room,
+            }),
+            r#"{"op":"left","id":5,"room":"lobby"}"#
+        );
+        assert_eq!(
+            written(&Event::Draining { delay_ms: 250 }),
+            r#"{"op":"draining","delay_ms":250}"#
+        );
+    }
+
+    #[test]
+    fn receipts_pongs_and_errors_are_written_as_documented() {
+        let (id, room) = (Id::Negative(-5), room("lobby"));
+        assert_eq!(
+            written(&Event::Receipt {
+                id: &id,
+                room: &room,
+                level: Level::Accepted,
+            }),
+            r#"{"op":"receipt","id":-5,"room":"lobby","level":"accepted"}"#
+        );
+        assert_eq!(written(&Event::Pong { id: None }), r#"{"op":"pong"}"#);
+        let error = LineError {
+            found: Some("sned".to_owned()),
+            ..LineError::new("op", "another")
+        };
+        assert_eq!(
+            written(&Event::error(Some(&id), &error)),
+            r#"{"op":"error","id":-5,"rule":"op","needed":"another","found":"sned"}"#
+        );
+    }
+
+    #[test]
+    fn a_message_is_one_frame_of_its_own_kind() {
+        let mut out = Vec::new();
+        message(
+            &room("a.b~c"),
+            None,
+            MessageKind::Binary,
+            b"\0\xff",
+            &mut out,
+        );
+        assert_eq!(
+            out,
+            b"\x82\x22{\"op\":\"message\",\"room\":\"a.b~c\"}\n\0\xff"
+        );
+        out.clear();
+        message(&room("a"), Some(CLIENT), MessageKind::Text, b"hi", &mut out);
+        let line = br#"{"op":"message","room":"a","from":"01010101-0101-0101-0101-010101010101"}"#;
+        let bytes = u8::try_from(line.len() + 3).expect("short");
+        assert_eq!(out[..2], [0x81, bytes]);
+        assert_eq!(out[2..], [&line[..], b"\nhi"].concat());
+    }
 }

@@ -260,8 +260,7 @@ impl<'de> Header<'de> {
                     Err(self.fail(twice(field)))
                 };
             }
-            Field::To => return self.receivers(field, map),
-            Field::Except => return self.receivers(field, map),
+            Field::To | Field::Except => return self.receivers(field, map),
             Field::Op => &mut self.op,
             Field::Room => &mut self.room,
             Field::Token => &mut self.token,
