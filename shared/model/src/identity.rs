@@ -123,13 +123,16 @@ fn parse(text: &str) -> Result<[u8; 16], BadIdentity> {
 }
 
 fn write(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for (at, byte) in bytes.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            f.write_str("-")?;
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'-'; 36];
+    let mut places = (0..text.len()).filter(|place| !HYPHENS.contains(place));
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 0xf] {
+            let place = places.next().expect("32 digits have 32 places");
+            text[place] = DIGITS[usize::from(digit)];
         }
-        write!(f, "{byte:02x}")?;
     }
-    Ok(())
+    f.write_str(core::str::from_utf8(&text).expect("digits and hyphens are ASCII"))
 }
 
 #[cfg(test)]

@@ -185,7 +185,6 @@ fn is_key(key: &[u8]) -> bool {
 mod tests {
     use super::super::fixture::{altered, bad, handshake, read, refused_by, settings, upgrade};
     use super::super::{Head, read_head};
-    use super::*;
 
     #[test]
     fn header_names_and_list_elements_have_no_case_and_may_be_on_many_lines() {

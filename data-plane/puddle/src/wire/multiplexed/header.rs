@@ -111,8 +111,10 @@ impl Field {
 /// A line's fields as they come.
 struct Header<'a> {
     receivers_named_max: usize,
-    /// What is being read, for the error.
-    at: Option<LineError>,
+    /// The field whose value is being read.
+    at: Option<Field>,
+    /// What is wrong, once something is.
+    error: Option<LineError>,
     id: Option<Id>,
     op: Option<Cow<'a, str>>,
     room: Option<Cow<'a, str>>,
@@ -128,6 +130,7 @@ impl<'a> Header<'a> {
         Self {
             receivers_named_max,
             at: None,
+            error: None,
             id: None,
             op: None,
             room: None,
@@ -188,16 +191,14 @@ impl<'a> Header<'a> {
 
     /// What is wrong with a line that could not be read to its end.
     fn why(self, error: &serde_json::Error) -> LineError {
-        match self.at {
-            Some(at) if error.is_data() => at,
-            Some(_) | None => LineError {
-                found: Some(format!("column {}", error.column())),
-                ..LineError::new(
-                    "header",
-                    "one line of JSON: an object whose keys all differ",
-                )
-            },
-        }
+        let of_field = self.at.filter(|_| error.is_data()).map(Field::error);
+        self.error.or(of_field).unwrap_or_else(|| LineError {
+            found: Some(format!("column {}", error.column())),
+            ..LineError::new(
+                "header",
+                "one line of JSON: an object whose keys all differ",
+            )
+        })
     }
 }
 
@@ -240,7 +241,7 @@ impl<'de> Visitor<'de> for &mut Header<'de> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            self.at = Some(field.error());
+            self.at = Some(field);
             self.take(field, &mut map)?;
             self.at = None;
         }
@@ -301,7 +302,7 @@ impl<'de> Header<'de> {
     }
 
     fn fail<E: Error>(&mut self, error: LineError) -> E {
-        self.at = Some(error);
+        self.error = Some(error);
         E::custom("a field is wrong")
     }
 }
