@@ -1,23 +1,31 @@
 //! What puddles of one node tell each other, and the credits that keep a ring
 //! from overflowing. Never touches a ring.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use porthouse_model::{ClientId, MessageKind, RoomId, RoomName};
 
+use crate::input::PuddleId;
+use crate::settings::Settings;
+
 /// One thing told. A shell's ring for a pair of puddles must hold
-/// [`crate::Settings::hop_slots_max`] of them.
+/// [`crate::Settings::hop_ring_slots`] of them.
 #[derive(Clone, Debug)]
 pub enum Hop {
     /// I have sockets that want to be in this room: send me its messages.
     Enter {
         /// The room.
         room: RoomName,
+        /// Which time we enter, to be answered with.
+        visit: u64,
     },
     /// From here on you get this room's messages.
     Entered {
         /// The room.
         room: RoomName,
+        /// The visit that is confirmed: a late answer to an earlier one is not.
+        visit: u64,
     },
     /// I have no socket in this room any more.
     Leave {
@@ -53,4 +61,265 @@ pub struct RoomMessage {
     pub to: Box<[ClientId]>,
     /// Not to these; sorted.
     pub except: Box<[ClientId]>,
+}
+
+/// Credits that come back are told once a quarter of the window has gathered, so
+/// that at most this many `Credit`s are ever under way: they need no credit.
+const CREDITS_UNDER_WAY_MAX: u32 = 8;
+
+/// The ring a shell needs for each ordered pair of puddles.
+pub(crate) const fn ring_slots(hop_slots_max: u32) -> u32 {
+    hop_slots_max + CREDITS_UNDER_WAY_MAX
+}
+
+impl Hop {
+    /// What a hop costs in payload bytes.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Message(message) => message.payload.len() as u64,
+            Self::Enter { .. }
+            | Self::Entered { .. }
+            | Self::Leave { .. }
+            | Self::Credit { .. } => 0,
+        }
+    }
+}
+
+/// Some puddles of the node: a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Puddles(u64);
+
+impl Puddles {
+    pub(crate) const fn others(me: PuddleId, puddles: u8) -> Self {
+        let all = if puddles >= 64 {
+            u64::MAX
+        } else {
+            (1 << puddles) - 1
+        };
+        Self(all & !(1 << me.0))
+    }
+
+    pub(crate) const fn insert(&mut self, puddle: PuddleId) {
+        self.0 |= 1 << puddle.0;
+    }
+
+    pub(crate) const fn remove(&mut self, puddle: PuddleId) {
+        self.0 &= !(1 << puddle.0);
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = PuddleId> {
+        (0..64)
+            .filter(move |puddle| self.0 & (1 << puddle) != 0)
+            .map(PuddleId)
+    }
+}
+
+/// What is under way to one other puddle, and what is owed to it.
+#[derive(Debug)]
+struct Peer {
+    slots_free: u32,
+    bytes_free: u64,
+    waiting: VecDeque<Hop>,
+    owed_hops: u32,
+    owed_bytes: u64,
+}
+
+/// All the other puddles.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    slots_max: u32,
+    bytes_max: u64,
+    /// By puddle; the own place is never used.
+    peers: Vec<Peer>,
+    ready: Vec<(PuddleId, Hop)>,
+}
+
+impl Peers {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let mut peers = Self {
+            slots_max: settings.hop_slots_max,
+            bytes_max: settings.hop_bytes_max,
+            peers: Vec::new(),
+            ready: Vec::new(),
+        };
+        peers
+            .peers
+            .resize_with(usize::from(settings.puddles), || Peer {
+                slots_free: settings.hop_slots_max,
+                bytes_free: settings.hop_bytes_max,
+                waiting: VecDeque::new(),
+                owed_hops: 0,
+                owed_bytes: 0,
+            });
+        peers
+    }
+
+    /// Sends a hop, or keeps it until there is credit. Room messages are only
+    /// sent where [`Self::is_clogged`] said no, so that little ever waits.
+    pub(crate) fn send(&mut self, to: PuddleId, hop: Hop) {
+        let peer = &mut self.peers[usize::from(to.0)];
+        if peer.waiting.is_empty() && peer.spend(hop.bytes(), self.bytes_max) {
+            self.ready.push((to, hop));
+        } else {
+            peer.waiting.push_back(hop);
+        }
+    }
+
+    /// Whether something waits for credit to one of these puddles: then senders
+    /// are not read until it came back.
+    pub(crate) fn is_clogged(&self, to: Puddles) -> bool {
+        to.iter()
+            .any(|puddle| !self.peers[usize::from(puddle.0)].waiting.is_empty())
+    }
+
+    /// A hop was handled: its credit is owed, unless it was credit itself.
+    pub(crate) fn handled(&mut self, from: PuddleId, bytes: u64) {
+        let peer = &mut self.peers[usize::from(from.0)];
+        peer.owed_hops += 1;
+        peer.owed_bytes += charged(bytes, self.bytes_max);
+        if peer.owed_hops >= self.slots_max.div_ceil(4)
+            || peer.owed_bytes >= self.bytes_max.div_ceil(4)
+        {
+            let hops = std::mem::take(&mut peer.owed_hops);
+            let bytes = std::mem::take(&mut peer.owed_bytes);
+            self.ready.push((from, Hop::Credit { hops, bytes }));
+        }
+    }
+
+    /// Credit came back. Answers whether nothing waits any more.
+    pub(crate) fn credit(&mut self, from: PuddleId, hops: u32, bytes: u64) -> bool {
+        let peer = &mut self.peers[usize::from(from.0)];
+        peer.slots_free += hops;
+        peer.bytes_free += bytes;
+        assert!(
+            peer.slots_free <= self.slots_max,
+            "no more credit comes back than was given"
+        );
+        assert!(
+            peer.bytes_free <= self.bytes_max,
+            "no more credit comes back than was given"
+        );
+        while let Some(hop) = peer.waiting.front() {
+            let bytes = hop.bytes();
+            if !peer.spend(bytes, self.bytes_max) {
+                return false;
+            }
+            self.ready
+                .extend(peer.waiting.pop_front().map(|hop| (from, hop)));
+        }
+        true
+    }
+
+    /// A puddle began anew: nothing is under way to it, nothing is owed.
+    pub(crate) fn restarted(&mut self, puddle: PuddleId) {
+        let peer = &mut self.peers[usize::from(puddle.0)];
+        peer.slots_free = self.slots_max;
+        peer.bytes_free = self.bytes_max;
+        peer.waiting.clear();
+        peer.owed_hops = 0;
+        peer.owed_bytes = 0;
+        self.ready.retain(|(to, _)| *to != puddle);
+    }
+
+    /// What goes out at the end of the turn, in order.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (PuddleId, Hop)> {
+        self.ready.drain(..)
+    }
+}
+
+impl Peer {
+    fn spend(&mut self, bytes: u64, bytes_max: u64) -> bool {
+        let bytes = charged(bytes, bytes_max);
+        if self.slots_free == 0 || self.bytes_free < bytes {
+            return false;
+        }
+        self.slots_free -= 1;
+        self.bytes_free -= bytes;
+        true
+    }
+}
+
+/// What a hop is charged: half the window at most, so that a giant can go even
+/// while the last quarter of the credit is owed.
+fn charged(bytes: u64, bytes_max: u64) -> u64 {
+    bytes.min(bytes_max / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peers(slots: u32, bytes: u64) -> Peers {
+        let mut settings = Settings::new(PuddleId(0), 2);
+        settings.hop_slots_max = slots;
+        settings.hop_bytes_max = bytes;
+        Peers::new(&settings)
+    }
+
+    fn message(bytes: usize) -> Hop {
+        Hop::Message(Arc::new(RoomMessage {
+            room: "lobby".parse().expect("a room name"),
+            room_id: None,
+            from: None,
+            kind: MessageKind::Binary,
+            payload: vec![0; bytes].into(),
+            to: Box::default(),
+            except: Box::default(),
+        }))
+    }
+
+    #[test]
+    fn a_ring_is_never_sent_more_than_it_holds() {
+        let mut peers = peers(2, 100);
+        let other = PuddleId(1);
+        let only = Puddles::others(PuddleId(0), 2);
+        for _ in 0..3 {
+            peers.send(other, message(1));
+        }
+        assert_eq!(peers.drain().count(), 2);
+        assert!(peers.is_clogged(only));
+        assert!(peers.credit(other, 1, 1));
+        assert_eq!(peers.drain().count(), 1);
+        assert!(!peers.is_clogged(only));
+    }
+
+    #[test]
+    fn bytes_under_way_are_bounded_too_and_a_giant_counts_as_half() {
+        let mut peers = peers(10, 100);
+        let other = PuddleId(1);
+        peers.send(other, message(1_000));
+        peers.send(other, message(1_000));
+        peers.send(other, message(1));
+        assert_eq!(peers.drain().count(), 2);
+        assert!(peers.credit(other, 1, 50));
+        assert_eq!(peers.drain().count(), 1);
+    }
+
+    #[test]
+    fn credit_is_owed_until_a_quarter_has_gathered() {
+        let mut peers = peers(8, 100);
+        peers.handled(PuddleId(1), 3);
+        assert_eq!(peers.drain().count(), 0);
+        peers.handled(PuddleId(1), 3);
+        let owed: Vec<_> = peers.drain().collect();
+        assert!(matches!(
+            owed[..],
+            [(PuddleId(1), Hop::Credit { hops: 2, bytes: 6 })]
+        ));
+    }
+
+    #[test]
+    fn a_puddle_that_began_anew_has_the_whole_window() {
+        let mut peers = peers(1, 100);
+        peers.send(PuddleId(1), message(1));
+        peers.send(PuddleId(1), message(1));
+        peers.restarted(PuddleId(1));
+        assert_eq!(peers.drain().count(), 0);
+        peers.send(PuddleId(1), message(1));
+        assert_eq!(peers.drain().count(), 1);
+    }
 }

@@ -65,6 +65,11 @@ pub enum Input<'a> {
         /// What it says.
         hop: Hop,
     },
+    /// Another puddle began anew, and both rings shared with it are empty.
+    Restarted {
+        /// That one.
+        puddle: PuddleId,
+    },
     /// A question has its answer; each has exactly one.
     Answered {
         /// The question, as asked.

@@ -11,23 +11,28 @@ mod settings;
 mod seed;
 mod input;
 mod output;
-#[expect(dead_code, unused_imports, reason = "wired up next")]
+mod puddle;
+mod socket;
 mod upgrade;
-#[expect(dead_code, unused_imports, reason = "wired up next")]
+mod sequence;
 mod wire;
+mod room;
+mod outbox;
 mod hop;
 mod question;
 mod policy;
 mod switchboard;
+mod timer;
 
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
 pub use output::{Deadline, ListedRoom, ListedSocket, Output, Reply, Shell, WireForm, Wrote};
 pub use policy::RoomPolicy;
+pub use puddle::{Counters, Puddle};
 pub use question::{Answer, Known, PasswordVerdict, Question, QuestionId, Secret, SignInVerdict};
 pub use seed::Seed;
+pub use settings::{Settings, TransientMakers};
 pub use switchboard::{
     Action, Call, CallId, CallResult, Chain, Event, Position, RequestId, Snapshot, Switchboard,
-    SwitchboardSettings, ToPuddle, WatchEnd, WatchId,
+    SwitchboardCounters, SwitchboardSettings, ToPuddle, WatchEnd, WatchId,
 };
-pub use settings::{Settings, TransientMakers};

@@ -118,4 +118,10 @@ impl Settings {
             silence_time_max: Duration::from_secs(45),
         }
     }
+
+    /// What a ring from one puddle to another must hold, in hops.
+    #[must_use]
+    pub const fn hop_ring_slots(&self) -> u32 {
+        crate::hop::ring_slots(self.hop_slots_max)
+    }
 }

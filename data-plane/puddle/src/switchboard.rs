@@ -5,17 +5,32 @@
 mod chain;
 mod event;
 mod action;
+mod watch;
+mod resolves;
+mod errands;
+mod applied;
+mod calls;
+mod merge;
+mod told;
 
 use core::time::Duration;
 
-use porthouse_model::Time;
+use porthouse_model::{PolicyKey, Revision, Time, TokenHash, UnixTime};
 
 pub use action::{Action, CallResult, ToPuddle};
 pub use chain::{Chain, Position};
 pub use event::{Call, CallId, Event, RequestId, Snapshot, WatchEnd, WatchId};
 
+use self::applied::Applied;
+use self::calls::Calls;
+use self::errands::Errands;
+use self::resolves::{Asker, Resolves};
+use self::watch::{Heard, Watch};
+use crate::input::PuddleId;
 use crate::output::Deadline;
-use crate::seed::Seed;
+use crate::policy::{Asked, Found, Policy, PolicyLimits};
+use crate::question::{Answer, Question, QuestionId};
+use crate::seed::{Chance, Seed};
 
 /// A switchboard's settings: every limit, by name.
 #[derive(Clone, Debug)]
@@ -31,6 +46,8 @@ pub struct SwitchboardSettings {
     pub requests_max: usize,
     /// Keys in one request to resolve; the control plane takes 256.
     pub keys_per_request_max: usize,
+    /// Passwords and sign-ins under way; more wait their turn.
+    pub errands_max: usize,
     /// From a question to its request, and from a request to its end; past it
     /// the question is answered [`crate::Answer::Unavailable`].
     pub request_time_max: Duration,
@@ -65,6 +82,7 @@ impl SwitchboardSettings {
             questions_max: 65_536,
             requests_max: 64,
             keys_per_request_max: 256,
+            errands_max: 256,
             request_time_max: Duration::from_secs(10),
             calls_max: 1_024,
             call_time_max: Duration::from_secs(5),
@@ -79,10 +97,38 @@ impl SwitchboardSettings {
     }
 }
 
+/// What a switchboard has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwitchboardCounters {
+    /// Requests to resolve.
+    pub resolves: u64,
+    /// Questions that were answered [`Answer::Unavailable`].
+    pub unavailable: u64,
+    /// Revisions that were told.
+    pub changes: u64,
+    /// Times the watch was opened.
+    pub openings: u64,
+    /// Times the log was followed anew, the first included.
+    pub resyncs: u64,
+    /// Calls that were refused because as many as may be were under way.
+    pub calls_refused: u64,
+}
+
 /// One a node. Events come in, a turn is settled, actions go out.
 #[derive(Debug)]
 pub struct Switchboard {
     settings: SwitchboardSettings,
+    watch: Watch,
+    resolves: Resolves,
+    errands: Errands,
+    applied: Applied,
+    calls: Calls,
+    /// What is known of API keys: the node asks for them itself.
+    api_keys: Policy,
+    wall: UnixTime,
+    drains: Option<Time>,
+    requests: u64,
+    counters: SwitchboardCounters,
     out: Vec<Action>,
 }
 
@@ -91,24 +137,124 @@ impl Switchboard {
     /// watch.
     #[must_use]
     pub fn new(settings: SwitchboardSettings, now: Time) -> Self {
-        let _ = now;
+        assert!(
+            (1..=64).contains(&settings.puddles),
+            "a node has 1 to 64 puddles"
+        );
+        let mut chance = Chance::new(settings.seed);
+        let limits = PolicyLimits {
+            questions_max: settings.calls_max,
+            entries_max: settings.keys_max,
+            absent_time_max: settings.absent_time_max,
+        };
         Self {
-            settings,
+            api_keys: Policy::new(limits, chance.hasher()),
+            watch: Watch::new(&settings, now, chance),
+            resolves: Resolves::new(&settings),
+            errands: Errands::new(&settings),
+            applied: Applied::new(settings.puddles),
+            calls: Calls::new(&settings),
+            wall: UnixTime::default(),
+            drains: None,
+            requests: 0,
+            counters: SwitchboardCounters::default(),
             out: Vec::new(),
+            settings,
         }
     }
 
     /// Something happened. Never fails.
     pub fn handle(&mut self, now: Time, event: Event) {
-        let _ = (now, event, &self.settings);
+        self.watch.expire(now);
+        match event {
+            Event::Asked {
+                puddle,
+                question,
+                what,
+            } => self.asked(now, puddle, question, what),
+            Event::Applied { puddle, revision } => self.settled(puddle, revision),
+            Event::Replied {
+                puddle,
+                order,
+                reply,
+            } => self.calls.replied(puddle, order, reply),
+            Event::PuddleRestarted { puddle } => self.puddle_restarted(puddle),
+            Event::WatchOpened { watch, head } => {
+                let heard = self.watch.opened(now, watch, head);
+                self.heard(now, heard, None);
+                if heard != Heard::Nothing {
+                    self.acknowledge_again();
+                }
+            }
+            Event::Changed {
+                watch,
+                change,
+                payload,
+                chain,
+            } => {
+                let heard = self
+                    .watch
+                    .changed(now, watch, change.revision, &payload, chain);
+                self.heard(now, heard, Some(change));
+            }
+            Event::Progress { watch, head } => {
+                let heard = self.watch.progress(now, watch, head);
+                self.heard(now, heard, None);
+            }
+            Event::WatchLost { watch, reason } => self.watch.lost(now, watch, reason),
+            Event::Resolved { request, found } => self.resolved(now, request, found),
+            Event::Verified { request, verdict } => {
+                self.errand_ended(request, verdict.map(Answer::Password));
+            }
+            Event::SignedIn { request, verdict } => {
+                self.errand_ended(request, verdict.map(Answer::SignIn));
+            }
+            Event::Called { call, what } => self.called(now, call, what),
+            Event::CallDropped { call } => self.calls.drop_call(call),
+            Event::Wall(wall) => self.wall = wall,
+            Event::Drain { until } => {
+                self.drains = Some(until);
+                self.tell_all(&ToPuddle::Drain { until });
+            }
+        }
     }
 
     /// Ends a turn: due deadlines, then the actions, in their order. Answers when
     /// it must be settled again at the latest.
     pub fn settle(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<Deadline> {
-        let _ = now;
+        self.watch.expire(now);
+        self.expire(now);
+        if let Some((watch, from)) = self.watch.open(now) {
+            self.counters.openings += 1;
+            self.out.push(Action::OpenWatch { watch, from });
+        }
+        self.put_out(now);
+        if let Some(revision) = self.applied.next() {
+            self.out.push(Action::Acknowledge { revision });
+        }
+        for (call, result) in self.calls.completed(now) {
+            self.out.push(Action::Complete { call, result });
+        }
         actions.append(&mut self.out);
-        None
+        self.deadline()
+    }
+
+    /// Where the log that is followed was left; `None`: none is followed.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.watch.position()
+    }
+
+    /// Whether the watch is open.
+    #[must_use]
+    pub const fn is_watching(&self) -> bool {
+        self.watch.is_open()
+    }
+
+    /// What it has done.
+    #[must_use]
+    pub const fn counters(&self) -> &SwitchboardCounters {
+        &self.counters
     }
 
     /// Checks every invariant; for the simulator and debug builds.
@@ -116,5 +262,210 @@ impl Switchboard {
     /// # Panics
     ///
     /// When one is broken.
-    pub fn check(&self) {}
+    pub fn check(&self) {
+        self.watch.check();
+        self.resolves.check();
+        self.errands.check();
+        self.calls.check();
+        self.api_keys.check();
+        let told = self.watch.position().map(|position| position.revision);
+        if let Some(told) = told {
+            assert!(
+                self.applied.acknowledged() <= Some(told),
+                "acknowledged before it was told"
+            );
+            assert_eq!(
+                self.api_keys.applied(),
+                told,
+                "the node knows what it tells"
+            );
+        }
+    }
+
+    fn asked(&mut self, now: Time, puddle: PuddleId, question: QuestionId, what: Question) {
+        let asker = Asker {
+            puddle: Some(puddle),
+            question,
+        };
+        let taken = match what {
+            Question::Resolve { key, min_revision } => {
+                self.resolves.ask(now, asker, key, min_revision)
+            }
+            Question::VerifyPassword {
+                room,
+                client,
+                address,
+                password,
+            } => {
+                let request = self.name_request();
+                let errand = Action::Verify {
+                    request,
+                    room,
+                    client,
+                    address,
+                    password,
+                };
+                self.errands.ask(now, asker, errand)
+            }
+            Question::SignIn {
+                username,
+                password,
+                address,
+            } => {
+                let request = self.name_request();
+                let errand = Action::SignIn {
+                    request,
+                    username,
+                    password,
+                    address,
+                };
+                self.errands.ask(now, asker, errand)
+            }
+        };
+        if !taken {
+            self.answer(now, asker, Answer::Unavailable);
+        }
+    }
+
+    fn settled(&mut self, puddle: PuddleId, revision: Revision) {
+        if let Some(position) = self.watch.position() {
+            self.applied.settled(puddle, revision, position.revision);
+        }
+    }
+
+    fn puddle_restarted(&mut self, puddle: PuddleId) {
+        self.resolves.forget(puddle);
+        self.errands.forget(puddle);
+        self.calls.forget(puddle);
+        if let Some(position) = self.watch.position() {
+            let revision = position.revision;
+            self.applied.restart_one(puddle, revision);
+            self.tell(puddle, ToPuddle::Resync { revision });
+        }
+        if let Some(until) = self.drains {
+            self.tell(puddle, ToPuddle::Drain { until });
+        }
+    }
+
+    fn called(&mut self, now: Time, call: CallId, what: Call) {
+        if self.calls.is_full() {
+            self.counters.calls_refused += 1;
+            return self.complete(call, CallResult::TooMany);
+        }
+        match what {
+            Call::Key { hash } => self.key_called(now, call, hash),
+            what @ (Call::Publish(_)
+            | Call::ListRooms { .. }
+            | Call::ListSockets { .. }
+            | Call::Kick { .. }) => {
+                for (puddle, message) in self.calls.order(now, call, what) {
+                    self.tell(puddle, message);
+                }
+            }
+        }
+    }
+
+    fn key_called(&mut self, now: Time, call: CallId, hash: TokenHash) {
+        if self.api_keys.age(now) <= self.settings.key_staleness_max
+            && let Some(result) = self.key_result(now, &hash)
+        {
+            return self.complete(call, result);
+        }
+        match self.api_keys.ask(PolicyKey::ApiKey(hash)) {
+            Asked::New { question, what } => {
+                self.calls.wait_for_key(now, call, hash);
+                self.ask_for_key(now, question, what);
+            }
+            Asked::UnderWay => self.calls.wait_for_key(now, call, hash),
+            Asked::TooMany => {
+                self.counters.calls_refused += 1;
+                self.complete(call, CallResult::TooMany);
+            }
+        }
+    }
+
+    /// What is known of an API key, by the wall clock.
+    fn key_result(&mut self, now: Time, hash: &TokenHash) -> Option<CallResult> {
+        let wall = self.wall;
+        self.api_keys.api_key(now, hash).map(|found| {
+            CallResult::Key(match found {
+                Found::Present(key) => {
+                    let expired = key.expires.is_some_and(|expires| expires <= wall);
+                    Some(key).filter(|_| !expired)
+                }
+                Found::Absent => None,
+            })
+        })
+    }
+
+    fn ask_for_key(&mut self, now: Time, question: QuestionId, what: Question) {
+        let asker = Asker {
+            puddle: None,
+            question,
+        };
+        let taken = match what {
+            Question::Resolve { key, min_revision } => {
+                self.resolves.ask(now, asker, key, min_revision)
+            }
+            Question::VerifyPassword { .. } | Question::SignIn { .. } => {
+                unreachable!("an API key is resolved")
+            }
+        };
+        if !taken {
+            self.answer(now, asker, Answer::Unavailable);
+        }
+    }
+
+    /// Gives up what has waited for too long.
+    fn expire(&mut self, now: Time) {
+        let expired = self
+            .resolves
+            .expire(now)
+            .into_iter()
+            .chain(self.errands.expire(now));
+        for asker in expired.collect::<Vec<_>>() {
+            self.answer(now, asker, Answer::Unavailable);
+        }
+    }
+
+    /// Puts out what may be asked.
+    fn put_out(&mut self, now: Time) {
+        while let Some(errand) = self.errands.next(now) {
+            self.out.push(errand);
+        }
+        while self.watch.position().is_some()
+            && let Some(resolve) = self.resolves.next(now, RequestId(self.requests))
+        {
+            self.requests += 1;
+            self.counters.resolves += 1;
+            self.out.push(resolve);
+        }
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        let requests = self
+            .resolves
+            .deadline()
+            .into_iter()
+            .chain(self.errands.deadline());
+        let requests = requests.map(|at| Deadline {
+            at,
+            reason: "a question waits too long",
+        });
+        let calls = self.calls.deadline();
+        let calls = calls.map(|at| Deadline {
+            at,
+            reason: "a call waits too long",
+        });
+        requests.chain(calls).chain([self.watch.deadline()]).min()
+    }
+
+    fn name_request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId(self.requests - 1)
+    }
+
+    fn complete(&mut self, call: CallId, result: CallResult) {
+        self.out.push(Action::Complete { call, result });
+    }
 }

@@ -1,6 +1,7 @@
 //! Names people give to things, and the grammar that keeps them out of trouble:
 //! a name that parsed is safe in a path, a subject, a log line and a header.
 
+use core::borrow::Borrow;
 use core::fmt;
 use core::str::FromStr;
 use std::sync::Arc;
@@ -32,6 +33,13 @@ macro_rules! name {
             /// The name's text.
             #[must_use]
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        /// Looked up by what was written, without parsing it.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

@@ -67,6 +67,10 @@ pub enum Refused {
     CredentialUnknown,
     /// The session was revoked, or its user disabled.
     SessionEnded,
+    /// No such user, or not this password.
+    SignInWrong,
+    /// Too many sign-ins failed lately; not only by this client.
+    SignInBusy,
     /// The session's time is over.
     SessionExpired,
     /// Only signed-in users may enter.
@@ -79,6 +83,8 @@ pub enum Refused {
     PasswordNeeded,
     /// The room's password was answered wrong too often on this entry.
     PasswordWrong,
+    /// Too many wrong passwords were answered lately; not only by this client.
+    PasswordBusy,
     /// The entry took longer than it may.
     EntryTooSlow,
     /// There is no room of this name, and this node lets nobody make it.
@@ -105,6 +111,10 @@ pub enum Refused {
     Stale,
     /// The control plane must be asked and cannot be reached.
     ControlPlaneAway,
+    /// The room cannot take more at the moment.
+    Busy,
+    /// The node is going away.
+    Draining,
 }
 
 /// One row of the table.
@@ -128,15 +138,18 @@ const fn row(code: u16, http: u16, rule: &'static str, retry: Retry, needed: &'s
 
 impl Refused {
     /// Every refusal, in the table's order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 26] = [
         Self::CredentialUnknown,
         Self::SessionEnded,
+        Self::SignInWrong,
+        Self::SignInBusy,
         Self::SessionExpired,
         Self::UserRequired,
         Self::MembersOnly,
         Self::Shut,
         Self::PasswordNeeded,
         Self::PasswordWrong,
+        Self::PasswordBusy,
         Self::EntryTooSlow,
         Self::NoSuchRoom,
         Self::RoomClosed,
@@ -150,6 +163,8 @@ impl Refused {
         Self::SlowConsumer,
         Self::Stale,
         Self::ControlPlaneAway,
+        Self::Busy,
+        Self::Draining,
     ];
 
     #[rustfmt::skip]
@@ -158,12 +173,15 @@ impl Refused {
         match self {
             Self::CredentialUnknown => row(4100, 401, "credential", Authenticate, "a live session's token"),
             Self::SessionEnded => row(4101, 401, "session", Authenticate, "a session that was not revoked; sign in again"),
+            Self::SignInWrong => row(4106, 401, "sign_in", Authenticate, "a user's name and their password"),
+            Self::SignInBusy => row(4209, 429, "sign_in", AfterMs(5_000), "time to pass after many failed sign-ins"),
             Self::SessionExpired => row(4102, 401, "session.lifetime", Authenticate, "a session whose time is not over; sign in again"),
             Self::UserRequired => row(4103, 401, "connection.user_required", Authenticate, "a signed-in user"),
             Self::MembersOnly => row(4003, 403, "visibility.private", Never, "membership of the room"),
             Self::Shut => row(4206, 503, "rules", AfterMs(60_000), "a node that knows this kind of rule"),
             Self::PasswordNeeded => row(4104, 403, "entry.password", Authenticate, "the room's password: join over the subprotocol porthouse.v1 at /, where it is asked"),
             Self::PasswordWrong => row(4105, 403, "entry.password", Authenticate, "the room's password"),
+            Self::PasswordBusy => row(4208, 429, "entry.password", AfterMs(5_000), "time to pass after many wrong passwords"),
             Self::EntryTooSlow => row(4200, 408, "entry.deadline", AfterMs(1_000), "an answer in time"),
             Self::NoSuchRoom => row(4004, 404, "transient.makers", Never, "a room that exists, or the right to make one by joining"),
             Self::RoomClosed => row(4005, 410, "room", Never, "a room that still exists"),
@@ -177,6 +195,8 @@ impl Refused {
             Self::SlowConsumer => row(4203, 503, "socket_backlog_bytes_max", AfterMs(1_000), "to read faster"),
             Self::Stale => row(4204, 503, "staleness", AfterMs(5_000), "word from the control plane"),
             Self::ControlPlaneAway => row(4205, 503, "control_plane", AfterMs(2_000), "the control plane, which cannot be reached"),
+            Self::Busy => row(4207, 429, "hop_slots_max", AfterMs(100), "the room's other receivers to catch up"),
+            Self::Draining => row(1012, 503, "drain", AfterMs(1_000), "another node, or this one again soon"),
         }
     }
 
@@ -249,7 +269,7 @@ mod tests {
             let range = match refused.code().0 {
                 1003 | 1008 | 1009 | 4000..=4099 => "never",
                 4100..=4199 => "authenticate",
-                4200..=4299 => "after",
+                1012 | 4200..=4299 => "after",
                 code => panic!("{code} is in no range"),
             };
             assert!(

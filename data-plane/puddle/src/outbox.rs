@@ -1,0 +1,297 @@
+//! What sockets are sent: each frame stands once in a log, and a socket's queue
+//! is a short run of places in it. Writing is one call a socket and turn.
+//!
+//! Owns the logs, the queues and who is written to next. Never looks into a
+//! frame and never decides who receives it.
+
+mod log;
+mod queue;
+mod turns;
+
+use std::io::IoSlice;
+
+use crate::input::SocketId;
+use crate::output::{Shell, WireForm, Wrote};
+use log::Logs;
+pub(crate) use log::Span;
+use queue::Queue;
+use turns::Turns;
+
+/// Below this a run of several places is copied together and written as one
+/// slice, which is cheaper than a vector of them.
+const COPY_BYTES_MAX: usize = 4 * 1024;
+/// Slices in one vectored write.
+const SLICES_MAX: usize = 64;
+
+/// In which turn order a socket is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Before all rooms: answers, refusals, close frames.
+    Control,
+    /// With the others of this room; rooms take turns.
+    Room(u32),
+}
+
+/// What became of a socket that was written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Nothing is left.
+    Clean,
+    /// It takes no more now; so many bytes are left.
+    Blocked {
+        /// Left, in bytes.
+        bytes: usize,
+    },
+    /// The connection is broken.
+    Gone,
+}
+
+/// The outbox of a puddle.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    logs: Logs,
+    queues: Vec<Queue>,
+    turns: Turns,
+    scratch: Scratch,
+}
+
+/// The run that was copied together last, kept for the next socket with the
+/// same one.
+#[derive(Debug, Default)]
+struct Scratch {
+    spans: Vec<Span>,
+    bytes: Vec<u8>,
+}
+
+impl Outbox {
+    /// Makes room for a socket in this slot.
+    pub(crate) fn open(&mut self, slot: u32) {
+        let at = slot as usize;
+        if self.queues.len() <= at {
+            self.queues.resize_with(at + 1, Queue::default);
+        }
+        debug_assert!(
+            self.queues[at].is_empty(),
+            "a slot is cleared before it is used again"
+        );
+    }
+
+    /// Forgets what a slot still holds.
+    pub(crate) fn clear(&mut self, slot: u32) {
+        let queue = &mut self.queues[slot as usize];
+        for span in queue.spans() {
+            self.logs.release(*span);
+        }
+        *queue = Queue::default();
+    }
+
+    /// Adds a frame to a form's log and answers its place. `write` appends it.
+    pub(crate) fn frame(
+        &mut self,
+        form: WireForm,
+        lane: Lane,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Span {
+        self.logs.append(form, lane, write)
+    }
+
+    /// Queues a frame for a socket: the innermost loop of a fan-out.
+    #[inline]
+    pub(crate) fn push(&mut self, slot: u32, span: Span, lane: Lane) {
+        let queue = &mut self.queues[slot as usize];
+        if !queue.extend(span) {
+            queue.start(span);
+            self.logs.hold(span);
+        }
+        match lane {
+            Lane::Control => {
+                if queue.mark_urgent() {
+                    self.turns.urgent(slot);
+                }
+            }
+            Lane::Room(room) => {
+                if queue.mark_dirty() {
+                    self.turns.room(room, slot);
+                }
+            }
+        }
+    }
+
+    /// Drops what a socket has queued, but for the rest of a frame already begun.
+    pub(crate) fn cut(&mut self, slot: u32) {
+        let queue = &mut self.queues[slot as usize];
+        let Some(&first) = queue.spans().first() else {
+            return;
+        };
+        let begun = self.logs.rest_of_frame(first);
+        if let Some(rest) = begun {
+            self.logs.hold(rest);
+        }
+        for span in queue.spans() {
+            self.logs.release(*span);
+        }
+        queue.replace(begun);
+    }
+
+    /// Drops what a room has said from a socket's queue, but for the rest of a
+    /// frame already begun.
+    pub(crate) fn cut_room(&mut self, slot: u32, room: u32) {
+        let queue = &mut self.queues[slot as usize];
+        if queue.is_empty() {
+            return;
+        }
+        let kept = self.logs.without_lane(queue.spans(), Lane::Room(room));
+        for span in &kept {
+            self.logs.hold(*span);
+        }
+        for span in queue.spans() {
+            self.logs.release(*span);
+        }
+        queue.replace(kept);
+    }
+
+    /// The socket takes more: it is written to in this turn.
+    pub(crate) fn unblock(&mut self, slot: u32) {
+        let queue = &mut self.queues[slot as usize];
+        queue.unblock();
+        if !queue.is_empty() && queue.mark_urgent() {
+            self.turns.urgent(slot);
+        }
+    }
+
+    /// Whether nothing is queued for a socket.
+    pub(crate) fn is_empty(&self, slot: u32) -> bool {
+        self.queues[slot as usize].is_empty()
+    }
+
+    /// The next socket to be written to in this turn.
+    pub(crate) fn next(&mut self) -> Option<u32> {
+        self.turns.next()
+    }
+
+    /// Whether something is to be told that does not wait for a room's turn.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.turns.is_urgent()
+    }
+
+    /// Whether sockets wait for their turn.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.turns.is_waiting()
+    }
+
+    /// Writes to a socket what it takes.
+    pub(crate) fn flush(&mut self, socket: SocketId, shell: &mut impl Shell) -> Flushed {
+        let queue = &mut self.queues[socket.slot as usize];
+        queue.unmark();
+        if queue.is_empty() {
+            return Flushed::Clean;
+        }
+        if queue.is_blocked() {
+            return Flushed::Blocked {
+                bytes: queue.bytes(),
+            };
+        }
+        let wrote = match queue.spans() {
+            [span] => shell.write(socket, &[IoSlice::new(self.logs.bytes(*span))]),
+            spans if queue.bytes() <= COPY_BYTES_MAX => shell.write(
+                socket,
+                &[IoSlice::new(self.scratch.copy(spans, &self.logs))],
+            ),
+            spans => {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let count = spans.len().min(SLICES_MAX);
+                for (slice, span) in slices.iter_mut().zip(spans) {
+                    *slice = IoSlice::new(self.logs.bytes(*span));
+                }
+                shell.write(socket, &slices[..count])
+            }
+        };
+        self.wrote(socket.slot, wrote)
+    }
+
+    fn wrote(&mut self, slot: u32, wrote: Wrote) -> Flushed {
+        let queue = &mut self.queues[slot as usize];
+        let taken = match wrote {
+            Wrote::Gone => return Flushed::Gone,
+            Wrote::Part(bytes) => {
+                queue.block();
+                bytes
+            }
+            Wrote::All => queue
+                .spans()
+                .iter()
+                .take(SLICES_MAX)
+                .map(|span| span.len())
+                .sum::<usize>(),
+        };
+        queue.advance(taken, |span| self.logs.release(span));
+        if queue.is_empty() {
+            return Flushed::Clean;
+        }
+        if !queue.is_blocked() && queue.mark_urgent() {
+            self.turns.urgent(slot);
+        }
+        Flushed::Blocked {
+            bytes: queue.bytes(),
+        }
+    }
+
+    /// Ends a turn: logs that nobody holds are emptied, and used again.
+    pub(crate) fn end_turn(&mut self) {
+        self.turns.end();
+        self.logs.recycle();
+        self.scratch.spans.clear();
+    }
+
+    /// Bytes held by all queues, shared ones counted once.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.logs.held_bytes()
+    }
+
+    /// The sockets that keep the oldest log from being freed: those to put out
+    /// when too much is held. In order of their slots.
+    pub(crate) fn oldest_holders(&self) -> Vec<u32> {
+        let Some(oldest) = self.logs.oldest_held() else {
+            return Vec::new();
+        };
+        let holds = |queue: &Queue| queue.spans().iter().any(|span| span.is_in(oldest));
+        let held = self
+            .queues
+            .iter()
+            .enumerate()
+            .filter(|(_, queue)| holds(queue));
+        held.map(|(slot, _)| u32::try_from(slot).expect("slots are 32 bits"))
+            .collect()
+    }
+
+    /// A room is gone: its place among the turns is free for another.
+    pub(crate) fn forget_room(&mut self, room: u32) {
+        self.turns.forget(room);
+    }
+
+    /// Every invariant.
+    pub(crate) fn check(&self) {
+        self.logs.check(
+            self.queues
+                .iter()
+                .flat_map(|queue| queue.spans().iter().copied()),
+        );
+        for queue in &self.queues {
+            queue.check();
+        }
+    }
+}
+
+impl Scratch {
+    fn copy(&mut self, spans: &[Span], logs: &Logs) -> &[u8] {
+        if self.spans != spans {
+            self.spans.clear();
+            self.spans.extend_from_slice(spans);
+            self.bytes.clear();
+            for span in spans {
+                self.bytes.extend_from_slice(logs.bytes(*span));
+            }
+        }
+        &self.bytes
+    }
+}

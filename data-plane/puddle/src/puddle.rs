@@ -1,0 +1,325 @@
+//! The puddle: what happens comes in, a turn is settled, what to do goes out.
+//!
+//! Owns the parts and the order in which they act. Each of the files below is
+//! one stretch of a message's way.
+
+mod arriving;
+mod reading;
+mod door;
+mod entering;
+mod raw;
+mod multiplexed;
+mod speaking;
+mod hopping;
+mod closing;
+mod policing;
+mod ordering;
+mod settling;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use porthouse_model::{
+    ClientId, PolicyKey, RefusalId, Revision, RoomName, Session, Time, UnixTime,
+};
+use porthouse_rules::Rules;
+
+use crate::hop::{Peers, Puddles};
+use crate::input::{Input, PuddleId, SocketId};
+use crate::outbox::{Lane, Outbox};
+use crate::output::{Deadline, Output, Shell};
+use crate::policy::{Policy, PolicyLimits};
+use crate::question::{Question, QuestionId};
+use crate::room::{RoomIndex, Rooms};
+use crate::seed::{Chance, Map, Seed};
+use crate::settings::Settings;
+use crate::socket::{SignedIn, Sockets};
+use crate::timer::Timers;
+
+/// One worker of a node: its sockets, its part of the rooms, and what it knows.
+///
+/// The calling contract: [`Puddle::handle`] any number of times, then
+/// [`Puddle::settle`], and again no later than the deadline that answered. `now`
+/// never goes back. Every question is answered once, and every revision comes in
+/// order. At the start it is told the wall clock and, by a resync, where the log
+/// stands.
+#[derive(Debug)]
+pub struct Puddle {
+    settings: Settings,
+    transient_rules: Arc<Rules>,
+    now: Time,
+    wall: Option<(Time, UnixTime)>,
+    chance: Chance,
+    /// Makes anonymous clients' ids unguessable in advance.
+    client_key: u64,
+    policy: Policy,
+    sockets: Sockets,
+    /// Handshakes under way, by address.
+    handshakes: Map<IpAddr, usize>,
+    rooms: Rooms,
+    /// Rooms that stop delivering when there is no word for too long.
+    strict: BTreeSet<RoomIndex>,
+    others: Puddles,
+    outbox: Outbox,
+    peers: Peers,
+    timers: Timers,
+    /// Who waits until something is known.
+    waiting: Map<PolicyKey, BTreeSet<SocketId>>,
+    /// Who knocks at which room's door.
+    doors: Map<RoomName, BTreeSet<SocketId>>,
+    /// Whose answer is being verified, and at which door.
+    verifying: Map<QuestionId, Verifying>,
+    /// Who is signed in on which sockets.
+    signed_in: SignedIn,
+    /// Sockets that are not read until other puddles have taken more.
+    clogged: Vec<SocketId>,
+    /// What the shell is told at the end of the turn.
+    outputs: Vec<Output>,
+    /// No room is written to before this.
+    paced_until: Time,
+    /// The revision last said to be applied.
+    acknowledged: Revision,
+    drain: Option<Drain>,
+    counters: Counters,
+}
+
+/// The node goes away: sockets are closed one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Drain {
+    began: Time,
+    until: Time,
+    /// Sockets in slots before this one are told.
+    slot: u32,
+    slots: u32,
+}
+
+/// For what a verification is.
+#[derive(Debug)]
+enum Verifying {
+    /// A password at a room's door.
+    Door(SocketId, RoomName),
+    /// A name and a password.
+    SignIn(SocketId),
+}
+
+/// What a puddle has done since it began, and what it holds now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Sockets now.
+    pub sockets: u64,
+    /// Rooms now.
+    pub rooms: u64,
+    /// Bytes queued now, shared ones counted once.
+    pub held_bytes: u64,
+    /// Entries admitted.
+    pub admitted: u64,
+    /// Refusals told.
+    pub refused: u64,
+    /// Messages taken from sockets and backends.
+    pub messages: u64,
+    /// Messages queued for a socket.
+    pub deliveries: u64,
+    /// Sockets put out for reading too slowly.
+    pub slow: u64,
+}
+
+impl Puddle {
+    /// A puddle without sockets that knows nothing yet.
+    ///
+    /// # Panics
+    ///
+    /// When the settings' transient rules cannot be kept, or there are not 1 to
+    /// 64 puddles of which this is one.
+    #[must_use]
+    pub fn new(settings: Settings, seed: Seed, now: Time) -> Self {
+        assert!(
+            (1..=64).contains(&settings.puddles),
+            "a node has 1 to 64 puddles"
+        );
+        assert!(
+            settings.puddle.0 < settings.puddles,
+            "a puddle is one of its node's"
+        );
+        let mut chance = Chance::new(seed);
+        let hasher = chance.hasher();
+        let others = Puddles::others(settings.puddle, settings.puddles);
+        let transient_rules = Rules::compile(settings.transient_rules.clone());
+        Self {
+            transient_rules: Arc::new(transient_rules.expect("transient rules can be kept")),
+            now,
+            wall: None,
+            client_key: chance.next(),
+            policy: Policy::new(PolicyLimits::from(&settings), hasher),
+            sockets: Sockets::default(),
+            handshakes: Map::with_hasher(hasher),
+            others,
+            rooms: Rooms::new(others, settings.rooms_max, hasher),
+            outbox: Outbox::default(),
+            peers: Peers::new(&settings),
+            timers: Timers::default(),
+            waiting: Map::with_hasher(hasher),
+            verifying: Map::with_hasher(hasher),
+            doors: Map::with_hasher(hasher),
+            signed_in: SignedIn::new(hasher),
+            strict: BTreeSet::new(),
+            clogged: Vec::new(),
+            outputs: Vec::new(),
+            paced_until: now,
+            acknowledged: Revision::default(),
+            drain: None,
+            counters: Counters::default(),
+            chance,
+            settings,
+        }
+    }
+
+    /// Something happened. Never fails: a peer's fault is an answer, not an error.
+    pub fn handle(&mut self, now: Time, input: Input<'_>) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Connected { socket, address } => self.connected(socket, address),
+            Input::Received { socket, bytes } => self.received(socket, bytes),
+            Input::Writable { socket } => self.writable(socket),
+            Input::Lost { socket } => self.lost(socket),
+            Input::Hopped { from, hop } => self.hopped(from, hop),
+            Input::Restarted { puddle } => self.restarted(puddle),
+            Input::Answered { question, answer } => self.answered(question, answer),
+            Input::Changed(changed) => self.changed(&changed),
+            Input::Fresh { revision } => self.policy.fresh(self.now, revision),
+            Input::Resync { revision } => self.resync(revision),
+            Input::Ordered { order, command } => self.ordered(order, command),
+            Input::Wall(wall) => self.wall = Some((self.now, wall)),
+            Input::Drain { until } => self.drain(until),
+        }
+    }
+
+    /// Ends a turn: due deadlines, outputs, then one write to each socket that
+    /// has something to be told. Answers when to settle again, at the latest.
+    pub fn settle(&mut self, now: Time, shell: &mut impl Shell) -> Option<Deadline> {
+        self.now = self.now.max(now);
+        self.wake();
+        self.keep_staleness();
+        self.keep_draining();
+        self.keep_resyncing();
+        self.flush(shell);
+        self.acknowledge();
+        for (to, hop) in self.peers.drain() {
+            shell.output(Output::Hop { to, hop });
+        }
+        for output in self.outputs.drain(..) {
+            shell.output(output);
+        }
+        self.next_deadline()
+    }
+
+    /// What it has done and what it holds.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            sockets: self.sockets.len() as u64,
+            rooms: self.rooms.len() as u64,
+            held_bytes: self.outbox.held_bytes() as u64,
+            ..self.counters
+        }
+    }
+
+    /// Every invariant; for the simulator and for tests.
+    ///
+    /// # Panics
+    ///
+    /// When one does not hold.
+    pub fn check(&self) {
+        self.policy.check();
+        self.rooms.check();
+        self.outbox.check();
+        for (index, room) in self.rooms.iter() {
+            for (seat, sitter) in room.seats.sitters().iter().enumerate() {
+                let socket = self.sockets.get(sitter.socket).expect("who sits is here");
+                let stay = socket.stay(index).expect("who sits knows it");
+                assert_eq!(stay.seat as usize, seat, "a socket knows its seat");
+            }
+            for entrant in &room.entrants {
+                assert!(self.sockets.get(*entrant).is_some(), "who waits is here");
+            }
+        }
+        for socket in self.sockets.iter() {
+            let armed = socket.armed.expect("every socket has a deadline");
+            let deadline = socket.deadline(self.settings.silence_time_max);
+            assert!(armed <= deadline, "a socket is woken in time");
+        }
+    }
+
+    fn refusal_id(&mut self) -> RefusalId {
+        RefusalId(self.chance.next())
+    }
+
+    fn ask(&mut self, question: QuestionId, what: Question) {
+        self.outputs.push(Output::Ask { question, what });
+    }
+
+    /// When a moment of the wall clock comes; at once when the wall clock is not
+    /// known yet. From here on it is the process's clock that counts.
+    fn moment(&self, wall: UnixTime) -> Time {
+        match self.wall {
+            Some((at, then)) => at + wall.since(then),
+            None => self.now,
+        }
+    }
+
+    /// Whom a socket's messages are from: a user, or a client of its own whose id
+    /// tells the slot, so that it can be found, and nothing else.
+    fn client_of(&self, id: SocketId, session: Option<&Session>) -> ClientId {
+        match session {
+            Some(session) => session.user.into(),
+            None => anonymous(self.client_key, self.settings.puddle, id),
+        }
+    }
+
+    /// Queues bytes for one socket alone, before what rooms say.
+    fn tell(&mut self, socket: SocketId, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(known) = self.sockets.get(socket) else {
+            return;
+        };
+        let frame = self.outbox.frame(known.form(), Lane::Control, write);
+        self.outbox.push(socket.slot, frame, Lane::Control);
+    }
+
+    /// Arms a socket's timer, unless it fires in time anyway.
+    fn arm(&mut self, socket: SocketId) {
+        let silence_max = self.settings.silence_time_max;
+        let Some(known) = self.sockets.get_mut(socket) else {
+            return;
+        };
+        let deadline = known.deadline(silence_max);
+        if known.armed.is_none_or(|armed| armed > deadline) {
+            known.armed = Some(deadline);
+            self.timers.arm(socket, deadline);
+        }
+    }
+}
+
+/// An anonymous client's id, a UUID of version 8 (RFC 9562, section 5.8): 46
+/// bits that nobody guesses, the puddle, the slot and its generation.
+fn anonymous(key: u64, puddle: PuddleId, id: SocketId) -> ClientId {
+    let place = u64::from(id.slot) << 32 | u64::from(id.generation);
+    let mixed = Chance::new(Seed(key ^ place.rotate_left(17)))
+        .next()
+        .to_be_bytes();
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&mixed[..6]);
+    bytes[6] = 0x80 | puddle.0 >> 4;
+    bytes[7] = puddle.0 << 4 | mixed[6] & 0xf;
+    let [slot @ .., _, _, _, _] = place.to_be_bytes();
+    bytes[8] = 0x80;
+    bytes[9..13].copy_from_slice(&slot);
+    bytes[13..].copy_from_slice(&id.generation.to_be_bytes()[1..]);
+    ClientId::from_bytes(bytes)
+}
+
+/// The socket of an anonymous client's id, if it is one of this puddle's.
+fn slot_of(client: ClientId) -> Option<u32> {
+    let bytes = client.as_bytes();
+    (bytes[6] & 0xf0 == 0x80)
+        .then(|| u32::from_be_bytes([bytes[9], bytes[10], bytes[11], bytes[12]]))
+}

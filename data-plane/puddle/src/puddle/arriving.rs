@@ -1,0 +1,156 @@
+//! A connection arrives: its first bytes become a request, and the request a
+//! phase, or a refusal.
+
+use std::net::IpAddr;
+
+use porthouse_model::{Refused, Time};
+
+use super::Puddle;
+use crate::input::SocketId;
+use crate::output::{Output, WireForm};
+use crate::sequence::{Event, Questions, Sequence};
+use crate::socket::{Entry, Given, Holder, Knock, Lobby, Phase, SignIn, Socket, Who};
+use crate::upgrade::{self, BadUpgrade, Endpoint, Head, Presented, Upgrade};
+
+impl Puddle {
+    pub(super) fn connected(&mut self, id: SocketId, address: IpAddr) {
+        let until = self.now + self.settings.handshake_time_max;
+        self.outbox.open(id.slot);
+        self.sockets
+            .insert(Socket::new(id, address, self.now, until));
+        self.arm(id);
+        let handshakes = self.handshakes.entry(address).or_default();
+        *handshakes += 1;
+        let crowded = *handshakes > self.settings.handshakes_per_address_max;
+        if self.drain.is_some() {
+            self.refuse_request(id, Refused::Draining);
+        } else if crowded {
+            self.refuse_bad(id, &BadUpgrade::CROWDED);
+        } else if self.sockets.len() > self.settings.sockets_max {
+            self.refuse_request(id, Refused::TooMany);
+        }
+    }
+
+    /// Reads a request's head. Answers how many bytes were used.
+    pub(super) fn read_head(&mut self, id: SocketId, bytes: &[u8]) -> usize {
+        match upgrade::read_head(bytes, &self.settings) {
+            Head::Partial => 0,
+            Head::Own => {
+                self.hand_over(id, bytes);
+                bytes.len()
+            }
+            Head::Bad(bad) => {
+                self.refuse_bad(id, &bad);
+                bytes.len()
+            }
+            Head::Complete { request, bytes } => {
+                self.upgrade(id, request);
+                bytes
+            }
+        }
+    }
+
+    /// One of the node's own routes: the shell's HTTP goes on from here.
+    fn hand_over(&mut self, id: SocketId, head: &[u8]) {
+        self.outputs.push(Output::HandOver {
+            socket: id,
+            head: head.to_vec(),
+        });
+        self.forget(id);
+    }
+
+    pub(super) fn refuse_bad(&mut self, id: SocketId, bad: &BadUpgrade) {
+        let refusal = self.refusal_id();
+        self.counters.refused += 1;
+        self.tell(id, |out| upgrade::bad(bad, refusal, out));
+        self.end(id);
+    }
+
+    fn upgrade(&mut self, id: SocketId, request: Upgrade) {
+        let who = match request.credential {
+            Presented::Nothing => Who::Anonymous,
+            Presented::Session(token) => Who::Session(Box::new(Holder {
+                token,
+                session: None,
+            })),
+            Presented::Malformed => {
+                self.refuse_upgrade(id, Some(&request), Refused::CredentialUnknown);
+                return;
+            }
+        };
+        self.ended_handshake(id);
+        match request.form {
+            WireForm::Raw => self.knock(id, request, who),
+            WireForm::Multiplexed => self.open_lobby(id, &request, who),
+        }
+    }
+
+    /// A raw socket's request is answered once its room's door has.
+    fn knock(&mut self, id: SocketId, request: Upgrade, who: Who) {
+        let Endpoint::Room(room) = request.endpoint.clone() else {
+            unreachable!("the primary bridge is multiplexed only");
+        };
+        let entry = Entry {
+            room: room.clone(),
+            sequence: Sequence::new(self.settings.password_attempts_max, Questions::Impossible),
+            until: self.now + self.settings.entry_time_max,
+            reply_to: None,
+            answer: None,
+            question: None,
+            enlisted: None,
+        };
+        self.doors.entry(room.clone()).or_default().insert(id);
+        let knock = Knock {
+            who,
+            entry,
+            upgrade: Some(request),
+        };
+        self.set_phase(id, Phase::Knocking(Box::new(knock)));
+        self.advance(id, &room, Event::Look);
+    }
+
+    fn open_lobby(&mut self, id: SocketId, request: &Upgrade, who: Who) {
+        let sign_in = match &who {
+            Who::Anonymous => SignIn::None,
+            Who::Session(_) => SignIn::Resolving(None, Given::Upgrade),
+        };
+        let lobby = Lobby {
+            who,
+            sign_in,
+            stays: Vec::new(),
+            entries: Vec::new(),
+            idle_until: self.now + self.settings.lobby_time_max,
+        };
+        self.set_phase(id, Phase::Multiplexed(Box::new(lobby)));
+        self.tell(id, |out| upgrade::accepted(request, out));
+        self.look_at_session(id);
+    }
+
+    pub(super) fn set_phase(&mut self, id: SocketId, phase: Phase) {
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.phase = phase;
+        }
+        self.arm(id);
+    }
+
+    pub(super) fn ended_handshake(&mut self, id: SocketId) {
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        if !matches!(socket.phase, Phase::Upgrading { .. }) {
+            return;
+        }
+        let address = socket.address;
+        if let Some(handshakes) = self.handshakes.get_mut(&address) {
+            *handshakes -= 1;
+            if *handshakes == 0 {
+                self.handshakes.remove(&address);
+            }
+        }
+    }
+
+    /// The last moment of a thing that ends by itself.
+    pub(super) const fn never() -> Time {
+        Time::from_nanos(u64::MAX)
+    }
+}

@@ -1,0 +1,199 @@
+//! The end of a socket: refused, closed by us, closed by the peer, or lost. What
+//! it held is given back at once; the connection itself ends when its last frame
+//! is written and the peer has answered, or has taken too long to.
+
+use porthouse_model::{CloseCode, PolicyKey, Refusal, Refused};
+
+use super::Puddle;
+use crate::input::SocketId;
+use crate::output::Output;
+use crate::socket::{Phase, SignIn, Who};
+use crate::upgrade::{self, Upgrade};
+use crate::wire::assembly::Assembly;
+use crate::wire::frame::{self, Fault};
+
+impl Puddle {
+    pub(super) fn refusal(&mut self, refused: Refused) -> Refusal {
+        self.counters.refused += 1;
+        Refusal {
+            refused,
+            id: self.refusal_id(),
+        }
+    }
+
+    /// Refuses a connection whose request was not read.
+    pub(super) fn refuse_request(&mut self, id: SocketId, refused: Refused) {
+        self.refuse_upgrade(id, None, refused);
+    }
+
+    /// Refuses a request, in the way its sender can read.
+    pub(super) fn refuse_upgrade(
+        &mut self,
+        id: SocketId,
+        request: Option<&Upgrade>,
+        refused: Refused,
+    ) {
+        let refusal = self.refusal(refused);
+        self.tell(id, |out| match request {
+            Some(request) => upgrade::turned_away(request, &refusal, out),
+            None => upgrade::refused(&refusal, out),
+        });
+        self.end(id);
+    }
+
+    /// Closes a socket for a rule. What it has queued is dropped, but for the
+    /// rest of a frame already begun.
+    pub(super) fn close_refused(&mut self, id: SocketId, refused: Refused) {
+        if let Some(Phase::Knocking(knock)) = self.sockets.get_mut(id).map(|known| &mut known.phase)
+            && let Some(request) = knock.upgrade.take()
+        {
+            self.refuse_upgrade(id, Some(&request), refused);
+            return;
+        }
+        let refusal = self.refusal(refused);
+        self.close(id, refused.code(), &refusal.reason());
+    }
+
+    /// A frame that cannot be read. From a socket that is closing anyway nothing
+    /// more is waited for.
+    pub(super) fn fault(&mut self, id: SocketId, fault: Fault) {
+        match self.sockets.get(id).map(|socket| &socket.phase) {
+            Some(Phase::Closing { .. }) => self.end(id),
+            Some(_) | None => self.close(id, fault.code(), fault.reason()),
+        }
+    }
+
+    /// Closes a socket that was upgraded.
+    pub(super) fn close(&mut self, id: SocketId, code: CloseCode, reason: &str) {
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        match &socket.phase {
+            Phase::Closing { .. } => return,
+            Phase::Upgrading { .. } => unreachable!("a request is refused, not closed"),
+            Phase::Knocking(_) | Phase::Raw(..) | Phase::Multiplexed(_) => {}
+        }
+        self.strip(id);
+        self.outbox.cut(id.slot);
+        self.tell(id, |out| frame::close(code, reason, out));
+        self.set_closing(id, false);
+        // For the peer's close frame, if it was not read.
+        self.resume(id);
+    }
+
+    /// Closes a socket that did nothing wrong, after what it was still told.
+    pub(super) fn leave_after_queue(&mut self, id: SocketId, code: CloseCode, reason: &str) {
+        self.strip(id);
+        self.tell(id, |out| frame::close(code, reason, out));
+        self.set_closing(id, false);
+        self.resume(id);
+    }
+
+    /// The peer closes: it is answered with the same, and that is all.
+    pub(super) fn closed_by_peer(&mut self, id: SocketId, code: Option<CloseCode>) {
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        if !matches!(socket.phase, Phase::Closing { .. }) {
+            self.strip(id);
+            self.tell(id, |out| match code {
+                Some(code) => frame::close(code, "", out),
+                None => frame::close_empty(out),
+            });
+        }
+        self.end(id);
+    }
+
+    /// Nothing more is waited for: the connection ends when its queue is written.
+    pub(super) fn end(&mut self, id: SocketId) {
+        self.strip(id);
+        self.set_closing(id, true);
+        if self.outbox.is_empty(id.slot) {
+            self.hang_up(id);
+        }
+    }
+
+    fn set_closing(&mut self, id: SocketId, answered: bool) {
+        let until = self.now + self.settings.close_time_max;
+        self.set_phase(id, Phase::Closing { until, answered });
+    }
+
+    pub(super) fn pong(&mut self, id: SocketId, payload: &[u8]) {
+        self.tell(id, |out| frame::pong(payload, out));
+    }
+
+    /// The connection ends now.
+    pub(super) fn hang_up(&mut self, id: SocketId) {
+        if self.sockets.get(id).is_some() {
+            self.outputs.push(Output::Close { socket: id });
+            self.forget(id);
+        }
+    }
+
+    /// The connection is gone already.
+    pub(super) fn lost(&mut self, id: SocketId) {
+        self.forget(id);
+    }
+
+    pub(super) fn forget(&mut self, id: SocketId) {
+        self.strip(id);
+        if self.sockets.remove(id).is_some() {
+            self.outbox.clear(id.slot);
+        }
+    }
+
+    /// Takes from a socket all that it has: seats, entries, session.
+    fn strip(&mut self, id: SocketId) {
+        self.ended_handshake(id);
+        let until = self.now;
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return;
+        };
+        if matches!(socket.phase, Phase::Closing { .. }) {
+            return;
+        }
+        let phase = std::mem::replace(
+            &mut socket.phase,
+            Phase::Closing {
+                until,
+                answered: true,
+            },
+        );
+        socket.assembly = Assembly::default();
+        let who = match phase {
+            Phase::Upgrading { .. } | Phase::Closing { .. } => Who::Anonymous,
+            Phase::Knocking(knock) => {
+                self.leave_door(id, &knock.entry);
+                knock.who
+            }
+            Phase::Raw(stay, who) => {
+                self.leave_room(id, stay.room, stay.seat);
+                who
+            }
+            Phase::Multiplexed(mut lobby) => {
+                // A seat's number may change while others are given up.
+                while let Some(stay) = lobby.stays.pop() {
+                    self.leave_room(id, stay.room, stay.seat);
+                }
+                for entry in &lobby.entries {
+                    self.leave_door(id, entry);
+                }
+                if let SignIn::Verifying(_, question) = lobby.sign_in {
+                    self.verifying.remove(&question);
+                }
+                lobby.who
+            }
+        };
+        self.unrecognise(id, &who);
+    }
+
+    /// A socket is no longer found by its session.
+    fn unrecognise(&mut self, id: SocketId, who: &Who) {
+        if let Who::Session(holder) = who
+            && let Some(session) = &holder.session
+        {
+            self.signed_in.remove(holder.token, session, id);
+            self.policy.unpin(&PolicyKey::Session(holder.token));
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! A socket before a room's door: the sequence is told what happened, and what
+//! it says is done. The last check and the seat are one step of one turn.
+
+use std::sync::Arc;
+
+use porthouse_model::{PolicyKey, Refused, Revision, RoomName, UserId};
+
+use super::Puddle;
+use super::door::{Seen, SessionSeen};
+use crate::hop::Hop;
+use crate::input::SocketId;
+use crate::policy::Asked;
+use crate::question::Question;
+use crate::room::{Governed, Interest, RoomIndex, Sitter};
+use crate::sequence::{Action, Event, Steps};
+use crate::socket::{Entry, Phase, Socket, Stay, Who};
+use crate::upgrade;
+use crate::wire::multiplexed;
+
+impl Puddle {
+    /// Moves an entry on by one event, and by what follows from it at once.
+    pub(super) fn advance(&mut self, id: SocketId, room: &RoomName, event: Event) {
+        let mut next = Some(event);
+        while let Some(event) = next {
+            self.recognise(id);
+            let Some(entry) = self.entry(id, room) else {
+                return;
+            };
+            let sequence = entry.sequence;
+            let who = self
+                .sockets
+                .get(id)
+                .map_or(Who::Anonymous, |socket| socket.who().clone());
+            let seen = self.see(&who, room, false);
+            let step = sequence.step(event, seen.door());
+            if let (Some(sequence), Some(entry)) = (step.next, self.entry_mut(id, room)) {
+                entry.sequence = sequence;
+            }
+            next = self.act(id, room, step.action, seen);
+        }
+    }
+
+    /// Moves every entry of a socket on.
+    pub(super) fn advance_all(&mut self, id: SocketId, event: Event) {
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        let rooms: Vec<RoomName> = match &socket.phase {
+            Phase::Knocking(knock) => vec![knock.entry.room.clone()],
+            Phase::Multiplexed(lobby) => lobby
+                .entries
+                .iter()
+                .map(|entry| entry.room.clone())
+                .collect(),
+            Phase::Upgrading { .. } | Phase::Raw(..) | Phase::Closing { .. } => Vec::new(),
+        };
+        for room in rooms {
+            self.advance(id, &room, event);
+        }
+    }
+
+    fn act(&mut self, id: SocketId, room: &RoomName, action: Action, seen: Seen) -> Option<Event> {
+        match action {
+            Action::Unasked => None,
+            Action::Wait => match seen {
+                Seen::Unknown(key) => self.wait_for(id, key),
+                Seen::Shut(_) | Seen::Open { .. } => None,
+            },
+            Action::Challenge { attempts_left } => {
+                self.challenge(id, room, attempts_left);
+                None
+            }
+            Action::Verify => self.verify(id, room, &seen),
+            Action::Enlist => self.enlist(id, room, &seen),
+            Action::Admit(passed) => {
+                self.admit(id, room, passed, seen);
+                None
+            }
+            Action::Refuse(refused) => {
+                self.refuse_entry(id, room, refused);
+                None
+            }
+        }
+    }
+
+    /// Asks what must be known, unless it is being asked.
+    pub(super) fn wait_for(&mut self, id: SocketId, key: PolicyKey) -> Option<Event> {
+        match self.policy.ask(key.clone()) {
+            Asked::New { question, what } => self.ask(question, what),
+            Asked::UnderWay => {}
+            Asked::TooMany => return Some(Event::Unavailable),
+        }
+        self.waiting.entry(key).or_default().insert(id);
+        None
+    }
+
+    fn challenge(&mut self, id: SocketId, room: &RoomName, attempts_left: u8) {
+        let reply_to = self
+            .entry_mut(id, room)
+            .and_then(|entry| entry.reply_to.take());
+        let step = multiplexed::AskedStep::Password;
+        let event = multiplexed::Event::Challenge {
+            id: reply_to.as_ref(),
+            room,
+            step,
+            attempts_left,
+        };
+        self.tell(id, |out| event.frame(out));
+    }
+
+    fn verify(&mut self, id: SocketId, room: &RoomName, seen: &Seen) -> Option<Event> {
+        let Seen::Open {
+            governed, session, ..
+        } = seen
+        else {
+            return Some(Event::Unavailable);
+        };
+        let room_id = governed.id()?;
+        let client = self.client_of(id, session.as_deref());
+        let address = self.sockets.get(id)?.address;
+        let password = self.entry_mut(id, room)?.answer.take()?;
+        let Some(question) = self.policy.reserve() else {
+            return Some(Event::Unavailable);
+        };
+        self.entry_mut(id, room)?.question = Some(question);
+        self.verifying
+            .insert(question, super::Verifying::Door(id, room.clone()));
+        let what = Question::VerifyPassword {
+            room: room_id,
+            client,
+            address,
+            password,
+        };
+        self.ask(question, what);
+        None
+    }
+
+    /// Sees to it that what is said on other puddles comes here before anybody
+    /// is inside.
+    fn enlist(&mut self, id: SocketId, name: &RoomName, seen: &Seen) -> Option<Event> {
+        let Seen::Open { governed, .. } = seen else {
+            return None;
+        };
+        let Some(room) = self.open_room(name, governed) else {
+            self.refuse_entry(id, name, Refused::TooMany);
+            return None;
+        };
+        let known = self.rooms.get_mut(room);
+        if !known.entrants.contains(&id) {
+            known.entrants.push(id);
+        }
+        let confirmed = known.interest == Interest::Confirmed;
+        if let Some(entry) = self.entry_mut(id, name) {
+            entry.enlisted = Some(room);
+        }
+        confirmed.then_some(Event::Enlisted)
+    }
+
+    /// Finds or makes a room, and tells the other puddles of a new one.
+    fn open_room(&mut self, name: &RoomName, governed: &Governed) -> Option<RoomIndex> {
+        if let Some(room) = self.rooms.find(name) {
+            return Some(room);
+        }
+        let room = self.rooms.open(name, governed)?;
+        self.policy.pin(&PolicyKey::Room(name.clone()));
+        let visit = self.rooms.get(room).visit;
+        for puddle in self.others.iter() {
+            self.peers.send(
+                puddle,
+                Hop::Enter {
+                    room: name.clone(),
+                    visit,
+                },
+            );
+        }
+        Some(room)
+    }
+
+    /// In. What was checked a moment ago in this turn holds.
+    fn admit(&mut self, id: SocketId, name: &RoomName, passed: Steps, seen: Seen) {
+        let Seen::Open {
+            governed,
+            session,
+            until,
+            ..
+        } = seen
+        else {
+            unreachable!("only an open door admits");
+        };
+        let room = self.rooms.find(name).expect("who was enlisted has a room");
+        let client = self.client_of(id, session.as_deref());
+        let member = self.pin_member(&governed, session.as_deref().map(|session| session.user));
+        let revision = match &governed {
+            Governed::Persistent(_) => self.policy.applied(),
+            Governed::Transient(_) => Revision::default(),
+        };
+        let Some(form) = self.sockets.get(id).map(Socket::form) else {
+            return;
+        };
+        let known = self.rooms.get_mut(room);
+        known.governed = governed;
+        known.entrants.retain(|entrant| *entrant != id);
+        let seat = known.seats.add(
+            Sitter {
+                socket: id,
+                client,
+                passed,
+                member,
+            },
+            form,
+        );
+        self.counters.admitted += 1;
+        self.note_strictness(room);
+        self.stop_knocking(id, name);
+        let stay = Stay { room, seat, until };
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return;
+        };
+        match &mut socket.phase {
+            Phase::Knocking(knock) => {
+                let who = std::mem::replace(&mut knock.who, Who::Anonymous);
+                let request = knock.upgrade.take();
+                socket.phase = Phase::Raw(stay, who);
+                if let Some(request) = request {
+                    self.tell(id, |out| upgrade::accepted(&request, out));
+                }
+                self.arm(id);
+                self.resume(id);
+            }
+            Phase::Multiplexed(lobby) => {
+                lobby.stays.push(stay);
+                let entry = lobby.take_entry(name);
+                let reply_to = entry.and_then(|entry| entry.reply_to);
+                let event = multiplexed::Event::Admitted {
+                    id: reply_to.as_ref(),
+                    room: name,
+                    client,
+                    revision: revision.0,
+                };
+                self.tell(id, |out| event.frame(out));
+                self.arm(id);
+            }
+            Phase::Upgrading { .. } | Phase::Raw(..) | Phase::Closing { .. } => {
+                unreachable!("only who knocks is admitted")
+            }
+        }
+    }
+
+    /// Out, before having been in.
+    fn refuse_entry(&mut self, id: SocketId, room: &RoomName, refused: Refused) {
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return;
+        };
+        match &mut socket.phase {
+            Phase::Knocking(knock) => {
+                let request = knock.upgrade.take();
+                match request {
+                    Some(request) => self.refuse_upgrade(id, Some(&request), refused),
+                    None => self.close_refused(id, refused),
+                }
+            }
+            Phase::Multiplexed(lobby) => {
+                let Some(entry) = lobby.take_entry(room) else {
+                    return;
+                };
+                self.leave_door(id, &entry);
+                let refusal = self.refusal(refused);
+                let reply_to = entry.reply_to.as_ref();
+                let event = multiplexed::Event::refused(reply_to, Some(room), &refusal);
+                self.tell(id, |out| event.frame(out));
+                self.arm(id);
+            }
+            Phase::Upgrading { .. } | Phase::Raw(..) | Phase::Closing { .. } => {}
+        }
+    }
+
+    /// An entry is over: its socket no longer knocks.
+    pub(super) fn leave_door(&mut self, id: SocketId, entry: &Entry) {
+        self.stop_knocking(id, &entry.room);
+        if let Some(question) = entry.question {
+            self.verifying.remove(&question);
+        }
+        if let Some(room) = entry.enlisted {
+            self.rooms
+                .get_mut(room)
+                .entrants
+                .retain(|entrant| *entrant != id);
+            self.close_room_if_empty(room);
+        }
+    }
+
+    fn stop_knocking(&mut self, id: SocketId, room: &RoomName) {
+        if let Some(knocking) = self.doors.get_mut(room) {
+            knocking.remove(&id);
+            if knocking.is_empty() {
+                self.doors.remove(room);
+            }
+        }
+    }
+
+    /// The membership by which somebody comes in, kept known while they stay.
+    fn pin_member(&mut self, governed: &Governed, user: Option<UserId>) -> Option<Box<PolicyKey>> {
+        let Governed::Persistent(policy) = governed else {
+            return None;
+        };
+        let user = user.filter(|user| policy.room.owner != Some(*user))?;
+        if !policy.rules.membership_matters() {
+            return None;
+        }
+        let key = PolicyKey::Member(policy.room.id, user);
+        self.policy.pin(&key);
+        Some(Box::new(key))
+    }
+
+    /// A socket whose session is known now is found by it.
+    pub(super) fn recognise(&mut self, id: SocketId) {
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        let Who::Session(holder) = socket.who() else {
+            return;
+        };
+        if holder.session.is_some() {
+            return;
+        }
+        let token = holder.token;
+        let SessionSeen::Live(session, _) = self.see_session(&token) else {
+            return;
+        };
+        self.policy.pin(&PolicyKey::Session(token));
+        self.signed_in.add(token, &session, id);
+        let socket = self.sockets.get_mut(id).expect("it was there");
+        if let Some(Who::Session(holder)) = socket.who_mut() {
+            holder.session = Some(Arc::clone(&session));
+        }
+    }
+
+    fn entry(&self, id: SocketId, room: &RoomName) -> Option<&Entry> {
+        match &self.sockets.get(id)?.phase {
+            Phase::Knocking(knock) => (knock.entry.room == *room).then_some(&knock.entry),
+            Phase::Multiplexed(lobby) => lobby.entries.iter().find(|entry| entry.room == *room),
+            Phase::Upgrading { .. } | Phase::Raw(..) | Phase::Closing { .. } => None,
+        }
+    }
+
+    pub(super) fn entry_mut(&mut self, id: SocketId, room: &RoomName) -> Option<&mut Entry> {
+        match &mut self.sockets.get_mut(id)?.phase {
+            Phase::Knocking(knock) => (knock.entry.room == *room).then_some(&mut knock.entry),
+            Phase::Multiplexed(lobby) => lobby.entries.iter_mut().find(|entry| entry.room == *room),
+            Phase::Upgrading { .. } | Phase::Raw(..) | Phase::Closing { .. } => None,
+        }
+    }
+}

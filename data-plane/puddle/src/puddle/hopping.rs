@@ -1,0 +1,100 @@
+//! What other puddles say: which rooms they have, what was said there, and what
+//! they have taken of ours.
+
+use porthouse_model::{PolicyKey, RoomName};
+
+use super::Puddle;
+use crate::hop::Hop;
+use crate::input::{PuddleId, SocketId};
+use crate::room::RoomIndex;
+use crate::sequence::Event;
+
+impl Puddle {
+    pub(super) fn hopped(&mut self, from: PuddleId, hop: Hop) {
+        let bytes = match hop {
+            Hop::Credit { hops, bytes } => {
+                if self.peers.credit(from, hops, bytes) {
+                    self.unclog();
+                }
+                return;
+            }
+            Hop::Enter { room, visit } => {
+                self.rooms.entered_elsewhere(room.clone(), from);
+                self.peers.send(from, Hop::Entered { room, visit });
+                0
+            }
+            Hop::Entered { room, visit } => {
+                self.confirmed(&room, from, visit);
+                0
+            }
+            Hop::Leave { room } => {
+                self.rooms.left_elsewhere(&room, from);
+                0
+            }
+            Hop::Message(message) => {
+                self.overheard(&message);
+                message.payload.len() as u64
+            }
+        };
+        self.peers.handled(from, bytes);
+    }
+
+    fn confirmed(&mut self, name: &RoomName, from: PuddleId, visit: u64) {
+        let Some(room) = self.rooms.find(name) else {
+            return;
+        };
+        if self.rooms.get_mut(room).confirmed_by(from, visit) {
+            for entrant in self.rooms.get(room).entrants.clone() {
+                self.advance(entrant, name, Event::Enlisted);
+            }
+        }
+    }
+
+    /// Other puddles took something: who was not read for their sake is again.
+    fn unclog(&mut self) {
+        for socket in std::mem::take(&mut self.clogged) {
+            self.resume(socket);
+        }
+    }
+
+    /// A puddle began anew: it is told of our rooms, and asked for its own.
+    pub(super) fn restarted(&mut self, puddle: PuddleId) {
+        self.peers.restarted(puddle);
+        for (room, visit) in self.rooms.restarted(puddle) {
+            self.peers.send(puddle, Hop::Enter { room, visit });
+        }
+        self.unclog();
+    }
+
+    /// A room without sockets is forgotten, here and elsewhere.
+    pub(super) fn close_room_if_empty(&mut self, room: RoomIndex) {
+        let Some(name) = self.rooms.close_if_empty(room) else {
+            return;
+        };
+        self.outbox.forget_room(room);
+        self.strict.remove(&room);
+        self.policy.unpin(&PolicyKey::Room(name.clone()));
+        for puddle in self.others.iter() {
+            self.peers.send(puddle, Hop::Leave { room: name.clone() });
+        }
+    }
+
+    /// A socket gives up its seat.
+    pub(super) fn leave_room(&mut self, id: SocketId, room: RoomIndex, seat: u32) {
+        let known = self.rooms.get_mut(room);
+        debug_assert_eq!(
+            known.seats.sitter(seat).socket,
+            id,
+            "everybody leaves their own seat"
+        );
+        let member = known.seats.sitter(seat).member.clone();
+        if let Some(moved) = known.seats.remove(seat) {
+            let moved = self.sockets.get_mut(moved).expect("who sits is here");
+            moved.reseat(room, seat);
+        }
+        if let Some(member) = member {
+            self.policy.unpin(&member);
+        }
+        self.close_room_if_empty(room);
+    }
+}

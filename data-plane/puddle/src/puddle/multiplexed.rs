@@ -1,0 +1,354 @@
+//! A message from a `porthouse.v1` socket: a header line that asks something.
+//! Every request has exactly one reply.
+
+use porthouse_model::{
+    ClientId, CloseCode, MessageKind, PolicyKey, Refused, RoomName, TokenHash, Username,
+};
+
+use super::door::SessionSeen;
+use super::{Puddle, Verifying};
+use crate::input::SocketId;
+use crate::question::{Question, Secret, SignInVerdict};
+use crate::room::Message;
+use crate::sequence::{Event, Questions, Sequence};
+use crate::socket::{Entry, Given, Holder, Lobby, Phase, SignIn, Who};
+use crate::wire::multiplexed::{
+    self, Event as Told, Id, LINE_TOO_LONG, Level, Line, LineError, LineFault, Op,
+};
+
+/// To whom a message goes.
+struct Receivers {
+    to: Vec<ClientId>,
+    except: Vec<ClientId>,
+}
+
+impl Puddle {
+    pub(super) fn multiplexed_message(&mut self, id: SocketId, kind: MessageKind, frame: &[u8]) {
+        let line = match multiplexed::parse(frame, &self.settings) {
+            Ok(line) => line,
+            Err(LineFault::TooLong) => return self.close(id, CloseCode::POLICY, LINE_TOO_LONG),
+            Err(LineFault::Bad { id: request, error }) => {
+                return self.tell(id, |out| Told::error(request.as_ref(), &error).frame(out));
+            }
+        };
+        let Line {
+            id: request,
+            op,
+            payload,
+        } = line;
+        match op {
+            Op::Send { room, to, except } => {
+                let receivers = Receivers { to, except };
+                self.send(id, request.as_ref(), &room, kind, payload, &receivers);
+            }
+            Op::Ping => {
+                let pong = Told::Pong {
+                    id: request.as_ref(),
+                };
+                self.tell(id, |out| pong.frame(out));
+            }
+            Op::Join { room } => self.join(id, request, &room),
+            Op::Leave { room } => self.leave(id, request.as_ref(), &room),
+            Op::Answer { room, password } => self.answer(id, request, &room, password),
+            Op::AuthSession { token: Ok(token) } => self.sign_in_by_token(id, request, token),
+            Op::AuthSession { token: Err(_) } => {
+                self.refuse_line(id, request.as_ref(), None, Refused::CredentialUnknown);
+            }
+            Op::AuthPassword { username, password } => {
+                self.sign_in_by_password(id, request, username, password);
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        id: SocketId,
+        request: Option<&Id>,
+        room: &str,
+        kind: MessageKind,
+        payload: &[u8],
+        receivers: &Receivers,
+    ) {
+        let index = self.rooms.find_str(room);
+        let seat = index.and_then(|index| Some((index, self.sockets.get(id)?.stay(index)?)));
+        let Some((index, stay)) = seat else {
+            let outside = LineError::new("room", "a room this socket is in: join it first");
+            return self.tell(id, |out| Told::error(request, &outside).frame(out));
+        };
+        let known = self.rooms.get(index);
+        let rules = known.governed.rules();
+        let names_receivers = !receivers.to.is_empty() || !receivers.except.is_empty();
+        let allowed = rules.say(kind, payload.len()).and_then(|()| {
+            if names_receivers {
+                rules.name_receivers()
+            } else {
+                Ok(())
+            }
+        });
+        let name = known.name.clone();
+        if let Err(refused) = allowed {
+            return self.refuse_line(id, request, Some(&name), refused);
+        }
+        let from = Some(known.seats.sitter(stay.seat).client);
+        let message = Message {
+            from,
+            kind,
+            payload,
+            to: &receivers.to,
+            except: &receivers.except,
+        };
+        self.say(index, Some(id.slot), message);
+        if let Some(request) = request {
+            let receipt = Told::Receipt {
+                id: request,
+                room: &name,
+                level: Level::Accepted,
+            };
+            self.tell(id, |out| receipt.frame(out));
+        }
+    }
+
+    fn join(&mut self, id: SocketId, reply_to: Option<Id>, room: &RoomName) {
+        let until = self.now + self.settings.entry_time_max;
+        let attempts_max = self.settings.password_attempts_max;
+        let rooms_max = self.settings.rooms_per_socket_max;
+        let inside = self.seat_in(id, room);
+        let Some(lobby) = self.lobby_mut(id) else {
+            return;
+        };
+        let knocks = lobby.entries.iter().any(|entry| entry.room == *room);
+        if inside.is_some() || knocks {
+            let twice = LineError::new("join", "a room this socket is not in or entering");
+            return self.tell(id, |out| Told::error(reply_to.as_ref(), &twice).frame(out));
+        }
+        if lobby.stays.len() + lobby.entries.len() >= rooms_max {
+            return self.refuse_line(id, reply_to.as_ref(), Some(room), Refused::TooManyRooms);
+        }
+        lobby.entries.push(Entry {
+            room: room.clone(),
+            sequence: Sequence::new(attempts_max, Questions::Allowed),
+            until,
+            reply_to,
+            answer: None,
+            question: None,
+            enlisted: None,
+        });
+        self.doors.entry(room.clone()).or_default().insert(id);
+        self.arm(id);
+        self.advance(id, room, Event::Look);
+    }
+
+    fn answer(&mut self, id: SocketId, request: Option<Id>, room: &RoomName, password: Secret) {
+        let asks = self
+            .entry_mut(id, room)
+            .filter(|entry| entry.sequence.is_asking());
+        let Some(entry) = asks else {
+            let unasked = LineError::new("answer", "a room that asked this socket something");
+            return self.tell(id, |out| Told::error(request.as_ref(), &unasked).frame(out));
+        };
+        entry.reply_to = request;
+        entry.answer = Some(password);
+        self.advance(id, room, Event::Answered);
+    }
+
+    /// From a room, or from its door; then the entry's request is answered too.
+    fn leave(&mut self, id: SocketId, request: Option<&Id>, room: &RoomName) {
+        if let Some((index, seat)) = self.seat_in(id, room) {
+            self.leave_room(id, index, seat);
+            self.forget_stay(id, index);
+        } else if let Some(entry) = self.lobby_mut(id).and_then(|lobby| lobby.take_entry(room)) {
+            self.leave_door(id, &entry);
+            if let Some(joined) = entry.reply_to {
+                let left = Told::Left {
+                    id: Some(&joined),
+                    room,
+                };
+                self.tell(id, |out| left.frame(out));
+            }
+        } else {
+            let outside = LineError::new("leave", "a room this socket is in or entering");
+            return self.tell(id, |out| Told::error(request, &outside).frame(out));
+        }
+        self.tell(id, |out| Told::Left { id: request, room }.frame(out));
+        self.rest(id);
+    }
+
+    fn sign_in_by_token(&mut self, id: SocketId, request: Option<Id>, token: TokenHash) {
+        if let Some(lobby) = self.signs_in_first(id, request.as_ref()) {
+            lobby.who = Who::Session(Box::new(Holder {
+                token,
+                session: None,
+            }));
+            lobby.sign_in = SignIn::Resolving(request, Given::Line);
+            self.look_at_session(id);
+        }
+    }
+
+    fn sign_in_by_password(
+        &mut self,
+        id: SocketId,
+        request: Option<Id>,
+        username: Username,
+        password: Secret,
+    ) {
+        if self.signs_in_first(id, request.as_ref()).is_none() {
+            return;
+        }
+        let Some(address) = self.sockets.get(id).map(|socket| socket.address) else {
+            return;
+        };
+        let Some(question) = self.policy.reserve() else {
+            return self.refuse_line(id, request.as_ref(), None, Refused::ControlPlaneAway);
+        };
+        self.verifying.insert(question, Verifying::SignIn(id));
+        if let Some(lobby) = self.lobby_mut(id) {
+            lobby.sign_in = SignIn::Verifying(request, question);
+        }
+        self.ask(
+            question,
+            Question::SignIn {
+                username,
+                password,
+                address,
+            },
+        );
+    }
+
+    /// A socket is one client all its life.
+    fn signs_in_first(&mut self, id: SocketId, request: Option<&Id>) -> Option<&mut Lobby> {
+        let first = self.lobby_mut(id)?.sign_in == SignIn::None;
+        let inside = self.lobby_mut(id)?;
+        let empty = inside.stays.is_empty() && inside.entries.is_empty();
+        if !first || !empty {
+            let late = LineError::new("auth", "a socket that has not signed in or joined before");
+            self.tell(id, |out| Told::error(request, &late).frame(out));
+            return None;
+        }
+        self.lobby_mut(id)
+    }
+
+    /// The verdict on a name and a password.
+    pub(super) fn signed_in(&mut self, id: SocketId, verdict: Option<&SignInVerdict>) {
+        let Some(lobby) = self.lobby_mut(id) else {
+            return;
+        };
+        let SignIn::Verifying(request, _) = &lobby.sign_in else {
+            return;
+        };
+        let request = request.clone();
+        let refused = match verdict {
+            Some(SignInVerdict::Right { token, .. }) => {
+                let token = *token;
+                lobby.who = Who::Session(Box::new(Holder {
+                    token,
+                    session: None,
+                }));
+                lobby.sign_in = SignIn::Resolving(request, Given::Line);
+                return self.look_at_session(id);
+            }
+            Some(SignInVerdict::Wrong) => Refused::SignInWrong,
+            Some(SignInVerdict::Later(_)) => Refused::SignInBusy,
+            None => Refused::ControlPlaneAway,
+        };
+        self.refuse_sign_in(id, refused);
+    }
+
+    /// Looks whether the session a socket comes with is known by now.
+    pub(super) fn look_at_session(&mut self, id: SocketId) {
+        let Some(lobby) = self.lobby_mut(id) else {
+            return;
+        };
+        let (SignIn::Resolving(request, _), Who::Session(holder)) = (&lobby.sign_in, &lobby.who)
+        else {
+            return;
+        };
+        let (request, token) = (request.clone(), holder.token);
+        match self.see_session(&token) {
+            SessionSeen::Unknown => {
+                if self.wait_for(id, PolicyKey::Session(token)).is_some() {
+                    self.refuse_sign_in(id, Refused::ControlPlaneAway);
+                }
+            }
+            SessionSeen::Shut(refused) => self.refuse_sign_in(id, refused),
+            SessionSeen::Live(session, until) => {
+                self.recognise(id);
+                let client = session.user.into();
+                if let Some(lobby) = self.lobby_mut(id) {
+                    lobby.sign_in = SignIn::Done(client, until);
+                }
+                let authenticated = Told::Authenticated {
+                    id: request.as_ref(),
+                    client,
+                    username: &session.username,
+                    expires: session.expires,
+                };
+                self.tell(id, |out| authenticated.frame(out));
+                self.arm(id);
+                self.advance_all(id, Event::Look);
+            }
+        }
+    }
+
+    /// A wrong token at the upgrade ends the socket; a wrong line does not.
+    pub(super) fn refuse_sign_in(&mut self, id: SocketId, refused: Refused) {
+        let Some(lobby) = self.lobby_mut(id) else {
+            return;
+        };
+        let (request, given) = match std::mem::replace(&mut lobby.sign_in, SignIn::None) {
+            SignIn::Resolving(request, given) => (request, given),
+            SignIn::Verifying(request, _) => (request, Given::Line),
+            SignIn::None | SignIn::Done(..) => unreachable!("who is refused was signing in"),
+        };
+        lobby.who = Who::Anonymous;
+        match given {
+            Given::Upgrade => self.close_refused(id, refused),
+            Given::Line => {
+                self.refuse_line(id, request.as_ref(), None, refused);
+                self.rest(id);
+                self.advance_all(id, Event::Look);
+            }
+        }
+    }
+
+    fn refuse_line(
+        &mut self,
+        id: SocketId,
+        request: Option<&Id>,
+        room: Option<&RoomName>,
+        refused: Refused,
+    ) {
+        let refusal = self.refusal(refused);
+        self.tell(id, |out| Told::refused(request, room, &refusal).frame(out));
+    }
+
+    /// A socket with nothing left has a while to begin anew.
+    pub(super) fn rest(&mut self, id: SocketId) {
+        let idle_until = self.now + self.settings.lobby_time_max;
+        if let Some(lobby) = self.lobby_mut(id) {
+            lobby.idle_until = idle_until;
+        }
+        self.arm(id);
+    }
+
+    pub(super) fn lobby_mut(&mut self, id: SocketId) -> Option<&mut Lobby> {
+        match &mut self.sockets.get_mut(id)?.phase {
+            Phase::Multiplexed(lobby) => Some(lobby),
+            Phase::Upgrading { .. }
+            | Phase::Knocking(_)
+            | Phase::Raw(..)
+            | Phase::Closing { .. } => None,
+        }
+    }
+
+    fn seat_in(&self, id: SocketId, room: &RoomName) -> Option<(u32, u32)> {
+        let index = self.rooms.find(room)?;
+        let stay = self.sockets.get(id)?.stay(index)?;
+        Some((index, stay.seat))
+    }
+
+    pub(super) fn forget_stay(&mut self, id: SocketId, room: u32) {
+        if let Some(lobby) = self.lobby_mut(id) {
+            lobby.stays.retain(|stay| stay.room != room);
+        }
+    }
+}

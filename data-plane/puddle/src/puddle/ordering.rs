@@ -1,0 +1,146 @@
+//! What backends order: each order has one reply.
+
+use porthouse_model::{ClientId, Refused, RoomName};
+
+use super::{Puddle, slot_of};
+use crate::input::{Command, OrderId, Publish, SocketId};
+use crate::outbox::Lane;
+use crate::output::{ListedRoom, ListedSocket, Output, Reply};
+use crate::room::{Governed, Message, deliver};
+use crate::socket::{Phase, Who};
+
+impl Puddle {
+    pub(super) fn ordered(&mut self, order: OrderId, command: Command) {
+        let reply = match command {
+            Command::Publish(message) => self.publish(&message),
+            Command::ListRooms { after, rooms_max } => self.list_rooms(after.as_ref(), rooms_max),
+            Command::ListSockets {
+                room,
+                after,
+                sockets_max,
+            } => self.list_sockets(&room, after, sockets_max),
+            Command::Kick { client, room } => self.kick(client, room.as_ref()),
+        };
+        self.outputs.push(Output::Reply { order, reply });
+    }
+
+    /// Every puddle is given the order, so that each queues for its own sockets
+    /// and nothing hops.
+    fn publish(&mut self, said: &Publish) -> Reply {
+        let Some(index) = self.rooms.find(&said.room) else {
+            return Reply::Published { receivers: None };
+        };
+        let room = self.rooms.get(index);
+        if room.seats.is_empty() {
+            return Reply::Published { receivers: None };
+        }
+        if let Err(refused) = room.governed.rules().say(said.kind, said.payload.len()) {
+            return Reply::Refused(refused);
+        }
+        let message = Message {
+            from: None,
+            kind: said.kind,
+            payload: &said.payload,
+            to: &said.to,
+            except: &said.except,
+        };
+        let receivers = deliver(room, Lane::Room(index), message, None, &mut self.outbox);
+        self.counters.messages += 1;
+        self.counters.deliveries += receivers;
+        Reply::Published {
+            receivers: Some(receivers),
+        }
+    }
+
+    fn list_rooms(&self, after: Option<&RoomName>, rooms_max: usize) -> Reply {
+        let seated = self
+            .rooms
+            .iter()
+            .map(|(_, room)| room)
+            .filter(|room| !room.seats.is_empty());
+        let mut rooms: Vec<ListedRoom> = seated
+            .filter(|room| after.is_none_or(|after| room.name > *after))
+            .map(|room| ListedRoom {
+                name: room.name.clone(),
+                persistent: matches!(room.governed, Governed::Persistent(_)),
+                sockets: room.seats.len() as u64,
+            })
+            .collect();
+        rooms.sort_by(|one, other| one.name.cmp(&other.name));
+        rooms.truncate(rooms_max);
+        Reply::Rooms(rooms)
+    }
+
+    fn list_sockets(&self, room: &RoomName, after: Option<SocketId>, sockets_max: usize) -> Reply {
+        let Some(index) = self.rooms.find(room) else {
+            return Reply::Sockets(Vec::new());
+        };
+        let sitters = self.rooms.get(index).seats.sitters().iter();
+        let mut sockets: Vec<ListedSocket> = sitters
+            .filter(|sitter| after.is_none_or(|after| sitter.socket > after))
+            .filter_map(|sitter| {
+                let socket = self.sockets.get(sitter.socket)?;
+                let username = match socket.who() {
+                    Who::Session(holder) => holder
+                        .session
+                        .as_ref()
+                        .map(|session| session.username.clone()),
+                    Who::Anonymous => None,
+                };
+                Some(ListedSocket {
+                    socket: sitter.socket,
+                    client: sitter.client,
+                    username,
+                    wire_form: socket.form(),
+                })
+            })
+            .collect();
+        sockets.sort_by_key(|listed| listed.socket);
+        sockets.truncate(sockets_max);
+        Reply::Sockets(sockets)
+    }
+
+    /// Out of a room, or off this node.
+    fn kick(&mut self, client: ClientId, room: Option<&RoomName>) -> Reply {
+        let mut kicked = 0;
+        for id in self.sockets_of(client) {
+            match room {
+                None => {
+                    self.close_refused(id, Refused::Kicked);
+                    kicked += 1;
+                }
+                Some(name) => {
+                    let index = self.rooms.find(name);
+                    if let Some(index) = index
+                        && self
+                            .sockets
+                            .get(id)
+                            .is_some_and(|known| known.stay(index).is_some())
+                    {
+                        self.put_out(id, index, Refused::Kicked);
+                        kicked += 1;
+                    }
+                }
+            }
+        }
+        Reply::Kicked { sockets: kicked }
+    }
+
+    fn sockets_of(&self, client: ClientId) -> Vec<SocketId> {
+        let signed_in = self.signed_in.of_client(client);
+        if !signed_in.is_empty() {
+            return signed_in;
+        }
+        let found = slot_of(client).and_then(|slot| self.sockets.in_slot(slot));
+        let inside = |phase: &Phase| match phase {
+            Phase::Raw(..) | Phase::Multiplexed(_) | Phase::Knocking(_) => true,
+            Phase::Upgrading { .. } | Phase::Closing { .. } => false,
+        };
+        found
+            .filter(|socket| *socket.who() == Who::Anonymous && inside(&socket.phase))
+            .filter(|socket| self.client_of(socket.id, None) == client)
+            .map(|socket| socket.id)
+            .into_iter()
+            .collect()
+    }
+}

@@ -1,0 +1,305 @@
+//! What the control plane says: answers let entries go on, changes are judged
+//! for everybody they touch, before anything else is written to them.
+
+use porthouse_model::{ClientId, PolicyKey, Refused, Revision, RoomName, UserId};
+use porthouse_rules::Entry as Judgement;
+
+use super::door::Seen;
+use super::{Puddle, Verifying};
+use crate::input::{Changed, SocketId};
+use crate::policy::{Found, Outcome, Touched};
+use crate::question::{Answer, QuestionId};
+use crate::room::{Governed, RoomIndex};
+use crate::sequence::{Event, Questions, Sequence, Steps};
+use crate::socket::{Entry, Knock, Phase, Who};
+use crate::wire::multiplexed::Event as Told;
+
+impl Puddle {
+    pub(super) fn answered(&mut self, question: QuestionId, answer: Answer) {
+        match self.policy.answered(self.now, question, &answer) {
+            Outcome::Known(key) => self.known(&key),
+            Outcome::AskAgain { question, what } => self.ask(question, what),
+            Outcome::Unavailable(key) => {
+                for id in self.waiting.remove(&key).unwrap_or_default() {
+                    self.unavailable(id, &key);
+                }
+            }
+            Outcome::NotMine => self.verified(question, answer),
+        }
+    }
+
+    /// Something became known: who is inside by it is judged, who waits goes on.
+    fn known(&mut self, key: &PolicyKey) {
+        match key {
+            PolicyKey::Room(name) => self.touch(&Touched::Room(name.clone())),
+            PolicyKey::Member(room, user) => self.touch(&Touched::Member(*room, *user)),
+            PolicyKey::Session(token) => {
+                let gone = matches!(self.policy.session(self.now, token), Some(Found::Absent));
+                if let (true, Some(session)) = (gone, self.signed_in.session_of(token)) {
+                    self.touch(&Touched::Session(session));
+                }
+            }
+            PolicyKey::ApiKey(_) => {}
+        }
+        for id in self.waiting.remove(key).unwrap_or_default() {
+            self.look_at_session(id);
+            self.advance_all(id, Event::Look);
+        }
+    }
+
+    fn unavailable(&mut self, id: SocketId, key: &PolicyKey) {
+        if let PolicyKey::Session(_) = key {
+            let signs_in = self.lobby_mut(id).is_some_and(|lobby| lobby.is_resolving());
+            if signs_in {
+                self.refuse_sign_in(id, Refused::ControlPlaneAway);
+            }
+        }
+        self.advance_all(id, Event::Unavailable);
+    }
+
+    fn verified(&mut self, question: QuestionId, answer: Answer) {
+        match (self.verifying.remove(&question), answer) {
+            (Some(Verifying::Door(id, room)), Answer::Password(verdict)) => {
+                if let Some(entry) = self.entry_mut(id, &room) {
+                    entry.question = None;
+                }
+                self.advance(id, &room, Event::Judged(verdict));
+            }
+            (Some(Verifying::Door(id, room)), _) => {
+                if let Some(entry) = self.entry_mut(id, &room) {
+                    entry.question = None;
+                }
+                self.advance(id, &room, Event::Unavailable);
+            }
+            (Some(Verifying::SignIn(id)), Answer::SignIn(verdict)) => {
+                self.signed_in(id, Some(&verdict));
+            }
+            (Some(Verifying::SignIn(id)), _) => self.signed_in(id, None),
+            (None, _) => {}
+        }
+    }
+
+    pub(super) fn changed(&mut self, changed: &Changed) {
+        for touched in self.policy.change(changed) {
+            self.touch(&touched);
+        }
+    }
+
+    pub(super) fn resync(&mut self, revision: Revision) {
+        self.policy.resync(self.now, revision);
+        self.acknowledged = Revision::default();
+    }
+
+    fn touch(&mut self, touched: &Touched) {
+        match touched {
+            Touched::Session(session) => {
+                for id in self.signed_in.of_session(*session) {
+                    self.close_refused(id, Refused::SessionEnded);
+                }
+            }
+            Touched::Room(name) => {
+                self.judge_room(name);
+                let knocking = self.doors.get(name).cloned();
+                for id in knocking.unwrap_or_default() {
+                    self.advance(id, name, Event::Look);
+                }
+            }
+            Touched::Member(room, user) => self.judge_user(*room, *user),
+        }
+    }
+
+    fn judge_user(&mut self, room: porthouse_model::RoomId, user: UserId) {
+        for id in self.signed_in.of_client(ClientId::from(user)) {
+            for index in self.rooms_of(id) {
+                if self.rooms.get(index).governed.id() == Some(room) {
+                    self.judge(id, index);
+                }
+            }
+            self.advance_all(id, Event::Look);
+        }
+    }
+
+    pub(super) fn rooms_of(&self, id: SocketId) -> Vec<RoomIndex> {
+        match self.sockets.get(id).map(|socket| &socket.phase) {
+            Some(Phase::Raw(stay, _)) => vec![stay.room],
+            Some(Phase::Multiplexed(lobby)) => lobby.stays.iter().map(|stay| stay.room).collect(),
+            Some(Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. }) | None => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// A room changed: everybody in it is judged by how it stands now. Another
+    /// room of the same name begins empty.
+    fn judge_room(&mut self, name: &RoomName) {
+        let Some(index) = self.rooms.find(name) else {
+            return;
+        };
+        let now = match self.policy.room(self.now, name) {
+            None => return,
+            Some(Found::Absent) => Governed::Transient(self.transient_rules.clone()),
+            Some(Found::Present(policy)) => Governed::Persistent(policy),
+        };
+        let room = self.rooms.get_mut(index);
+        let ended = room.governed.id().is_some_and(|id| now.id() != Some(id));
+        room.governed = now;
+        self.note_strictness(index);
+        let sitters: Vec<SocketId> = room_sitters(self.rooms.get(index));
+        for id in sitters {
+            if ended {
+                self.put_out(id, index, Refused::RoomClosed);
+            } else {
+                self.judge(id, index);
+            }
+        }
+    }
+
+    /// May this socket still be in this room?
+    pub(super) fn judge(&mut self, id: SocketId, index: RoomIndex) {
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        let Some(stay) = socket.stay(index) else {
+            return;
+        };
+        let who = socket.who().clone();
+        let room = self.rooms.get(index);
+        let (name, passed) = (room.name.clone(), room.seats.sitter(stay.seat).passed);
+        match self.see(&who, &name, true) {
+            Seen::Shut(refused) => self.put_out(id, index, refused),
+            Seen::Unknown(_) => self.ask_again(id, index, &name, passed),
+            Seen::Open {
+                governed,
+                standing,
+                until,
+                ..
+            } => match governed.rules().enter(standing, passed.into()) {
+                Judgement::Admit => self.stays(id, index, until),
+                Judgement::Refuse(refused) => self.put_out(id, index, refused),
+                Judgement::AskPassword => self.ask_again(id, index, &name, passed),
+            },
+        }
+    }
+
+    fn stays(&mut self, id: SocketId, index: RoomIndex, until: porthouse_model::Time) {
+        match self.sockets.get_mut(id).map(|socket| &mut socket.phase) {
+            Some(Phase::Raw(stay, _)) => stay.until = until,
+            Some(Phase::Multiplexed(lobby)) => {
+                for stay in lobby.stays.iter_mut().filter(|stay| stay.room == index) {
+                    stay.until = until;
+                }
+            }
+            Some(Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. }) | None => {}
+        }
+        self.arm(id);
+    }
+
+    /// Out of a room, at once: nothing more of what was said there is written.
+    pub(super) fn put_out(&mut self, id: SocketId, index: RoomIndex, refused: Refused) {
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        let Some(stay) = socket.stay(index) else {
+            return;
+        };
+        match socket.phase {
+            Phase::Raw(..) => self.close_refused(id, refused),
+            Phase::Multiplexed(_) => {
+                let name = self.rooms.get(index).name.clone();
+                self.outbox.cut_room(id.slot, index);
+                self.leave_room(id, index, stay.seat);
+                self.forget_stay(id, index);
+                let refusal = self.refusal(refused);
+                self.tell(id, |out| Told::closed(&name, &refusal).frame(out));
+                self.rest(id);
+            }
+            Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. } => {
+                unreachable!("who has a seat is inside")
+            }
+        }
+    }
+
+    /// Out of a room and before its door again, with the steps passed before.
+    fn ask_again(&mut self, id: SocketId, index: RoomIndex, name: &RoomName, passed: Steps) {
+        let until = self.now + self.settings.entry_time_max;
+        let attempts_max = self.settings.password_attempts_max;
+        let entry = |questions| Entry {
+            room: name.clone(),
+            sequence: Sequence::again(passed, attempts_max, questions),
+            until,
+            reply_to: None,
+            answer: None,
+            question: None,
+            enlisted: None,
+        };
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return;
+        };
+        let Some(stay) = socket.stay(index) else {
+            return;
+        };
+        self.outbox.cut_room(id.slot, index);
+        match &mut socket.phase {
+            Phase::Raw(_, who) => {
+                let who = std::mem::replace(who, Who::Anonymous);
+                let entry = entry(Questions::Impossible);
+                socket.phase = Phase::Knocking(Box::new(Knock {
+                    who,
+                    entry,
+                    upgrade: None,
+                }));
+            }
+            Phase::Multiplexed(lobby) => {
+                lobby.stays.retain(|other| other.room != index);
+                lobby.entries.push(entry(Questions::Allowed));
+            }
+            Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. } => {
+                unreachable!("who has a seat is inside")
+            }
+        }
+        self.doors.entry(name.clone()).or_default().insert(id);
+        self.leave_room(id, index, stay.seat);
+        self.arm(id);
+        self.advance(id, name, Event::Look);
+    }
+
+    /// Remembers whether a room stops delivering when there is no word.
+    pub(super) fn note_strictness(&mut self, index: RoomIndex) {
+        let rules = self.rooms.get(index).governed.rules();
+        if rules.source().staleness.deliver_max.is_some() {
+            self.strict.insert(index);
+        } else {
+            self.strict.remove(&index);
+        }
+    }
+
+    /// Rooms that do not deliver what may be stale put everybody out, retryably,
+    /// before anything is written in this turn.
+    pub(super) fn keep_staleness(&mut self) {
+        let age = self.policy.age(self.now);
+        for index in self.strict.clone() {
+            let room = self.rooms.get(index);
+            let staleness = room.governed.rules().source().staleness;
+            if staleness.deliver_max.is_some_and(|max| age > max) {
+                for id in room_sitters(self.rooms.get(index)) {
+                    self.put_out(id, index, Refused::Stale);
+                }
+            }
+        }
+    }
+
+    /// What a resync still has to ask.
+    pub(super) fn keep_resyncing(&mut self) {
+        while let Some((question, what)) = self.policy.due(self.now) {
+            self.ask(question, what);
+        }
+    }
+}
+
+fn room_sitters(room: &crate::room::Room) -> Vec<SocketId> {
+    room.seats
+        .sitters()
+        .iter()
+        .map(|sitter| sitter.socket)
+        .collect()
+}

@@ -1,0 +1,35 @@
+//! A message from a raw socket: a message in is a message out.
+
+use porthouse_model::MessageKind;
+
+use super::Puddle;
+use crate::input::SocketId;
+use crate::room::Message;
+use crate::socket::Stay;
+
+impl Puddle {
+    /// A raw message that the room's rules refuse ends the socket: there is no
+    /// other way to say so.
+    pub(super) fn raw_message(
+        &mut self,
+        id: SocketId,
+        stay: Stay,
+        kind: MessageKind,
+        payload: &[u8],
+    ) {
+        let room = self.rooms.get(stay.room);
+        if let Err(refused) = room.governed.rules().say(kind, payload.len()) {
+            self.close_refused(id, refused);
+            return;
+        }
+        let from = Some(room.seats.sitter(stay.seat).client);
+        let message = Message {
+            from,
+            kind,
+            payload,
+            to: &[],
+            except: &[],
+        };
+        self.say(stay.room, Some(id.slot), message);
+    }
+}

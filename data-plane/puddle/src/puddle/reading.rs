@@ -1,0 +1,218 @@
+//! Bytes come from a socket: frames are read in place, and what cannot be used
+//! yet is kept, within limits.
+
+use porthouse_model::MESSAGE_BYTES_DEFAULT;
+
+use super::Puddle;
+use crate::input::SocketId;
+use crate::output::Output;
+use crate::socket::{Held, Phase, Reading};
+use crate::wire::assembly::{Event, Step};
+use crate::wire::frame::Limits;
+
+/// Kept from a socket whose entry is not decided; past it the socket is not read.
+const HELD_BYTES_MAX: usize = 16 * 1024;
+
+/// What a socket's bytes are, now.
+enum Stage {
+    /// A request.
+    Request,
+    /// Frames, no longer than this.
+    Frames(Limits),
+    /// Not to be looked at yet.
+    Later,
+    /// Of no interest.
+    Over,
+}
+
+impl Puddle {
+    pub(super) fn received(&mut self, id: SocketId, bytes: &mut [u8]) {
+        let now = self.now;
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return;
+        };
+        socket.heard = now;
+        socket.pinged = false;
+        match socket.held.take() {
+            None => {
+                let used = self.consume(id, bytes);
+                self.hold(id, &bytes[used..]);
+            }
+            Some(mut held) => {
+                held.0.extend_from_slice(bytes);
+                self.consume_held(id, *held);
+            }
+        }
+    }
+
+    /// What was kept can be used now, perhaps.
+    pub(super) fn resume(&mut self, id: SocketId) {
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return;
+        };
+        if socket.reading != Reading::On {
+            socket.reading = Reading::On;
+            self.outputs.push(Output::Resume { socket: id });
+        }
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return;
+        };
+        if let Some(held) = socket.held.take() {
+            self.consume_held(id, *held);
+        }
+    }
+
+    fn consume_held(&mut self, id: SocketId, mut held: Held) {
+        let used = self.consume(id, &mut held.0);
+        held.0.drain(..used);
+        if held.0.is_empty() {
+            return;
+        }
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.held = Some(Box::new(held));
+        }
+        self.stop_reading_if_full(id);
+    }
+
+    fn hold(&mut self, id: SocketId, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.held = Some(Box::new(Held(bytes.to_vec())));
+        }
+        self.stop_reading_if_full(id);
+    }
+
+    /// A socket that is not decided yet is not read without bound.
+    fn stop_reading_if_full(&mut self, id: SocketId) {
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return;
+        };
+        let held = socket.held.as_ref().map_or(0, |held| held.0.len());
+        let undecided = matches!(socket.phase, Phase::Knocking(_));
+        if undecided && held > HELD_BYTES_MAX && socket.reading == Reading::On {
+            socket.reading = Reading::Full;
+            self.outputs.push(Output::Pause { socket: id });
+        }
+    }
+
+    /// Uses what can be used, from the front. Answers how much.
+    fn consume(&mut self, id: SocketId, bytes: &mut [u8]) -> usize {
+        let mut at = 0;
+        while at < bytes.len() {
+            let used = match self.stage(id) {
+                Stage::Request => self.read_head(id, &bytes[at..]),
+                Stage::Frames(limits) => match self.read_frame(id, &mut bytes[at..], &limits) {
+                    Some(used) => used,
+                    None => return at,
+                },
+                Stage::Later => return at,
+                Stage::Over => return bytes.len(),
+            };
+            if used == 0 {
+                return at;
+            }
+            at += used;
+        }
+        at
+    }
+
+    fn stage(&mut self, id: SocketId) -> Stage {
+        let Some(socket) = self.sockets.get(id) else {
+            return Stage::Over;
+        };
+        let limits = |message_bytes_max: usize| {
+            let idle_frames_max = self.settings.idle_frames_max;
+            Stage::Frames(Limits {
+                message_bytes_max,
+                idle_frames_max,
+            })
+        };
+        match &socket.phase {
+            Phase::Upgrading { .. } => Stage::Request,
+            Phase::Knocking(_) => Stage::Later,
+            Phase::Raw(stay, _) => {
+                let room = self.rooms.get(stay.room);
+                if self.peers.is_clogged(room.elsewhere) {
+                    return self.clog(id);
+                }
+                limits(room.governed.rules().source().message_bytes_max as usize)
+            }
+            Phase::Multiplexed(lobby) => {
+                let rooms = lobby.stays.iter().map(|stay| self.rooms.get(stay.room));
+                if rooms
+                    .clone()
+                    .any(|room| self.peers.is_clogged(room.elsewhere))
+                {
+                    return self.clog(id);
+                }
+                let rules = rooms.map(|room| room.governed.rules().source().message_bytes_max);
+                // A room may be left while a message to it is on its way.
+                let longest = rules.max().unwrap_or(0).max(MESSAGE_BYTES_DEFAULT) as usize;
+                limits(longest + self.settings.header_line_bytes_max)
+            }
+            Phase::Closing {
+                answered: false, ..
+            } => limits(MESSAGE_BYTES_DEFAULT as usize),
+            Phase::Closing { answered: true, .. } => Stage::Over,
+        }
+    }
+
+    /// Not read until other puddles have taken what was sent to them.
+    fn clog(&mut self, id: SocketId) -> Stage {
+        if let Some(socket) = self.sockets.get_mut(id)
+            && socket.reading == Reading::On
+        {
+            socket.reading = Reading::Clogged;
+            self.clogged.push(id);
+            self.outputs.push(Output::Pause { socket: id });
+        }
+        Stage::Later
+    }
+
+    /// Reads one frame. Answers how many bytes it had; nothing while it is not
+    /// whole.
+    fn read_frame(&mut self, id: SocketId, bytes: &mut [u8], limits: &Limits) -> Option<usize> {
+        let mut assembly = std::mem::take(&mut self.sockets.get_mut(id)?.assembly);
+        let used = match assembly.next(bytes, limits) {
+            Step::NeedMore { .. } => None,
+            Step::Progress { bytes } => Some(bytes),
+            Step::Event { event, bytes } => {
+                self.framed(id, &event);
+                Some(bytes)
+            }
+            Step::Fault(fault) => {
+                self.fault(id, fault);
+                Some(bytes.len())
+            }
+        };
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.assembly = assembly;
+        }
+        used
+    }
+
+    fn framed(&mut self, id: SocketId, event: &Event<'_>) {
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        let closing = matches!(socket.phase, Phase::Closing { .. });
+        match event {
+            Event::Message { .. } | Event::Ping(_) if closing => {}
+            Event::Message { kind, payload } => match &socket.phase {
+                Phase::Raw(stay, _) => {
+                    let stay = *stay;
+                    self.raw_message(id, stay, *kind, payload);
+                }
+                Phase::Multiplexed(_) => self.multiplexed_message(id, *kind, payload),
+                Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. } => {
+                    unreachable!("frames are read inside only")
+                }
+            },
+            Event::Ping(payload) => self.pong(id, payload),
+            Event::Pong => {}
+            Event::Close(code) => self.closed_by_peer(id, *code),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Who receives a message, and its way into their queues. The message is encoded
+//! once a wire form; a receiver costs one push.
+
+use porthouse_model::{ClientId, MessageKind, RoomName};
+
+use super::Room;
+use super::seats::Seat;
+use crate::outbox::{Lane, Outbox, Span};
+use crate::output::WireForm;
+use crate::wire;
+
+/// A message that the room's rules allow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Message<'a> {
+    /// Who sent it; `None`: a backend.
+    pub from: Option<ClientId>,
+    /// Its kind.
+    pub kind: MessageKind,
+    /// Its bytes.
+    pub payload: &'a [u8],
+    /// Only to these, if any; sorted.
+    pub to: &'a [ClientId],
+    /// Not to these; sorted.
+    pub except: &'a [ClientId],
+}
+
+/// Queues a message for everybody in the room here, but for one socket where it
+/// does not hear itself. Answers for how many.
+pub(crate) fn deliver(
+    room: &Room,
+    lane: Lane,
+    message: Message<'_>,
+    silent: Option<u32>,
+    outbox: &mut Outbox,
+) -> u64 {
+    let seats = room.seats.as_slice();
+    let frames = Frames::encode(room, lane, message, outbox);
+    if message.to.is_empty() && message.except.is_empty() {
+        broadcast(seats, frames, silent, lane, outbox)
+    } else {
+        let sitters = room.seats.sitters().iter().zip(seats);
+        let mut receivers = 0;
+        for (sitter, seat) in sitters {
+            if silent != Some(seat.slot) && is_named(sitter.client, message) {
+                outbox.push(seat.slot, frames.of(seat.form), lane);
+                receivers += 1;
+            }
+        }
+        receivers
+    }
+}
+
+fn broadcast(
+    seats: &[Seat],
+    frames: Frames,
+    silent: Option<u32>,
+    lane: Lane,
+    outbox: &mut Outbox,
+) -> u64 {
+    let silent = silent.unwrap_or(u32::MAX);
+    let mut receivers = 0;
+    for seat in seats {
+        if seat.slot != silent {
+            outbox.push(seat.slot, frames.of(seat.form), lane);
+            receivers += 1;
+        }
+    }
+    receivers
+}
+
+fn is_named(client: ClientId, message: Message<'_>) -> bool {
+    let to = message.to.is_empty() || message.to.binary_search(&client).is_ok();
+    to && message.except.binary_search(&client).is_err()
+}
+
+/// The message's frame in each wire form that is spoken in the room.
+#[derive(Clone, Copy, Debug)]
+struct Frames {
+    raw: Option<Span>,
+    multiplexed: Option<Span>,
+}
+
+impl Frames {
+    fn encode(room: &Room, lane: Lane, message: Message<'_>, outbox: &mut Outbox) -> Self {
+        let mut frame = |form: WireForm| {
+            room.seats
+                .speaks(form)
+                .then(|| outbox.frame(form, lane, |out| encode(form, &room.name, message, out)))
+        };
+        Self {
+            raw: frame(WireForm::Raw),
+            multiplexed: frame(WireForm::Multiplexed),
+        }
+    }
+
+    fn of(&self, form: WireForm) -> Span {
+        let frame = match form {
+            WireForm::Raw => self.raw,
+            WireForm::Multiplexed => self.multiplexed,
+        };
+        frame.expect("a form that is spoken was encoded")
+    }
+}
+
+fn encode(form: WireForm, room: &RoomName, message: Message<'_>, out: &mut Vec<u8>) {
+    match form {
+        WireForm::Raw => wire::frame::message(message.kind, message.payload, out),
+        WireForm::Multiplexed => {
+            wire::multiplexed::message(room, message.from, message.kind, message.payload, out);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The seats of a room: what a fan-out walks over, and beside it what it does
+//! not need.
+
+use porthouse_model::{ClientId, PolicyKey};
+
+use crate::input::SocketId;
+use crate::output::WireForm;
+use crate::sequence::Steps;
+
+/// What a fan-out needs of a seat: 8 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat {
+    /// The socket's slot.
+    pub slot: u32,
+    /// How it speaks.
+    pub form: WireForm,
+}
+
+/// Who sits there.
+#[derive(Clone, Debug)]
+pub(crate) struct Sitter {
+    /// The socket.
+    pub socket: SocketId,
+    /// Its client.
+    pub client: ClientId,
+    /// The steps it passed at the door.
+    pub passed: Steps,
+    /// The membership by which it is here, which is kept known meanwhile. Boxed,
+    /// for most rooms have no members.
+    pub member: Option<Box<PolicyKey>>,
+}
+
+/// A room's seats. A seat's number changes when another is taken away.
+#[derive(Debug, Default)]
+pub(crate) struct Seats {
+    seats: Vec<Seat>,
+    sitters: Vec<Sitter>,
+    multiplexed: usize,
+}
+
+impl Seats {
+    /// Seats somebody; answers the seat's number.
+    pub(crate) fn add(&mut self, sitter: Sitter, form: WireForm) -> u32 {
+        let number = u32::try_from(self.seats.len()).expect("sockets_max fits 32 bits");
+        self.seats.push(Seat {
+            slot: sitter.socket.slot,
+            form,
+        });
+        self.sitters.push(sitter);
+        self.multiplexed += usize::from(form == WireForm::Multiplexed);
+        number
+    }
+
+    /// Takes a seat away. The last one gets its number: who sits there now, if
+    /// anybody does.
+    pub(crate) fn remove(&mut self, number: u32) -> Option<SocketId> {
+        let at = number as usize;
+        let gone = self.seats.swap_remove(at);
+        self.sitters.swap_remove(at);
+        self.multiplexed -= usize::from(gone.form == WireForm::Multiplexed);
+        self.sitters.get(at).map(|sitter| sitter.socket)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seats.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Seat] {
+        &self.seats
+    }
+
+    pub(crate) fn sitters(&self) -> &[Sitter] {
+        &self.sitters
+    }
+
+    pub(crate) fn sitter(&self, number: u32) -> &Sitter {
+        &self.sitters[number as usize]
+    }
+
+    /// Whether some socket here speaks like this.
+    pub(crate) fn speaks(&self, form: WireForm) -> bool {
+        match form {
+            WireForm::Multiplexed => self.multiplexed > 0,
+            WireForm::Raw => self.multiplexed < self.seats.len(),
+        }
+    }
+
+    pub(crate) fn check(&self) {
+        assert_eq!(
+            self.seats.len(),
+            self.sitters.len(),
+            "every seat has its sitter"
+        );
+        let multiplexed = self
+            .seats
+            .iter()
+            .filter(|seat| seat.form == WireForm::Multiplexed);
+        assert_eq!(
+            multiplexed.count(),
+            self.multiplexed,
+            "wire forms are counted"
+        );
+        for (seat, sitter) in self.seats.iter().zip(&self.sitters) {
+            assert_eq!(
+                seat.slot, sitter.socket.slot,
+                "seat and sitter are of one socket"
+            );
+        }
+    }
+}

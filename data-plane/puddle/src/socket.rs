@@ -1,0 +1,253 @@
+//! A socket's life: upgrading, knocking, inside, closing. Owns what a puddle
+//! remembers of each socket. Never decides: the phases' own files do.
+
+mod lobby;
+mod signed_in;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use porthouse_model::{ClientId, Session, Time, TokenHash};
+
+use crate::input::SocketId;
+use crate::output::WireForm;
+use crate::room::RoomIndex;
+use crate::sequence::Sequence;
+use crate::upgrade::Upgrade;
+use crate::wire::assembly::Assembly;
+pub(crate) use lobby::{Entry, Given, Lobby, SignIn, Stay};
+pub(crate) use signed_in::SignedIn;
+
+/// A socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    /// Its name.
+    pub id: SocketId,
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// When something last came from it.
+    pub heard: Time,
+    /// When its timer fires; it may then have more time.
+    pub armed: Option<Time>,
+    /// Bytes that came and could not be used yet. Boxed, for few have any.
+    pub held: Option<Box<Held>>,
+    /// A fragmented message under way.
+    pub assembly: Assembly,
+    /// Whether it is read.
+    pub reading: Reading,
+    /// Whether a ping is under way.
+    pub pinged: bool,
+    /// Where it is in its life.
+    pub phase: Phase,
+}
+
+/// Bytes that came and could not be used yet.
+#[derive(Debug)]
+pub(crate) struct Held(pub Vec<u8>);
+
+/// Whether a socket is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// It is.
+    On,
+    /// Not until its entry is decided: more came than is kept meanwhile.
+    Full,
+    /// Not until other puddles have taken what was sent to them.
+    Clogged,
+}
+
+/// Where a socket is in its life.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// The request has not come whole; not later than this.
+    Upgrading {
+        /// The last moment.
+        until: Time,
+    },
+    /// A raw socket before its room's door.
+    Knocking(Box<Knock>),
+    /// A raw socket in its room.
+    Raw(Stay, Who),
+    /// A `porthouse.v1` socket.
+    Multiplexed(Box<Lobby>),
+    /// Our last frame is queued; not later than this.
+    Closing {
+        /// The last moment.
+        until: Time,
+        /// Whether nothing more comes from the peer that is waited for.
+        answered: bool,
+    },
+}
+
+/// As whom a socket comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Nobody in particular.
+    Anonymous,
+    /// The holder of a session's token. Boxed, to keep anonymous sockets small.
+    Session(Box<Holder>),
+}
+
+/// Who holds a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// The token's hash.
+    pub token: TokenHash,
+    /// The session it opens, once that is known; then the socket is found by it.
+    pub session: Option<Arc<Session>>,
+}
+
+/// A raw socket's entry.
+#[derive(Debug)]
+pub(crate) struct Knock {
+    /// As whom.
+    pub who: Who,
+    /// The entry.
+    pub entry: Entry,
+    /// The request to be answered once the door has; `None`: it was answered
+    /// before, and the socket was inside.
+    pub upgrade: Option<Upgrade>,
+}
+
+impl Socket {
+    pub(crate) fn new(id: SocketId, address: IpAddr, now: Time, until: Time) -> Self {
+        Self {
+            id,
+            address,
+            heard: now,
+            armed: None,
+            held: None,
+            assembly: Assembly::default(),
+            reading: Reading::On,
+            pinged: false,
+            phase: Phase::Upgrading { until },
+        }
+    }
+
+    /// As whom it comes.
+    pub(crate) fn who(&self) -> &Who {
+        match &self.phase {
+            Phase::Knocking(knock) => &knock.who,
+            Phase::Raw(_, who) => who,
+            Phase::Multiplexed(lobby) => &lobby.who,
+            Phase::Upgrading { .. } | Phase::Closing { .. } => &Who::Anonymous,
+        }
+    }
+
+    /// As whom it comes, to learn more of them.
+    pub(crate) fn who_mut(&mut self) -> Option<&mut Who> {
+        match &mut self.phase {
+            Phase::Knocking(knock) => Some(&mut knock.who),
+            Phase::Raw(_, who) => Some(who),
+            Phase::Multiplexed(lobby) => Some(&mut lobby.who),
+            Phase::Upgrading { .. } | Phase::Closing { .. } => None,
+        }
+    }
+
+    /// How it speaks, once that is known.
+    pub(crate) const fn form(&self) -> WireForm {
+        match &self.phase {
+            Phase::Multiplexed(_) => WireForm::Multiplexed,
+            Phase::Upgrading { .. }
+            | Phase::Knocking(_)
+            | Phase::Raw(..)
+            | Phase::Closing { .. } => WireForm::Raw,
+        }
+    }
+
+    /// The seat it has in a room.
+    pub(crate) fn stay(&self, room: RoomIndex) -> Option<Stay> {
+        match &self.phase {
+            Phase::Raw(stay, _) => (stay.room == room).then_some(*stay),
+            Phase::Multiplexed(lobby) => lobby.stay(room),
+            Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. } => None,
+        }
+    }
+
+    /// Another seat number in a room, for somebody left.
+    pub(crate) fn reseat(&mut self, room: RoomIndex, seat: u32) {
+        match &mut self.phase {
+            Phase::Raw(stay, _) => stay.seat = seat,
+            Phase::Multiplexed(lobby) => lobby.reseat(room, seat),
+            Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. } => {
+                unreachable!("who has a seat is inside")
+            }
+        }
+    }
+
+    /// When this socket must be looked at, whatever comes from it.
+    pub(crate) fn deadline(&self, silence_max: core::time::Duration) -> Time {
+        let silence = self.heard
+            + if self.pinged {
+                silence_max * 2
+            } else {
+                silence_max
+            };
+        match &self.phase {
+            Phase::Upgrading { until } | Phase::Closing { until, .. } => *until,
+            Phase::Knocking(knock) => knock.entry.until,
+            Phase::Raw(stay, _) => silence.min(stay.until),
+            Phase::Multiplexed(lobby) => silence.min(lobby.deadline()),
+        }
+    }
+}
+
+/// The sockets of a puddle, by slot.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    slots: Vec<Option<Socket>>,
+    count: usize,
+}
+
+impl Sockets {
+    pub(crate) fn insert(&mut self, socket: Socket) {
+        let at = socket.id.slot as usize;
+        if self.slots.len() <= at {
+            self.slots.resize_with(at + 1, || None);
+        }
+        assert!(
+            self.slots[at].is_none(),
+            "a slot is free before it is used again"
+        );
+        self.slots[at] = Some(socket);
+        self.count += 1;
+    }
+
+    /// The socket, unless it is gone.
+    pub(crate) fn get(&self, id: SocketId) -> Option<&Socket> {
+        let socket = self.slots.get(id.slot as usize)?.as_ref()?;
+        (socket.id == id).then_some(socket)
+    }
+
+    /// The socket, unless it is gone.
+    pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Socket> {
+        let socket = self.slots.get_mut(id.slot as usize)?.as_mut()?;
+        (socket.id == id).then_some(socket)
+    }
+
+    /// Whoever is in this slot.
+    pub(crate) fn in_slot(&self, slot: u32) -> Option<&Socket> {
+        self.slots.get(slot as usize)?.as_ref()
+    }
+
+    pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        let socket = slot.take_if(|socket| socket.id == id)?;
+        self.count -= 1;
+        Some(socket)
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Slots are below this.
+    pub(crate) fn slots(&self) -> u32 {
+        u32::try_from(self.slots.len()).expect("slots are 32 bits")
+    }
+
+    /// In the order of their slots.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Socket> {
+        self.slots.iter().flatten()
+    }
+}

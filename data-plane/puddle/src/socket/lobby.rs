@@ -1,0 +1,137 @@
+//! What a `porthouse.v1` socket has: who it is, where it is, where it knocks.
+
+use porthouse_model::{RoomName, Time};
+
+use super::{ClientId, Sequence, Who};
+use crate::question::{QuestionId, Secret};
+use crate::room::RoomIndex;
+use crate::wire::multiplexed::Id;
+
+/// A seat of a socket in a room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stay {
+    /// The room.
+    pub room: RoomIndex,
+    /// The seat there.
+    pub seat: u32,
+    /// When the right to it ends by itself.
+    pub until: Time,
+}
+
+/// A socket's entry to one room.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The room.
+    pub room: RoomName,
+    /// Where the entry stands.
+    pub sequence: Sequence,
+    /// The last moment for it.
+    pub until: Time,
+    /// The request that waits for its reply.
+    pub reply_to: Option<Id>,
+    /// An answer that was given and is about to be verified.
+    pub answer: Option<Secret>,
+    /// The verification under way.
+    pub question: Option<QuestionId>,
+    /// The room it waits in front of, once it is enlisted.
+    pub enlisted: Option<RoomIndex>,
+}
+
+/// How far a sign-in on this socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SignIn {
+    /// Nobody asked to.
+    None,
+    /// The session's token is being looked up.
+    Resolving(Option<Id>, Given),
+    /// Name and password are being verified.
+    Verifying(Option<Id>, QuestionId),
+    /// The socket is this client, until then.
+    Done(ClientId, Time),
+}
+
+/// With what a token was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// The upgrade: a wrong one ends the socket.
+    Upgrade,
+    /// A line: a wrong one is refused, and the socket stays.
+    Line,
+}
+
+/// A `porthouse.v1` socket.
+#[derive(Debug)]
+pub(crate) struct Lobby {
+    /// As whom it comes.
+    pub who: Who,
+    /// How that became known.
+    pub sign_in: SignIn,
+    /// Its seats.
+    pub stays: Vec<Stay>,
+    /// The doors it knocks at.
+    pub entries: Vec<Entry>,
+    /// When it must have signed in or entered a room, if it has not.
+    pub idle_until: Time,
+}
+
+impl Lobby {
+    pub(crate) fn stay(&self, room: RoomIndex) -> Option<Stay> {
+        self.stays.iter().find(|stay| stay.room == room).copied()
+    }
+
+    pub(super) fn reseat(&mut self, room: RoomIndex, seat: u32) {
+        let stay = self.stays.iter_mut().find(|stay| stay.room == room);
+        stay.expect("who has a seat knows it").seat = seat;
+    }
+
+    /// Takes an entry out, to be put back unless it is over.
+    pub(crate) fn take_entry(&mut self, room: &RoomName) -> Option<Entry> {
+        let at = self.entries.iter().position(|entry| entry.room == *room)?;
+        Some(self.entries.remove(at))
+    }
+
+    /// Whether it has neither session nor room, nor is about to.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.stays.is_empty() && self.entries.is_empty() && self.sign_in == SignIn::None
+    }
+
+    /// Whether a session's token is being looked up.
+    pub(crate) const fn is_resolving(&self) -> bool {
+        matches!(self.sign_in, SignIn::Resolving(..))
+    }
+
+    /// Whether the session's time is over.
+    pub(crate) fn session_ended(&self, now: Time) -> bool {
+        match &self.sign_in {
+            SignIn::Done(_, until) => *until <= now,
+            SignIn::None | SignIn::Resolving(..) | SignIn::Verifying(..) => false,
+        }
+    }
+
+    /// The rooms in which the right to stay may have ended.
+    pub(crate) fn stays_over(&self, now: Time) -> Vec<RoomIndex> {
+        self.stays
+            .iter()
+            .filter(|stay| stay.until <= now)
+            .map(|stay| stay.room)
+            .collect()
+    }
+
+    /// The rooms at whose doors too much time has passed.
+    pub(crate) fn entries_over(&self, now: Time) -> Vec<RoomName> {
+        let over = self.entries.iter().filter(|entry| entry.until <= now);
+        over.map(|entry| entry.room.clone()).collect()
+    }
+
+    pub(super) fn deadline(&self) -> Time {
+        let end = Time::from_nanos(u64::MAX);
+        let stays = self.stays.iter().map(|stay| stay.until);
+        let entries = self.entries.iter().map(|entry| entry.until);
+        let session = match &self.sign_in {
+            SignIn::Done(_, until) => *until,
+            SignIn::None | SignIn::Resolving(..) | SignIn::Verifying(..) => end,
+        };
+        let idle = if self.is_idle() { self.idle_until } else { end };
+        stays.chain(entries).fold(session.min(idle), Time::min)
+    }
+}

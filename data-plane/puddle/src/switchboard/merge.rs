@@ -1,0 +1,124 @@
+//! Many puddles' replies as one answer. Owns what has come so far; never waits.
+
+use std::collections::BTreeMap;
+
+use porthouse_model::{Refused, RoomName};
+
+use super::action::CallResult;
+use crate::input::PuddleId;
+use crate::output::{ListedRoom, ListedSocket, Reply};
+
+/// What has come so far.
+#[derive(Debug)]
+pub(super) enum Merge {
+    Publish {
+        receivers: Option<u64>,
+        refused: Option<Refused>,
+    },
+    Rooms {
+        rooms: BTreeMap<RoomName, ListedRoom>,
+        rooms_max: usize,
+    },
+    Sockets {
+        sockets: BTreeMap<PuddleId, Vec<ListedSocket>>,
+        sockets_max: usize,
+    },
+    Kick {
+        sockets: u64,
+    },
+}
+
+impl Merge {
+    pub(super) const fn publish() -> Self {
+        Self::Publish {
+            receivers: None,
+            refused: None,
+        }
+    }
+
+    pub(super) const fn rooms(rooms_max: usize) -> Self {
+        Self::Rooms {
+            rooms: BTreeMap::new(),
+            rooms_max,
+        }
+    }
+
+    pub(super) const fn sockets(sockets_max: usize) -> Self {
+        Self::Sockets {
+            sockets: BTreeMap::new(),
+            sockets_max,
+        }
+    }
+
+    pub(super) const fn kick() -> Self {
+        Self::Kick { sockets: 0 }
+    }
+
+    /// Adds a puddle's reply.
+    pub(super) fn add(&mut self, puddle: PuddleId, reply: Reply) {
+        match (self, reply) {
+            (Self::Publish { receivers, .. }, Reply::Published { receivers: more }) => {
+                if let Some(more) = more {
+                    *receivers = Some(receivers.unwrap_or(0) + more);
+                }
+            }
+            (Self::Publish { refused, .. }, Reply::Refused(why)) => *refused = Some(why),
+            (Self::Rooms { rooms, .. }, Reply::Rooms(more)) => {
+                for room in more {
+                    add_room(rooms, room);
+                }
+            }
+            (Self::Sockets { sockets, .. }, Reply::Sockets(more)) => {
+                sockets.insert(puddle, more);
+            }
+            (Self::Kick { sockets }, Reply::Kicked { sockets: more }) => *sockets += more,
+            (merge, reply) => unreachable!("{reply:?} is no reply to {merge:?}"),
+        }
+    }
+
+    /// The answer, when all have come. Where a rule changes while a message is
+    /// published, some puddles may take it and others refuse: it was taken.
+    pub(super) fn result(self) -> CallResult {
+        match self {
+            Self::Publish {
+                receivers: Some(receivers),
+                ..
+            } => CallResult::Published { receivers },
+            Self::Publish {
+                refused: Some(refused),
+                ..
+            } => CallResult::Refused(refused),
+            Self::Publish { .. } => CallResult::NotLive,
+            Self::Rooms { rooms, rooms_max } => {
+                let more = rooms.len() > rooms_max;
+                let rooms = rooms.into_values().take(rooms_max).collect();
+                CallResult::Rooms { rooms, more }
+            }
+            Self::Sockets {
+                sockets,
+                sockets_max,
+            } => {
+                let all = sockets.into_iter();
+                let mut sockets: Vec<_> = all
+                    .flat_map(|(puddle, sockets)| {
+                        sockets.into_iter().map(move |socket| (puddle, socket))
+                    })
+                    .take(sockets_max + 1)
+                    .collect();
+                let more = sockets.len() > sockets_max;
+                sockets.truncate(sockets_max);
+                CallResult::Sockets { sockets, more }
+            }
+            Self::Kick { sockets } => CallResult::Kicked { sockets },
+        }
+    }
+}
+
+fn add_room(rooms: &mut BTreeMap<RoomName, ListedRoom>, room: ListedRoom) {
+    if let Some(known) = rooms.get_mut(&room.name) {
+        known.sockets += room.sockets;
+        known.persistent |= room.persistent;
+    } else {
+        rooms.insert(room.name.clone(), room);
+    }
+}

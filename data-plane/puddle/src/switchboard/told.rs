@@ -1,0 +1,151 @@
+//! What came from the control plane, told to those it concerns: the log to all
+//! puddles and to what the node knows itself, answers to their askers. Owns the
+//! translation of what was found; never a decision about it.
+
+use std::sync::Arc;
+
+use porthouse_model::{Change, PolicyKey, Resolved, Time};
+
+use super::event::{RequestId, Snapshot};
+use super::resolves::Asker;
+use super::watch::Heard;
+use super::{Action, CallResult, Position, Switchboard, ToPuddle};
+use crate::input::{Changed, PuddleId};
+use crate::policy::{Outcome, RoomPolicy};
+use crate::question::{Answer, Known};
+
+impl Switchboard {
+    /// Tells what the watch heard. A change comes with its content.
+    pub(super) fn heard(&mut self, now: Time, heard: Heard, change: Option<Change>) {
+        match heard {
+            Heard::Nothing | Heard::On => {}
+            Heard::Anew(head) => self.follow_anew(now, head),
+            Heard::Next => {
+                let change = change.expect("the next revision came as a change");
+                let changed = Arc::new(Changed::compile(change));
+                self.counters.changes += 1;
+                self.api_keys.change(&changed);
+                self.tell_all(&ToPuddle::Changed(changed));
+            }
+            Heard::Fresh(revision) => {
+                self.api_keys.fresh(now, revision);
+                self.tell_all(&ToPuddle::Fresh { revision });
+            }
+        }
+    }
+
+    /// A log of which nothing is known yet, or not this.
+    fn follow_anew(&mut self, now: Time, head: Position) {
+        let revision = head.revision;
+        let is_first = self.counters.resyncs == 0;
+        self.counters.resyncs += 1;
+        self.resolves.restart(revision);
+        if !is_first {
+            for asker in self.errands.give_up() {
+                self.answer(now, asker, Answer::Unavailable);
+            }
+        }
+        self.applied.restart(revision);
+        self.api_keys.resync(now, revision);
+        self.tell_all(&ToPuddle::Resync { revision });
+    }
+
+    /// What was acknowledged on a stream that broke may not have arrived.
+    pub(super) fn acknowledge_again(&mut self) {
+        if let Some(revision) = self.applied.acknowledged() {
+            self.out.push(Action::Acknowledge { revision });
+        }
+    }
+
+    /// A request to resolve has ended.
+    pub(super) fn resolved(&mut self, now: Time, request: RequestId, found: Option<Snapshot>) {
+        let Some(landed) = self.resolves.landed(request) else {
+            return;
+        };
+        // What is older than asked for, or not an answer to each key, is none.
+        let found = found.filter(|snapshot| {
+            snapshot.revision >= landed.min_revision && snapshot.found.len() == landed.askers.len()
+        });
+        let Some(snapshot) = found else {
+            for asker in landed.askers.into_iter().flatten() {
+                self.answer(now, asker, Answer::Unavailable);
+            }
+            return;
+        };
+        let revision = snapshot.revision;
+        for (askers, found) in landed.askers.into_iter().zip(snapshot.found) {
+            let known = known(found);
+            for asker in askers {
+                self.answer(
+                    now,
+                    asker,
+                    Answer::Resolved {
+                        revision,
+                        known: known.clone(),
+                    },
+                );
+            }
+        }
+    }
+
+    /// A password or a sign-in has ended.
+    pub(super) fn errand_ended(&mut self, request: RequestId, answer: Option<Answer>) {
+        if let Some(Asker {
+            puddle: Some(puddle),
+            question,
+        }) = self.errands.landed(request)
+        {
+            let answer = answer.unwrap_or(Answer::Unavailable);
+            self.counters.unavailable += u64::from(matches!(answer, Answer::Unavailable));
+            self.tell(puddle, ToPuddle::Answered { question, answer });
+        }
+    }
+
+    /// Gives an asker its one answer.
+    pub(super) fn answer(&mut self, now: Time, asker: Asker, answer: Answer) {
+        self.counters.unavailable += u64::from(matches!(answer, Answer::Unavailable));
+        let question = asker.question;
+        match asker.puddle {
+            Some(puddle) => self.tell(puddle, ToPuddle::Answered { question, answer }),
+            None => match self.api_keys.answered(now, question, &answer) {
+                Outcome::Known(PolicyKey::ApiKey(hash)) => {
+                    let result = self.key_result(now, &hash);
+                    let result = result.expect("it is known now");
+                    for call in self.calls.key_known(&hash) {
+                        self.complete(call, result.clone());
+                    }
+                }
+                Outcome::Unavailable(PolicyKey::ApiKey(hash)) => {
+                    for call in self.calls.key_known(&hash) {
+                        self.complete(call, CallResult::Unavailable);
+                    }
+                }
+                Outcome::AskAgain { question, what } => self.ask_for_key(now, question, what),
+                Outcome::Known(_) | Outcome::Unavailable(_) | Outcome::NotMine => {
+                    unreachable!("the node asks for API keys alone")
+                }
+            },
+        }
+    }
+
+    pub(super) fn tell_all(&mut self, message: &ToPuddle) {
+        for puddle in 0..self.settings.puddles {
+            self.tell(PuddleId(puddle), message.clone());
+        }
+    }
+
+    pub(super) fn tell(&mut self, puddle: PuddleId, message: ToPuddle) {
+        self.out.push(Action::Tell { puddle, message });
+    }
+}
+
+/// What was found, compiled once for all who asked.
+fn known(found: Resolved) -> Known {
+    match found {
+        Resolved::Room(room) => Known::Room(Arc::new(RoomPolicy::compile(room))),
+        Resolved::Session(session) => Known::Session(Arc::new(session)),
+        Resolved::Member(member) => Known::Member(member),
+        Resolved::ApiKey(api_key) => Known::ApiKey(Arc::new(api_key)),
+        Resolved::Absent => Known::Absent,
+    }
+}
