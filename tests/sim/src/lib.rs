@@ -1,1 +1,92 @@
-//! sim.
+//! The simulator: the real puddles and the real switchboard of one node in a world made of one
+//! seed, and a checker that reads only what clients and administrators could see.
+//!
+//! A seed draws everything: sizes, limits, rates, habits, and which faults are on. Everything
+//! happens in one queue of events by time and order, so a seed is replayed exactly. First safety
+//! is judged, under faults; then the faults heal, and half a minute later everything must be well;
+//! then everybody goes, and nothing may be left. Planted bugs show that the checker can fail.
+//!
+//! Never reads a clock, draws from the system or opens a socket; the program around it measures
+//! how fast it was.
+
+mod chance;
+mod queue;
+mod plan;
+mod link;
+mod client;
+mod control;
+mod world;
+mod plant;
+mod checker;
+mod alarm;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use plant::Plant;
+
+use alarm::Alarm;
+use world::{Failure, World};
+
+/// How a run is to be made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// A bug to put in.
+    pub plant: Option<Plant>,
+    /// Print a line for each event that the checker reads.
+    pub tracing: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every promise was kept.
+    Passed,
+    /// Some part panicked, or an invariant of it does not hold.
+    Crash(String),
+    /// A promise of safety was broken.
+    Correctness(String),
+    /// Something that should have happened did not.
+    Liveness(String),
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// All that happened, as one number.
+    pub hash: u64,
+    /// What one part told another: inputs to puddles and switchboard, writes to sockets, and what
+    /// clients and administrators saw.
+    pub events: u64,
+}
+
+/// Runs the world of a seed to its end, or to the first broken promise.
+#[must_use]
+pub fn run(seed: u64, options: Options) -> Report {
+    Alarm::set();
+    let _ = Alarm::heard();
+    let mut world = None;
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        world.insert(World::new(seed, options.plant, options.tracing)).run()
+    }));
+    let (hash, events) = world.as_ref().map_or((0, 0), |world| (world.hash(), world.events()));
+    let verdict = match (outcome, Alarm::heard()) {
+        (Err(panic), _) => Verdict::Crash(words(panic.as_ref())),
+        (Ok(_), Some(heard)) => Verdict::Crash(format!("the core reported a bug:{heard}")),
+        (Ok(Err(Failure::Correctness(why))), None) => Verdict::Correctness(why),
+        (Ok(Err(Failure::Liveness(why))), None) => Verdict::Liveness(why),
+        (Ok(Ok(())), None) => Verdict::Passed,
+    };
+    Report {
+        verdict,
+        hash,
+        events,
+    }
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let owned = panic.downcast_ref::<String>().cloned();
+    text.or(owned).unwrap_or_else(|| "a panic without words".to_owned())
+}

@@ -1,0 +1,217 @@
+//! Who is inside which room, since when, and who must be out (P6, P7). Judges no message's bytes.
+
+use super::line::{Body, Edit, Kind, Named, Stamp};
+use super::policy::{Policy, Since, Visitor};
+use super::violation::{Violation, broken};
+use super::{Checker, Out, STALENESS_SLACK, index};
+
+/// One socket in one room, from `admitted` until it is told otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) socket: u32,
+    pub(crate) room: u32,
+    /// The step at which the client knew.
+    pub(crate) inside: u64,
+    /// That moment.
+    pub(crate) at: u64,
+    pub(crate) open: bool,
+    pub(crate) out: Out,
+}
+
+/// A password was given that is right for this version.
+pub(crate) fn pass(passed: &mut Vec<(u32, Vec<u64>)>, room: u32, version: u64) {
+    match passed.iter_mut().find(|(of, _)| *of == room) {
+        Some((_, versions)) => versions.push(version),
+        None => passed.push((room, vec![version])),
+    }
+}
+
+impl Policy {
+    /// What a session's end means for a socket that speaks for it.
+    pub(crate) fn out_by(&self, session: Option<u32>) -> Out {
+        self.out_since(session.and_then(|session| self.ended(session)))
+    }
+
+    fn out_since(&self, since: Option<Since>) -> Out {
+        let cut = since.and_then(|since| self.step_of(since.revision));
+        Out { since, cut }
+    }
+
+    /// The rules' revision, if a message plainly breaks rules the node has applied.
+    pub(crate) fn breaks(&self, room: u32, body: Body, named: Named<'_>) -> Option<u64> {
+        let door = self.door(room)?;
+        let kind = match body.kind {
+            Kind::Text => door.text,
+            Kind::Binary => door.binary,
+        };
+        let names = !named.to.is_empty() || !named.except.is_empty();
+        let keeps = kind && body.len <= door.bytes_max && (door.named || !names);
+        let rules = self.rules_of(room);
+        (!keeps && rules <= self.applied()).then_some(rules)
+    }
+
+    /// The revision of a room's rules.
+    pub(crate) fn rules_of(&self, room: u32) -> u64 {
+        self.last_word(room, None)
+    }
+}
+
+impl Checker {
+    /// Somebody is told that they are inside.
+    pub(super) fn enter(
+        &mut self,
+        socket: u32,
+        room: u32,
+        written: Stamp,
+    ) -> Result<(), Violation> {
+        if self.socket(socket).bogus {
+            return broken("P6", format!("socket {socket} entered by a token of nobody"));
+        }
+        self.insert(socket, room);
+        let number = self.entry(socket, room).expect("just inserted");
+        let out = self.entries[index(number)].out;
+        self.still_in(socket, room, out, written)?;
+        self.other(socket, written)
+    }
+
+    pub(super) fn insert(&mut self, socket: u32, room: u32) {
+        self.leave(socket, room);
+        let number = u32::try_from(self.entries.len()).expect("fewer than 2^32 entries");
+        let known = &self.sockets[index(socket)];
+        let since = self.policy.shut_out(room, Self::visitor(known, room));
+        self.entries.push(Entry {
+            socket,
+            room,
+            inside: self.step,
+            at: self.at,
+            open: true,
+            out: self.policy.out_since(since),
+        });
+        self.socket(socket).entries.push((room, number));
+    }
+
+    fn entry(&self, socket: u32, room: u32) -> Option<u32> {
+        let entries = &self.sockets[index(socket)].entries;
+        entries.iter().find(|(of, _)| *of == room).map(|&(_, entry)| entry)
+    }
+
+    pub(super) fn leave(&mut self, socket: u32, room: u32) {
+        if let Some(entry) = self.entry(socket, room) {
+            self.entries[index(entry)].open = false;
+            self.socket(socket).entries.retain(|(of, _)| *of != room);
+        }
+    }
+
+    pub(super) fn challenged(&mut self, socket: u32, room: u32) {
+        let at = self.at;
+        self.leave(socket, room);
+        self.socket(socket).requests.challenge(room, at);
+    }
+
+    /// After a commit: since when is who out?
+    pub(super) fn shut_doors(&mut self, edits: &[Edit]) {
+        let now = Since {
+            revision: self.policy.head,
+            at: self.at,
+        };
+        let is_gone = |room| {
+            let gone = |edit: &Edit| matches!(edit, Edit::RoomGone { room: of } if *of == room);
+            edits.iter().any(gone)
+        };
+        for known in self.sockets.iter_mut().filter(|known| !known.over) {
+            if known.out.since.is_none() {
+                known.out.since = known.session.and_then(|session| self.policy.ended(session));
+            }
+            for &(room, entry) in &known.entries {
+                let entry = &mut self.entries[index(entry)];
+                let shut = self.policy.shut_out(room, Self::visitor(known, room));
+                let was_deleted = entry.out.since.is_some_and(|since| {
+                    self.policy.gone(room).is_some_and(|gone| gone >= since)
+                });
+                entry.out.since = match (shut, entry.out.since) {
+                    _ if is_gone(room) => entry.out.since.or(Some(now)),
+                    (Some(since), earlier) => earlier.or(Some(since)),
+                    (None, earlier) if was_deleted || entry.out.cut.is_some() => earlier,
+                    (None, _) => None,
+                };
+            }
+        }
+    }
+
+    /// After an acknowledgement: who is out from this step on?
+    pub(super) fn cut(&mut self) {
+        let (applied, step) = (self.policy.applied(), self.step);
+        let cut = |out: &mut Out| {
+            if out.cut.is_none() && out.since.is_some_and(|since| since.revision <= applied) {
+                out.cut = Some(step);
+            }
+        };
+        for known in self.sockets.iter_mut().filter(|known| !known.over) {
+            cut(&mut known.out);
+            for &(_, entry) in &known.entries {
+                cut(&mut self.entries[index(entry)].out);
+            }
+        }
+    }
+
+    /// A frame of this room may begin for this socket at that moment.
+    pub(super) fn still_in(
+        &self,
+        socket: u32,
+        room: u32,
+        out: Out,
+        written: Stamp,
+    ) -> Result<(), Violation> {
+        if out.cut.is_some_and(|cut| written.step > cut) {
+            return broken("P6", format!("socket {socket} is in {room} at {written:?}: {out:?}"));
+        }
+        let deliver_max = self.policy.door(room).and_then(|door| door.deliver_max);
+        let since = out.since.or(self.sockets[index(socket)].out.since);
+        let (Some(deliver_max), Some(since)) = (deliver_max, since) else {
+            return Ok(());
+        };
+        if written.at > since.at + deliver_max + STALENESS_SLACK {
+            return broken("P6", format!("socket {socket} is in {room} too long after {since:?}"));
+        }
+        Ok(())
+    }
+
+    /// What this socket sends to this room now can be no message.
+    pub(super) fn may_not_speak(&self, socket: u32, room: u32) -> bool {
+        let known = &self.sockets[index(socket)];
+        if known.bogus || known.out.cut.is_some() {
+            return true;
+        }
+        match self.entry(socket, room) {
+            Some(entry) => self.entries[index(entry)].out.cut.is_some(),
+            None => !known.requests.is_entering(room),
+        }
+    }
+
+    /// A refusal by a rule that did not hold any more when it was asked for.
+    pub(super) fn refusal_holds(
+        &self,
+        socket: u32,
+        room: u32,
+        rule: &str,
+        asked: u64,
+    ) -> Result<(), Violation> {
+        let known = &self.sockets[index(socket)];
+        let judged = ["visibility.private", "transient.makers", "connection.user_required"];
+        if !judged.contains(&rule) || self.policy.door(room).is_none() || known.out.since.is_some()
+        {
+            return Ok(());
+        }
+        let visitor = Visitor {
+            user: known.user,
+            passed: &[],
+        };
+        let password_aside = self.policy.door(room).is_some_and(|door| door.password.is_some());
+        let allowed = password_aside || self.policy.shut_out(room, visitor).is_none();
+        let word = self.policy.step_of(self.policy.last_word(room, known.user));
+        if allowed && !password_aside && word.is_some_and(|step| step < asked) {
+            return broken("P17", format!("socket {socket} is refused by {rule} in {room}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! What the checker reads: one line an event that a client or an administrator could see. Numbers
+//! stand for sockets, rooms, users and sessions, in the order in which they first appear. Knows
+//! nothing of ours: another layer may write the same lines.
+
+use serde::Serialize;
+
+/// The opcode of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    Text,
+    Binary,
+}
+
+/// Who may enter a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Who {
+    Anyone,
+    Users,
+    Members,
+}
+
+/// A room as an administrator wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Door {
+    /// Which of the rooms of this name.
+    pub(crate) identity: u64,
+    pub(crate) who: Who,
+    /// The version of the password, if one is asked for.
+    pub(crate) password: Option<u64>,
+    pub(crate) text: bool,
+    pub(crate) binary: bool,
+    pub(crate) bytes_max: usize,
+    pub(crate) echo: bool,
+    pub(crate) named: bool,
+    /// How long the room may deliver without word, in nanoseconds.
+    pub(crate) deliver_max: Option<u64>,
+}
+
+/// One thing an administrator changed.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Edit {
+    Room { room: u32, door: Door },
+    RoomGone { room: u32 },
+    Member { identity: u64, user: u32 },
+    MemberGone { identity: u64, user: u32 },
+    SessionGone { session: u32 },
+    UserGone { user: u32 },
+}
+
+/// When a frame's first byte was written by the node.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Stamp {
+    /// The step of the world.
+    pub(crate) step: u64,
+    /// The moment, in nanoseconds.
+    pub(crate) at: u64,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ask {
+    Auth,
+    Join,
+    Answer,
+    Leave,
+    Send,
+    Ping,
+    Junk,
+}
+
+/// Receivers that a sender names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Named<'a> {
+    pub(crate) to: &'a [u128],
+    pub(crate) except: &'a [u128],
+}
+
+/// A message as it was sent or as it came.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Body {
+    pub(crate) kind: Kind,
+    pub(crate) len: usize,
+    pub(crate) hash: u64,
+}
+
+/// One event.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Line<'a> {
+    /// An administrator's transaction was committed.
+    Committed { revision: u64, edits: &'a [Edit] },
+    /// Somebody signed in.
+    SignedIn { session: u32, user: u32 },
+    /// The node says it has applied everything up to here.
+    Acknowledged { revision: u64 },
+    /// A socket begins its upgrade. `room`: a raw one.
+    Connect {
+        socket: u32,
+        room: Option<u32>,
+        session: Option<u32>,
+        bogus: bool,
+    },
+    /// The upgrade was accepted. `admits`: a raw socket without an Origin is inside by it.
+    Upgraded {
+        socket: u32,
+        admits: bool,
+        written: Stamp,
+    },
+    /// The upgrade was refused.
+    Rejected { socket: u32, status: u16 },
+    /// A multiplexed socket asks.
+    Request {
+        socket: u32,
+        id: u64,
+        ask: Ask,
+        room: Option<u32>,
+        /// For an answer: the version of the room's password this was or is.
+        password: Option<u64>,
+    },
+    /// It is answered.
+    Reply { socket: u32, id: u64 },
+    /// A multiplexed socket is now known by this session.
+    Authenticated { socket: u32, session: Option<u32> },
+    /// A room asks it something.
+    Challenged { socket: u32, room: u32 },
+    /// It is inside.
+    Admitted {
+        socket: u32,
+        room: u32,
+        client: u128,
+        written: Stamp,
+    },
+    /// It is not, or no longer. `id`: as the answer to a request.
+    Refused {
+        socket: u32,
+        room: u32,
+        rule: &'a str,
+        id: Option<u64>,
+    },
+    /// It has left.
+    Left { socket: u32, room: u32 },
+    /// It sends. `id` is given for a receipt. `message` grows by one each time.
+    Sent {
+        socket: u32,
+        room: u32,
+        message: u32,
+        body: Body,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        named: Option<Named<'a>>,
+    },
+    /// A backend sends.
+    Published {
+        room: u32,
+        message: u32,
+        body: Body,
+        named: Named<'a>,
+    },
+    /// A message came. `message`: read from its bytes, where they were long enough to say.
+    Delivered {
+        socket: u32,
+        room: Option<u32>,
+        from: Option<u128>,
+        message: Option<u32>,
+        body: Body,
+        written: Stamp,
+    },
+    /// Any other frame came, but a close frame.
+    Other { socket: u32, written: Stamp },
+    /// The node closed it.
+    Closed {
+        socket: u32,
+        code: u16,
+        written: Stamp,
+    },
+    /// It sent what no server may, or what no client can understand.
+    Broken { socket: u32, what: &'a str },
+    /// The connection ended, for whatever reason.
+    Ended { socket: u32 },
+    /// Faults have healed; nothing is changed any more.
+    Healed,
+    /// Everybody who may is inside; what is said from here on reaches everybody.
+    Settled,
+    /// Everybody should be inside, and this one may be and is not.
+    Outside {
+        client: u32,
+        socket: Option<u32>,
+        room: u32,
+    },
+    /// Half a minute after they healed.
+    Finished,
+}

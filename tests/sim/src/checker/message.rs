@@ -1,0 +1,239 @@
+//! Every message that was said, and who has received it: unchanged, in order, once, and only by
+//! those it was for (P1, P2, P10). Knows no doors.
+
+use super::hash::Table;
+use super::line::{Body, Kind, Named};
+use super::violation::{Violation, broken};
+
+/// A message long enough to carry its number.
+#[derive(Debug)]
+struct Message {
+    sender: Option<u32>,
+    room: u32,
+    /// Its place among those of its sender in its room.
+    place: usize,
+    body: Body,
+    to: Box<[u128]>,
+    except: Box<[u128]>,
+    sent: Moment,
+    /// The revision of the room's rules it was found to break.
+    breaks: Option<u64>,
+    /// Its sender was out already.
+    forbidden: bool,
+    accepted: bool,
+    /// Somebody got a later one instead.
+    missed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) step: u64,
+    pub(crate) at: u64,
+}
+
+/// What is judged when a message is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) breaks: Option<u64>,
+    pub(crate) forbidden: bool,
+}
+
+/// Who receives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Receiver {
+    pub(crate) entry: u32,
+    pub(crate) socket: u32,
+    pub(crate) client: Option<u128>,
+    pub(crate) room: u32,
+    /// The step at which it knew that it was inside.
+    pub(crate) inside: u64,
+    /// The revision of the room's rules.
+    pub(crate) rules: u64,
+}
+
+type SenderRoom = (u32, u32);
+
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    all: Vec<Message>,
+    by_sender: Table<SenderRoom, Vec<u32>>,
+    last: Table<(u32, u32), usize>,
+    small_sent: Table<(u32, u64), u32>,
+    small_got: Table<(u32, u64), u32>,
+}
+
+/// Stands for a backend where a sender's socket would.
+const BACKEND: u32 = u32::MAX;
+
+impl Messages {
+    /// How many were said so far.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Somebody says something.
+    pub(crate) fn say(
+        &mut self,
+        (sender, room): (Option<u32>, u32),
+        (body, named): (Body, Named<'_>),
+        sent: Moment,
+        standing: Standing,
+    ) {
+        let number = u32::try_from(self.all.len()).expect("fewer than 2^32 messages");
+        if body.len < TAG_BYTES {
+            *self.small_sent.entry((room, small(body))).or_default() += 1;
+        }
+        let row = self.by_sender.entry((sender.unwrap_or(BACKEND), room)).or_default();
+        let place = row.len();
+        row.push(number);
+        self.all.push(Message {
+            sender,
+            room,
+            place,
+            body,
+            to: named.to.into(),
+            except: named.except.into(),
+            sent,
+            breaks: standing.breaks,
+            forbidden: standing.forbidden,
+            accepted: false,
+            missed: false,
+        });
+    }
+
+    /// The socket that said it.
+    pub(crate) fn sender(&self, message: u32) -> Option<u32> {
+        self.all.get(index(message))?.sender
+    }
+
+    /// One too short to say which it is.
+    pub(crate) fn receive_small(&mut self, to: Receiver, body: Body) -> Result<(), Violation> {
+        let key = small(body);
+        let sent = self.small_sent.get(&(to.room, key)).copied().unwrap_or(0);
+        let got = self.small_got.entry((to.entry, key)).or_default();
+        *got += 1;
+        if *got > sent {
+            return broken("P1", format!("{to:?} got {body:?} {got} times, it was said {sent} times"));
+        }
+        Ok(())
+    }
+
+    /// One that says which it is.
+    pub(crate) fn receive(
+        &mut self,
+        to: Receiver,
+        number: u32,
+        body: Body,
+    ) -> Result<(), Violation> {
+        let Some(message) = self.all.get_mut(index(number)) else {
+            return broken("P1", format!("{to:?} got message {number}, which nobody said"));
+        };
+        let said = message.body;
+        if (said.kind, said.len, said.hash) != (body.kind, body.len, body.hash) {
+            return broken("P1", format!("{to:?} got {number} as {body:?}, it was {said:?}"));
+        }
+        if message.room != to.room {
+            return broken("P10", format!("{to:?} got {number} of room {}", message.room));
+        }
+        if message.is_hidden_from(to.client) {
+            return broken("P10", format!("{to:?} got {number}, which was not for it"));
+        }
+        if message.forbidden {
+            return broken("P6", format!("{to:?} got {number} of one who was out"));
+        }
+        if message.breaks == Some(to.rules) {
+            return broken("P6", format!("{to:?} got {number}, which the rules refuse"));
+        }
+        message.accepted = true;
+        if message.missed {
+            return broken("P2", format!("{number} was missed by one and got by {to:?}"));
+        }
+        let (sender, place) = (message.sender, message.place);
+        self.in_order(to, sender, place, number)
+    }
+
+    fn in_order(
+        &mut self,
+        to: Receiver,
+        sender: Option<u32>,
+        place: usize,
+        number: u32,
+    ) -> Result<(), Violation> {
+        let row_key = sender.unwrap_or(BACKEND);
+        let last = self.last.insert((to.entry, row_key), place);
+        if last.is_some_and(|last| last >= place) {
+            return broken("P2", format!("{to:?} got {number} after a later one, or twice"));
+        }
+        // What a backend says takes no fixed way, and has no order among puddles.
+        let Some(sender) = sender.filter(|&sender| sender != to.socket) else {
+            return Ok(());
+        };
+        let row = &self.by_sender[&(sender, to.room)];
+        let first = last.map_or(0, |last| last + 1);
+        for &between in row[first..place].iter().rev() {
+            let skipped = &mut self.all[index(between)];
+            if skipped.sent.step <= to.inside {
+                break;
+            }
+            if skipped.body.len < TAG_BYTES || skipped.may_be_hidden_from(to.client) {
+                continue;
+            }
+            skipped.missed = true;
+            if skipped.accepted {
+                return broken("P2", format!("{to:?} got {number} and never {between}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages from `first` on that were said before `until` and should have come, and did not.
+    pub(crate) fn lacking(
+        &self,
+        to: Receiver,
+        first: usize,
+        until: u64,
+        is_inside: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
+        let lacks = |(at, message): (usize, &Message)| {
+            let sender = message.sender.filter(|&sender| sender != to.socket)?;
+            let due = message.room == to.room
+                && message.sent.at < until
+                && message.body.len >= TAG_BYTES
+                && !message.forbidden
+                && message.breaks.is_none()
+                && is_inside(sender)
+                && !message.may_be_hidden_from(to.client);
+            let last = self.last.get(&(to.entry, sender));
+            let came = last.is_some_and(|&last| last >= message.place);
+            (due && !came).then(|| u32::try_from(at).expect("a message's number"))
+        };
+        self.all.iter().enumerate().skip(first).find_map(lacks)
+    }
+}
+
+/// Messages at least this long carry their number.
+pub(crate) const TAG_BYTES: usize = 8;
+
+impl Message {
+    fn is_hidden_from(&self, client: Option<u128>) -> bool {
+        let named = |names: &[u128]| client.is_some_and(|client| names.contains(&client));
+        (!self.to.is_empty() && !named(&self.to)) || named(&self.except)
+    }
+
+    /// Hidden, or nobody can tell.
+    fn may_be_hidden_from(&self, client: Option<u128>) -> bool {
+        self.is_hidden_from(client) || (client.is_none() && !self.except.is_empty())
+    }
+}
+
+fn small(body: Body) -> u64 {
+    let kind = match body.kind {
+        Kind::Text => 0,
+        Kind::Binary => 1,
+    };
+    body.hash ^ kind
+}
+
+fn index(message: u32) -> usize {
+    usize::try_from(message).expect("an index")
+}

@@ -1,0 +1,148 @@
+//! What administrators have said, by revision, and since when somebody is shut out by it. Judges
+//! doors only; knows no sockets.
+
+use std::collections::BTreeMap;
+
+use super::line::{Door, Edit, Who};
+
+/// Since when something holds: the revision, and the moment it was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Since {
+    pub(crate) revision: u64,
+    pub(crate) at: u64,
+}
+
+/// The state at the log's head.
+#[derive(Debug, Default)]
+pub(crate) struct Policy {
+    pub(crate) head: u64,
+    rooms: BTreeMap<u32, Room>,
+    members: BTreeMap<(u64, u32), (bool, Since)>,
+    sessions: BTreeMap<u32, Session>,
+    acknowledged: Vec<(u64, u64)>,
+}
+
+#[derive(Debug)]
+struct Room {
+    door: Option<Door>,
+    changed: Since,
+    gone: Option<Since>,
+}
+
+#[derive(Debug)]
+struct Session {
+    user: u32,
+    ended: Option<Since>,
+}
+
+/// Who stands at a door.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visitor<'a> {
+    pub(crate) user: Option<u32>,
+    /// The versions of the room's password it has given.
+    pub(crate) passed: &'a [u64],
+}
+
+impl Policy {
+    pub(crate) fn commit(&mut self, revision: u64, at: u64, edits: &[Edit]) {
+        self.head = self.head.max(revision);
+        let since = Since { revision, at };
+        for edit in edits {
+            match *edit {
+                Edit::Room { room, door } => self.set_room(room, Some(door), since),
+                Edit::RoomGone { room } => self.set_room(room, None, since),
+                Edit::Member { identity, user } => {
+                    self.members.insert((identity, user), (true, since));
+                }
+                Edit::MemberGone { identity, user } => {
+                    self.members.insert((identity, user), (false, since));
+                }
+                Edit::SessionGone { session } => self.end(|number, _| number == session, since),
+                Edit::UserGone { user } => self.end(|_, owner| owner == user, since),
+            }
+        }
+    }
+
+    fn set_room(&mut self, room: u32, door: Option<Door>, since: Since) {
+        let before = self.rooms.get(&room).and_then(|known| known.gone);
+        let gone = if door.is_none() { Some(since) } else { before };
+        let changed = since;
+        self.rooms.insert(room, Room { door, changed, gone });
+    }
+
+    fn end(&mut self, is_meant: impl Fn(u32, u32) -> bool, since: Since) {
+        for (&number, session) in &mut self.sessions {
+            if session.ended.is_none() && is_meant(number, session.user) {
+                session.ended = Some(since);
+            }
+        }
+    }
+
+    pub(crate) fn sign_in(&mut self, session: u32, user: u32) {
+        self.sessions.insert(session, Session { user, ended: None });
+    }
+
+    /// The node has applied everything up to `revision`, and said so at `step`.
+    pub(crate) fn acknowledge(&mut self, revision: u64, step: u64) {
+        if self.applied() < revision {
+            self.acknowledged.push((revision, step));
+        }
+    }
+
+    /// The highest revision that was acknowledged.
+    pub(crate) fn applied(&self) -> u64 {
+        self.acknowledged.last().map_or(0, |&(revision, _)| revision)
+    }
+
+    /// The step at which this revision was acknowledged.
+    pub(crate) fn step_of(&self, revision: u64) -> Option<u64> {
+        let at = self.acknowledged.partition_point(|&(until, _)| until < revision);
+        self.acknowledged.get(at).map(|&(_, step)| step)
+    }
+
+    /// Whose session this is.
+    pub(crate) fn user(&self, session: u32) -> Option<u32> {
+        self.sessions.get(&session).map(|session| session.user)
+    }
+
+    /// Since when a session is over.
+    pub(crate) fn ended(&self, session: u32) -> Option<Since> {
+        self.sessions.get(&session)?.ended
+    }
+
+    /// When the room was deleted last.
+    pub(crate) fn gone(&self, room: u32) -> Option<Since> {
+        self.rooms.get(&room)?.gone
+    }
+
+    /// The room's rules, if it is a persistent one.
+    pub(crate) fn door(&self, room: u32) -> Option<&Door> {
+        self.rooms.get(&room)?.door.as_ref()
+    }
+
+    /// Since when, at the latest, somebody must stay outside; `None`: they may be inside.
+    pub(crate) fn shut_out(&self, room: u32, visitor: Visitor<'_>) -> Option<Since> {
+        let known = self.rooms.get(&room)?;
+        let door = known.door.as_ref()?;
+        let member = visitor.user.and_then(|user| self.members.get(&(door.identity, user)));
+        let enters = match door.who {
+            Who::Anyone => true,
+            Who::Users => visitor.user.is_some(),
+            Who::Members => member.is_some_and(|(is_member, _)| *is_member),
+        };
+        let passed = door.password.is_none_or(|needed| visitor.passed.contains(&needed));
+        let last = member.map_or(known.changed, |(_, since)| known.changed.max(*since));
+        (!enters || !passed).then_some(last)
+    }
+
+    /// The last revision that mattered to whether this visitor may enter.
+    pub(crate) fn last_word(&self, room: u32, user: Option<u32>) -> u64 {
+        let Some(known) = self.rooms.get(&room) else {
+            return 0;
+        };
+        let identity = known.door.as_ref().map(|door| door.identity);
+        let member = identity.zip(user).and_then(|key| self.members.get(&key));
+        let since = member.map_or(known.changed, |(_, since)| known.changed.max(*since));
+        since.revision
+    }
+}

@@ -1,0 +1,111 @@
+//! Every request has one reply, every entry one end (P15). Knows no rules.
+
+use super::line::Ask;
+use super::message::Moment;
+use super::violation::{Violation, broken};
+
+/// How long things may take, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) entry_nanos_max: u64,
+    pub(crate) handshake_nanos_max: u64,
+}
+
+/// Deadlines are seen in a turn, and answers take their way.
+const SLACK: u64 = 5_000_000_000;
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    id: u64,
+    ask: Ask,
+    room: Option<u32>,
+    asked: Moment,
+}
+
+/// What one socket waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    waiting: Vec<Request>,
+    /// Rooms that asked something, since when.
+    challenged: Vec<(u32, u64)>,
+}
+
+impl Requests {
+    pub(crate) fn ask(&mut self, id: u64, ask: Ask, room: Option<u32>, asked: Moment) {
+        self.waiting.push(Request {
+            id,
+            ask,
+            room,
+            asked,
+        });
+    }
+
+    pub(crate) fn asked_at(&self, id: u64) -> Option<u64> {
+        let found = self.waiting.iter().find(|request| request.id == id)?;
+        Some(found.asked.step)
+    }
+
+    pub(crate) fn reply(&mut self, socket: u32, id: u64) -> Result<(), Violation> {
+        let Some(at) = self.waiting.iter().position(|request| request.id == id) else {
+            return broken("P15", format!("socket {socket} got a reply to {id}, unasked or again"));
+        };
+        self.waiting.remove(at);
+        Ok(())
+    }
+
+    pub(crate) fn challenge(&mut self, room: u32, at: u64) {
+        self.admit(room);
+        self.challenged.push((room, at));
+    }
+
+    pub(crate) fn admit(&mut self, room: u32) {
+        self.challenged.retain(|(of, _)| *of != room);
+    }
+
+    pub(crate) fn refuse(&mut self, room: u32) {
+        self.admit(room);
+    }
+
+    /// An entry to this room is under way.
+    pub(crate) fn is_entering(&self, room: u32) -> bool {
+        let enters = |request: &Request| {
+            request.room == Some(room) && matches!(request.ask, Ask::Join | Ask::Answer)
+        };
+        self.waiting.iter().any(enters)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+        self.challenged.clear();
+    }
+
+    /// Nothing waits longer than it may.
+    pub(crate) fn overdue(&self, socket: usize, bounds: Bounds, now: u64) -> Result<(), Violation> {
+        let until = bounds.entry_nanos_max + SLACK;
+        let late = |asked: u64| now.saturating_sub(asked) > until;
+        if let Some(request) = self.waiting.iter().find(|request| late(request.asked.at)) {
+            return broken("P15", format!("socket {socket} was never answered: {request:?}"));
+        }
+        if let Some((room, _)) = self.challenged.iter().find(|(_, since)| late(*since)) {
+            return broken("P15", format!("socket {socket}: its entry to {room} never ends"));
+        }
+        Ok(())
+    }
+}
+
+impl Bounds {
+    /// An upgrade ends.
+    pub(crate) fn upgrade(
+        self,
+        socket: usize,
+        upgraded: bool,
+        begun: u64,
+        now: u64,
+    ) -> Result<(), Violation> {
+        let until = self.handshake_nanos_max + self.entry_nanos_max + SLACK;
+        if !upgraded && now.saturating_sub(begun) > until {
+            return broken("P15", format!("socket {socket}: its upgrade never ends"));
+        }
+        Ok(())
+    }
+}

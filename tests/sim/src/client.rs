@@ -1,0 +1,85 @@
+//! Clients: who they are, what they want, and what they do about it. They know the protocol from
+//! its text, and nothing of the node.
+
+pub(crate) mod frame;
+pub(crate) mod header;
+pub(crate) mod payload;
+mod upgrading;
+mod acting;
+mod reading;
+mod returning;
+
+use crate::chance::Chance;
+use crate::plan::Plan;
+
+/// How a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// At a room's own address.
+    Raw { room: u32 },
+    /// `porthouse.v1`.
+    Multiplexed,
+}
+
+/// How a client says who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    /// A header.
+    Bearer,
+    /// A subprotocol, as browsers must.
+    Subprotocol,
+    /// After connecting: the token.
+    Token,
+    /// After connecting: name and password.
+    Password,
+}
+
+/// One client: one socket at a time.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) user: Option<u32>,
+    pub(crate) session: Option<u32>,
+    pub(crate) speech: Speech,
+    pub(crate) credentials: Credentials,
+    /// Sends an Origin.
+    pub(crate) browser: bool,
+    /// The rooms it wants to be in.
+    pub(crate) rooms: Vec<u32>,
+    pub(crate) socket: Option<u32>,
+    /// Whether it has spoken since everybody is inside, by room.
+    pub(crate) probed: Vec<u32>,
+    /// It was told that its session is over.
+    pub(crate) turned_away: bool,
+    /// When it does its next thing: an earlier plan is forgotten.
+    pub(crate) acts_at: u64,
+}
+
+impl Client {
+    pub(crate) fn draw(plan: &Plan, chance: &mut Chance) -> Self {
+        let is_raw = chance.one_in(2);
+        let user = (!chance.one_in(4)).then(|| chance.index_u32(plan.users));
+        let room = chance.index_u32(plan.rooms);
+        let mut rooms = vec![room];
+        if !is_raw {
+            let more = chance.below(4);
+            rooms.extend((0..more).map(|_| chance.index_u32(plan.rooms)));
+            rooms.sort_unstable();
+            rooms.dedup();
+        }
+        let late = [Credentials::Token, Credentials::Password];
+        let early = [Credentials::Bearer, Credentials::Subprotocol];
+        let is_late = !is_raw && chance.one_in(2);
+        Self {
+            user,
+            session: None,
+            speech: if is_raw { Speech::Raw { room } } else { Speech::Multiplexed },
+            credentials: *chance.pick(if is_late { &late } else { &early }),
+            browser: chance.one_in(3),
+            rooms,
+            socket: None,
+            probed: Vec::new(),
+            turned_away: false,
+            acts_at: 0,
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! What clients read: frames, and in them messages and events. What no server may send is told to
+//! the checker at once.
+
+use super::frame::{self, Head, Opcode};
+use super::header::{Said, client_id};
+use super::payload::{body, number};
+use super::Speech;
+use crate::checker::line::{Ask, Kind, Line, Stamp};
+use crate::control::room_number;
+use crate::queue::MILLIS;
+use crate::world::{Event, Stage, World};
+
+/// One event of `porthouse.v1`, with what a client makes of its fields.
+struct Heard<'a> {
+    op: &'a str,
+    id: Option<u64>,
+    room: Option<u32>,
+    client: Option<u128>,
+    rule: &'a str,
+    written: Stamp,
+}
+
+impl World {
+    /// Reads all that has come whole.
+    pub(crate) fn read_frames(&mut self, number: u32) {
+        let place = at(number);
+        let Some(socket) = self.sockets[place].as_mut() else {
+            return;
+        };
+        let inbox = std::mem::take(&mut socket.inbox);
+        let begun = socket.read;
+        let mut used = 0;
+        while used < inbox.len() {
+            let position = begun + u64::try_from(used).expect("a length");
+            let Some(part) = self.read_one(number, &inbox[used..], position) else {
+                break;
+            };
+            used += part;
+        }
+        if let Some(socket) = self.sockets[place].as_mut() {
+            socket.read = begun + u64::try_from(used).expect("a length");
+            socket.inbox = inbox;
+            socket.inbox.drain(..used);
+        }
+    }
+
+    /// One frame, or the answer to the upgrade. Answers how long it was.
+    fn read_one(&mut self, number: u32, bytes: &[u8], position: u64) -> Option<usize> {
+        let socket = self.sockets[at(number)].as_ref()?;
+        if socket.stage == Stage::Upgrading {
+            return self.read_answer(number, bytes, position);
+        }
+        let closed = socket.closed;
+        let head = match frame::read(bytes) {
+            Ok(head) => head?,
+            Err(malformed) => {
+                let what = malformed.0;
+                self.see(&Line::Broken {
+                    socket: number,
+                    what,
+                });
+                return Some(bytes.len());
+            }
+        };
+        let written = self.written_at(number, position);
+        let written = Stamp {
+            step: written.step,
+            at: written.at,
+        };
+        if closed {
+            let what = "a frame after the close frame";
+            self.see(&Line::Broken {
+                socket: number,
+                what,
+            });
+        }
+        let whole = head.header + head.payload;
+        self.read_frame(number, head, &bytes[head.header..whole], written);
+        Some(whole)
+    }
+
+    fn read_frame(&mut self, socket: u32, head: Head, payload: &[u8], written: Stamp) {
+        match head.opcode {
+            Opcode::Text if std::str::from_utf8(payload).is_err() => {
+                let what = "text that is not UTF-8";
+                self.see(&Line::Broken { socket, what });
+            }
+            Opcode::Text => self.read_message(socket, Kind::Text, payload, written),
+            Opcode::Binary => self.read_message(socket, Kind::Binary, payload, written),
+            Opcode::Ping => {
+                self.see(&Line::Other { socket, written });
+                self.control_frame(socket, Opcode::Pong, payload);
+            }
+            Opcode::Pong => self.see(&Line::Other { socket, written }),
+            Opcode::Close => self.read_close(socket, payload, written),
+            Opcode::Continuation => unreachable!("never read from a server"),
+        }
+    }
+
+    fn read_close(&mut self, socket: u32, payload: &[u8], written: Stamp) {
+        let code = payload.first_chunk::<2>().map_or(1005, |code| u16::from_be_bytes(*code));
+        let known = self.sockets[at(socket)].as_mut().expect("being read");
+        let answered = known.stage == Stage::Closing;
+        known.stage = Stage::Closing;
+        known.closed = true;
+        let owner = known.client;
+        self.turned_away(owner, code);
+        self.see(&Line::Closed {
+            socket,
+            code,
+            written,
+        });
+        if !answered {
+            self.control_frame(socket, Opcode::Close, payload.get(..2).unwrap_or_default());
+            if self.chance.one_in(2) {
+                self.hang_up(socket);
+            }
+        }
+    }
+
+    fn read_message(&mut self, socket: u32, kind: Kind, payload: &[u8], written: Stamp) {
+        let owner = self.sockets[at(socket)].as_ref().expect("being read").client;
+        if matches!(self.clients[at(owner)].speech, Speech::Raw { .. }) {
+            return self.see(&Line::Delivered {
+                socket,
+                room: None,
+                from: None,
+                message: number(payload),
+                body: body(kind, payload),
+                written,
+            });
+        }
+        let Some((said, rest)) = Said::read(payload) else {
+            let what = "a header line that is none";
+            return self.see(&Line::Broken { socket, what });
+        };
+        let room = said.room.as_deref().and_then(|name| room_number(&name.parse().ok()?));
+        if said.op == "message" {
+            let from = said.from.as_deref().and_then(client_id);
+            if let Some(from) = from {
+                self.learn(from);
+            }
+            return self.see(&Line::Delivered {
+                socket,
+                room,
+                from,
+                message: number(rest),
+                body: body(kind, rest),
+                written,
+            });
+        }
+        let heard = Heard {
+            op: &said.op,
+            id: said.id,
+            room,
+            client: said.client.as_deref().and_then(client_id),
+            rule: said.rule.as_deref().unwrap_or_default(),
+            written,
+        };
+        self.hear(socket, &heard);
+    }
+
+    fn hear(&mut self, socket: u32, heard: &Heard<'_>) {
+        let asked = heard.id.and_then(|id| self.reply_to(socket, id));
+        match (heard.op, heard.room) {
+            ("authenticated", _) => self.authenticated(socket, heard),
+            ("challenge", Some(room)) => self.challenged(socket, room),
+            ("admitted", Some(room)) => self.admitted(socket, room, heard),
+            ("refused", room) => self.refused(socket, room, asked, heard),
+            ("left", Some(room)) => {
+                self.is_out(socket, room);
+                self.see(&Line::Left { socket, room });
+            }
+            ("closed", Some(room)) => {
+                self.is_out(socket, room);
+                let rule = heard.rule;
+                self.see(&Line::Refused {
+                    socket,
+                    room,
+                    rule,
+                    id: None,
+                });
+            }
+            ("receipt" | "pong" | "error" | "draining", _) => {}
+            _ => {
+                let what = "an event that no client knows";
+                self.see(&Line::Broken { socket, what });
+            }
+        }
+        if let Some(id) = heard.id {
+            self.see(&Line::Reply { socket, id });
+        }
+        let written = heard.written;
+        self.see(&Line::Other { socket, written });
+    }
+
+    /// What was asked by this id.
+    fn reply_to(&mut self, socket: u32, id: u64) -> Option<Ask> {
+        let known = self.sockets[at(socket)].as_mut()?;
+        let place = known.asked.iter().position(|(of, _)| *of == id)?;
+        Some(known.asked.swap_remove(place).1)
+    }
+
+    fn authenticated(&mut self, socket: u32, heard: &Heard<'_>) {
+        let known = self.sockets[at(socket)].as_mut().expect("being read");
+        known.authenticated = true;
+        known.authenticating = false;
+        let session = known.session;
+        self.see(&Line::Authenticated { socket, session });
+        if let Some(client) = heard.client {
+            self.learn(client);
+        }
+    }
+
+    fn challenged(&mut self, socket: u32, room: u32) {
+        let known = self.sockets[at(socket)].as_mut().expect("being read");
+        known.inside.retain(|of| *of != room);
+        if !known.joining.contains(&room) {
+            known.joining.push(room);
+        }
+        self.see(&Line::Challenged { socket, room });
+        // Some think longer than they have.
+        let never = self.is_troubled() && self.chance.one_in(20);
+        if !never {
+            let delay = self.chance.skewed(1, 500 * MILLIS);
+            self.schedule(delay, Event::Answer { socket, room });
+        }
+    }
+
+    fn admitted(&mut self, socket: u32, room: u32, heard: &Heard<'_>) {
+        let Some(client) = heard.client else {
+            let what = "an admission without a client id";
+            return self.see(&Line::Broken { socket, what });
+        };
+        let known = self.sockets[at(socket)].as_mut().expect("being read");
+        known.joining.retain(|of| *of != room);
+        known.inside.push(room);
+        self.learn(client);
+        let written = heard.written;
+        self.see(&Line::Admitted {
+            socket,
+            room,
+            client,
+            written,
+        });
+    }
+
+    /// A refused entry puts out; a refused message or sign-in does not.
+    fn refused(&mut self, socket: u32, room: Option<u32>, asked: Option<Ask>, heard: &Heard<'_>) {
+        let known = self.sockets[at(socket)].as_mut().expect("being read");
+        if asked == Some(Ask::Auth) {
+            known.authenticating = false;
+            let owner = known.client;
+            self.turned_away(owner, 401);
+            self.renew_session(owner);
+            return;
+        }
+        let Some(room) = room else {
+            return;
+        };
+        let is_entry = match asked {
+            Some(Ask::Join | Ask::Answer) => true,
+            Some(Ask::Auth | Ask::Leave | Ask::Send | Ask::Ping | Ask::Junk) => false,
+            None => !known.inside.contains(&room),
+        };
+        if !is_entry {
+            return;
+        }
+        self.is_out(socket, room);
+        self.see(&Line::Refused {
+            socket,
+            room,
+            rule: heard.rule,
+            id: heard.id,
+        });
+    }
+
+    fn is_out(&mut self, socket: u32, room: u32) {
+        let known = self.sockets[at(socket)].as_mut().expect("being read");
+        known.inside.retain(|of| *of != room);
+        known.joining.retain(|of| *of != room);
+    }
+}
+
+fn at(number: u32) -> usize {
+    usize::try_from(number).expect("an index")
+}

@@ -1,0 +1,161 @@
+//! Clients whose socket ended, and what they have learnt by it; and what the world asks on behalf
+//! of all of them: who is not inside and should be.
+
+use porthouse_model::{Content, Credential, CredentialKind};
+use porthouse_puddle::TransientMakers;
+
+use super::Speech;
+use crate::checker::line::{Kind, Line, Who};
+use crate::control::{room_password, user_id};
+use crate::plan::Habits;
+use crate::queue::{MILLIS, Nanos, SECONDS};
+use crate::world::{Event, Phase, World};
+
+impl World {
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.phase() == Phase::Troubled
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.phase() == Phase::Leaving
+    }
+
+    pub(crate) fn habits(&self) -> Habits {
+        self.plan().habits
+    }
+
+    pub(crate) fn client_gap(&self) -> Nanos {
+        self.plan().client_gap
+    }
+
+    pub(crate) fn rooms(&self) -> u32 {
+        self.plan().rooms
+    }
+
+    pub(crate) fn in_thousand(&mut self, times: u64) -> bool {
+        self.chance.below(1_000) < times
+    }
+
+    /// A client without a socket comes back some time later.
+    pub(crate) fn comes_back(&mut self, client: u32) {
+        let wait = if self.is_troubled() { 2 * SECONDS } else { 800 * MILLIS };
+        let delay = 20 * MILLIS + self.chance.skewed(0, wait);
+        self.schedule(delay, Event::Connect(client));
+    }
+
+    pub(crate) fn act_within(&mut self, client: u32, nanos: Nanos) {
+        let delay = 1 + self.chance.below(nanos);
+        self.clients[at(client)].acts_at = self.now() + delay;
+        self.schedule(delay, Event::Act(client));
+    }
+
+    pub(crate) fn turned_away(&mut self, client: u32, status: u16) {
+        self.clients[at(client)].turned_away |= status == 401 || (4100..4103).contains(&status);
+    }
+
+    /// Signs in again, where the session is over and the client has heard of it.
+    pub(crate) fn renew_session(&mut self, client: u32) {
+        let known = &self.clients[at(client)];
+        let (Some(user), Some(session)) = (known.user, known.session) else {
+            return;
+        };
+        let heard = known.turned_away || !self.is_troubled();
+        let is_over = self.control().session(session).ended;
+        if is_over && heard && (!self.is_troubled() || self.chance.one_in(2)) {
+            let session = self.sign_in(user);
+            self.clients[at(client)].session = Some(session);
+        }
+        self.clients[at(client)].turned_away = false;
+    }
+
+    pub(crate) fn token(&self, session: u32) -> String {
+        self.control().session(session).token.clone()
+    }
+
+    /// Well formed, mistyped, or of another kind: nobody's.
+    pub(crate) fn token_of_nobody(&mut self) -> String {
+        let mut secret = [0; 32];
+        secret[0] = u8::try_from(self.chance.below(256)).expect("a byte");
+        let kinds = [CredentialKind::Session, CredentialKind::ApiKey];
+        let token = Credential::new(*self.chance.pick(&kinds), secret).reveal();
+        if self.chance.one_in(3) { token.replace('A', "B") } else { token }
+    }
+
+    /// The version and the text of a room's password now.
+    pub(crate) fn room_password(&self, room: u32) -> Option<(u64, String)> {
+        let version = self.control().room(room)?.room.rules.password?;
+        Some((version.0, room_password(version)))
+    }
+
+    /// A password that was never right, or is no longer.
+    pub(crate) fn old_password(&self, room: u32) -> String {
+        match self.room_password(room) {
+            Some((version, _)) => {
+                room_password(porthouse_model::PasswordVersion(version.saturating_sub(1)))
+            }
+            None => "swordfish".to_owned(),
+        }
+    }
+
+    /// Which kind of message a room takes, `None` for both, and how long.
+    pub(crate) fn allowed(&self, room: u32) -> (Option<Kind>, usize) {
+        let Some(row) = self.control().room(room) else {
+            return (None, usize::try_from(self.plan().message_bytes_max).expect("a length"));
+        };
+        let rules = &row.room.rules;
+        let kind = match rules.content {
+            Content::Any => None,
+            Content::Text => Some(Kind::Text),
+            Content::Binary => Some(Kind::Binary),
+        };
+        (kind, usize::try_from(rules.message_bytes_max).expect("a length"))
+    }
+
+    /// Whoever may be inside, wants to be, and is not.
+    pub(crate) fn see_outside(&mut self) {
+        for client in 0..self.plan().clients {
+            let known = &self.clients[at(client)];
+            let inside = known.socket.and_then(|socket| self.sockets[at(socket)].as_ref());
+            let inside = inside.map_or(Vec::new(), |socket| socket.inside.clone());
+            let wanted = known.rooms.clone();
+            for room in wanted {
+                if !inside.contains(&room) && self.may_enter(client, room) {
+                    let socket = self.clients[at(client)].socket;
+                    self.see(&Line::Outside {
+                        client,
+                        socket,
+                        room,
+                    });
+                }
+            }
+        }
+    }
+
+    fn may_enter(&self, client: u32, room: u32) -> bool {
+        let known = &self.clients[at(client)];
+        let Some(row) = self.control().room(room) else {
+            return match self.plan().settings.transient_makers {
+                TransientMakers::Anyone => true,
+                TransientMakers::Users => known.user.is_some(),
+                TransientMakers::Nobody => false,
+            };
+        };
+        let asks = row.room.rules.password.is_some();
+        if asks && matches!(known.speech, Speech::Raw { .. }) {
+            return false;
+        }
+        match self.control().door(room).map(|door| door.who) {
+            Some(Who::Anyone) => true,
+            Some(Who::Users) => known.user.is_some(),
+            Some(Who::Members) => {
+                known.user.is_some_and(|user| self.control().is_member(row.room.id, user))
+            }
+            None => false,
+        }
+    }
+
+}
+
+fn at(number: u32) -> usize {
+    usize::try_from(number).expect("an index")
+}

@@ -1,0 +1,150 @@
+//! A client's opening handshake (RFC 6455, section 4.1), and what it makes of the answer.
+
+use super::{Credentials, Speech};
+use crate::checker::line::{Line, Stamp};
+use crate::control::room_name;
+use crate::world::{Stage, World};
+
+/// The key of RFC 6455's own example, and the answer that belongs to it.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// What a client shows at the door.
+struct Shown {
+    token: Option<String>,
+    session: Option<u32>,
+    bogus: bool,
+}
+
+impl World {
+    /// A client connects.
+    pub(crate) fn connect(&mut self, number: u32) {
+        let place = usize::try_from(number).expect("an index");
+        if self.clients[place].socket.is_some() || self.is_leaving() {
+            return;
+        }
+        self.renew_session(number);
+        let client = self.clients[place].clone();
+        let shown = self.show(&client);
+        let socket = self.dial(number);
+        self.clients[place].socket = Some(socket);
+        if let Some(open) = self.sockets[usize::try_from(socket).expect("an index")].as_mut() {
+            open.session = shown.session;
+            open.authenticated = shown.session.is_some();
+        }
+        let room = match client.speech {
+            Speech::Raw { room } => Some(room),
+            Speech::Multiplexed => None,
+        };
+        self.see(&Line::Connect {
+            socket,
+            room,
+            session: shown.session,
+            bogus: shown.bogus,
+        });
+        let mut request = request(&client, room, shown.token.as_deref());
+        if self.is_troubled() && self.in_thousand(self.habits().hostile) {
+            request = "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n".to_owned();
+        }
+        self.send_up(socket, request.as_bytes());
+    }
+
+    /// At the upgrade: a session's token, nothing, or a token of nobody.
+    fn show(&mut self, client: &super::Client) -> Shown {
+        let is_early =
+            matches!(client.credentials, Credentials::Bearer | Credentials::Subprotocol);
+        if self.is_troubled() && is_early && self.in_thousand(self.habits().hostile) {
+            return Shown {
+                token: Some(self.token_of_nobody()),
+                session: None,
+                bogus: true,
+            };
+        }
+        let session = client.session.filter(|_| is_early);
+        Shown {
+            token: session.map(|session| self.token(session)),
+            session,
+            bogus: false,
+        }
+    }
+
+    /// The answer to an upgrade: how many bytes it had, once it is whole.
+    pub(super) fn read_answer(&mut self, number: u32, bytes: &[u8], read: u64) -> Option<usize> {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
+        let written = self.written_at(number, read);
+        let written = Stamp {
+            step: written.step,
+            at: written.at,
+        };
+        let place = usize::try_from(number).expect("an index");
+        let owner = self.sockets[place].as_ref()?.client;
+        let client = &self.clients[usize::try_from(owner).expect("an index")];
+        let (speech, browser) = (client.speech, client.browser);
+        if status != 101 {
+            self.turned_away(owner, status);
+            self.see(&Line::Rejected {
+                socket: number,
+                status,
+            });
+            return Some(bytes.len());
+        }
+        if !head.contains(ACCEPT) || head.contains("bearer") {
+            let what = "an upgrade that no client can accept";
+            self.see(&Line::Broken {
+                socket: number,
+                what,
+            });
+        }
+        if let Some(socket) = self.sockets[place].as_mut() {
+            socket.stage = Stage::Open;
+            if let Speech::Raw { room } = speech {
+                socket.inside.push(room);
+            }
+        }
+        self.see(&Line::Upgraded {
+            socket: number,
+            admits: matches!(speech, Speech::Raw { .. }) && !browser,
+            written,
+        });
+        self.act_soon(owner);
+        Some(end)
+    }
+}
+
+fn request(client: &super::Client, room: Option<u32>, token: Option<&str>) -> String {
+    let path = room.map_or_else(|| "/".to_owned(), |room| format!("/{}", room_name(room)));
+    let mut request = format!(
+        "GET {path} HTTP/1.1\r\nHost: sim.example\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
+    );
+    if client.browser {
+        request.push_str("Origin: https://sim.example\r\n");
+    }
+    let mut offers = Vec::new();
+    if client.speech == Speech::Multiplexed {
+        offers.push("porthouse.v1".to_owned());
+    }
+    match (token, client.credentials) {
+        (Some(token), Credentials::Subprotocol) => {
+            if room.is_some() {
+                offers.push("porthouse.plain".to_owned());
+            }
+            offers.push(format!("porthouse.bearer.{token}"));
+        }
+        (Some(token), _) => {
+            request.push_str("Authorization: Bearer ");
+            request.push_str(token);
+            request.push_str("\r\n");
+        }
+        (None, _) => {}
+    }
+    if !offers.is_empty() {
+        request.push_str("Sec-WebSocket-Protocol: ");
+        request.push_str(&offers.join(", "));
+        request.push_str("\r\n");
+    }
+    request.push_str("\r\n");
+    request
+}

@@ -1,0 +1,267 @@
+//! A model of the control plane over a model of its database: what is committed, what a snapshot
+//! reads, what is verified. Answers are as true as the moment they were read in; how late they
+//! come is the network's affair. Knows no node.
+
+mod commit;
+mod feed;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use porthouse_model::{
+    Change, ChangeItem, Credential, CredentialKind, Member, PasswordVersion, PolicyKey, Resolved, Revision,
+    Room, RoomId, RoomName, Session, SessionId, TokenHash, UnixTime, UserId, Username,
+};
+use porthouse_puddle::{Chain, PasswordVerdict, Position, SignInVerdict, Snapshot};
+use sha2::{Digest, Sha256};
+
+use crate::chance::Chance;
+use crate::checker::line::Door;
+pub(crate) use commit::{Commit, Intent, Numbering, TransactionId};
+pub(crate) use feed::{Feed, Frame};
+
+/// Sessions of the simulated world never end by themselves.
+const NEVER: UnixTime = UnixTime::from_millis(u64::MAX / 2);
+
+/// One committed revision.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) change: Change,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) chain: Chain,
+}
+
+/// A persistent room and its password.
+#[derive(Clone, Debug)]
+pub(crate) struct RoomRow {
+    pub(crate) room: Room,
+    pub(crate) identity: u64,
+}
+
+/// A session and the token that opens it.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionRow {
+    pub(crate) session: Session,
+    pub(crate) user: u32,
+    pub(crate) token: String,
+    hash: TokenHash,
+    pub(crate) ended: bool,
+}
+
+/// The control plane.
+#[derive(Debug)]
+pub(crate) struct Control {
+    chance: Chance,
+    users: u32,
+    rooms: BTreeMap<u32, RoomRow>,
+    members: BTreeSet<(RoomId, u32)>,
+    sessions: Vec<SessionRow>,
+    by_hash: BTreeMap<TokenHash, usize>,
+    identities: u64,
+    versions: u64,
+    log: Vec<Row>,
+    numbering: Numbering,
+}
+
+impl Control {
+    pub(crate) fn new(chance: Chance, users: u32, numbering: Numbering) -> Self {
+        Self {
+            chance,
+            users,
+            rooms: BTreeMap::new(),
+            members: BTreeSet::new(),
+            sessions: Vec::new(),
+            by_hash: BTreeMap::new(),
+            identities: 0,
+            versions: 0,
+            log: Vec::new(),
+            numbering,
+        }
+    }
+
+    /// The highest revision a snapshot taken now holds.
+    pub(crate) fn head(&self) -> Position {
+        let last = self.log.iter().max_by_key(|row| row.change.revision);
+        last.map_or(Position::START, |row| Position {
+            revision: row.change.revision,
+            chain: row.chain,
+        })
+    }
+
+    pub(crate) fn room(&self, room: u32) -> Option<&RoomRow> {
+        self.rooms.get(&room)
+    }
+
+    /// Whether this is the room's first revision: it was given its identity by the last commit.
+    pub(crate) fn is_first(&self, room: u32, identity: u64) -> bool {
+        let same = |row: &Row| {
+            let of = |item: &ChangeItem| match item {
+                ChangeItem::Room(of) => commit::room_id(identity) == of.id,
+                ChangeItem::RoomGone { .. }
+                | ChangeItem::Member(_)
+                | ChangeItem::MemberGone { .. }
+                | ChangeItem::SessionGone(_)
+                | ChangeItem::UserGone(_)
+                | ChangeItem::ApiKeyGone(_) => false,
+            };
+            row.change.items.iter().any(of)
+        };
+        self.rooms.contains_key(&room) && self.log.iter().filter(|row| same(row)).count() == 1
+    }
+
+    pub(crate) fn session(&self, session: u32) -> &SessionRow {
+        &self.sessions[usize::try_from(session).expect("an index")]
+    }
+
+    /// A room's rules, as the checker reads of them.
+    pub(crate) fn door(&self, room: u32) -> Option<Door> {
+        self.rooms.get(&room).map(|row| commit::door(row.identity, &row.room.rules))
+    }
+
+    pub(crate) fn is_member(&self, room: RoomId, user: u32) -> bool {
+        self.members.contains(&(room, user))
+    }
+
+    /// Opens a session, as a sign-in does; it is not in the log.
+    pub(crate) fn open_session(&mut self, user: u32) -> u32 {
+        let number = self.sessions.len();
+        let mut secret = [0; 32];
+        for word in secret.as_chunks_mut::<8>().0 {
+            *word = self.chance.next().to_le_bytes();
+        }
+        let credential = Credential::new(CredentialKind::Session, secret);
+        let hash = credential.hash();
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&(number as u64 + 1).to_be_bytes());
+        self.by_hash.insert(hash, number);
+        self.sessions.push(SessionRow {
+            session: Session {
+                id: SessionId::from_bytes(id),
+                user: user_id(user),
+                username: username(user),
+                expires: NEVER,
+            },
+            user,
+            token: credential.reveal(),
+            hash,
+            ended: false,
+        });
+        u32::try_from(number).expect("fewer than 2^32 sessions")
+    }
+
+    /// How these stand now, in one snapshot.
+    pub(crate) fn resolve(&self, keys: &[PolicyKey]) -> Snapshot {
+        Snapshot {
+            revision: self.head().revision,
+            found: keys.iter().map(|key| self.look_up(key)).collect(),
+        }
+    }
+
+    fn look_up(&self, key: &PolicyKey) -> Resolved {
+        match key {
+            PolicyKey::Room(name) => room_number(name)
+                .and_then(|room| self.rooms.get(&room))
+                .map_or(Resolved::Absent, |row| Resolved::Room(row.room.clone())),
+            PolicyKey::Session(hash) => match self.by_hash.get(hash) {
+                Some(&at) if !self.sessions[at].ended => {
+                    Resolved::Session(self.sessions[at].session.clone())
+                }
+                Some(_) | None => Resolved::Absent,
+            },
+            PolicyKey::Member(room, user) => {
+                let known = user_number(*user).is_some_and(|user| self.is_member(*room, user));
+                let member = Member {
+                    room: *room,
+                    user: *user,
+                    expires: None,
+                };
+                if known {
+                    Resolved::Member(member)
+                } else {
+                    Resolved::Absent
+                }
+            }
+            PolicyKey::ApiKey(_) => Resolved::Absent,
+        }
+    }
+
+    /// Whether this is the room's password now.
+    pub(crate) fn verify(&self, room: RoomId, password: &str) -> PasswordVerdict {
+        let row = self.rooms.values().find(|row| row.room.id == room);
+        match row.and_then(|row| row.room.rules.password) {
+            None => PasswordVerdict::Gone,
+            Some(version) if password == room_password(version) => PasswordVerdict::Right(version),
+            Some(_) => PasswordVerdict::Wrong,
+        }
+    }
+
+    /// Signs a user in; answers the session's number too.
+    pub(crate) fn sign_in(
+        &mut self,
+        name: &Username,
+        password: &str,
+        _address: IpAddr,
+    ) -> (SignInVerdict, Option<u32>) {
+        let known = (0..self.users).find(|&user| username(user) == *name);
+        let Some(user) = known.filter(|&user| password == user_password(user)) else {
+            return (SignInVerdict::Wrong, None);
+        };
+        let number = self.open_session(user);
+        let revision = self.head().revision;
+        let row = self.session(number);
+        let verdict = SignInVerdict::Right {
+            session: std::sync::Arc::new(row.session.clone()),
+            token: row.hash,
+            revision,
+        };
+        (verdict, Some(number))
+    }
+}
+
+/// The chain hash of a revision, after the one before it, if there is one.
+fn chain(before: Option<Chain>, payload: &[u8]) -> Chain {
+    let mut hasher = Sha256::new();
+    if let Some(before) = before {
+        hasher.update(before.as_bytes());
+    }
+    hasher.update(payload);
+    Chain::from_bytes(hasher.finalize().into())
+}
+
+/// The name of a room that an administrator may keep, or that is made by joining.
+pub(crate) fn room_name(room: u32) -> RoomName {
+    format!("room-{room}").parse().expect("a room name")
+}
+
+/// The room of a name.
+pub(crate) fn room_number(name: &RoomName) -> Option<u32> {
+    name.as_str().strip_prefix("room-")?.parse().ok()
+}
+
+/// The name of a user.
+pub(crate) fn username(user: u32) -> Username {
+    format!("user-{user}").parse().expect("a user name")
+}
+
+/// The password of a user.
+pub(crate) fn user_password(user: u32) -> String {
+    format!("secret of {user}")
+}
+
+/// The password of a room, by its version.
+pub(crate) fn room_password(version: PasswordVersion) -> String {
+    format!("open sesame {}", version.0)
+}
+
+/// The identity of a user.
+pub(crate) fn user_id(user: u32) -> UserId {
+    let mut id = [0; 16];
+    id[0] = 0xee;
+    id[12..].copy_from_slice(&user.to_be_bytes());
+    UserId::from_bytes(id)
+}
+
+fn user_number(id: UserId) -> Option<u32> {
+    let number: [u8; 4] = id.as_bytes()[12..].try_into().expect("4 of 16 bytes");
+    Some(u32::from_be_bytes(number)).filter(|&user| user_id(user) == id)
+}

@@ -1,0 +1,239 @@
+//! Transactions: begun in one order, numbered and committed in another. A revision is given under
+//! a lock that is held to the commit, so that the log has no hole a reader could miss.
+
+use core::time::Duration;
+
+use porthouse_model::{
+    Audience, Change, ChangeItem, Content, Member, PasswordVersion, Revision, Room, RoomId,
+    RoomRules,
+};
+
+use super::{Control, RoomRow, Row, chain, room_name, user_id};
+use crate::checker::line::{Door, Edit, Who};
+
+/// Names a transaction under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TransactionId(pub(crate) u32);
+
+/// What an administrator wants.
+#[derive(Clone, Debug)]
+pub(crate) enum Intent {
+    /// A room that is made, or stands like this from now on.
+    PutRoom { room: u32, rules: RoomRules },
+    /// A password that is set anew, or taken away.
+    Password { room: u32, some: bool },
+    DeleteRoom { room: u32 },
+    AddMember { room: u32, user: u32 },
+    RemoveMember { room: u32, user: u32 },
+    EndSession { session: u32 },
+    EndUser { user: u32 },
+}
+
+/// How revisions are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbering {
+    /// Under a lock held to the commit.
+    Locked,
+    /// When a transaction wants one: a planted bug.
+    Unlocked,
+}
+
+/// Transactions under way: who has the lock, who waits.
+#[derive(Debug, Default)]
+pub(crate) struct Commit {
+    begun: Vec<Option<(Intent, Option<u64>)>>,
+    holder: Option<TransactionId>,
+    waiting: Vec<TransactionId>,
+    given: u64,
+}
+
+impl Commit {
+    /// Begins one.
+    pub(crate) fn begin(&mut self, intent: Intent) -> TransactionId {
+        let id = u32::try_from(self.begun.len()).expect("fewer than 2^32 transactions");
+        self.begun.push(Some((intent, None)));
+        TransactionId(id)
+    }
+
+    /// One wants its revision. Answers whether it goes on to its commit now.
+    pub(crate) fn number(&mut self, id: TransactionId, control: &Control) -> bool {
+        match control.numbering {
+            Numbering::Locked if self.holder.is_some() => {
+                self.waiting.push(id);
+                false
+            }
+            Numbering::Locked => {
+                self.holder = Some(id);
+                true
+            }
+            Numbering::Unlocked => {
+                self.given = self.given.max(control.head().revision.0) + 1;
+                let given = self.given;
+                let slot = self.slot(id).as_mut().expect("under way");
+                slot.1 = Some(given);
+                true
+            }
+        }
+    }
+
+    /// One commits, unless there is nothing to do. Answers what was changed, and who has the lock
+    /// next.
+    pub(crate) fn commit(
+        &mut self,
+        id: TransactionId,
+        control: &mut Control,
+    ) -> (Option<(u64, Vec<Edit>)>, Option<TransactionId>) {
+        let (intent, given) = self.slot(id).take().expect("under way");
+        let revision = given.unwrap_or_else(|| control.head().revision.0 + 1);
+        let done = control.apply(revision, &intent);
+        if self.holder == Some(id) {
+            self.holder = None;
+        }
+        if self.holder.is_some() || self.waiting.is_empty() {
+            return (done, None);
+        }
+        let next = self.waiting.swap_remove(control.chance.index(self.waiting.len()));
+        self.holder = Some(next);
+        (done, Some(next))
+    }
+
+    fn slot(&mut self, id: TransactionId) -> &mut Option<(Intent, Option<u64>)> {
+        &mut self.begun[usize::try_from(id.0).expect("an index")]
+    }
+}
+
+impl Control {
+    /// Writes what is wanted at this revision, unless there is nothing to do.
+    pub(crate) fn apply(&mut self, revision: u64, intent: &Intent) -> Option<(u64, Vec<Edit>)> {
+        let changes = self.changes(intent)?;
+        let (items, edits) = changes.into_iter().unzip();
+        let payload = revision.to_le_bytes().to_vec();
+        let before = self.log.last().map(|row| row.chain);
+        self.log.push(Row {
+            change: Change {
+                revision: Revision(revision),
+                items,
+            },
+            chain: chain(before, &payload),
+            payload,
+        });
+        Some((revision, edits))
+    }
+
+    fn changes(&mut self, intent: &Intent) -> Option<Vec<(ChangeItem, Edit)>> {
+        match *intent {
+            Intent::PutRoom { room, ref rules } => Some(vec![self.put_room(room, rules)]),
+            Intent::Password { room, some } => {
+                let mut rules = self.rooms.get(&room)?.room.rules.clone();
+                rules.password = some.then_some(PasswordVersion(0));
+                Some(vec![self.put_room(room, &rules)])
+            }
+            Intent::DeleteRoom { room } => {
+                let row = self.rooms.remove(&room)?;
+                self.members.retain(|(of, _)| *of != row.room.id);
+                let item = ChangeItem::RoomGone {
+                    id: row.room.id,
+                    name: row.room.name,
+                };
+                Some(vec![(item, Edit::RoomGone { room })])
+            }
+            Intent::AddMember { room, user } => self.add_member(room, user),
+            Intent::RemoveMember { room, user } => {
+                let row = self.rooms.get(&room)?;
+                let identity = row.identity;
+                let item = ChangeItem::MemberGone {
+                    room: row.room.id,
+                    user: user_id(user),
+                };
+                self.members.remove(&(row.room.id, user)).then_some(())?;
+                Some(vec![(item, Edit::MemberGone { identity, user })])
+            }
+            Intent::EndSession { session } => {
+                let row = self.sessions.get_mut(usize::try_from(session).ok()?)?;
+                let ended = std::mem::replace(&mut row.ended, true);
+                let item = ChangeItem::SessionGone(row.session.id);
+                (!ended).then(|| vec![(item, Edit::SessionGone { session })])
+            }
+            Intent::EndUser { user } => {
+                let own = self.sessions.iter_mut().filter(|row| row.user == user);
+                own.for_each(|row| row.ended = true);
+                let item = ChangeItem::UserGone(user_id(user));
+                Some(vec![(item, Edit::UserGone { user })])
+            }
+        }
+    }
+
+    /// A new room, or a changed one. A password without a version is set anew.
+    fn put_room(&mut self, room: u32, rules: &RoomRules) -> (ChangeItem, Edit) {
+        let before = self.rooms.get(&room).cloned();
+        let identity = before.as_ref().map_or_else(
+            || {
+                self.identities += 1;
+                self.identities
+            },
+            |row| row.identity,
+        );
+        let mut rules = rules.clone();
+        if rules.password.is_some() {
+            self.versions += 1;
+            rules.password = Some(PasswordVersion(self.versions));
+        }
+        let kept = Room {
+            id: room_id(identity),
+            name: room_name(room),
+            rules,
+            owner: None,
+        };
+        let door = door(identity, &kept.rules);
+        let row = RoomRow {
+            room: kept.clone(),
+            identity,
+        };
+        self.rooms.insert(room, row);
+        (ChangeItem::Room(kept), Edit::Room { room, door })
+    }
+
+    fn add_member(&mut self, room: u32, user: u32) -> Option<Vec<(ChangeItem, Edit)>> {
+        let row = self.rooms.get(&room)?;
+        let (room, identity) = (row.room.id, row.identity);
+        self.members.insert((room, user)).then_some(())?;
+        let member = Member {
+            room,
+            user: user_id(user),
+            expires: None,
+        };
+        Some(vec![(
+            ChangeItem::Member(member),
+            Edit::Member { identity, user },
+        )])
+    }
+}
+
+/// The identity of a room.
+pub(super) fn room_id(identity: u64) -> RoomId {
+    let mut id = [0; 16];
+    id[0] = 0xaa;
+    id[8..].copy_from_slice(&identity.to_be_bytes());
+    RoomId::from_bytes(id)
+}
+
+/// A room as the checker reads of it.
+pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
+    let nanos = |span: Duration| u64::try_from(span.as_nanos()).expect("a short span");
+    Door {
+        identity,
+        who: match rules.audience {
+            Audience::Anyone => Who::Anyone,
+            Audience::Users => Who::Users,
+            Audience::Members => Who::Members,
+            Audience::Nobody => unreachable!("no administrator writes it"),
+        },
+        password: rules.password.map(|version| version.0),
+        text: rules.content != Content::Binary,
+        binary: rules.content != Content::Text,
+        bytes_max: usize::try_from(rules.message_bytes_max).expect("a length"),
+        echo: rules.echo,
+        named: rules.receivers_named,
+        deliver_max: rules.staleness.deliver_max.map(nanos),
+    }
+}

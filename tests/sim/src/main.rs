@@ -1,0 +1,139 @@
+//! The simulator's command line: one seed again, many seeds in a stretch of time, or a planted
+//! bug. Reads the clock to measure, and for nothing else.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use porthouse_sim::{Options, Plant, Report, Verdict, run};
+
+const USAGE: &str = "\
+usage: cargo sim SEED [--trace] [--twice] [--plant BUG]   one seed again
+       cargo sim ci [--seconds N] [--from SEED]           as many seeds as fit
+       cargo sim plant BUG [--seeds N] [--from SEED]      until the bug is caught
+
+exit status: 0 passed, 1 a planted bug was not caught, 2 usage, 10 crash,
+             11 a promise of safety is broken, 12 a promise of liveness is broken";
+
+const NOT_CAUGHT: u8 = 1;
+const BAD_USAGE: u8 = 2;
+const CRASH: u8 = 10;
+const CORRECTNESS: u8 = 11;
+const LIVENESS: u8 = 12;
+
+/// Where CI's seeds start: each run of the same version draws the same.
+const FIRST_SEED: u64 = 1;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["ci", rest @ ..] => ci(rest),
+        ["plant", bug, rest @ ..] => plant(bug, rest),
+        [seed, rest @ ..] => seed.parse().ok().and_then(|seed| replay(seed, rest)),
+        [] => None,
+    };
+    ExitCode::from(outcome.unwrap_or_else(|| {
+        eprintln!("{USAGE}\n\nbugs:");
+        for (name, _) in Plant::ALL {
+            eprintln!("  {name}");
+        }
+        BAD_USAGE
+    }))
+}
+
+/// The number after an option, or what it is without.
+fn option(words: &[&str], name: &str, otherwise: u64) -> Option<u64> {
+    match words.iter().position(|word| *word == name) {
+        Some(at) => words.get(at + 1)?.parse().ok(),
+        None => Some(otherwise),
+    }
+}
+
+fn replay(seed: u64, words: &[&str]) -> Option<u8> {
+    let planted = words.iter().position(|word| *word == "--plant");
+    let plant = match planted {
+        Some(at) => Some(Plant::named(words.get(at + 1)?)?),
+        None => None,
+    };
+    let options = Options {
+        plant,
+        tracing: words.contains(&"--trace"),
+    };
+    let began = Instant::now();
+    let report = run(seed, options);
+    println!("seed {seed}: {}", told(&report));
+    println!("hash {:016x}, {}", report.hash, pace(report.events, began.elapsed()));
+    if words.contains(&"--twice") {
+        let again = run(seed, Options { tracing: false, ..options });
+        println!("hash {:016x}, again", again.hash);
+        if again != report {
+            println!("one seed has two courses");
+            return Some(CORRECTNESS);
+        }
+    }
+    Some(status(&report.verdict))
+}
+
+fn ci(words: &[&str]) -> Option<u8> {
+    let span = Duration::from_secs(option(words, "--seconds", 180)?);
+    let first = option(words, "--from", FIRST_SEED)?;
+    println!("simulator: seeds from {first} for {} s", span.as_secs());
+    let began = Instant::now();
+    let (mut seed, mut events, mut failed, mut worst) = (first, 0, 0_u64, 0);
+    while began.elapsed() < span {
+        let report = run(seed, Options::default());
+        events += report.events;
+        if report.verdict != Verdict::Passed {
+            failed += 1;
+            worst = status(&report.verdict);
+            println!("seed {seed}: {}\n  again: cargo sim {seed}", told(&report));
+        }
+        seed += 1;
+    }
+    println!("{} seeds, {}", seed - first, pace(events, began.elapsed()));
+    println!("{} passed, {failed} failed", seed - first - failed);
+    Some(worst)
+}
+
+fn plant(bug: &str, words: &[&str]) -> Option<u8> {
+    let plant = Some(Plant::named(bug)?);
+    let seeds = option(words, "--seeds", 200)?;
+    let first = option(words, "--from", FIRST_SEED)?;
+    let options = Options {
+        plant,
+        tracing: false,
+    };
+    for seed in first..first + seeds {
+        let report = run(seed, options);
+        if report.verdict != Verdict::Passed {
+            println!("{bug}: caught by seed {seed}, number {}", seed - first + 1);
+            println!("  {}", told(&report));
+            return Some(0);
+        }
+    }
+    println!("{bug}: not caught in {seeds} seeds from {first}");
+    Some(NOT_CAUGHT)
+}
+
+fn told(report: &Report) -> String {
+    match &report.verdict {
+        Verdict::Passed => "passed".to_owned(),
+        Verdict::Crash(why) => format!("CRASH: {why}"),
+        Verdict::Correctness(why) => format!("CORRECTNESS: {why}"),
+        Verdict::Liveness(why) => format!("LIVENESS: {why}"),
+    }
+}
+
+const fn status(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Passed => 0,
+        Verdict::Crash(_) => CRASH,
+        Verdict::Correctness(_) => CORRECTNESS,
+        Verdict::Liveness(_) => LIVENESS,
+    }
+}
+
+fn pace(events: u64, span: Duration) -> String {
+    let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX).max(1);
+    format!("{events} events, {} events/s", events.saturating_mul(1_000_000) / micros)
+}

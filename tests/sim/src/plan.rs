@@ -1,0 +1,211 @@
+//! What one seed draws before anything happens: sizes, limits, rates, habits, and which faults are
+//! on. Decides nothing afterwards.
+
+use core::time::Duration;
+
+use porthouse_model::{Audience, Content, RoomRules, Staleness};
+use porthouse_puddle::{PuddleId, Seed, Settings, SwitchboardSettings, TransientMakers};
+
+use crate::chance::Chance;
+use crate::queue::{MICROS, MILLIS, Nanos, SECONDS};
+
+/// A stretch of time in which something does not work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) from: Nanos,
+    pub(crate) until: Nanos,
+    pub(crate) what: Broken,
+}
+
+/// What does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Broken {
+    /// The control plane is killed: nothing is answered, the watch ends.
+    Control,
+    /// The watch stays open and brings nothing; what it holds comes at the end.
+    Silence,
+    /// The database cannot be read: no changes, no progress, no answers.
+    Database,
+    /// The watch ends at once.
+    Cut,
+    /// The log is cut: a position before the head is unknown from here on.
+    Compacted,
+    /// A puddle's thread does not run.
+    Puddle(u8),
+}
+
+/// Everything drawn.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) puddles: u8,
+    pub(crate) clients: u32,
+    pub(crate) users: u32,
+    pub(crate) rooms: u32,
+    /// When faults heal.
+    pub(crate) heal_at: Nanos,
+    pub(crate) faults: Vec<Fault>,
+    /// The mean gap between two things one client does.
+    pub(crate) client_gap: Nanos,
+    /// The mean gap between two things an administrator does.
+    pub(crate) admin_gap: Nanos,
+    /// The mean delay of bytes and of what parts tell each other.
+    pub(crate) link_delay: Nanos,
+    pub(crate) part_delay: Nanos,
+    pub(crate) rpc_delay: Nanos,
+    pub(crate) habits: Habits,
+    pub(crate) message_bytes_max: u64,
+    pub(crate) down_bytes_max: usize,
+    pub(crate) settings: Settings,
+    pub(crate) board: SwitchboardSettings,
+}
+
+/// How clients and links behave, each so many times in a thousand things done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    /// Frames and lines that nobody may send.
+    pub(crate) hostile: u64,
+    /// Goes without a word.
+    pub(crate) vanish: u64,
+    /// Stops reading for a while.
+    pub(crate) stall: u64,
+    /// Closes as one should.
+    pub(crate) close: u64,
+    /// Leaves or joins a room.
+    pub(crate) wander: u64,
+    /// Longer than the room takes.
+    pub(crate) oversized: u64,
+    /// Names receivers or exceptions.
+    pub(crate) named: u64,
+    /// Gives a wrong or an old password, in a hundred.
+    pub(crate) wrong_password: u64,
+    /// The link cuts what arrives, in a hundred.
+    pub(crate) cut: u64,
+    /// A write is taken in part though there is room, in a hundred.
+    pub(crate) part: u64,
+    /// A write finds the connection broken.
+    pub(crate) gone: u64,
+}
+
+impl Plan {
+    pub(crate) fn draw(chance: &mut Chance) -> Self {
+        let puddles = u8::try_from(chance.between(1, 4)).expect("four at most");
+        let clients = u32::try_from(chance.skewed(20, 300)).expect("300 at most");
+        let heal_at = chance.between(4, 12) * SECONDS;
+        let message_bytes_max = *chance.pick(&[200, 1_000, 4_000, 20_000, 70_000]);
+        let busy = u64::from(clients) * message_bytes_max / 400;
+        Self {
+            puddles,
+            clients,
+            users: u32::try_from(chance.between(2, 40)).expect("40 at most"),
+            rooms: u32::try_from(chance.skewed(1, 12)).expect("12 at most"),
+            heal_at,
+            faults: faults(chance, heal_at, puddles),
+            client_gap: chance.between(10, 200) * MILLIS + busy * 20 * MICROS,
+            admin_gap: chance.between(20, 1_000) * MILLIS,
+            link_delay: chance.skewed(5, 20_000) * MICROS,
+            part_delay: chance.skewed(1, 2_000) * MICROS,
+            rpc_delay: chance.skewed(100, 300_000) * MICROS,
+            habits: habits(chance),
+            message_bytes_max,
+            down_bytes_max: usize::try_from(chance.skewed(256, 256 * 1024)).expect("a length"),
+            settings: settings(chance, puddles),
+            board: SwitchboardSettings::new(puddles, Seed(chance.next())),
+        }
+    }
+
+    /// The settings of one puddle.
+    pub(crate) fn puddle(&self, puddle: u8) -> Settings {
+        Settings {
+            puddle: PuddleId(puddle),
+            ..self.settings.clone()
+        }
+    }
+}
+
+fn habits(chance: &mut Chance) -> Habits {
+    // Each is off in about half of all worlds.
+    let mut some = |most: u64| {
+        let on = chance.one_in(2);
+        if on { chance.skewed(1, most) } else { 0 }
+    };
+    Habits {
+        hostile: some(30),
+        vanish: some(20),
+        stall: some(20),
+        close: some(30),
+        wander: some(150),
+        oversized: some(20),
+        named: some(300),
+        wrong_password: some(60),
+        cut: some(60),
+        part: some(40),
+        gone: some(10),
+    }
+}
+
+fn faults(chance: &mut Chance, heal_at: Nanos, puddles: u8) -> Vec<Fault> {
+    let count = if chance.one_in(3) { 0 } else { chance.between(1, 6) };
+    let one = |chance: &mut Chance| {
+        let what = match chance.below(8) {
+            0 | 1 => Broken::Control,
+            2 => Broken::Silence,
+            3 => Broken::Database,
+            4 => Broken::Cut,
+            5 => Broken::Compacted,
+            _ => Broken::Puddle(u8::try_from(chance.below(u64::from(puddles))).expect("few")),
+        };
+        let from = chance.below(heal_at);
+        let longest = match what {
+            Broken::Puddle(_) => 300 * MILLIS,
+            Broken::Control | Broken::Silence | Broken::Database => 9 * SECONDS,
+            Broken::Cut | Broken::Compacted => 1,
+        };
+        let until = (from + chance.skewed(1, longest)).min(heal_at);
+        Fault { from, until, what }
+    };
+    (0..count).map(|_| one(chance)).collect()
+}
+
+/// Limits small enough to be met.
+fn settings(chance: &mut Chance, puddles: u8) -> Settings {
+    let mut settings = Settings::new(PuddleId(0), puddles);
+    let makers = [TransientMakers::Anyone, TransientMakers::Anyone, TransientMakers::Users];
+    settings.transient_makers = *chance.pick(&makers);
+    settings.transient_rules.echo = chance.one_in(4);
+    settings.hop_slots_max = u32::try_from(chance.skewed(4, 4_096)).expect("32 bits");
+    settings.hop_bytes_max = chance.skewed(1_024, 8 * 1024 * 1024);
+    settings.slice_sockets_max = usize::try_from(chance.skewed(1, 1_024)).expect("a count");
+    settings.socket_backlog_bytes_max =
+        usize::try_from(chance.skewed(256 * 1024, 1024 * 1024)).expect("a length");
+    settings.entry_time_max = Duration::from_secs(chance.between(5, 20));
+    settings.absent_time_max = Duration::from_secs(chance.between(1, 300));
+    if chance.one_in(4) {
+        settings.policy_entries_max = usize::try_from(chance.between(4, 64)).expect("a count");
+    }
+    settings
+}
+
+/// A room's rules.
+pub(crate) fn rules(chance: &mut Chance, bytes_max: u64) -> RoomRules {
+    let audiences = [Audience::Anyone, Audience::Users, Audience::Members, Audience::Members];
+    let content = match chance.below(8) {
+        0 => Content::Text,
+        1 => Content::Binary,
+        _ => Content::Any,
+    };
+    let longest = if chance.one_in(3) { chance.between(20, bytes_max) } else { bytes_max };
+    RoomRules {
+        audience: *chance.pick(&audiences),
+        password: chance.one_in(5).then_some(porthouse_model::PasswordVersion(0)),
+        content,
+        message_bytes_max: u32::try_from(longest).expect("a short message"),
+        echo: chance.one_in(4),
+        receivers_named: !chance.one_in(5),
+        staleness: Staleness::default(),
+    }
+}
+
+/// How long a room of this number may deliver without word; the same for all its lives.
+pub(crate) fn deliver_max(room: u32) -> Option<Duration> {
+    (room % 3 == 1).then_some(Duration::from_secs(5))
+}

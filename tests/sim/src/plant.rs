@@ -1,0 +1,94 @@
+//! Bugs that are put into the world on purpose, each between two of the real parts or into a
+//! model, never into shipped code. A checker that does not catch them proves nothing.
+
+use std::sync::Arc;
+
+use porthouse_puddle::{Changed, ChangedItem, Hop, RoomMessage};
+
+/// A planted bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// Revisions are numbered when a transaction wants one, not under a lock held to its commit.
+    NumberWithoutLock,
+    /// An answer read before a change passes for one read after it.
+    NoTombstone,
+    /// Progress is said by the clock, not from a successful read.
+    ProgressFromTimer,
+    /// What a socket does not take is kept by the shell, and written after the close.
+    BacklogKept,
+    /// A room that was just made is not told to those who believe that there is none.
+    NegativeEntryKept,
+    /// Credit between puddles is lost now and then.
+    LeakedCredit,
+    /// A puddle hears that another sends it a room's messages before it does.
+    AdmittedBeforeInterest,
+    /// A message for some is a message for all on other puddles.
+    PredicateDropped,
+    /// The node says that a revision is applied as soon as it has heard of it.
+    AcknowledgedEarly,
+    /// Two messages between puddles change places.
+    HopsSwapped,
+}
+
+impl Plant {
+    /// All of them, by the names they are asked for.
+    pub const ALL: [(&'static str, Self); 10] = [
+        ("number-without-lock", Self::NumberWithoutLock),
+        ("no-tombstone", Self::NoTombstone),
+        ("progress-from-timer", Self::ProgressFromTimer),
+        ("backlog-kept", Self::BacklogKept),
+        ("negative-entry-kept", Self::NegativeEntryKept),
+        ("leaked-credit", Self::LeakedCredit),
+        ("admitted-before-interest", Self::AdmittedBeforeInterest),
+        ("predicate-dropped", Self::PredicateDropped),
+        ("acknowledged-early", Self::AcknowledgedEarly),
+        ("hops-swapped", Self::HopsSwapped),
+    ];
+
+    /// The bug of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(of, _)| *of == name).map(|&(_, plant)| plant)
+    }
+}
+
+/// A message that has forgotten for whom it was.
+pub(crate) fn without_predicate(message: &RoomMessage) -> Hop {
+    Hop::Message(Arc::new(RoomMessage {
+        to: Box::default(),
+        except: Box::default(),
+        ..copy(message)
+    }))
+}
+
+/// A message that reaches nobody, and costs the same credit.
+pub(crate) fn to_nowhere(message: &RoomMessage) -> Hop {
+    Hop::Message(Arc::new(RoomMessage {
+        room: "nowhere".parse().expect("a room name"),
+        ..copy(message)
+    }))
+}
+
+fn copy(message: &RoomMessage) -> RoomMessage {
+    RoomMessage {
+        room: message.room.clone(),
+        room_id: message.room_id,
+        from: message.from,
+        kind: message.kind,
+        payload: message.payload.clone(),
+        to: message.to.clone(),
+        except: message.except.clone(),
+    }
+}
+
+/// A change that does not say that rooms stand differently now.
+pub(crate) fn without_rooms(changed: &Changed) -> Changed {
+    let items = changed.items.iter().filter_map(|item| match item {
+        ChangedItem::Room(_) => None,
+        ChangedItem::Other(other) => Some(ChangedItem::Other(other.clone())),
+    });
+    Changed {
+        revision: changed.revision,
+        items: items.collect(),
+    }
+}

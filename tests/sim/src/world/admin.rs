@@ -1,0 +1,211 @@
+//! What administrators and backends do, until the faults heal: rooms made, changed and deleted,
+//! members, passwords, sessions and users; messages and kicks. Knows no node.
+
+use porthouse_model::{ClientId, MessageKind};
+use porthouse_puddle::{Call, Publish};
+
+use super::{Event, Phase, World};
+use crate::checker::line::{Edit, Kind, Line, Named};
+use crate::client::Client;
+use crate::control::{Intent, TransactionId, room_name};
+use crate::plan::{deliver_max, rules};
+use crate::queue::{MILLIS, SECONDS};
+
+impl World {
+    /// How the world is when it begins.
+    pub(super) fn draw_policy(&mut self) {
+        for room in 0..self.plan.rooms {
+            if self.chance.one_in(4) {
+                continue;
+            }
+            let intent = self.put_room(room);
+            self.write_at_once(&intent);
+            for user in 0..self.plan.users {
+                if self.chance.one_in(2) {
+                    self.write_at_once(&Intent::AddMember { room, user });
+                }
+            }
+        }
+    }
+
+    pub(super) fn draw_clients(&mut self) {
+        for number in 0..self.plan.clients {
+            let mut client = Client::draw(&self.plan, &mut self.chance);
+            client.session = client.user.map(|user| self.sign_in(user));
+            self.clients.push(client);
+            let delay = self.chance.below(2 * SECONDS);
+            self.queue.after(delay, Event::Connect(number));
+        }
+    }
+
+    /// A new session of a user; often it is one that others of the user's clients use too.
+    pub(crate) fn sign_in(&mut self, user: u32) -> u32 {
+        let shared = self.clients.iter().filter(|client| client.user == Some(user));
+        let shared = shared.filter_map(|client| client.session).next_back();
+        if let Some(session) = shared
+            && !self.control.session(session).ended
+            && self.chance.one_in(2)
+        {
+            return session;
+        }
+        let session = self.control.open_session(user);
+        self.see(&Line::SignedIn { session, user });
+        session
+    }
+
+    fn write_at_once(&mut self, intent: &Intent) {
+        let revision = self.control.head().revision.0 + 1;
+        if let Some((revision, edits)) = self.control.apply(revision, intent) {
+            self.committed(revision, &edits);
+        }
+    }
+
+    fn committed(&mut self, revision: u64, edits: &[Edit]) {
+        for edit in edits {
+            if let Edit::Room { room, door } = edit
+                && self.control.is_first(*room, door.identity)
+            {
+                self.watch.makes_a_room(revision);
+            }
+        }
+        self.see(&Line::Committed { revision, edits });
+        // A notification may be lost: the tailer polls too.
+        if !self.chance.one_in(8) {
+            self.queue.after(MILLIS, Event::Tail);
+        }
+    }
+
+    pub(super) fn administer(&mut self) {
+        if self.phase != Phase::Troubled {
+            return;
+        }
+        if self.chance.one_in(4) {
+            self.backend();
+        } else {
+            let intent = self.intent();
+            let transaction = self.commit.begin(intent);
+            let delay = self.chance.below(20 * MILLIS);
+            self.queue.after(delay, Event::Number(transaction.0));
+        }
+        // Bursts make transactions meet.
+        let gap = if self.chance.one_in(3) { MILLIS } else { self.plan.admin_gap };
+        self.after(gap, Event::Admin);
+    }
+
+    pub(super) fn number(&mut self, transaction: TransactionId) {
+        if self.commit.number(transaction, &self.control) {
+            self.commit_soon(transaction);
+        }
+    }
+
+    fn commit_soon(&mut self, transaction: TransactionId) {
+        let delay = self.chance.skewed(1, 50 * MILLIS);
+        self.queue.after(delay, Event::Commit(transaction.0));
+    }
+
+    pub(super) fn commit(&mut self, transaction: TransactionId) {
+        let (done, next) = self.commit.commit(transaction, &mut self.control);
+        if let Some((revision, edits)) = done {
+            self.committed(revision, &edits);
+        }
+        if let Some(next) = next {
+            self.commit_soon(next);
+        }
+    }
+
+    fn put_room(&mut self, room: u32) -> Intent {
+        let mut rules = rules(&mut self.chance, self.plan.message_bytes_max);
+        rules.staleness.deliver_max = deliver_max(room);
+        Intent::PutRoom { room, rules }
+    }
+
+    fn intent(&mut self) -> Intent {
+        let room = self.chance.index_u32(self.plan.rooms);
+        let user = self.chance.index_u32(self.plan.users);
+        match self.chance.below(16) {
+            0..=2 => self.put_room(room),
+            3 => Intent::DeleteRoom { room },
+            4 | 5 => Intent::Password { room, some: !self.chance.one_in(4) },
+            6..=8 => Intent::AddMember { room, user },
+            9..=11 => Intent::RemoveMember { room, user },
+            12 | 13 => match self.clients[self.chance.index(self.clients.len())].session {
+                Some(session) => Intent::EndSession { session },
+                None => Intent::EndUser { user },
+            },
+            _ => Intent::EndUser { user },
+        }
+    }
+
+    /// A backend says something to a room, or puts somebody out.
+    fn backend(&mut self) {
+        let room = self.chance.index_u32(self.plan.rooms);
+        if self.chance.one_in(4) && !self.known.is_empty() {
+            let client = *self.chance.pick(&self.known);
+            let client = ClientId::from_bytes(client.to_be_bytes());
+            let room = (!self.chance.one_in(3)).then(|| room_name(room));
+            return self.backend_calls(Call::Kick { client, room });
+        }
+        let kind = if self.chance.one_in(2) { Kind::Text } else { Kind::Binary };
+        let len = 8 + self.chance.index(100);
+        let (to, except) = self.name_some();
+        let mut payload = Vec::new();
+        let message = self.next_message();
+        let body = self.payloads.fill(&mut payload, (kind, len), message, &mut self.chance);
+        let named = Named {
+            to: &to,
+            except: &except,
+        };
+        self.see(&Line::Published {
+            room,
+            message,
+            body,
+            named,
+        });
+        let ids = |clients: &[u128]| {
+            let ids = clients.iter().map(|client| ClientId::from_bytes(client.to_be_bytes()));
+            ids.collect::<Vec<_>>()
+        };
+        self.publish(Publish {
+            room: room_name(room),
+            kind: match kind {
+                Kind::Text => MessageKind::Text,
+                Kind::Binary => MessageKind::Binary,
+            },
+            payload: payload.into(),
+            to: ids(&to),
+            except: ids(&except),
+        });
+    }
+
+    /// Some clients to send to, or not to; often nobody.
+    pub(crate) fn name_some(&mut self) -> (Vec<u128>, Vec<u128>) {
+        if self.known.is_empty() || self.chance.below(1_000) >= self.plan.habits.named {
+            return (Vec::new(), Vec::new());
+        }
+        let some = 1 + self.chance.index(3);
+        let mut named: Vec<u128> =
+            (0..some).map(|_| *self.chance.pick(&self.known)).collect();
+        named.dedup();
+        match self.chance.below(3) {
+            0 => (named, Vec::new()),
+            1 => (Vec::new(), named),
+            _ => {
+                let except = named.split_off(named.len() / 2);
+                (named, except)
+            }
+        }
+    }
+
+    /// Somebody's client id becomes known.
+    pub(crate) fn learn(&mut self, client: u128) {
+        if self.known.last() != Some(&client) && self.known.len() < 512 {
+            self.known.push(client);
+        }
+    }
+
+    /// The number of the next message.
+    pub(crate) const fn next_message(&mut self) -> u32 {
+        self.said += 1;
+        self.said - 1
+    }
+}

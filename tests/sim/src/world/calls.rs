@@ -1,0 +1,125 @@
+//! What the switchboard asks the control plane, from the question to the answer: when it is read,
+//! and when it comes. Every question is answered within the time it has.
+
+use porthouse_puddle::{Action, Call, CallId, Event as Told, Publish, RequestId};
+
+use super::node::at;
+use super::socket::socket_of;
+use super::{Event, World};
+use crate::checker::line::Line;
+use crate::plant::Plant;
+use crate::queue::{MILLIS, SECONDS};
+
+/// Calls under way.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    asked: Vec<Option<Action>>,
+    answers: Vec<Option<Told>>,
+    /// A backend's calls that wait to be completed.
+    backend: Vec<u64>,
+    backend_calls: u64,
+}
+
+impl Calls {
+    pub(crate) fn backend_waits(&self) -> bool {
+        !self.backend.is_empty()
+    }
+}
+
+impl World {
+    pub(super) fn call(&mut self, action: Action) {
+        let number = u32::try_from(self.calls.asked.len()).expect("fewer than 2^32 calls");
+        self.calls.asked.push(Some(action));
+        self.calls.answers.push(None);
+        self.after(self.plan.rpc_delay, Event::Read(number));
+    }
+
+    /// The control plane reads, and answers as of this moment.
+    pub(super) fn read(&mut self, number: u32) {
+        let action = self.calls.asked[at(number)].take().expect("read once");
+        let can_read = !self.watch.down && !self.watch.unreadable;
+        let answer = self.answer_call(&action, can_read);
+        self.calls.answers[at(number)] = Some(answer);
+        // Now and then an answer is very late.
+        let late = self.chance.one_in(10) && !self.phase.is_healed();
+        let delay = if late { self.chance.below(3 * SECONDS) } else { 0 };
+        let delay = delay + self.chance.below(2 * self.plan.rpc_delay);
+        self.queue.after(delay, Event::Found(number));
+    }
+
+    fn answer_call(&mut self, action: &Action, can_read: bool) -> Told {
+        match action {
+            Action::Resolve { request, keys, min_revision } => {
+                let is_there = can_read && self.control.head().revision >= *min_revision;
+                Told::Resolved {
+                    request: *request,
+                    found: is_there.then(|| self.control.resolve(keys)),
+                }
+            }
+            Action::Verify { request, room, password, .. } => Told::Verified {
+                request: *request,
+                verdict: can_read.then(|| self.control.verify(*room, password.expose())),
+            },
+            Action::SignIn { request, username, password, address } => {
+                if !can_read {
+                    return signed_in(*request, None);
+                }
+                let (verdict, session) =
+                    self.control.sign_in(username, password.expose(), *address);
+                if let Some(session) = session {
+                    let user = self.control.session(session).user;
+                    self.see(&Line::SignedIn { session, user });
+                    let number = socket_of(*address).expect("a socket's own address");
+                    if let Some(socket) = self.sockets[at(number)].as_mut() {
+                        socket.session = Some(session);
+                    }
+                }
+                signed_in(*request, Some(verdict))
+            }
+            Action::Tell { .. }
+            | Action::OpenWatch { .. }
+            | Action::Acknowledge { .. }
+            | Action::Complete { .. } => unreachable!("not asked of the control plane"),
+        }
+    }
+
+    pub(super) fn found(&mut self, number: u32) {
+        let mut answer = self.calls.answers[at(number)].take().expect("found once");
+        if self.plant == Some(Plant::NoTombstone)
+            && let Told::Resolved { found: Some(snapshot), .. } = &mut answer
+        {
+            snapshot.revision = self.control.head().revision;
+        }
+        self.tell_board(answer);
+    }
+
+    /// A backend says something.
+    pub(super) fn publish(&mut self, message: Publish) {
+        self.backend_calls(Call::Publish(std::sync::Arc::new(message)));
+    }
+
+    pub(super) fn backend_calls(&mut self, what: Call) {
+        self.calls.backend_calls += 1;
+        let call = self.calls.backend_calls;
+        self.calls.backend.push(call);
+        let call = CallId(call);
+        self.tell_board(Told::Called { call, what });
+        debug_assert!(self.plan.rpc_delay < 400 * MILLIS, "within a request's time");
+    }
+
+    pub(super) fn completed(&mut self, call: CallId) {
+        let waiting = self.calls.backend.iter().position(|waits| *waits == call.0);
+        let Some(place) = waiting else {
+            let seen = format!("call {} was completed unasked, or twice", call.0);
+            return self.fail(crate::checker::violation::Violation {
+                promise: "P15",
+                seen,
+            });
+        };
+        self.calls.backend.swap_remove(place);
+    }
+}
+
+const fn signed_in(request: RequestId, verdict: Option<porthouse_puddle::SignInVerdict>) -> Told {
+    Told::SignedIn { request, verdict }
+}

@@ -1,0 +1,152 @@
+//! The course of a run: trouble, then healing, then everybody must be heard, then everybody goes
+//! and nothing may be left.
+
+use porthouse_puddle::Counters;
+
+use super::{Event, Failure, World};
+use crate::checker::line::Line;
+use crate::plan::Broken;
+use crate::queue::{MILLIS, Nanos, SECONDS};
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Faults and changes.
+    Troubled,
+    /// No faults and no changes; everybody comes back.
+    Healing,
+    /// Everybody is inside, and speaks.
+    Settled,
+    /// Everybody goes.
+    Leaving,
+}
+
+/// From healing to when everybody must be inside.
+const SETTLES_AFTER: Nanos = 20 * SECONDS;
+/// From healing to when everything must be well.
+const FINISHED_AFTER: Nanos = 30 * SECONDS;
+
+impl Phase {
+    pub(crate) fn is_healed(self) -> bool {
+        self > Self::Troubled
+    }
+}
+
+impl World {
+    /// The first events.
+    pub(super) fn begin(&mut self) {
+        self.draw_policy();
+        self.draw_clients();
+        self.tick();
+        self.queue.at(0, Event::Board);
+        self.node.board_settles_at = Some(0);
+        self.queue.after(100 * MILLIS, Event::Tail);
+        self.queue.after(SECONDS, Event::Progress);
+        self.queue.after(self.plan.admin_gap, Event::Admin);
+        for fault in self.plan.faults.clone() {
+            let what = fault.what;
+            self.queue.at(fault.from, Event::Fault { what, begins: true });
+            let begins = false;
+            self.queue.at(fault.until, Event::Fault { what, begins });
+        }
+    }
+
+    /// Runs to the end, or to the first broken promise.
+    pub(crate) fn run(&mut self) -> Result<(), Failure> {
+        let heal_at = self.plan.heal_at;
+        self.run_until(heal_at);
+        self.heal();
+        self.run_until(heal_at + SETTLES_AFTER);
+        self.settled();
+        self.run_until(heal_at + FINISHED_AFTER);
+        self.finished();
+        let mut until = self.now();
+        for _ in 0..12 {
+            until += 10 * SECONDS;
+            self.run_until(until);
+            if self.is_idle() {
+                break;
+            }
+        }
+        self.idle();
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn heal(&mut self) {
+        self.phase = Phase::Healing;
+        self.see(&Line::Healed);
+        let now = self.now();
+        for socket in self.sockets.iter_mut().flatten() {
+            socket.stalled_until = socket.stalled_until.min(now);
+        }
+        // A stalled socket's next look is far off: have one now.
+        for number in 0..u32::try_from(self.sockets.len()).expect("fewer than 2^32") {
+            self.queue.after(0, Event::Down(number));
+        }
+        for client in 0..self.plan.clients {
+            self.act_within(client, SECONDS);
+        }
+    }
+
+    fn settled(&mut self) {
+        self.phase = Phase::Settled;
+        self.see(&Line::Settled);
+        self.see_outside();
+        for client in 0..self.plan.clients {
+            self.act_within(client, SECONDS);
+        }
+    }
+
+    fn finished(&mut self) {
+        self.see(&Line::Finished);
+        self.phase = Phase::Leaving;
+        if self.calls.backend_waits() {
+            let told = "P15 is broken: a backend's call was never completed".to_owned();
+            self.failure.get_or_insert(Failure::Liveness(told));
+        }
+        for client in 0..self.plan.clients {
+            self.act_within(client, SECONDS);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let empty = |counters: Counters| {
+            counters.sockets == 0 && counters.rooms == 0 && counters.held_bytes == 0
+        };
+        self.node.workers.iter().all(|worker| empty(worker.puddle.counters()))
+    }
+
+    /// Nothing is left of all those who were here.
+    fn idle(&mut self) {
+        if self.failure.is_some() || self.is_idle() {
+            return;
+        }
+        let left = self.node.workers.iter().map(|worker| worker.puddle.counters());
+        let told = format!("P16 is broken: something is left: {:?}", left.collect::<Vec<_>>());
+        self.failure = Some(Failure::Liveness(told));
+    }
+
+    /// Something breaks, or works again.
+    pub(super) fn fault(&mut self, what: Broken, begins: bool) {
+        match what {
+            Broken::Control => self.control_fails(begins),
+            Broken::Silence => self.watch_silent(begins),
+            Broken::Database => self.watch.unreadable = begins,
+            Broken::Cut if begins => self.watch_cut(),
+            Broken::Compacted if begins => self.watch_compacted(),
+            Broken::Cut | Broken::Compacted => {}
+            Broken::Puddle(puddle) => {
+                let worker = &mut self.node.workers[usize::from(puddle)];
+                if begins {
+                    let wakes = self.plan.faults.iter().filter(|fault| fault.what == what);
+                    let latest = wakes.map(|fault| fault.until).max();
+                    let now = self.queue.now();
+                    let own = self.plan.faults.iter().find(|fault| {
+                        fault.what == what && fault.from <= now && fault.until >= now
+                    });
+                    worker.asleep_until = own.map(|fault| fault.until).or(latest).unwrap_or(now);
+                }
+            }
+        }
+    }
+}

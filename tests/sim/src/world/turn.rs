@@ -1,0 +1,260 @@
+//! Turns of the node's parts: inputs in, settled, outputs to where they go. The planted bugs that
+//! live between the parts are here.
+
+use std::sync::Arc;
+
+use porthouse_model::Time;
+use porthouse_puddle::{Action, Hop, Input, Output, PuddleId, RoomMessage, ToPuddle};
+
+use super::node::{Hands, place};
+use super::{Event, World};
+use crate::plant::{Plant, to_nowhere, without_predicate, without_rooms};
+use crate::queue::{MICROS, MILLIS, Nanos};
+
+impl World {
+    /// A puddle that sleeps takes nothing: what comes for it comes again when it wakes.
+    pub(super) fn sleeps(&mut self, puddle: u8, event: Event) -> bool {
+        let wakes_at = self.node.workers[usize::from(puddle)].asleep_until;
+        let sleeps = wakes_at > self.now();
+        if sleeps {
+            self.queue.at(wakes_at, event);
+        }
+        sleeps
+    }
+
+    /// One input, and a turn that ends soon.
+    pub(super) fn input(&mut self, puddle: u8, input: Input<'_>) {
+        self.inputs += 1;
+        let now = self.time();
+        self.node.workers[usize::from(puddle)].puddle.handle(now, input);
+        self.settle_soon(puddle);
+    }
+
+    pub(super) fn settle_soon(&mut self, puddle: u8) {
+        let delay = if self.chance.one_in(4) { self.chance.below(50 * MICROS) } else { 0 };
+        self.settle_at(puddle, self.now() + delay);
+    }
+
+    fn settle_at(&mut self, puddle: u8, moment: Nanos) {
+        let worker = &mut self.node.workers[usize::from(puddle)];
+        if worker.settles_at.is_none_or(|due| due > moment) {
+            worker.settles_at = Some(moment);
+            self.queue.at(moment, Event::Settle(puddle));
+        }
+    }
+
+    pub(super) fn settle(&mut self, puddle: u8) {
+        let worker = &mut self.node.workers[usize::from(puddle)];
+        // An earlier turn has taken this one's place.
+        if worker.settles_at.is_none_or(|due| due > self.queue.now()) {
+            return;
+        }
+        if self.sleeps(puddle, Event::Settle(puddle)) {
+            return;
+        }
+        let (now, stamp, healed) = (self.time(), self.stamp(), self.phase.is_healed());
+        let worker = &mut self.node.workers[usize::from(puddle)];
+        worker.settles_at = None;
+        let mut outputs = Vec::new();
+        let mut hands = Hands {
+            plan: &self.plan,
+            plant: self.plant,
+            queue: &mut self.queue,
+            chance: &mut self.chance,
+            sockets: &mut self.sockets,
+            slots: &worker.slots,
+            outputs: &mut outputs,
+            stamp,
+            hash: &mut self.hash,
+            healed,
+            writes: &mut self.writes,
+        };
+        let deadline = worker.puddle.settle(now, &mut hands);
+        if self.step % 64 == 0 || cfg!(debug_assertions) && self.step % 16 == 0 {
+            worker.puddle.check();
+        }
+        for output in outputs {
+            self.output(puddle, output);
+        }
+        if let Some(deadline) = deadline {
+            let due = deadline.at.as_nanos().max(self.now() + MICROS);
+            self.settle_at(puddle, due);
+        }
+    }
+
+    fn output(&mut self, puddle: u8, output: Output) {
+        let from = PuddleId(puddle);
+        match output {
+            Output::Close { socket } => self.node_closes(puddle, socket),
+            Output::HandOver { socket, .. } => self.node_closes(puddle, socket),
+            Output::Pause { socket } => self.pause(puddle, socket, true),
+            Output::Resume { socket } => self.pause(puddle, socket, false),
+            Output::Hop { to, hop } => self.send_hop(puddle, to.0, hop),
+            Output::Ask { question, what } => {
+                let asked = porthouse_puddle::Event::Asked {
+                    puddle: from,
+                    question,
+                    what,
+                };
+                self.say(puddle, asked);
+            }
+            Output::Applied { revision } => {
+                let applied = porthouse_puddle::Event::Applied {
+                    puddle: from,
+                    revision,
+                };
+                self.say(puddle, applied);
+            }
+            Output::Reply { order, reply } => {
+                let replied = porthouse_puddle::Event::Replied {
+                    puddle: from,
+                    order,
+                    reply,
+                };
+                self.say(puddle, replied);
+            }
+        }
+    }
+
+    fn say(&mut self, puddle: u8, event: porthouse_puddle::Event) {
+        self.node.workers[usize::from(puddle)].said.push_back(event);
+        self.after(self.plan.part_delay, Event::Said(puddle));
+    }
+
+    /// The switchboard takes what a puddle said first.
+    pub(super) fn said_by(&mut self, puddle: u8) {
+        if let Some(event) = self.node.workers[usize::from(puddle)].said.pop_front() {
+            self.tell_board(event);
+        }
+    }
+
+    pub(super) fn tell_board(&mut self, event: porthouse_puddle::Event) {
+        self.inputs += 1;
+        let now = self.time();
+        self.node.board.handle(now, event);
+        self.board_at(self.now());
+    }
+
+    pub(super) fn board_at(&mut self, moment: Nanos) {
+        if self.node.board_settles_at.is_none_or(|due| due > moment) {
+            self.node.board_settles_at = Some(moment);
+            self.queue.at(moment, Event::Board);
+        }
+    }
+
+    pub(super) fn settle_board(&mut self) {
+        if self.node.board_settles_at.is_none_or(|due| due > self.queue.now()) {
+            return;
+        }
+        self.node.board_settles_at = None;
+        let mut actions = Vec::new();
+        let deadline = self.node.board.settle(Time::from_nanos(self.queue.now()), &mut actions);
+        if self.step % 64 == 0 {
+            self.node.board.check();
+        }
+        for action in actions {
+            self.act_for_board(action);
+        }
+        if let Some(deadline) = deadline {
+            let due = deadline.at.as_nanos().max(self.now() + MICROS);
+            self.board_at(due);
+        }
+    }
+
+    fn act_for_board(&mut self, action: Action) {
+        match action {
+            Action::Tell { puddle, message } => {
+                self.node.workers[place(puddle)].told.push_back(message);
+                self.after(self.plan.part_delay, Event::Told(puddle.0));
+            }
+            Action::OpenWatch { watch, from } => self.open_watch(watch, from),
+            Action::Acknowledge { revision } => {
+                self.see(&crate::checker::line::Line::Acknowledged {
+                    revision: revision.0,
+                });
+            }
+            action @ (Action::Resolve { .. } | Action::Verify { .. } | Action::SignIn { .. }) => {
+                self.call(action);
+            }
+            Action::Complete { call, .. } => self.completed(call),
+        }
+    }
+
+    /// A puddle takes what it was told first.
+    pub(super) fn told(&mut self, puddle: u8) {
+        if self.sleeps(puddle, Event::Told(puddle)) {
+            return;
+        }
+        let Some(told) = self.node.workers[usize::from(puddle)].told.pop_front() else {
+            return;
+        };
+        let told = match told {
+            ToPuddle::Changed(changed)
+                if self.plant == Some(Plant::NegativeEntryKept)
+                    && self.watch.made_a_room(changed.revision.0) =>
+            {
+                ToPuddle::Changed(Arc::new(without_rooms(&changed)))
+            }
+            other => other,
+        };
+        self.input(puddle, told.into());
+    }
+
+    fn send_hop(&mut self, from: u8, to: u8, hop: Hop) {
+        if self.plant == Some(Plant::LeakedCredit)
+            && matches!(hop, Hop::Credit { .. })
+            && self.chance.one_in(4)
+        {
+            return;
+        }
+        let slots = self.plan.settings.hop_ring_slots();
+        let ring = &mut self.node.workers[usize::from(to)].rings[usize::from(from)];
+        ring.push_back(hop);
+        let len = ring.len();
+        assert!(len <= usize::try_from(slots).expect("32 bits"), "a ring has overflowed");
+        if self.plant == Some(Plant::HopsSwapped)
+            && len >= 2
+            && matches!((&ring[len - 1], &ring[len - 2]), (Hop::Message(_), Hop::Message(_)))
+        {
+            ring.swap(len - 1, len - 2);
+        }
+        self.after(self.plan.part_delay, Event::Hop { from, to });
+    }
+
+    /// A puddle takes what another told it first.
+    pub(super) fn hop(&mut self, from: u8, to: u8) {
+        if self.sleeps(to, Event::Hop { from, to }) {
+            return;
+        }
+        let ring = &mut self.node.workers[usize::from(to)].rings[usize::from(from)];
+        let Some(hop) = ring.pop_front() else {
+            return;
+        };
+        let hop = match hop {
+            Hop::Message(message) => self.pass_on((from, to), message),
+            Hop::Entered { room, visit } => {
+                let key = (from, to, room.clone());
+                self.watch.entered.insert(key, self.now());
+                Hop::Entered { room, visit }
+            }
+            other @ (Hop::Enter { .. } | Hop::Leave { .. } | Hop::Credit { .. }) => other,
+        };
+        let from = PuddleId(from);
+        self.input(to, Input::Hopped { from, hop });
+    }
+
+    fn pass_on(&self, (from, to): (u8, u8), message: Arc<RoomMessage>) -> Hop {
+        match self.plant {
+            Some(Plant::PredicateDropped) => without_predicate(&message),
+            Some(Plant::AdmittedBeforeInterest) => {
+                let key = (from, to, message.room.clone());
+                let entered = self.watch.entered.get(&key);
+                match entered {
+                    Some(entered) if self.now() < entered + 500 * MILLIS => to_nowhere(&message),
+                    Some(_) | None => Hop::Message(message),
+                }
+            }
+            Some(_) | None => Hop::Message(message),
+        }
+    }
+}
