@@ -89,7 +89,7 @@ pub(crate) enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         found: Option<&'a str>,
     },
-    /// This node goes away: connect again, elsewhere, after the delay.
+    /// This node goes away, and closes this socket within the delay.
     Draining { delay_ms: u64 },
 }
 
