@@ -323,6 +323,15 @@ impl Policy {
         self.applied
     }
 
+    /// The same, where it may be said: while what live sockets stand on is asked
+    /// anew it is of a log that is followed no more.
+    pub(crate) const fn settled(&self) -> Option<Revision> {
+        match &self.followed {
+            Followed::Whole => Some(self.applied),
+            Followed::Never | Followed::Resyncing(_) => None,
+        }
+    }
+
     /// How old that is: the time since there was word that nothing came after
     /// it. [`Duration::MAX`] before the first.
     pub(crate) fn age(&self, now: Time) -> Duration {
@@ -409,8 +418,10 @@ impl Policy {
     ) -> Outcome {
         let read = match answer {
             Answer::Resolved { revision, known } if fits(&key, known) => Some((*revision, known)),
-            Answer::Resolved { .. } | Answer::Password(_) | Answer::SignIn(_) => None,
-            Answer::Unavailable => None,
+            Answer::Resolved { .. }
+            | Answer::Password(_)
+            | Answer::SignIn(_)
+            | Answer::Unavailable => None,
         };
         if let Some((revision, _)) = read
             && revision < min_revision
@@ -509,4 +520,4 @@ fn misfit(known: &Known) -> ! {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,6 +15,8 @@ mod closing;
 mod policing;
 mod ordering;
 mod settling;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

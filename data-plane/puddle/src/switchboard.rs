@@ -469,3 +469,6 @@ impl Switchboard {
         self.out.push(Action::Complete { call, result });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,7 +268,7 @@ impl Puddle {
                 let reply_to = entry.reply_to.as_ref();
                 let event = multiplexed::Event::refused(reply_to, Some(room), &refusal);
                 self.tell(id, |out| event.frame(out));
-                self.arm(id);
+                self.rest(id);
             }
             Phase::Upgrading { .. } | Phase::Raw(..) | Phase::Closing { .. } => {}
         }

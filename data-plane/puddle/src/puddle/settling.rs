@@ -177,8 +177,9 @@ impl Puddle {
 
     /// Everything up to here holds, and is written or next to be.
     pub(super) fn acknowledge(&mut self) {
-        let revision = self.policy.applied();
-        if revision > self.acknowledged {
+        if let Some(revision) = self.policy.settled()
+            && revision > self.acknowledged
+        {
             self.acknowledged = revision;
             self.outputs.push(Output::Applied { revision });
         }

@@ -19,7 +19,7 @@ impl Switchboard {
     pub(super) fn heard(&mut self, now: Time, heard: Heard, change: Option<Change>) {
         match heard {
             Heard::Nothing | Heard::On => {}
-            Heard::Anew(head) => self.follow_anew(now, head),
+            Heard::Anew(place) => self.follow_anew(now, place),
             Heard::Next => {
                 let change = change.expect("the next revision came as a change");
                 let changed = Arc::new(Changed::compile(change));

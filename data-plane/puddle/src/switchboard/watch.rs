@@ -120,10 +120,10 @@ impl Watch {
             self.fail(now);
             return Heard::Nothing;
         }
-        match self.at_head(now, position, head) {
-            Heard::Nothing if self.is_open() => Heard::On,
-            other => other,
+        if head.revision > position.revision {
+            return Heard::On;
         }
+        self.at_head(now, position, head)
     }
 
     pub(super) fn changed(

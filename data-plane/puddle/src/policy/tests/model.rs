@@ -114,16 +114,6 @@ impl ControlPlane {
         token
     }
 
-    pub(crate) fn make_api_key(&mut self, id: u8) -> TokenHash {
-        let api_key = ApiKey {
-            id: api_key_id(id),
-            scopes: vec!["live".to_owned()],
-            expires: None,
-        };
-        self.world_mut().api_keys.insert(token(id), api_key);
-        token(id)
-    }
-
     pub(crate) fn change(&self, revision: Revision) -> &Arc<Changed> {
         &self.log[usize::try_from(revision.0).expect("small") - 1]
     }

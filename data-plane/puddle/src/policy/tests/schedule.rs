@@ -101,7 +101,7 @@ impl Run {
         let limits = PolicyLimits {
             questions_max: 4,
             entries_max: 3,
-            absent_time_max: Duration::from_secs(3_600),
+            absent_time_max: Duration::from_hours(1),
         };
         let mut policy = Policy::new(limits, Chance::new(Seed(7)).hasher());
         policy.resync(Time::ZERO, Revision(0));

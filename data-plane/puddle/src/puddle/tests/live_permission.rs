@@ -1,0 +1,247 @@
+//! Permission is live: what is no longer allowed, no socket keeps.
+
+use core::time::Duration;
+
+use porthouse_model::Staleness;
+use porthouse_model::{
+    ChangeItem, Content, Member, MessageKind, Room, RoomId, RoomRules, SessionId,
+};
+
+use super::world::{World, close_frame, frame, hash, members_only, password_rules, taking, token};
+
+use MessageKind::Text;
+
+#[test]
+fn a_revoked_session_closes_its_sockets_and_nothing_more_is_written() {
+    let mut world = World::new(2);
+    world.session(1);
+    let bearer = format!("Authorization: Bearer {}", token(1));
+    let ada = world.upgrade(1, "/lobby", &[&bearer]);
+    world.take(ada);
+    let ben = world.raw(0, "lobby");
+    // Ada's link takes five bytes of the first message and no more.
+    world.stall(ada, 5);
+    world.say(ben, Text, b"the first message");
+    world.say(ben, Text, b"the second message");
+    world.sessions.clear();
+    world.change(vec![ChangeItem::SessionGone(SessionId::from_bytes(
+        [1; 16],
+    ))]);
+    assert_eq!(world.applied, [1, 1]);
+    world.say(ben, Text, b"the third message");
+    world.unstall(ada);
+    let told = world.take(ada);
+    let first = frame(Text, b"the first message");
+    assert_eq!(told[..first.len()], first, "a frame that was begun ends");
+    let rest = &told[first.len()..];
+    let (code, reason) = close_frame(rest);
+    assert_eq!(
+        (code, rest.len()),
+        (4101, 4 + reason.len()),
+        "and the close frame is next"
+    );
+}
+
+#[test]
+fn a_revocation_that_overtakes_the_lookup_admits_nobody() {
+    let mut world = World::new(1);
+    world.session(1);
+    world.lobby_of(0, 1);
+    world.sessions.remove(&hash(1));
+    world.change(vec![ChangeItem::SessionGone(SessionId::from_bytes(
+        [1; 16],
+    ))]);
+    let bearer = format!("Authorization: Bearer {}", token(1));
+    let late = world.upgrade(0, "/lobby", &[&bearer]);
+    assert!(world.take_text(late).starts_with("HTTP/1.1 401"));
+}
+
+#[test]
+fn a_removed_member_leaves_that_room_and_keeps_the_others() {
+    let mut world = World::new(1);
+    let room = world.room("private", members_only());
+    let user = world.session(1);
+    world.members.push(Member {
+        room,
+        user,
+        expires: None,
+    });
+    let ada = world.lobby_of(0, 1);
+    for room in ["private", "lobby"] {
+        world.line(ada, &format!(r#"{{"op":"join","room":"{room}","id":1}}"#));
+    }
+    world.take(ada);
+    let ben = world.raw(0, "lobby");
+    world.stall(ada, 0);
+    world.say(ben, Text, b"public");
+    let secret = world.order(&crate::Command::Publish(std::sync::Arc::new(
+        crate::Publish {
+            room: "private".parse().expect("a name"),
+            kind: Text,
+            payload: b"secret"[..].into(),
+            to: Vec::new(),
+            except: Vec::new(),
+        },
+    )));
+    assert_eq!(secret, [crate::Reply::Published { receivers: Some(1) }]);
+    world.members.clear();
+    world.change(vec![ChangeItem::MemberGone { room, user }]);
+    world.unstall(ada);
+    let told = world.take_text(ada);
+    assert!(told.contains("public"), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+    assert!(told.contains(r#""op":"closed","room":"private""#), "{told}");
+    assert!(!world.is_ended(ada));
+}
+
+#[test]
+fn a_deleted_room_puts_everybody_out() {
+    let mut world = World::new(2);
+    let id = world.room("persistent", RoomRules::default());
+    let ada = world.raw(0, "persistent");
+    let ben = world.joined(1, &["persistent"]);
+    world.rooms.clear();
+    let name: porthouse_model::RoomName = "persistent".parse().expect("a name");
+    world.change(vec![ChangeItem::RoomGone { id, name }]);
+    assert_eq!(close_frame(&world.take(ada)).0, 4005);
+    let told = world.take_text(ben);
+    assert!(
+        told.contains(r#""op":"closed""#) && told.contains("4005"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_changed_rule_holds_for_those_inside() {
+    let mut world = World::new(1);
+    world.room("lobby", RoomRules::default());
+    let ada = world.raw(0, "lobby");
+    world.rule("lobby", taking(Content::Binary));
+    world.say(ada, Text, b"too late");
+    assert_eq!(close_frame(&world.take(ada)).0, 1003);
+
+    let ben = world.raw(0, "lobby");
+    world.rule("lobby", members_only());
+    assert_eq!(close_frame(&world.take(ben)).0, 4103);
+}
+
+#[test]
+fn a_changed_password_is_asked_for_again() {
+    let mut world = World::new(1);
+    world.room("vault", password_rules(1));
+    let ada = world.lobby(0);
+    world.line(ada, r#"{"op":"join","room":"vault","id":1}"#);
+    world.line(
+        ada,
+        r#"{"op":"answer","room":"vault","password":"open sesame","id":2}"#,
+    );
+    assert!(world.take_text(ada).contains("admitted"));
+    world.rule("vault", password_rules(2));
+    let told = world.take_text(ada);
+    assert!(
+        told.contains(r#""op":"challenge","room":"vault""#),
+        "{told}"
+    );
+    world.line(
+        ada,
+        "{\"op\":\"send\",\"room\":\"vault\",\"id\":3}\nnot inside",
+    );
+    assert!(world.take_text(ada).contains(r#""op":"error","id":3"#));
+    world.line(
+        ada,
+        r#"{"op":"answer","room":"vault","password":"open sesame","id":4}"#,
+    );
+    assert!(world.take_text(ada).contains(r#""op":"admitted","id":4"#));
+}
+
+#[test]
+fn a_persistent_room_takes_over_a_transient_name() {
+    let mut world = World::new(2);
+    let (ada, ben) = (world.raw(0, "lobby"), world.raw(1, "lobby"));
+    let id = RoomId::from_bytes([7; 16]);
+    let room = Room {
+        id,
+        name: "lobby".parse().expect("a name"),
+        rules: taking(Content::Text),
+        owner: None,
+    };
+    world.rooms.insert(room.name.clone(), room.clone());
+    world.change(vec![ChangeItem::Room(room)]);
+    world.say(ada, Text, b"still here");
+    assert_eq!(world.take(ben), frame(Text, b"still here"));
+    world.say(ada, MessageKind::Binary, b"x");
+    assert_eq!(close_frame(&world.take(ada)).0, 1003);
+}
+
+#[test]
+fn a_room_that_tolerates_no_stale_policy_puts_everybody_out() {
+    let mut world = World::new(1);
+    let staleness = Staleness {
+        deliver_max: Some(Duration::from_secs(10)),
+        ..Staleness::default()
+    };
+    world.room(
+        "strict",
+        RoomRules {
+            staleness,
+            ..RoomRules::default()
+        },
+    );
+    let (ada, ben) = (world.raw(0, "strict"), world.raw(0, "strict"));
+    let easy = world.raw(0, "lobby");
+    world.wait(Duration::from_secs(10));
+    world.say(ada, Text, b"in time");
+    assert_eq!(world.take(ben), frame(Text, b"in time"));
+    world.now = world.now + Duration::from_millis(1);
+    world.say(ada, Text, b"too late");
+    assert_eq!(close_frame(&world.take(ben)).0, 4204);
+    assert!(!world.is_ended(easy));
+}
+
+#[test]
+fn a_kicked_client_is_out() {
+    let mut world = World::new(2);
+    world.session(1);
+    let ada = world.lobby_of(1, 1);
+    world.line(ada, r#"{"op":"join","room":"lobby","id":1}"#);
+    let ben = world.raw(0, "lobby");
+    world.take(ada);
+    let listed = world.order(&crate::Command::ListSockets {
+        room: "lobby".parse().expect("a name"),
+        after: None,
+        sockets_max: 10,
+    });
+    let clients: Vec<_> = listed
+        .iter()
+        .flat_map(|reply| {
+            let crate::Reply::Sockets(sockets) = reply else {
+                panic!("{reply:?}")
+            };
+            sockets.clone()
+        })
+        .collect();
+    assert_eq!(clients.len(), 2);
+    for (client, room) in [
+        (clients[1].client, Some("lobby")),
+        (clients[0].client, None),
+    ] {
+        let room = room.map(|room| room.parse().expect("a name"));
+        let kicked: u64 = world
+            .order(&crate::Command::Kick { client, room })
+            .iter()
+            .map(|reply| {
+                let crate::Reply::Kicked { sockets } = reply else {
+                    panic!("{reply:?}")
+                };
+                *sockets
+            })
+            .sum();
+        assert_eq!(kicked, 1);
+    }
+    assert!(
+        world
+            .take_text(ada)
+            .contains(r#""op":"closed","room":"lobby""#)
+    );
+    assert_eq!(close_frame(&world.take(ben)).0, 4006);
+}

@@ -1,0 +1,512 @@
+//! The world of these tests: puddles, their rings, a table of what the control
+//! plane knows, and clients at the end of links that can stall.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::io::IoSlice;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use porthouse_model::{
+    Audience, Change, ChangeItem, Content, Member, MessageKind, PasswordVersion, PolicyKey,
+    Revision, Room, RoomId, RoomName, RoomRules, Session, SessionId, Time, TokenHash, UnixTime,
+    UserId,
+};
+
+use crate::puddle::Puddle;
+use crate::wire::frame::client;
+use crate::{
+    Answer, Changed, Command, Hop, Input, Known, OrderId, Output, PasswordVerdict, PuddleId,
+    Question, Reply, RoomPolicy, Seed, Settings, Shell, SignInVerdict, SocketId, TransientMakers,
+    Wrote,
+};
+
+pub(super) const HOUR: u64 = 3_600_000;
+
+/// The far end of every socket of one puddle.
+#[derive(Default)]
+pub(super) struct Links {
+    pub(super) received: BTreeMap<SocketId, Vec<u8>>,
+    /// How much more each stalled link takes.
+    pub(super) takes: BTreeMap<SocketId, usize>,
+    pub(super) ended: Vec<SocketId>,
+    pub(super) paused: Vec<SocketId>,
+    pub(super) writes: Vec<SocketId>,
+    outputs: Vec<Output>,
+}
+
+impl Shell for Links {
+    fn write(&mut self, socket: SocketId, bytes: &[IoSlice<'_>]) -> Wrote {
+        self.writes.push(socket);
+        let offered: Vec<u8> = bytes.iter().flat_map(|slice| slice.to_vec()).collect();
+        let room = self.takes.get_mut(&socket);
+        let taken = room
+            .as_ref()
+            .map_or(offered.len(), |room| offered.len().min(**room));
+        if let Some(room) = room {
+            *room -= taken;
+        }
+        self.received
+            .entry(socket)
+            .or_default()
+            .extend_from_slice(&offered[..taken]);
+        if taken == offered.len() {
+            Wrote::All
+        } else {
+            Wrote::Part(taken)
+        }
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::Close { socket } => self.ended.push(socket),
+            Output::Pause { socket } => self.paused.push(socket),
+            Output::Resume { socket } => self.paused.retain(|paused| *paused != socket),
+            other @ (Output::HandOver { .. }
+            | Output::Hop { .. }
+            | Output::Ask { .. }
+            | Output::Applied { .. }
+            | Output::Reply { .. }) => self.outputs.push(other),
+        }
+    }
+}
+
+/// A client: a puddle and a socket there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    pub(super) puddle: usize,
+    pub(super) socket: SocketId,
+}
+
+pub(super) struct World {
+    pub(super) puddles: Vec<Puddle>,
+    pub(super) links: Vec<Links>,
+    pub(super) now: Time,
+    pub(super) rooms: BTreeMap<RoomName, Room>,
+    pub(super) sessions: BTreeMap<TokenHash, Session>,
+    pub(super) members: Vec<Member>,
+    pub(super) password: &'static str,
+    pub(super) revision: u64,
+    /// Nothing is answered while it is away.
+    pub(super) away: bool,
+    /// Hops are kept while it is set.
+    pub(super) hops_stand: bool,
+    standing: Vec<(usize, PuddleId, Hop)>,
+    pub(super) applied: Vec<u64>,
+    pub(super) replies: Vec<Reply>,
+    slots: Vec<u32>,
+}
+
+impl World {
+    pub(super) fn new(puddles: u8) -> Self {
+        Self::with(puddles, |_| {})
+    }
+
+    pub(super) fn with(puddles: u8, change: impl Fn(&mut Settings)) -> Self {
+        let puddle = |number| {
+            let mut settings = Settings::new(PuddleId(number), puddles);
+            settings.transient_makers = TransientMakers::Anyone;
+            change(&mut settings);
+            let mut puddle = Puddle::new(settings, Seed(u64::from(number)), Time::ZERO);
+            puddle.handle(Time::ZERO, Input::Wall(UnixTime::from_millis(HOUR)));
+            puddle.handle(
+                Time::ZERO,
+                Input::Resync {
+                    revision: Revision(0),
+                },
+            );
+            puddle.handle(
+                Time::ZERO,
+                Input::Fresh {
+                    revision: Revision(0),
+                },
+            );
+            puddle
+        };
+        Self {
+            puddles: (0..puddles).map(puddle).collect(),
+            links: (0..puddles).map(|_| Links::default()).collect(),
+            now: Time::ZERO,
+            rooms: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            members: Vec::new(),
+            password: "open sesame",
+            revision: 0,
+            away: false,
+            hops_stand: false,
+            standing: Vec::new(),
+            applied: vec![0; usize::from(puddles)],
+            replies: Vec::new(),
+            slots: vec![0; usize::from(puddles)],
+        }
+    }
+
+    /// A persistent room, known to the control plane from here on.
+    pub(super) fn room(&mut self, name: &str, rules: RoomRules) -> RoomId {
+        let id = RoomId::from_bytes([u8::try_from(self.rooms.len()).expect("few"); 16]);
+        let room = Room {
+            id,
+            name: name.parse().expect("a name"),
+            rules,
+            owner: None,
+        };
+        self.rooms.insert(room.name.clone(), room);
+        id
+    }
+
+    /// A user's session, by a byte; its token is in [`token`].
+    pub(super) fn session(&mut self, user: u8) -> UserId {
+        let id = UserId::from_bytes([user; 16]);
+        let session = Session {
+            id: SessionId::from_bytes([user; 16]),
+            user: id,
+            username: format!("user{user}").parse().expect("a name"),
+            expires: UnixTime::from_millis(HOUR * 2),
+        };
+        self.sessions.insert(hash(user), session);
+        id
+    }
+
+    /// One revision.
+    pub(super) fn change(&mut self, items: Vec<ChangeItem>) {
+        self.revision += 1;
+        let changed = Arc::new(Changed::compile(Change {
+            revision: Revision(self.revision),
+            items,
+        }));
+        for puddle in &mut self.puddles {
+            puddle.handle(self.now, Input::Changed(Arc::clone(&changed)));
+            puddle.handle(
+                self.now,
+                Input::Fresh {
+                    revision: changed.revision,
+                },
+            );
+        }
+        self.run();
+    }
+
+    /// Changes a room's rules.
+    pub(super) fn rule(&mut self, name: &str, rules: RoomRules) {
+        let room = self.rooms.get_mut(name).expect("a room that was made");
+        room.rules = rules;
+        let room = room.clone();
+        self.change(vec![ChangeItem::Room(room)]);
+    }
+
+    pub(super) fn connect(&mut self, puddle: usize) -> Client {
+        let slot = self.slots[puddle];
+        self.slots[puddle] += 1;
+        let socket = SocketId {
+            slot,
+            generation: 0,
+        };
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.puddles[puddle].handle(self.now, Input::Connected { socket, address });
+        Client { puddle, socket }
+    }
+
+    /// Asks for an upgrade with these further header lines, and runs.
+    pub(super) fn upgrade(&mut self, puddle: usize, path: &str, lines: &[&str]) -> Client {
+        let client = self.connect(puddle);
+        let mut request = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        );
+        for line in lines {
+            request.push_str(line);
+            request.push_str("\r\n");
+        }
+        request.push_str("\r\n");
+        self.bytes(client, request.into_bytes());
+        client
+    }
+
+    /// A raw socket that is in a room, its 101 read.
+    pub(super) fn raw(&mut self, puddle: usize, room: &str) -> Client {
+        let client = self.upgrade(puddle, &format!("/{room}"), &[]);
+        let head = self.take(client);
+        assert!(
+            head.starts_with(b"HTTP/1.1 101"),
+            "{}",
+            String::from_utf8_lossy(&head)
+        );
+        client
+    }
+
+    /// A `porthouse.v1` socket in the lobby.
+    pub(super) fn lobby(&mut self, puddle: usize) -> Client {
+        let client = self.upgrade(puddle, "/", &["Sec-WebSocket-Protocol: porthouse.v1"]);
+        assert!(self.take(client).starts_with(b"HTTP/1.1 101"));
+        client
+    }
+
+    /// One signed in by [`Self::session`].
+    pub(super) fn lobby_of(&mut self, puddle: usize, user: u8) -> Client {
+        let bearer = format!("Authorization: Bearer {}", token(user));
+        let lines = ["Sec-WebSocket-Protocol: porthouse.v1", &bearer];
+        let client = self.upgrade(puddle, "/", &lines);
+        assert!(self.take_text(client).contains(r#""op":"authenticated""#));
+        client
+    }
+
+    /// One that is in these rooms.
+    pub(super) fn joined(&mut self, puddle: usize, rooms: &[&str]) -> Client {
+        let client = self.lobby(puddle);
+        for room in rooms {
+            self.line(
+                client,
+                &format!(r#"{{"op":"join","room":"{room}","id":1}}"#),
+            );
+            let told = self.take_text(client);
+            assert!(told.contains(r#""op":"admitted""#), "{told}");
+        }
+        client
+    }
+
+    pub(super) fn bytes(&mut self, client: Client, mut bytes: Vec<u8>) {
+        let input = Input::Received {
+            socket: client.socket,
+            bytes: &mut bytes,
+        };
+        self.puddles[client.puddle].handle(self.now, input);
+        self.run();
+    }
+
+    pub(super) fn say(&mut self, client: Client, kind: MessageKind, payload: &[u8]) {
+        let opcode = match kind {
+            MessageKind::Text => client::TEXT,
+            MessageKind::Binary => client::BINARY,
+        };
+        self.bytes(client, client::frame(true, opcode, payload));
+    }
+
+    /// A `porthouse.v1` line, in a text frame.
+    pub(super) fn line(&mut self, client: Client, line: &str) {
+        self.say(client, MessageKind::Text, line.as_bytes());
+    }
+
+    /// All that came to a client since it was last asked.
+    pub(super) fn take(&mut self, client: Client) -> Vec<u8> {
+        self.links[client.puddle]
+            .received
+            .remove(&client.socket)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn take_text(&mut self, client: Client) -> String {
+        String::from_utf8_lossy(&self.take(client)).into_owned()
+    }
+
+    pub(super) fn order(&mut self, command: &Command) -> Vec<Reply> {
+        for puddle in &mut self.puddles {
+            let command = command.clone();
+            puddle.handle(
+                self.now,
+                Input::Ordered {
+                    order: OrderId(1),
+                    command,
+                },
+            );
+        }
+        self.run();
+        std::mem::take(&mut self.replies)
+    }
+
+    /// Its link takes so many more bytes, and then none.
+    pub(super) fn stall(&mut self, client: Client, bytes: usize) {
+        self.links[client.puddle].takes.insert(client.socket, bytes);
+    }
+
+    /// Its link takes everything again.
+    pub(super) fn unstall(&mut self, client: Client) {
+        self.links[client.puddle].takes.remove(&client.socket);
+        let input = Input::Writable {
+            socket: client.socket,
+        };
+        self.puddles[client.puddle].handle(self.now, input);
+        self.run();
+    }
+
+    pub(super) fn wait(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.run();
+    }
+
+    pub(super) fn is_ended(&self, client: Client) -> bool {
+        self.links[client.puddle].ended.contains(&client.socket)
+    }
+
+    /// Settles every puddle, carries every hop and answers every question, until
+    /// nothing happens any more.
+    pub(super) fn run(&mut self) {
+        loop {
+            let mut quiet = true;
+            for at in 0..self.puddles.len() {
+                let deadline = self.puddles[at].settle(self.now, &mut self.links[at]);
+                self.puddles[at].check();
+                if deadline.is_some_and(|deadline| deadline.reason == "sockets to write to") {
+                    self.now = self.now.max(deadline.expect("it is some").at);
+                    quiet = false;
+                }
+                for output in std::mem::take(&mut self.links[at].outputs) {
+                    quiet = false;
+                    self.output(at, output);
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    /// Lets the hops that stand go, and runs.
+    pub(super) fn release_hops(&mut self) {
+        self.hops_stand = false;
+        for (at, to, hop) in std::mem::take(&mut self.standing) {
+            self.hop(at, to, hop);
+        }
+        self.run();
+    }
+
+    fn output(&mut self, at: usize, output: Output) {
+        match output {
+            Output::Hop { to, hop } if self.hops_stand => self.standing.push((at, to, hop)),
+            Output::Hop { to, hop } => self.hop(at, to, hop),
+            Output::Ask { question, what } => {
+                let answer = if self.away {
+                    Answer::Unavailable
+                } else {
+                    self.answer(what)
+                };
+                self.puddles[at].handle(self.now, Input::Answered { question, answer });
+            }
+            Output::Applied { revision } => self.applied[at] = revision.0,
+            Output::Reply { reply, .. } => self.replies.push(reply),
+            Output::HandOver { .. } => {}
+            Output::Close { .. } | Output::Pause { .. } | Output::Resume { .. } => {
+                unreachable!("the links keep these")
+            }
+        }
+    }
+
+    fn hop(&mut self, at: usize, to: PuddleId, hop: Hop) {
+        let from = PuddleId(u8::try_from(at).expect("few puddles"));
+        self.puddles[usize::from(to.0)].handle(self.now, Input::Hopped { from, hop });
+    }
+
+    fn answer(&self, question: Question) -> Answer {
+        let revision = Revision(self.revision);
+        match question {
+            Question::Resolve { key, .. } => Answer::Resolved {
+                revision,
+                known: self.resolve(&key),
+            },
+            Question::VerifyPassword { room, password, .. } => {
+                let known = self.rooms.values().find(|known| known.id == room);
+                let verdict = match known.and_then(|room| room.rules.password) {
+                    None => PasswordVerdict::Gone,
+                    Some(version) if password.expose() == self.password => {
+                        PasswordVerdict::Right(version)
+                    }
+                    Some(_) => PasswordVerdict::Wrong,
+                };
+                Answer::Password(verdict)
+            }
+            Question::SignIn {
+                username, password, ..
+            } => {
+                let named = |(_, session): &(&TokenHash, &Session)| session.username == username;
+                Answer::SignIn(match self.sessions.iter().find(named) {
+                    Some((token, session)) if password.expose() == self.password => {
+                        let (token, session) = (*token, Arc::new(session.clone()));
+                        SignInVerdict::Right {
+                            session,
+                            token,
+                            revision,
+                        }
+                    }
+                    Some(_) | None => SignInVerdict::Wrong,
+                })
+            }
+        }
+    }
+
+    fn resolve(&self, key: &PolicyKey) -> Known {
+        let known = match key {
+            PolicyKey::Room(name) => self
+                .rooms
+                .get(name)
+                .map(|room| Known::Room(Arc::new(RoomPolicy::compile(room.clone())))),
+            PolicyKey::Session(token) => self
+                .sessions
+                .get(token)
+                .map(|known| Known::Session(Arc::new(known.clone()))),
+            PolicyKey::Member(room, user) => {
+                let is = |member: &&Member| (member.room, member.user) == (*room, *user);
+                self.members
+                    .iter()
+                    .find(is)
+                    .map(|member| Known::Member(*member))
+            }
+            PolicyKey::ApiKey(_) => None,
+        };
+        known.unwrap_or(Known::Absent)
+    }
+}
+
+fn credential(user: u8) -> porthouse_model::Credential {
+    porthouse_model::Credential::new(porthouse_model::CredentialKind::Session, [user; 32])
+}
+
+pub(super) fn hash(user: u8) -> TokenHash {
+    credential(user).hash()
+}
+
+pub(super) fn token(user: u8) -> String {
+    credential(user).reveal()
+}
+
+pub(super) fn password_rules(version: u64) -> RoomRules {
+    RoomRules {
+        password: Some(PasswordVersion(version)),
+        ..RoomRules::default()
+    }
+}
+
+pub(super) fn members_only() -> RoomRules {
+    RoomRules {
+        audience: Audience::Members,
+        ..RoomRules::default()
+    }
+}
+
+pub(super) fn taking(content: Content) -> RoomRules {
+    RoomRules {
+        content,
+        ..RoomRules::default()
+    }
+}
+
+/// The code and reason of the close frame that these bytes end with.
+pub(super) fn close_frame(bytes: &[u8]) -> (u16, String) {
+    let at = bytes
+        .iter()
+        .rposition(|byte| *byte == 0x88)
+        .expect("a close frame");
+    let payload = &bytes[at + 2..];
+    assert_eq!(
+        payload.len(),
+        usize::from(bytes[at + 1]),
+        "the close frame is the last"
+    );
+    let code = u16::from_be_bytes([payload[0], payload[1]]);
+    (code, String::from_utf8_lossy(&payload[2..]).into_owned())
+}
+
+/// A frame as the server sends it.
+pub(super) fn frame(kind: MessageKind, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    crate::wire::frame::message(kind, payload, &mut out);
+    out
+}
