@@ -1,1 +1,33 @@
-//! node.
+//! A node: the data plane with I/O, and nothing else.
+//!
+//! [`Node::start`] runs a thread for each puddle, one for the switchboard and,
+//! where it is asked for, one for live.v1. Everything a node decides is decided
+//! in `porthouse-puddle`; here bytes are moved to it and from it. Never looks
+//! into a frame, and never weighs a rule.
+//!
+//! A message comes in at a thread's `listen` and `door`, is read from its
+//! `socket` by `thread`, goes through the puddle and out by `shell`: to sockets,
+//! and by `ring` to other puddles. What a puddle does not know it asks the
+//! `switchboard`, and that the control plane (`policy`); backends call `live`.
+
+mod listen;
+mod door;
+mod socket;
+mod thread;
+mod shell;
+mod ring;
+mod clock;
+mod own;
+mod switchboard;
+mod policy;
+mod live;
+mod grpc;
+mod node;
+mod settings;
+mod error;
+
+pub use error::{NodeError, StartError};
+pub use live::Live;
+pub use node::Node;
+pub use porthouse_puddle::TransientMakers;
+pub use settings::{ApiKeySecret, Settings};

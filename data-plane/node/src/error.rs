@@ -1,0 +1,44 @@
+//! What can go wrong with a node as a whole, and what to do about it. What goes
+//! wrong with one socket or one call is told to that one.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener could not be bound.
+    #[error("cannot listen on {address} (setting `{setting}`)")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The setting that says so.
+        setting: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No control plane is configured.
+    #[error("no control plane is configured (setting `control`)")]
+    NoControlPlane,
+    /// This is not where a control plane can be.
+    #[error("`{0}` is not the address of a control plane: it looks like http://127.0.0.1:50051")]
+    ControlPlane(String),
+    /// The API key cannot be sent. What was given is not shown.
+    #[error("the API key (setting `api_key`) has characters that no key has")]
+    ApiKey,
+    /// There are too few puddles or too many.
+    #[error("a node has 1 to 64 puddles, not {0} (setting `puddles`)")]
+    Puddles(usize),
+    /// The system has no thread, descriptor or memory left.
+    #[error("the system does not give what a node needs")]
+    System(#[from] io::Error),
+}
+
+/// Why a node ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// A puddle panicked three times within a minute: a fault of ours that a
+    /// fresh start does not cure.
+    #[error("a puddle panicked three times within a minute; the log has the panics")]
+    Broken,
+}

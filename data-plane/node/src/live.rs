@@ -1,0 +1,351 @@
+//! live.v1: what backends ask of live rooms. Translates calls for the
+//! switchboard and its results back, and lets in whose API key has the scope;
+//! decides nothing about rooms.
+
+mod status;
+mod page;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use porthouse_api::live::v1;
+use porthouse_api::live::v1::live_service_server::LiveService;
+use porthouse_model::{ClientId, Credential, CredentialKind, MessageKind, RoomName};
+use porthouse_puddle::{
+    Call, CallId, CallResult, ListedRoom, ListedSocket, Publish, PuddleId, WireForm,
+};
+use tokio::sync::{mpsc, oneshot};
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+/// Scopes that open live.v1.
+const SCOPES: [&str; 2] = ["admin", "live"];
+/// Clients named in `to` or in `except`.
+const RECEIVERS_MAX: usize = 256;
+/// A kick's reason, in bytes.
+const REASON_BYTES_MAX: usize = 64;
+
+/// What a call says to the switchboard's thread.
+#[derive(Debug)]
+pub(crate) enum Called {
+    /// It is made, and waits for its result.
+    Made {
+        call: CallId,
+        what: Call,
+        answer: oneshot::Sender<CallResult>,
+    },
+    /// Nobody waits for it any more.
+    Dropped { call: CallId },
+}
+
+/// The service, at any number of gRPC servers; all copies are one.
+#[derive(Clone, Debug)]
+pub struct Live {
+    calls: mpsc::Sender<Called>,
+    next: Arc<AtomicU64>,
+}
+
+impl Live {
+    pub(crate) fn new(calls: mpsc::Sender<Called>) -> Self {
+        Self {
+            calls,
+            next: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// Lets in whose key has a scope.
+    async fn authorise(&self, metadata: &MetadataMap) -> Result<(), Status> {
+        let key = bearer(metadata).ok_or_else(status::unauthenticated)?;
+        let key = Credential::parse(CredentialKind::ApiKey, key)
+            .map_err(|_| status::unauthenticated())?;
+        let result = self.call(Call::Key { hash: key.hash() }).await;
+        let CallResult::Key(key) = result else {
+            return Err(status::of(&result));
+        };
+        let key = key.ok_or_else(status::unauthenticated)?;
+        if key
+            .scopes
+            .iter()
+            .any(|scope| SCOPES.contains(&scope.as_str()))
+        {
+            Ok(())
+        } else {
+            Err(status::scope_missing())
+        }
+    }
+
+    async fn call(&self, what: Call) -> CallResult {
+        let call = CallId(self.next.fetch_add(1, Ordering::Relaxed));
+        let (answer, result) = oneshot::channel();
+        match self.calls.try_send(Called::Made { call, what, answer }) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => return CallResult::TooMany,
+            Err(mpsc::error::TrySendError::Closed(_)) => return CallResult::Unavailable,
+        }
+        let mut waiting = Waiting {
+            call,
+            calls: &self.calls,
+            answered: false,
+        };
+        let result = result.await.unwrap_or(CallResult::Unavailable);
+        waiting.answered = true;
+        result
+    }
+}
+
+/// A call that says so when nobody waits for it any more.
+struct Waiting<'a> {
+    call: CallId,
+    calls: &'a mpsc::Sender<Called>,
+    answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            // If that cannot be said now, the call ends by its time.
+            let _ = self.calls.try_send(Called::Dropped { call: self.call });
+        }
+    }
+}
+
+fn bearer(metadata: &MetadataMap) -> Option<&str> {
+    let value = metadata.get("authorization")?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+#[tonic::async_trait]
+impl LiveService for Live {
+    async fn publish(
+        &self,
+        request: Request<v1::PublishRequest>,
+    ) -> Result<Response<v1::PublishResponse>, Status> {
+        self.authorise(request.metadata()).await?;
+        let publish = Arc::new(publish(request.into_inner())?);
+        let result = self.call(Call::Publish(publish)).await;
+        let CallResult::Published { receivers } = result else {
+            return Err(status::of(&result));
+        };
+        Ok(Response::new(v1::PublishResponse { receivers }))
+    }
+
+    async fn list_rooms(
+        &self,
+        request: Request<v1::ListRoomsRequest>,
+    ) -> Result<Response<v1::ListRoomsResponse>, Status> {
+        self.authorise(request.metadata()).await?;
+        let request = request.into_inner();
+        let after = page::room_after(&request.page_token)?;
+        let rooms_max = page::size(request.page_size)?;
+        let result = self.call(Call::ListRooms { after, rooms_max }).await;
+        let CallResult::Rooms { rooms, more } = result else {
+            return Err(status::of(&result));
+        };
+        let last = rooms.last().filter(|_| more);
+        Ok(Response::new(v1::ListRoomsResponse {
+            next_page_token: last
+                .map(|room| page::token_of_room(&room.name))
+                .unwrap_or_default(),
+            rooms: rooms.iter().map(live_room).collect(),
+        }))
+    }
+
+    async fn list_sockets(
+        &self,
+        request: Request<v1::ListSocketsRequest>,
+    ) -> Result<Response<v1::ListSocketsResponse>, Status> {
+        self.authorise(request.metadata()).await?;
+        let request = request.into_inner();
+        let room = room_name(&request.room)?;
+        let after = page::socket_after(&request.page_token)?;
+        let sockets_max = page::size(request.page_size)?;
+        let result = self
+            .call(Call::ListSockets {
+                room,
+                after,
+                sockets_max,
+            })
+            .await;
+        let CallResult::Sockets { sockets, more } = result else {
+            return Err(status::of(&result));
+        };
+        let last = sockets.last().filter(|_| more);
+        let next = last.map(|(puddle, listed)| page::token_of_socket(*puddle, listed.socket));
+        Ok(Response::new(v1::ListSocketsResponse {
+            next_page_token: next.unwrap_or_default(),
+            sockets: sockets.iter().map(live_socket).collect(),
+        }))
+    }
+
+    async fn kick(
+        &self,
+        request: Request<v1::KickRequest>,
+    ) -> Result<Response<v1::KickResponse>, Status> {
+        self.authorise(request.metadata()).await?;
+        let request = request.into_inner();
+        let client = request
+            .client
+            .parse()
+            .map_err(|bad| status::bad_field("client", &bad))?;
+        let room = match request.room.as_str() {
+            "" => None,
+            name => Some(room_name(name)?),
+        };
+        if request.reason.len() > REASON_BYTES_MAX {
+            return Err(status::bad_field("reason", &"at most 64 bytes"));
+        }
+        let result = self.call(Call::Kick { client, room }).await;
+        let CallResult::Kicked { sockets } = result else {
+            return Err(status::of(&result));
+        };
+        Ok(Response::new(v1::KickResponse { sockets }))
+    }
+}
+
+fn publish(request: v1::PublishRequest) -> Result<Publish, Status> {
+    use v1::publish_request::Message;
+    let (kind, payload) = match request.message {
+        Some(Message::Text(text)) => (MessageKind::Text, text.into_bytes().into_boxed_slice()),
+        Some(Message::Binary(bytes)) => (MessageKind::Binary, Box::from(&*bytes)),
+        None => return Err(status::bad_field("message", &"either `text` or `binary`")),
+    };
+    Ok(Publish {
+        room: room_name(&request.room)?,
+        kind,
+        payload,
+        to: clients("to", &request.to)?,
+        except: clients("except", &request.except)?,
+    })
+}
+
+fn clients(field: &'static str, named: &[String]) -> Result<Vec<ClientId>, Status> {
+    if named.len() > RECEIVERS_MAX {
+        return Err(status::bad_field(field, &"at most 256 clients"));
+    }
+    let clients = named.iter().map(|client| client.parse());
+    clients
+        .collect::<Result<_, _>>()
+        .map_err(|bad| status::bad_field(field, &bad))
+}
+
+fn room_name(resource: &str) -> Result<RoomName, Status> {
+    let name = resource.strip_prefix("rooms/");
+    let name = name.ok_or_else(|| status::bad_field("room", &"a room is named `rooms/{room}`"))?;
+    name.parse().map_err(|bad| status::bad_field("room", &bad))
+}
+
+fn live_room(room: &ListedRoom) -> v1::LiveRoom {
+    v1::LiveRoom {
+        name: format!("rooms/{}", room.name),
+        persistent: room.persistent,
+        sockets: room.sockets,
+    }
+}
+
+fn live_socket((puddle, listed): &(PuddleId, ListedSocket)) -> v1::LiveSocket {
+    let wire_form = match listed.wire_form {
+        WireForm::Raw => v1::WireForm::Raw,
+        WireForm::Multiplexed => v1::WireForm::Multiplexed,
+    };
+    let user = listed.username.as_ref().map(|user| format!("users/{user}"));
+    v1::LiveSocket {
+        client: listed.client.to_string(),
+        user: user.unwrap_or_default(),
+        wire_form: wire_form.into(),
+        puddle: u32::from(puddle.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    fn asked() -> v1::PublishRequest {
+        v1::PublishRequest {
+            room: "rooms/lobby".to_owned(),
+            message: Some(v1::publish_request::Message::Text("hello".to_owned())),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_publish_is_taken_as_it_is() {
+        let publish = publish(asked()).expect("it is complete");
+        assert_eq!(publish.room.as_str(), "lobby");
+        assert_eq!(
+            (publish.kind, &*publish.payload),
+            (MessageKind::Text, &b"hello"[..])
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_published_names_the_field() {
+        let bare = v1::PublishRequest {
+            room: "lobby".to_owned(),
+            ..asked()
+        };
+        let empty = v1::PublishRequest {
+            message: None,
+            ..asked()
+        };
+        let nobody = v1::PublishRequest {
+            to: vec!["ada".to_owned()],
+            ..asked()
+        };
+        let crowd = v1::PublishRequest {
+            except: vec![String::new(); 257],
+            ..asked()
+        };
+        for (request, field) in [
+            (bare, "room"),
+            (empty, "message"),
+            (nobody, "to"),
+            (crowd, "except"),
+        ] {
+            let status = publish(request).expect_err("it is not complete");
+            assert_eq!(status.code(), Code::InvalidArgument);
+            assert!(
+                status.message().starts_with(&format!("`{field}`")),
+                "{status:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn more_calls_than_fit_are_refused_and_none_is_forgotten() {
+        let (calls, mut called) = mpsc::channel(1);
+        let live = Live::new(calls);
+        let first = tokio::spawn({
+            let live = live.clone();
+            async move { live.authorise(&MetadataMap::new()).await }
+        });
+        assert_eq!(
+            first.await.unwrap().expect_err("no key").code(),
+            Code::Unauthenticated
+        );
+        let kick = Call::Kick {
+            client: ClientId::from_bytes([1; 16]),
+            room: None,
+        };
+        let second = tokio::spawn({
+            let (live, kick) = (live.clone(), kick.clone());
+            async move { live.call(kick).await }
+        });
+        let Some(Called::Made { call, .. }) = called.recv().await else {
+            panic!("a call")
+        };
+        second.abort();
+        assert!(second.await.is_err());
+        let dropped = called.recv().await;
+        assert!(matches!(dropped, Some(Called::Dropped { call: gone }) if gone == call));
+        let _third = tokio::spawn({
+            let (live, kick) = (live.clone(), kick.clone());
+            async move { live.call(kick).await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(live.call(kick).await, CallResult::TooMany);
+    }
+}

@@ -1,0 +1,131 @@
+//! The one table from what can go wrong with a call of live.v1 to a gRPC status
+//! with its details (google.rpc): what to do about it.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::time::Duration;
+
+use porthouse_model::{Refused, Retry};
+use porthouse_puddle::CallResult;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+const DOMAIN: &str = "porthouse";
+/// When to ask again what had no place or no answer.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a result that is not the one asked for means.
+pub(super) fn of(result: &CallResult) -> Status {
+    match result {
+        CallResult::NotLive => detailed(
+            Code::NotFound,
+            "no socket of this node is in a room of that name".to_owned(),
+            reason("NOT_LIVE"),
+        ),
+        CallResult::Refused(refused) => of_refusal(*refused),
+        CallResult::TooMany => {
+            let message = "as many calls as may be are under way: ask again";
+            again(Code::ResourceExhausted, message, "TOO_MANY_CALLS", RETRY)
+        }
+        CallResult::Unavailable => {
+            let message = "no answer in time: ask again";
+            again(Code::Unavailable, message, "NO_ANSWER", RETRY)
+        }
+        CallResult::Key(_)
+        | CallResult::Published { .. }
+        | CallResult::Rooms { .. }
+        | CallResult::Sockets { .. }
+        | CallResult::Kicked { .. } => {
+            Status::internal("the answer to another call; this is a fault of ours")
+        }
+    }
+}
+
+fn of_refusal(refused: Refused) -> Status {
+    let message = format!(
+        "refused by the rule {}: needed is {}",
+        refused.rule(),
+        refused.needed()
+    );
+    match refused.retry() {
+        Retry::Never | Retry::Authenticate => {
+            let metadata = HashMap::from([("rule".to_owned(), refused.rule().to_owned())]);
+            let details = ErrorDetails::with_error_info("REFUSED", DOMAIN, metadata);
+            detailed(Code::InvalidArgument, message, details)
+        }
+        Retry::AfterMs(ms) => {
+            let delay = Duration::from_millis(u64::from(ms));
+            again(Code::ResourceExhausted, &message, "REFUSED", delay)
+        }
+    }
+}
+
+/// Nobody is known by the call's key, or it has none.
+pub(super) fn unauthenticated() -> Status {
+    let message =
+        "an API key that is not revoked or expired is needed, as `authorization: Bearer phk_…`";
+    detailed(Code::Unauthenticated, message.to_owned(), reason("API_KEY"))
+}
+
+/// The key is for something else.
+pub(super) fn scope_missing() -> Status {
+    let message = "the API key needs the scope `live`";
+    detailed(Code::PermissionDenied, message.to_owned(), reason("SCOPE"))
+}
+
+/// A field of the request is not what it must be.
+pub(super) fn bad_field(field: &'static str, rule: &dyn Display) -> Status {
+    let details = ErrorDetails::with_bad_request_violation(field, rule.to_string());
+    detailed(Code::InvalidArgument, format!("`{field}`: {rule}"), details)
+}
+
+fn again(code: Code, message: &str, why: &str, delay: Duration) -> Status {
+    let mut details = reason(why);
+    details.set_retry_info(Some(delay));
+    detailed(code, message.to_owned(), details)
+}
+
+fn reason(reason: &str) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+}
+
+fn detailed(code: Code, message: String, details: ErrorDetails) -> Status {
+    Status::with_error_details(code, message, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_by_a_rule_names_it() {
+        let status = of(&CallResult::Refused(Refused::TextRefused));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let info = status.get_details_error_info().expect("it is detailed");
+        assert_eq!(info.metadata["rule"], "messages.text");
+    }
+
+    #[test]
+    fn what_passes_says_when_to_ask_again() {
+        for result in [
+            CallResult::Refused(Refused::Busy),
+            CallResult::TooMany,
+            CallResult::Unavailable,
+        ] {
+            let status = of(&result);
+            assert!(matches!(
+                status.code(),
+                Code::ResourceExhausted | Code::Unavailable
+            ));
+            let retry = status.get_details_retry_info().expect("it is detailed");
+            assert!(retry.retry_delay.is_some());
+        }
+    }
+
+    #[test]
+    fn a_bad_field_is_named() {
+        let status = bad_field("room", &"a room is named `rooms/{room}`");
+        let bad = status.get_details_bad_request().expect("it is detailed");
+        assert_eq!(bad.field_violations[0].field, "room");
+    }
+}

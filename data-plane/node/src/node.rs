@@ -1,0 +1,250 @@
+//! A node, assembled: its threads started, its drain ordered, its end awaited.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread;
+use std::time::Duration;
+
+use porthouse_api::live::v1::live_service_server::LiveServiceServer;
+use porthouse_model::{MESSAGE_BYTES_LIMIT, Time};
+use porthouse_puddle::{PuddleId, Seed, Switchboard, SwitchboardSettings};
+use rtrb::RingBuffer;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::error::{NodeError, StartError};
+use crate::grpc::{self, Grpc};
+use crate::listen;
+use crate::live::Live;
+use crate::own::Sign;
+use crate::policy::Control;
+use crate::policy::client::Replicas;
+use crate::policy::watch::About;
+use crate::ring::{Peers, Wake};
+use crate::settings::{PUDDLES_MAX, Settings};
+use crate::shell::{Io, Said};
+use crate::socket::Sockets;
+use crate::switchboard::{self, Desk, Line};
+use crate::thread::Thread;
+
+/// Room in a call for what is not the message.
+const CALL_OVERHEAD_BYTES: usize = 64 * 1024;
+
+/// A running node. Dropped without [`Self::shutdown`] it ends at once.
+#[derive(Debug)]
+pub struct Node {
+    ws: SocketAddr,
+    live: Live,
+    grpc: Option<Grpc>,
+    clock: Clock,
+    drain: oneshot::Sender<Time>,
+    ended: oneshot::Receiver<Result<(), NodeError>>,
+}
+
+impl Node {
+    /// Starts a node: when this answers, connections are accepted. It is ready
+    /// once it has heard the control plane, which it tries for as long as it
+    /// runs.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] names the setting to change.
+    pub fn start(settings: &Settings) -> Result<Self, StartError> {
+        if !(1..=PUDDLES_MAX).contains(&settings.puddles) {
+            return Err(StartError::Puddles(settings.puddles));
+        }
+        let (ws, listeners) =
+            listen::bind(settings.listen, settings.puddles).map_err(|source| {
+                StartError::Listen {
+                    address: settings.listen,
+                    setting: "listen",
+                    source,
+                }
+            })?;
+        let clock = Clock::start();
+        let board = SwitchboardSettings::new(puddle_count(settings), Seed(rand::random()));
+        let (calls, called) = mpsc::channel(board.calls_max);
+        let live = Live::new(calls);
+        let grpc = settings
+            .grpc
+            .map(|address| grpc::start(address, live_server(live.clone())));
+        let grpc = grpc.transpose()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let inside = runtime.enter();
+        let replicas = Replicas::new(settings, board.request_time_max)?;
+        drop(inside);
+
+        let sign = Arc::new(Sign::new());
+        let made = threads(settings, clock, &sign, listeners)?;
+        let about = About {
+            node: settings.name.to_string(),
+            incarnation: rand::random(),
+            listeners: vec![ws.to_string()],
+            open: made.open,
+        };
+        let (drain, drains) = oneshot::channel();
+        let desk = Desk {
+            board: Switchboard::new(board, clock.now()),
+            clock,
+            lines: made.lines,
+            heard: made.heard,
+            control: Control::new(replicas, about),
+            calls: called,
+            completions: HashMap::new(),
+            drain: drains,
+            sign,
+        };
+        let ended = run(runtime, desk, made.threads)?;
+        Ok(Self {
+            ws,
+            live,
+            grpc,
+            clock,
+            drain,
+            ended,
+        })
+    }
+
+    /// Where sockets connect.
+    #[must_use]
+    pub const fn ws_addr(&self) -> SocketAddr {
+        self.ws
+    }
+
+    /// Where live.v1 is served by a listener of the node's own, if it is.
+    #[must_use]
+    pub fn grpc_addr(&self) -> Option<SocketAddr> {
+        self.grpc.as_ref().map(Grpc::address)
+    }
+
+    /// live.v1, to be served beside other services.
+    #[must_use]
+    pub fn live(&self) -> LiveServiceServer<Live> {
+        live_server(self.live.clone())
+    }
+
+    /// Waits until the node ends by itself, which it does only when it cannot go
+    /// on.
+    pub async fn ended(&mut self) -> NodeError {
+        match (&mut self.ended).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) | Err(_) => NodeError::Broken,
+        }
+    }
+
+    /// Drains the node and ends it: it is not ready any more, its sockets are
+    /// told to come back elsewhere, and when all are closed, or after
+    /// `time_max`, it leaves the control plane.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`] when it could not go on before.
+    pub async fn shutdown(self, time_max: Duration) -> Result<(), NodeError> {
+        // It may have ended already; then that is answered.
+        let _ = self.drain.send(self.clock.now() + time_max);
+        let ended = self.ended.await;
+        if let Some(grpc) = self.grpc {
+            grpc.stop().await;
+        }
+        ended.unwrap_or(Err(NodeError::Broken))
+    }
+}
+
+fn live_server(live: Live) -> LiveServiceServer<Live> {
+    let bytes_max = MESSAGE_BYTES_LIMIT as usize + CALL_OVERHEAD_BYTES;
+    LiveServiceServer::new(live).max_decoding_message_size(bytes_max)
+}
+
+fn puddle_count(settings: &Settings) -> u8 {
+    u8::try_from(settings.puddles).expect("checked at the start")
+}
+
+/// The puddles' threads, not yet running, and the ways to them.
+struct Made {
+    threads: Vec<Thread>,
+    lines: Vec<Line>,
+    heard: mpsc::Receiver<(PuddleId, Said)>,
+    open: Vec<Arc<AtomicU64>>,
+}
+
+fn threads(
+    settings: &Settings,
+    clock: Clock,
+    sign: &Arc<Sign>,
+    listeners: Vec<TcpListener>,
+) -> Result<Made, StartError> {
+    let wakes = listeners
+        .iter()
+        .map(|_| Wake::new())
+        .collect::<Result<Vec<_>, _>>()?;
+    let first = settings.puddle(PuddleId(0));
+    let (voice, heard) = mpsc::channel(switchboard::voice_slots(&first) * listeners.len());
+    let mesh = Peers::mesh(&wakes, first.hop_ring_slots() as usize);
+    let mut made = Made {
+        threads: Vec::new(),
+        lines: Vec::new(),
+        heard,
+        open: Vec::new(),
+    };
+    for (((listener, peers), wake), puddle) in listeners.into_iter().zip(mesh).zip(wakes).zip(0..) {
+        let puddle = PuddleId(puddle);
+        let settings = settings.puddle(puddle);
+        let (inbox, told) = RingBuffer::new(switchboard::inbox_slots(&settings));
+        let open = Arc::new(AtomicU64::new(0));
+        let io = Io {
+            puddle,
+            sockets: Sockets::new(settings.sockets_max)?,
+            peers,
+            voice: voice.clone(),
+            sign: Arc::clone(sign),
+            now: clock.now(),
+        };
+        made.lines
+            .push(Line::new(inbox, Arc::clone(&wake), settings.questions_max));
+        made.open.push(Arc::clone(&open));
+        made.threads.push(Thread::new(
+            settings,
+            clock,
+            listener,
+            (wake, told),
+            io,
+            open,
+        ));
+    }
+    Ok(made)
+}
+
+/// Starts the threads. What is answered tells how the node ended, once all of
+/// them have.
+fn run(
+    runtime: Runtime,
+    desk: Desk,
+    puddles: Vec<Thread>,
+) -> Result<oneshot::Receiver<Result<(), NodeError>>, StartError> {
+    let (end, ended) = oneshot::channel();
+    let mut running = Vec::with_capacity(puddles.len());
+    for (puddle, number) in puddles.into_iter().zip(0..) {
+        let name = format!("puddle-{number}");
+        running.push(
+            thread::Builder::new()
+                .name(name)
+                .spawn(move || puddle.run())?,
+        );
+    }
+    thread::Builder::new()
+        .name("switchboard".to_owned())
+        .spawn(move || {
+            let outcome = runtime.block_on(desk.run());
+            let whole = running.into_iter().all(|puddle| puddle.join().is_ok());
+            // Nobody may be waiting.
+            let _ = end.send(if whole {
+                outcome
+            } else {
+                Err(NodeError::Broken)
+            });
+        })?;
+    Ok(ended)
+}

@@ -1,0 +1,130 @@
+//! The node's own routes (`/-/…`): whether it lives, and whether it is ready.
+//! Neither asks anybody. Decides what to answer; writes nothing.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// What a node tells those who ask whether to send it clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Readiness {
+    /// The control plane was not heard yet.
+    Starting,
+    /// Clients are welcome.
+    Ready,
+    /// Clients are better sent elsewhere.
+    Draining,
+}
+
+/// The node's readiness, as all its threads see it.
+#[derive(Debug)]
+pub(crate) struct Sign(AtomicU8);
+
+impl Sign {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU8::new(Readiness::Starting as u8))
+    }
+
+    pub(crate) fn show(&self, readiness: Readiness) {
+        self.0.store(readiness as u8, Ordering::Relaxed);
+    }
+
+    /// The control plane was heard.
+    pub(crate) fn opened(&self) {
+        if self.read() == Readiness::Starting {
+            self.show(Readiness::Ready);
+        }
+    }
+
+    pub(crate) fn read(&self) -> Readiness {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Readiness::Starting,
+            1 => Readiness::Ready,
+            _ => Readiness::Draining,
+        }
+    }
+}
+
+/// The whole answer to a request, of which `head` is what was read. The
+/// connection ends with it.
+pub(crate) fn answer(head: &[u8], readiness: Readiness) -> Vec<u8> {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, target) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
+    let path = target
+        .split(|byte| *byte == b'?')
+        .next()
+        .unwrap_or_default();
+    let (status, body) = match (method, path) {
+        (b"GET" | b"HEAD", b"/-/live") => ("200 OK", "live\n"),
+        (b"GET" | b"HEAD", b"/-/ready") => match readiness {
+            Readiness::Starting => (
+                "503 Service Unavailable",
+                "starting: the control plane was not heard yet\n",
+            ),
+            Readiness::Ready => ("200 OK", "ready\n"),
+            Readiness::Draining => ("503 Service Unavailable", "draining: go to another node\n"),
+        },
+        (_, b"/-/live" | b"/-/ready") => ("405 Method Not Allowed", "only GET and HEAD\n"),
+        (_, _) => (
+            "404 Not Found",
+            "the node's own routes are /-/live and /-/ready\n",
+        ),
+    };
+    let body_sent = if method == b"HEAD" { "" } else { body };
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+         cache-control: no-store\r\nallow: GET, HEAD\r\nconnection: close\r\n\r\n{body_sent}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(request: &str, readiness: Readiness) -> String {
+        let answer = String::from_utf8(answer(request.as_bytes(), readiness)).unwrap();
+        answer["HTTP/1.1 ".len()..][..3].to_owned()
+    }
+
+    #[test]
+    fn a_node_lives_whatever_it_is_ready_for() {
+        for readiness in [Readiness::Starting, Readiness::Ready, Readiness::Draining] {
+            assert_eq!(status("GET /-/live HTTP/1.1\r\n\r\n", readiness), "200");
+        }
+    }
+
+    #[test]
+    fn a_node_is_ready_between_its_first_word_and_its_drain() {
+        let sign = Sign::new();
+        let ready = |sign: &Sign| status("GET /-/ready?x HTTP/1.1\r\n\r\n", sign.read());
+        assert_eq!(ready(&sign), "503");
+        sign.show(Readiness::Ready);
+        assert_eq!(ready(&sign), "200");
+        sign.show(Readiness::Draining);
+        assert_eq!(ready(&sign), "503");
+    }
+
+    #[test]
+    fn anything_else_is_told_what_there_is() {
+        assert_eq!(
+            status("POST /-/live HTTP/1.1\r\n\r\n", Readiness::Ready),
+            "405"
+        );
+        assert_eq!(
+            status("GET /-/other HTTP/1.1\r\n\r\n", Readiness::Ready),
+            "404"
+        );
+        assert_eq!(status("", Readiness::Ready), "404");
+    }
+
+    #[test]
+    fn an_answer_to_head_has_no_body() {
+        let answer = answer(b"HEAD /-/live HTTP/1.1\r\n\r\n", Readiness::Ready);
+        assert!(answer.ends_with(b"\r\n\r\n"));
+    }
+}

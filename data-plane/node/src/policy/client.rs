@@ -1,0 +1,273 @@
+//! Requests to the control plane. Each ends with exactly one event, answered or
+//! not. Keeps no answer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use porthouse_api::node::resolve::token_hash;
+use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
+use porthouse_api::node::{BadMessage, v1};
+use porthouse_model::{ClientId, PasswordVersion, PolicyKey, Revision, RoomId, Username};
+use porthouse_puddle::{Event, PasswordVerdict, RequestId, Secret, SignInVerdict, Snapshot};
+use tonic::Status;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::error::StartError;
+use crate::settings::Settings;
+
+/// How long a connection may take to be made.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+/// How often a connection is asked whether it lives, and how long it may take to
+/// say so.
+const KEEPALIVE: Duration = Duration::from_secs(2);
+/// Requests under way to one replica; more wait for their turn.
+const CONCURRENT_MAX: usize = 256;
+/// How long to wait when the control plane names no time.
+const LATER: Duration = Duration::from_secs(5);
+
+pub(crate) type Feed = PolicyFeedServiceClient<Channel>;
+
+/// The replicas of the control plane, and which of them is asked.
+#[derive(Debug)]
+pub(crate) struct Replicas {
+    channels: Vec<Channel>,
+    current: AtomicUsize,
+    authorization: AsciiMetadataValue,
+    request_time_max: Duration,
+}
+
+impl Replicas {
+    /// Knows them; connects to none yet. Must be called inside a runtime.
+    pub(crate) fn new(
+        settings: &Settings,
+        request_time_max: Duration,
+    ) -> Result<Arc<Self>, StartError> {
+        let channels = settings.control_planes.iter().map(|address| {
+            let endpoint = Endpoint::from_shared(address.clone());
+            let endpoint = endpoint.map_err(|_| StartError::ControlPlane(address.clone()))?;
+            let endpoint = endpoint
+                .connect_timeout(CONNECT_TIME_MAX)
+                .http2_keep_alive_interval(KEEPALIVE)
+                .keep_alive_timeout(KEEPALIVE)
+                .concurrency_limit(CONCURRENT_MAX);
+            Ok(endpoint.connect_lazy())
+        });
+        let channels: Vec<_> = channels.collect::<Result<_, StartError>>()?;
+        if channels.is_empty() {
+            return Err(StartError::NoControlPlane);
+        }
+        let authorization = format!("Bearer {}", settings.api_key.expose());
+        let mut authorization: AsciiMetadataValue =
+            authorization.parse().map_err(|_| StartError::ApiKey)?;
+        authorization.set_sensitive(true);
+        let current = AtomicUsize::new(0);
+        Ok(Arc::new(Self {
+            channels,
+            current,
+            authorization,
+            request_time_max,
+        }))
+    }
+
+    /// From here on another one is asked, where there is one.
+    pub(crate) fn go_on(&self) {
+        self.current.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn feed(&self) -> Feed {
+        let current = self.current.load(Ordering::Relaxed);
+        PolicyFeedServiceClient::new(self.channels[current % self.channels.len()].clone())
+    }
+
+    /// A call in the node's name.
+    pub(crate) fn call<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        request
+            .metadata_mut()
+            .insert("authorization", self.authorization.clone());
+        request
+    }
+
+    fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = self.call(message);
+        request.set_timeout(self.request_time_max);
+        request
+    }
+
+    /// How these stand, in one snapshot.
+    pub(crate) async fn resolve(
+        &self,
+        request: RequestId,
+        keys: Vec<PolicyKey>,
+        min_revision: Revision,
+    ) -> Event {
+        let message = v1::ResolveRequest {
+            min_revision: wire(min_revision),
+            keys: keys.iter().map(Into::into).collect(),
+        };
+        let answer = self.feed().resolve(self.request(message)).await;
+        Event::Resolved {
+            request,
+            found: heard("resolve", answer, snapshot),
+        }
+    }
+
+    /// Whether this is the room's password.
+    pub(crate) async fn verify(
+        &self,
+        request: RequestId,
+        (room, client): (RoomId, ClientId),
+        address: IpAddr,
+        password: Secret,
+    ) -> Event {
+        let message = v1::VerifyRoomPasswordRequest {
+            room_id: room.as_bytes().to_vec(),
+            password: password.expose().to_owned(),
+            client_id: client.as_bytes().to_vec(),
+            address: address.to_string(),
+        };
+        let answer = self
+            .feed()
+            .verify_room_password(self.request(message))
+            .await;
+        Event::Verified {
+            request,
+            verdict: heard("verify", answer, password_verdict),
+        }
+    }
+
+    /// Signs a user in.
+    pub(crate) async fn sign_in(
+        &self,
+        request: RequestId,
+        username: Username,
+        address: IpAddr,
+        password: Secret,
+    ) -> Event {
+        let message = v1::OpenSessionRequest {
+            username: username.as_str().to_owned(),
+            password: password.expose().to_owned(),
+            address: address.to_string(),
+        };
+        let answer = self.feed().open_session(self.request(message)).await;
+        Event::SignedIn {
+            request,
+            verdict: heard("sign in", answer, sign_in_verdict),
+        }
+    }
+}
+
+/// What was answered, if it was, in the model's words.
+fn heard<W, T>(
+    what: &'static str,
+    answer: Result<tonic::Response<W>, Status>,
+    translate: impl FnOnce(W) -> Result<T, BadMessage>,
+) -> Option<T> {
+    match answer {
+        Ok(answer) => translate(answer.into_inner())
+            .inspect_err(|error| tracing::error!(what, %error, "the answer means nothing"))
+            .ok(),
+        Err(status) => {
+            let (code, message) = (status.code(), status.message());
+            tracing::warn!(what, ?code, message, "the control plane did not answer");
+            None
+        }
+    }
+}
+
+fn snapshot(answer: v1::ResolveResponse) -> Result<Snapshot, BadMessage> {
+    let found = answer.resolved.into_iter().map(TryInto::try_into);
+    Ok(Snapshot {
+        revision: revision(answer.revision)?,
+        found: found.collect::<Result<_, _>>()?,
+    })
+}
+
+fn password_verdict(answer: v1::VerifyRoomPasswordResponse) -> Result<PasswordVerdict, BadMessage> {
+    match answer.verdict() {
+        v1::Verdict::Right => Ok(PasswordVerdict::Right(PasswordVersion(
+            answer.password_version,
+        ))),
+        v1::Verdict::Wrong => Ok(PasswordVerdict::Wrong),
+        v1::Verdict::Gone => Ok(PasswordVerdict::Gone),
+        v1::Verdict::Later => Ok(PasswordVerdict::Later(delay(answer.retry_delay))),
+        v1::Verdict::Unspecified => Err(BadMessage { field: "verdict" }),
+    }
+}
+
+fn sign_in_verdict(answer: v1::OpenSessionResponse) -> Result<SignInVerdict, BadMessage> {
+    match answer.verdict() {
+        v1::Verdict::Right => {
+            let session = answer.session.ok_or(BadMessage { field: "session" })?;
+            let token = token_hash(&answer.session_token_sha256);
+            Ok(SignInVerdict::Right {
+                session: Arc::new(session.try_into()?),
+                token: token.ok_or(BadMessage {
+                    field: "session_token_sha256",
+                })?,
+                revision: revision(answer.revision)?,
+            })
+        }
+        v1::Verdict::Wrong => Ok(SignInVerdict::Wrong),
+        v1::Verdict::Later => Ok(SignInVerdict::Later(delay(answer.retry_delay))),
+        v1::Verdict::Gone | v1::Verdict::Unspecified => Err(BadMessage { field: "verdict" }),
+    }
+}
+
+fn delay(span: Option<prost_types::Duration>) -> Duration {
+    span.and_then(|span| Duration::try_from(span).ok())
+        .unwrap_or(LATER)
+}
+
+/// A revision from the wire.
+pub(crate) fn revision(number: i64) -> Result<Revision, BadMessage> {
+    u64::try_from(number)
+        .map(Revision)
+        .map_err(|_| BadMessage { field: "revision" })
+}
+
+/// A revision for the wire.
+pub(crate) fn wire(revision: Revision) -> i64 {
+    i64::try_from(revision.0).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_that_is_none_is_no_answer() {
+        let answer = v1::VerifyRoomPasswordResponse::default();
+        assert_eq!(
+            password_verdict(answer),
+            Err(BadMessage { field: "verdict" })
+        );
+        let answer = v1::OpenSessionResponse::default();
+        assert!(sign_in_verdict(answer).is_err());
+    }
+
+    #[test]
+    fn a_right_password_is_right_for_its_version() {
+        let answer = v1::VerifyRoomPasswordResponse {
+            verdict: v1::Verdict::Right.into(),
+            password_version: 3,
+            ..Default::default()
+        };
+        assert_eq!(
+            password_verdict(answer),
+            Ok(PasswordVerdict::Right(PasswordVersion(3)))
+        );
+    }
+
+    #[test]
+    fn later_without_a_time_is_a_while() {
+        let answer = v1::VerifyRoomPasswordResponse {
+            verdict: v1::Verdict::Later.into(),
+            ..Default::default()
+        };
+        assert_eq!(password_verdict(answer), Ok(PasswordVerdict::Later(LATER)));
+    }
+}

@@ -1,0 +1,102 @@
+//! A node's settings, every limit by name. Parses nothing: who starts a node
+//! knows where its configuration comes from.
+
+use core::fmt;
+use std::net::SocketAddr;
+
+use porthouse_model::NodeName;
+use porthouse_puddle::{PuddleId, TransientMakers};
+
+/// How a node is to be.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name, of its own among the nodes of a control plane.
+    pub name: NodeName,
+    /// Where sockets connect; port 0 is any free port.
+    pub listen: SocketAddr,
+    /// Where live.v1 is served to backends by a listener of its own; `None`:
+    /// only where [`crate::Node::live`] is put.
+    pub grpc: Option<SocketAddr>,
+    /// Threads that hold sockets, 1 to 64.
+    pub puddles: usize,
+    /// The replicas of the control plane, each as `http://host:port`.
+    pub control_planes: Vec<String>,
+    /// The key by which it asks them, with the scope `node`.
+    pub api_key: ApiKeySecret,
+    /// Who makes a transient room by joining a name that has none.
+    pub transient_makers: TransientMakers,
+    /// Sockets of each puddle; past it a connection is refused with 503.
+    pub sockets_per_puddle_max: usize,
+}
+
+impl Settings {
+    /// The defaults, for a node of this name that asks one control plane.
+    #[must_use]
+    pub fn new(
+        name: NodeName,
+        listen: SocketAddr,
+        control_plane: String,
+        api_key: ApiKeySecret,
+    ) -> Self {
+        let puddles = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            name,
+            listen,
+            grpc: None,
+            puddles: puddles.min(PUDDLES_MAX),
+            control_planes: vec![control_plane],
+            api_key,
+            transient_makers: TransientMakers::Users,
+            sockets_per_puddle_max: 100_000,
+        }
+    }
+
+    /// One puddle's settings.
+    pub(crate) fn puddle(&self, puddle: PuddleId) -> porthouse_puddle::Settings {
+        let puddles = u8::try_from(self.puddles).expect("checked at the start");
+        porthouse_puddle::Settings {
+            transient_makers: self.transient_makers,
+            sockets_max: self.sockets_per_puddle_max,
+            ..porthouse_puddle::Settings::new(puddle, puddles)
+        }
+    }
+}
+
+/// Puddles of one node.
+pub(crate) const PUDDLES_MAX: usize = 64;
+
+/// An API key, never shown.
+#[derive(Clone)]
+pub struct ApiKeySecret(String);
+
+impl ApiKeySecret {
+    /// Keeps a key from being shown.
+    #[must_use]
+    pub const fn new(key: String) -> Self {
+        Self(key)
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeySecret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let key = ApiKeySecret::new("phk_secret".to_owned());
+        let name = "node-1".parse().expect("a node's name");
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let settings = Settings::new(name, listen, "http://127.0.0.1:1".to_owned(), key);
+        assert!(!format!("{settings:?}").contains("phk_"));
+    }
+}

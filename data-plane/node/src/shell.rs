@@ -1,0 +1,156 @@
+//! What a puddle's outputs do: bytes go to sockets, hops into rings, questions
+//! and replies to the switchboard. Decides nothing, and never waits.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use porthouse_model::{Revision, Time};
+use porthouse_puddle::{
+    OrderId, Output, PuddleId, Question, QuestionId, Reply, Shell, SocketId, ToPuddle, Wrote,
+};
+use rtrb::Producer;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use tokio::sync::mpsc;
+
+use crate::own::{self, Sign};
+use crate::ring::{Ends, Peers};
+use crate::socket::Sockets;
+
+/// A close frame with code 1011 (RFC 6455, section 7.4.1): our fault.
+const CLOSE_INTERNAL: [u8; 4] = [0x88, 2, 0x03, 0xf3];
+
+/// What the switchboard tells a puddle's thread.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// What the switchboard has to say.
+    Message(ToPuddle),
+    /// Another puddle began anew; these are the new rings' ends.
+    Restarted { puddle: PuddleId, ends: Ends },
+    /// End.
+    Stop,
+}
+
+/// What a puddle's thread says to the switchboard.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// A question.
+    Asked {
+        question: QuestionId,
+        what: Question,
+    },
+    /// A revision was applied.
+    Applied { revision: Revision },
+    /// An order was carried out.
+    Replied { order: OrderId, reply: Reply },
+    /// The puddle panicked and begins anew: it is told things by the new inbox,
+    /// and the others get new rings' ends.
+    Restarted {
+        inbox: Producer<Told>,
+        peers: Vec<(PuddleId, Ends)>,
+    },
+    /// The node drains, and no connection is left here.
+    Emptied,
+    /// The puddle panicked too often, and has ended.
+    Broken,
+}
+
+/// A puddle's way to the switchboard. Has room for all it may say, because what
+/// it may ask, be told and be ordered at once is bounded.
+pub(crate) type Voice = mpsc::Sender<(PuddleId, Said)>;
+
+/// The world, as one puddle's outputs reach it.
+#[derive(Debug)]
+pub(crate) struct Io {
+    pub(crate) puddle: PuddleId,
+    pub(crate) sockets: Sockets,
+    pub(crate) peers: Peers,
+    pub(crate) voice: Voice,
+    pub(crate) sign: Arc<Sign>,
+    /// When this turn began.
+    pub(crate) now: Time,
+}
+
+impl Shell for Io {
+    fn write(&mut self, socket: SocketId, bytes: &[IoSlice<'_>]) -> Wrote {
+        // The other puddles need not wait for the writes, which take most of a turn.
+        self.peers.wake_told();
+        let Some(fd) = self.sockets.fd(socket) else {
+            return Wrote::Gone;
+        };
+        let offered: usize = bytes.iter().map(|slice| slice.len()).sum();
+        let sent = loop {
+            let sent = match bytes {
+                [one] => send(fd, one, SendFlags::NOSIGNAL),
+                many => {
+                    let mut nothing = SendAncillaryBuffer::default();
+                    sendmsg(fd, many, &mut nothing, SendFlags::NOSIGNAL)
+                }
+            };
+            if !matches!(sent, Err(Errno::INTR)) {
+                break sent;
+            }
+        };
+        match sent {
+            Ok(taken) if taken == offered => Wrote::All,
+            Ok(taken) => self.wait_for_room(socket, taken),
+            Err(Errno::AGAIN) => self.wait_for_room(socket, 0),
+            Err(_) => {
+                self.sockets.remove(socket);
+                Wrote::Gone
+            }
+        }
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::Close { socket } => self.sockets.close(socket, self.now),
+            Output::Pause { socket } => self.sockets.wait_readable(socket, false),
+            Output::Resume { socket } => self.sockets.wait_readable(socket, true),
+            Output::HandOver { socket, head } => self.answer(socket, &head),
+            Output::Hop { to, hop } => self.peers.tell(to, hop),
+            Output::Ask { question, what } => self.say(Said::Asked { question, what }),
+            Output::Applied { revision } => self.say(Said::Applied { revision }),
+            Output::Reply { order, reply } => self.say(Said::Replied { order, reply }),
+        }
+    }
+}
+
+impl Io {
+    fn wait_for_room(&mut self, socket: SocketId, taken: usize) -> Wrote {
+        self.sockets.wait_writable(socket, true);
+        Wrote::Part(taken)
+    }
+
+    /// The answer is shorter than the emptiest send buffer, so one write does.
+    fn answer(&mut self, socket: SocketId, head: &[u8]) {
+        if let Some(fd) = self.sockets.fd(socket) {
+            let answer = own::answer(head, self.sign.read());
+            // Who does not take it has left.
+            let _ = send(fd, &answer, SendFlags::NOSIGNAL);
+        }
+        self.sockets.close(socket, self.now);
+    }
+
+    pub(crate) fn say(&self, said: Said) {
+        match self.voice.try_send((self.puddle, said)) {
+            // Closed: the node has ended, and nobody waits for it.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                unreachable!("what may be said at once is bounded by what was told")
+            }
+        }
+    }
+
+    /// The puddle is lost: tells its sockets so as far as they listen, and
+    /// starts from none.
+    pub(crate) fn abandon(&mut self, sockets_max: usize) -> io::Result<()> {
+        let fresh = Sockets::new(sockets_max)?;
+        let lost = std::mem::replace(&mut self.sockets, fresh);
+        for fd in lost.between_frames() {
+            // Best effort: a full or broken socket is closed all the same.
+            let _ = send(fd, &CLOSE_INTERNAL, SendFlags::NOSIGNAL);
+        }
+        Ok(())
+    }
+}

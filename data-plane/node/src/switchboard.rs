@@ -1,0 +1,269 @@
+//! The switchboard's thread: what puddles say, what the control plane answers
+//! and what backends call for comes in, and what the switchboard makes of it goes
+//! out. Decides nothing but when the node has ended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use porthouse_model::Time;
+use porthouse_puddle::{
+    Action, CallId, CallResult, Event, PuddleId, Settings, Switchboard, ToPuddle,
+};
+use rtrb::Producer;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::clock::Clock;
+use crate::error::NodeError;
+use crate::live::Called;
+use crate::own::{Readiness, Sign};
+use crate::policy::Control;
+use crate::policy::client::Replicas;
+use crate::ring::Wake;
+use crate::shell::{Said, Told};
+
+/// Revisions, orders and the like under way to one puddle, beside answers to its
+/// questions, before calls and the watch have to wait for it.
+const UNDER_WAY_MAX: usize = 2_048;
+/// What one event may make of these, at the most.
+const AT_ONCE_MAX: usize = 64;
+/// How often a puddle that is behind is looked at again.
+const BEHIND_EVERY: Duration = Duration::from_millis(1);
+/// What puddles said that is taken at once.
+const HEARD_MAX: usize = 256;
+/// How often the switchboard is told the wall clock.
+const WALL_EVERY: Duration = Duration::from_secs(1);
+
+/// What a puddle's inbox must hold: an answer to each question it may have, and
+/// the rest.
+pub(crate) const fn inbox_slots(settings: &Settings) -> usize {
+    settings.questions_max + UNDER_WAY_MAX
+}
+
+/// What a puddle may have said that was not heard: a question for each it may
+/// have, a reply or an acknowledgement for each thing told, and its last words.
+pub(crate) const fn voice_slots(settings: &Settings) -> usize {
+    settings.questions_max + inbox_slots(settings) + AT_ONCE_MAX
+}
+
+/// The way to one puddle.
+#[derive(Debug)]
+pub(crate) struct Line {
+    inbox: Producer<Told>,
+    wake: Arc<Wake>,
+    questions_max: usize,
+    /// It has drained.
+    emptied: bool,
+}
+
+impl Line {
+    pub(crate) const fn new(inbox: Producer<Told>, wake: Arc<Wake>, questions_max: usize) -> Self {
+        Self {
+            inbox,
+            wake,
+            questions_max,
+            emptied: false,
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.inbox.slots() >= self.questions_max + AT_ONCE_MAX
+    }
+
+    fn tell(&mut self, told: Told) {
+        if let Err(rtrb::PushError::Full(told)) = self.inbox.push(told) {
+            // A call that is not carried out ends by its time.
+            let order = matches!(told, Told::Message(ToPuddle::Ordered { .. }));
+            assert!(
+                order,
+                "answers are bounded by questions, and the watch waits for room"
+            );
+        }
+        self.wake.wake();
+    }
+}
+
+/// The switchboard and all it is joined to.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) board: Switchboard,
+    pub(crate) clock: Clock,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) heard: mpsc::Receiver<(PuddleId, Said)>,
+    pub(crate) control: Control,
+    pub(crate) calls: mpsc::Receiver<Called>,
+    pub(crate) completions: HashMap<CallId, oneshot::Sender<CallResult>>,
+    /// Says once until when every socket is to be closed.
+    pub(crate) drain: oneshot::Receiver<Time>,
+    pub(crate) sign: Arc<Sign>,
+}
+
+impl Desk {
+    /// Runs until the node has drained, or cannot go on; then every puddle has
+    /// been told to stop.
+    pub(crate) async fn run(mut self) -> Result<(), NodeError> {
+        let outcome = self.work().await;
+        for line in &mut self.lines {
+            line.tell(Told::Stop);
+        }
+        self.control.leave().await;
+        outcome
+    }
+
+    async fn work(&mut self) -> Result<(), NodeError> {
+        let mut wall = interval(WALL_EVERY);
+        wall.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut heard = Vec::with_capacity(HEARD_MAX);
+        let mut until = None;
+        while !self.has_drained(until) {
+            let due = [self.settle(), until].into_iter().flatten().min();
+            let keeps_up = self.lines.iter().all(Line::has_room);
+            let nap = self.nap(due, keeps_up);
+            tokio::select! {
+                _ = wall.tick() => self.happened(Event::Wall(Clock::wall())),
+                _ = self.heard.recv_many(&mut heard, HEARD_MAX) => {
+                    for (puddle, said) in heard.drain(..) {
+                        self.hear(puddle, said)?;
+                    }
+                }
+                event = self.control.next(keeps_up) => self.happened(event),
+                Some(called) = self.calls.recv(), if keeps_up => self.called(called),
+                drain = &mut self.drain, if until.is_none() => {
+                    until = Some(self.begin_drain(drain.ok()));
+                }
+                () = sleep(nap) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn happened(&mut self, event: Event) {
+        if matches!(event, Event::WatchOpened { .. }) {
+            self.sign.opened();
+        }
+        self.board.handle(self.clock.now(), event);
+    }
+
+    /// Who starts a node and forgets it wants no drain.
+    fn begin_drain(&mut self, until: Option<Time>) -> Time {
+        let until = until.unwrap_or_else(|| self.clock.now());
+        self.sign.show(Readiness::Draining);
+        self.happened(Event::Drain { until });
+        until
+    }
+
+    fn has_drained(&self, until: Option<Time>) -> bool {
+        until.is_some_and(|until| {
+            self.lines.iter().all(|line| line.emptied) || until <= self.clock.now()
+        })
+    }
+
+    fn nap(&self, due: Option<Time>, keeps_up: bool) -> Duration {
+        let nap = due.map_or(WALL_EVERY, |due| due.since(self.clock.now()));
+        if keeps_up { nap } else { nap.min(BEHIND_EVERY) }
+    }
+
+    fn hear(&mut self, puddle: PuddleId, said: Said) -> Result<(), NodeError> {
+        match said {
+            Said::Asked { question, what } => {
+                self.happened(Event::Asked {
+                    puddle,
+                    question,
+                    what,
+                });
+            }
+            Said::Applied { revision } => self.happened(Event::Applied { puddle, revision }),
+            Said::Replied { order, reply } => {
+                self.happened(Event::Replied {
+                    puddle,
+                    order,
+                    reply,
+                });
+            }
+            Said::Restarted { inbox, peers } => {
+                // What it is told from here on goes to the fresh one.
+                self.settle();
+                self.line(puddle).inbox = inbox;
+                for (other, ends) in peers {
+                    self.line(other).tell(Told::Restarted { puddle, ends });
+                }
+                self.happened(Event::PuddleRestarted { puddle });
+            }
+            Said::Emptied => self.line(puddle).emptied = true,
+            Said::Broken => return Err(NodeError::Broken),
+        }
+        Ok(())
+    }
+
+    fn called(&mut self, called: Called) {
+        match called {
+            Called::Made { call, what, answer } => {
+                self.completions.insert(call, answer);
+                self.happened(Event::Called { call, what });
+            }
+            Called::Dropped { call } => {
+                self.completions.remove(&call);
+                self.happened(Event::CallDropped { call });
+            }
+        }
+    }
+
+    /// Ends the switchboard's turn, and says when the next one is due.
+    fn settle(&mut self) -> Option<Time> {
+        let mut actions = Vec::new();
+        let deadline = self.board.settle(self.clock.now(), &mut actions);
+        for action in actions {
+            self.act(action);
+        }
+        deadline.map(|deadline| deadline.at)
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Tell { puddle, message } => self.line(puddle).tell(Told::Message(message)),
+            Action::OpenWatch { watch, from } => self.control.open_watch(watch, from),
+            Action::Resolve {
+                request,
+                keys,
+                min_revision,
+            } => {
+                self.control.request(async move |to: Arc<Replicas>| {
+                    to.resolve(request, keys, min_revision).await
+                });
+            }
+            Action::Verify {
+                request,
+                room,
+                client,
+                address,
+                password,
+            } => {
+                self.control.request(async move |to: Arc<Replicas>| {
+                    to.verify(request, (room, client), address, password).await
+                });
+            }
+            Action::SignIn {
+                request,
+                username,
+                password,
+                address,
+            } => {
+                self.control.request(async move |to: Arc<Replicas>| {
+                    to.sign_in(request, username, address, password).await
+                });
+            }
+            Action::Acknowledge { revision } => self.control.acknowledge(revision),
+            Action::Complete { call, result } => {
+                if let Some(answer) = self.completions.remove(&call) {
+                    // Whoever called may have left meanwhile.
+                    let _ = answer.send(result);
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, puddle: PuddleId) -> &mut Line {
+        &mut self.lines[usize::from(puddle.0)]
+    }
+}

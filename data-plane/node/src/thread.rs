@@ -1,0 +1,549 @@
+//! A puddle's thread: waits for what happens, hands it to the puddle, and
+//! settles the turn. Owns the listener, the read scratch and the turn's bounds;
+//! decides nothing about what is read or written.
+//!
+//! The driver is `epoll`, level-triggered and without a runtime: of the safe
+//! designs tried it delivered most (1.04 of uWebSockets, a task over `AsyncFd`
+//! 0.98), and what is left for a later turn is reported again by itself.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use porthouse_model::Time;
+use porthouse_puddle::{Deadline, Input, Puddle, Seed, Settings, SocketId, ToPuddle};
+use rtrb::{Consumer, RingBuffer};
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, Event, EventFlags};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, acceptfrom_with, recv, send};
+
+use crate::clock::Clock;
+use crate::door::{Door, LISTENER};
+use crate::ring::Wake;
+use crate::shell::{Io, Said, Told};
+use crate::socket::{event_data, of_event};
+
+/// Read at once from one socket.
+const SCRATCH_BYTES: usize = 256 * 1024;
+/// Events taken from the kernel at once.
+const EVENTS_MAX: usize = 512;
+/// Read in one turn from all sockets, give or take one read; what is left of
+/// the events is looked at in the next turn.
+const TURN_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Hops handled in one turn.
+const TURN_HOPS_MAX: usize = 4_096;
+/// Connections accepted in one turn.
+const ACCEPTS_MAX: usize = 64;
+/// How long nothing is accepted after the system had no descriptor left.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// How often the puddle is told the wall clock.
+const WALL_EVERY: Duration = Duration::from_secs(1);
+/// The third panic within this time ends the node.
+const PANICS_TIME: Duration = Duration::from_mins(1);
+const PANICS_MAX: usize = 3;
+
+/// Stands for the wake in `epoll`; no socket has this slot.
+const WAKE: SocketId = SocketId {
+    slot: u32::MAX - 1,
+    generation: 0,
+};
+
+/// Sent to a connection for which there is no slot.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+    retry-after: 2\r\ncontent-length: 90\r\nconnection: close\r\n\r\n\
+    {\"rule\":\"sockets_max\",\"needed\":\"fewer sockets, or another node\",\"retry\":\"after 2000ms\"}\n";
+
+/// A puddle's thread, and all it works with.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    settings: Settings,
+    clock: Clock,
+    door: Door,
+    wake: Arc<Wake>,
+    inbox: Consumer<Told>,
+    io: Io,
+    /// Sockets open now, for others to read.
+    open: Arc<AtomicU64>,
+    scratch: Vec<u8>,
+    wall_next: Time,
+    emptied: bool,
+}
+
+/// What the kernel reported.
+struct Batch {
+    events: Vec<Event>,
+    /// The first that was not looked at.
+    next: usize,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self {
+            events: Vec::with_capacity(EVENTS_MAX),
+            next: 0,
+        }
+    }
+
+    fn pop(&mut self) -> Option<(SocketId, EventFlags)> {
+        let event = self.events.get(self.next)?;
+        self.next += 1;
+        Some((of_event(event.data), event.flags))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.next == self.events.len()
+    }
+
+    /// Has the kernel report, and waits for it at most so long.
+    fn wait(&mut self, epoll: BorrowedFd<'_>, span: Duration) {
+        self.events.clear();
+        self.next = 0;
+        let timeout = Timespec::try_from(span).expect("a second at most");
+        match epoll::wait(epoll, spare_capacity(&mut self.events), Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => panic!("an epoll can be waited for: {error}"),
+        }
+    }
+}
+
+impl Thread {
+    pub(crate) fn new(
+        settings: Settings,
+        clock: Clock,
+        listener: TcpListener,
+        (wake, inbox): (Arc<Wake>, Consumer<Told>),
+        io: Io,
+        open: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            settings,
+            clock,
+            door: Door::Open(listener),
+            wake,
+            inbox,
+            io,
+            open,
+            scratch: vec![0; SCRATCH_BYTES],
+            wall_next: Time::ZERO,
+            emptied: false,
+        }
+    }
+
+    /// Runs until it is told to stop, or has panicked too often.
+    pub(crate) fn run(mut self) {
+        let mut panics = Vec::new();
+        while catch_unwind(AssertUnwindSafe(|| self.live())).is_err() {
+            let now = self.clock.now();
+            panics.retain(|panic| now.since(*panic) < PANICS_TIME);
+            panics.push(now);
+            tracing::error!(
+                puddle = self.io.puddle.0,
+                panics = panics.len(),
+                "a puddle panicked"
+            );
+            if self.begin_anew().is_err() || panics.len() >= PANICS_MAX {
+                self.io.say(Said::Broken);
+                return;
+            }
+        }
+    }
+
+    /// One puddle's life.
+    fn live(&mut self) {
+        let now = self.clock.now();
+        let mut puddle = Puddle::new(self.settings.clone(), Seed(rand::random()), now);
+        self.watch().expect("a fresh epoll takes the listener");
+        let mut batch = Batch::new();
+        let mut deadline = None;
+        loop {
+            self.wait(&mut batch, deadline);
+            let now = self.clock.now();
+            self.io.now = now;
+            if self.take_turn(&mut puddle, now, &mut batch).is_break() {
+                return;
+            }
+            deadline = puddle.settle(self.clock.now(), &mut self.io);
+            self.io.peers.wake_told();
+            self.count();
+        }
+    }
+
+    /// Sleeps until something happens or is due, unless something is left to do.
+    fn wait(&mut self, batch: &mut Batch, deadline: Option<Deadline>) {
+        if !batch.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let due = [
+            deadline.map(|deadline| deadline.at),
+            self.io.sockets.cut_lingering(now),
+            self.door.rests_until(),
+            Some(self.wall_next),
+        ];
+        let due = due
+            .into_iter()
+            .flatten()
+            .min()
+            .expect("the wall clock is always due");
+        let span = due.since(now);
+        self.wake.doze();
+        let told = !(self.inbox.is_empty() && self.io.peers.is_silent());
+        batch.wait(
+            self.io.sockets.epoll(),
+            if told { Duration::ZERO } else { span },
+        );
+        self.wake.rise();
+    }
+
+    /// Control work first, then other puddles, then sockets.
+    fn take_turn(&mut self, puddle: &mut Puddle, now: Time, batch: &mut Batch) -> ControlFlow<()> {
+        if now >= self.wall_next {
+            puddle.handle(now, Input::Wall(Clock::wall()));
+            self.wall_next = now + WALL_EVERY;
+        }
+        for _ in 0..self.inbox.slots() {
+            let told = self.inbox.pop().expect("as many are there as were counted");
+            self.heed(puddle, now, told)?;
+        }
+        for _ in 0..TURN_HOPS_MAX {
+            let Some((from, hop)) = self.io.peers.pop() else {
+                break;
+            };
+            puddle.handle(now, Input::Hopped { from, hop });
+        }
+        self.look_at_events(puddle, now, batch);
+        ControlFlow::Continue(())
+    }
+
+    fn heed(&mut self, puddle: &mut Puddle, now: Time, told: Told) -> ControlFlow<()> {
+        match told {
+            Told::Message(message) => {
+                if matches!(message, ToPuddle::Drain { .. }) {
+                    self.door.close();
+                }
+                puddle.handle(now, message.into());
+            }
+            Told::Restarted {
+                puddle: other,
+                ends,
+            } => {
+                self.io.peers.replace(other, ends);
+                puddle.handle(now, Input::Restarted { puddle: other });
+            }
+            Told::Stop => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn look_at_events(&mut self, puddle: &mut Puddle, now: Time, batch: &mut Batch) {
+        self.door
+            .wake(now, self.io.sockets.epoll())
+            .expect("an epoll takes the listener back");
+        if self.door.is_closing() {
+            self.accept(puddle, now);
+        }
+        let mut bytes = 0;
+        while bytes < TURN_BYTES_MAX
+            && let Some((socket, flags)) = batch.pop()
+        {
+            match socket {
+                LISTENER => self.accept(puddle, now),
+                WAKE => self.wake.clear(),
+                socket => bytes += self.attend(puddle, now, socket, flags),
+            }
+        }
+    }
+
+    /// Something happened to a socket. Answers how much was read.
+    fn attend(
+        &mut self,
+        puddle: &mut Puddle,
+        now: Time,
+        socket: SocketId,
+        flags: EventFlags,
+    ) -> usize {
+        if self.io.sockets.fd(socket).is_none() {
+            return 0;
+        }
+        if flags.contains(EventFlags::OUT) {
+            self.io.sockets.wait_writable(socket, false);
+            puddle.handle(now, Input::Writable { socket });
+        }
+        let broken = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+        if !self.io.sockets.is_read(socket) {
+            if broken {
+                self.lose(puddle, now, socket);
+            }
+            return 0;
+        }
+        if broken || flags.contains(EventFlags::IN) {
+            return self.read(puddle, now, socket);
+        }
+        0
+    }
+
+    fn read(&mut self, puddle: &mut Puddle, now: Time, socket: SocketId) -> usize {
+        let Some(fd) = self.io.sockets.fd(socket) else {
+            return 0;
+        };
+        match recv(fd, &mut self.scratch[..], RecvFlags::empty()) {
+            Err(Errno::AGAIN | Errno::INTR) => 0,
+            Ok((0, _)) | Err(_) => {
+                self.lose(puddle, now, socket);
+                0
+            }
+            Ok((count, _)) => {
+                let bytes = &mut self.scratch[..count];
+                puddle.handle(now, Input::Received { socket, bytes });
+                count
+            }
+        }
+    }
+
+    fn lose(&mut self, puddle: &mut Puddle, now: Time, socket: SocketId) {
+        self.io.sockets.remove(socket);
+        puddle.handle(now, Input::Lost { socket });
+    }
+
+    /// Accepts a few; the kernel reports those it still has.
+    fn accept(&mut self, puddle: &mut Puddle, now: Time) {
+        for _ in 0..ACCEPTS_MAX {
+            let Some(listener) = self.door.listener() else {
+                return;
+            };
+            match acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                Ok((fd, address)) => {
+                    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+                    self.take_in(puddle, now, fd, address);
+                }
+                Err(Errno::AGAIN) => return self.door.emptied(),
+                // That connection has broken; the next may not have.
+                Err(Errno::INTR | Errno::CONNABORTED | Errno::PROTO | Errno::PERM) => {}
+                Err(error) => {
+                    tracing::warn!(puddle = self.io.puddle.0, %error, "nothing can be accepted");
+                    return self.door.rest(now + ACCEPT_REST, self.io.sockets.epoll());
+                }
+            }
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        puddle: &mut Puddle,
+        now: Time,
+        fd: OwnedFd,
+        address: Option<SocketAddr>,
+    ) {
+        let Some(address) = address else { return };
+        if self.io.sockets.is_full() {
+            // Who does not take it has left.
+            let _ = send(&fd, FULL, SendFlags::NOSIGNAL);
+            return self.io.sockets.part(fd, now);
+        }
+        match self.io.sockets.insert(fd) {
+            Ok(socket) => {
+                let address = address.ip().to_canonical();
+                puddle.handle(now, Input::Connected { socket, address });
+            }
+            Err(error) => tracing::warn!(%error, "a connection cannot be waited for"),
+        }
+    }
+
+    /// Has `epoll` watch what is no socket of the puddle's.
+    fn watch(&mut self) -> io::Result<()> {
+        let epoll = self.io.sockets.epoll();
+        epoll::add(epoll, &*self.wake, event_data(WAKE), EventFlags::IN)?;
+        self.door.watch(epoll)
+    }
+
+    fn count(&mut self) {
+        self.open
+            .store(self.io.sockets.open() as u64, Ordering::Relaxed);
+        if !self.emptied && self.door.is_closed() && self.io.sockets.is_empty() {
+            self.emptied = true;
+            self.io.say(Said::Emptied);
+        }
+    }
+
+    /// The puddle is lost: its sockets are told so and closed, and a fresh one
+    /// gets rings in which nothing is of the old one.
+    fn begin_anew(&mut self) -> io::Result<()> {
+        self.io.abandon(self.settings.sockets_max)?;
+        self.wall_next = Time::ZERO;
+        let (inbox, heard) = RingBuffer::new(self.inbox.buffer().capacity());
+        self.inbox = heard;
+        let peers = self.io.peers.renew(self.settings.hop_ring_slots() as usize);
+        self.io.say(Said::Restarted { inbox, peers });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use porthouse_puddle::{Hop, PuddleId};
+    use rtrb::Producer;
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::listen;
+    use crate::own::Sign;
+    use crate::ring::Peers;
+    use crate::socket::Sockets;
+
+    const WAIT_MAX: Duration = Duration::from_secs(20);
+    const SLOTS: usize = 64;
+
+    /// A running thread, as the switchboard and another puddle see it.
+    struct Running {
+        address: SocketAddr,
+        thread: std::thread::JoinHandle<()>,
+        heard: mpsc::Receiver<(PuddleId, Said)>,
+        inbox: Producer<Told>,
+        other: Peers,
+        wake: Arc<Wake>,
+    }
+
+    fn running(sockets_max: usize) -> Running {
+        let (address, mut listeners) = listen::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let wakes: Vec<_> = (0..2).map(|_| Wake::new().unwrap()).collect();
+        let settings = Settings {
+            sockets_max,
+            ..Settings::new(PuddleId(0), 2)
+        };
+        let mut mesh = Peers::mesh(&wakes, settings.hop_ring_slots() as usize);
+        let (other, own) = (mesh.pop().unwrap(), mesh.pop().unwrap());
+        let (inbox, told) = RingBuffer::new(SLOTS);
+        let (voice, heard) = mpsc::channel(SLOTS);
+        let clock = Clock::start();
+        let io = Io {
+            puddle: PuddleId(0),
+            sockets: Sockets::new(sockets_max).unwrap(),
+            peers: own,
+            voice,
+            sign: Arc::new(Sign::new()),
+            now: clock.now(),
+        };
+        let wake = Arc::clone(&wakes[0]);
+        let ways = (Arc::clone(&wake), told);
+        let open = Arc::new(AtomicU64::new(0));
+        let thread = Thread::new(settings, clock, listeners.remove(0), ways, io, open);
+        let thread = std::thread::spawn(move || thread.run());
+        Running {
+            address,
+            thread,
+            heard,
+            inbox,
+            other,
+            wake,
+        }
+    }
+
+    impl Running {
+        fn get(&self, path: &str) -> String {
+            let mut stream = TcpStream::connect(self.address).unwrap();
+            stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            stream.take(4_096).read_to_string(&mut answer).unwrap();
+            answer
+        }
+
+        fn tell(&mut self, told: Told) {
+            assert!(self.inbox.push(told).is_ok());
+            self.wake.wake();
+        }
+
+        /// Breaks the puddle's trust in its peers: nothing was given, so nothing
+        /// can come back.
+        fn break_puddle(&mut self) {
+            self.other
+                .tell(PuddleId(0), Hop::Credit { hops: 1, bytes: 0 });
+            self.other.wake_told();
+        }
+
+        async fn said(&mut self) -> Said {
+            timeout(WAIT_MAX, self.heard.recv())
+                .await
+                .unwrap()
+                .unwrap()
+                .1
+        }
+
+        async fn restarted(&mut self) {
+            let Said::Restarted { inbox, peers } = self.said().await else {
+                panic!("no restart")
+            };
+            self.inbox = inbox;
+            for (_, ends) in peers {
+                self.other.replace(PuddleId(0), ends);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_puddle_that_panics_loses_its_sockets_and_begins_anew() {
+        let mut running = running(8);
+        let mut idle = TcpStream::connect(running.address).unwrap();
+        idle.set_read_timeout(Some(WAIT_MAX)).unwrap();
+        assert!(
+            running.get("/-/live").contains("live"),
+            "so `idle` was accepted, too"
+        );
+        running.break_puddle();
+        running.restarted().await;
+        let mut last = Vec::new();
+        Read::by_ref(&mut idle)
+            .take(64)
+            .read_to_end(&mut last)
+            .unwrap();
+        assert_eq!(last, [0x88, 2, 0x03, 0xf3]);
+        assert!(running.get("/-/live").contains("live"));
+        running.tell(Told::Stop);
+        running.thread.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_third_panic_in_a_minute_ends_it() {
+        let mut running = running(8);
+        for _ in 0..PANICS_MAX {
+            running.break_puddle();
+            running.restarted().await;
+        }
+        assert!(matches!(running.said().await, Said::Broken));
+        running.thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_connection_too_many_is_told_so() {
+        let mut running = running(1);
+        let _idle = TcpStream::connect(running.address).unwrap();
+        let refused = running.get("/lobby");
+        assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+        assert!(refused.contains("sockets_max"));
+        running.tell(Told::Stop);
+        running.thread.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_drain_that_nobody_waits_for_has_ended_once_the_door_is_shut() {
+        let mut running = running(8);
+        running.tell(Told::Message(ToPuddle::Drain {
+            until: Time::ZERO + WAIT_MAX,
+        }));
+        assert!(matches!(running.said().await, Said::Emptied));
+        assert!(TcpStream::connect(running.address).is_err());
+        running.tell(Told::Stop);
+        running.thread.join().unwrap();
+    }
+}
