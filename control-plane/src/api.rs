@@ -11,11 +11,13 @@ use tonic::service::Routes;
 use wire::api_key_service_server::ApiKeyServiceServer;
 use wire::member_service_server::MemberServiceServer;
 use wire::node_service_server::NodeServiceServer;
+use wire::policy_service_server::PolicyServiceServer;
 use wire::room_service_server::RoomServiceServer;
 use wire::session_service_server::SessionServiceServer;
 use wire::user_service_server::UserServiceServer;
 
 use crate::identity::hashing::Hashing;
+use crate::policy::applied::Applied;
 use crate::store::{Connection, Store};
 
 mod api_key;
@@ -51,6 +53,7 @@ pub(crate) struct Api {
     pub(crate) hashing: Hashing,
     pub(crate) keys: Keys,
     pub(crate) sign_in: SignIn,
+    pub(crate) applied: Applied,
 }
 
 /// Every service of control.v1. [`GuardLayer`] belongs before them.
@@ -66,6 +69,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
         .add_service(bounded!(MemberServiceServer))
         .add_service(bounded!(ApiKeyServiceServer))
         .add_service(bounded!(NodeServiceServer))
+        .add_service(bounded!(PolicyServiceServer))
 }
 
 /// Whether a write is kept.

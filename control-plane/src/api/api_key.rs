@@ -1,4 +1,4 @@
-//! ApiKeyService. A secret leaves here once, to whoever made the key.
+//! `ApiKeyService`. A secret leaves here once, to whoever made the key.
 
 use chrono::Utc;
 use futures_util::FutureExt;
@@ -102,7 +102,7 @@ impl wire::api_key_service_server::ApiKeyService for Api {
 
 /// Scopes as they are stored: known ones, each once.
 fn scopes(given: &[String]) -> Result<Vec<String>, ApiError> {
-    let refuse = |rule: BadScope| ApiError::field("api_key.scopes", rule);
+    let refuse = |rule: BadScope| ApiError::field("api_key.scopes", rule.to_string());
     let mut scopes = given
         .iter()
         .map(|scope| scope.parse::<Scope>().map_err(refuse))

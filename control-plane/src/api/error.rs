@@ -65,6 +65,8 @@ pub(crate) enum ApiError {
     ScopeMissing(&'static [Scope]),
     /// Too many passwords are being hashed.
     HashingBusy(Duration),
+    /// As many wait for a revision as may.
+    WaitersBusy,
     /// Without this key nobody could make another.
     LastAdminKey,
     /// The call took longer than a call may.
@@ -85,19 +87,20 @@ pub(crate) enum ApiError {
 
 impl ApiError {
     /// A field holds what it may not.
-    pub(crate) fn field(field: impl Into<String>, rule: impl ToString) -> Self {
+    pub(crate) fn field(field: impl Into<String>, rule: impl Into<String>) -> Self {
         Self::Field {
             field: field.into(),
-            rule: rule.to_string(),
+            rule: rule.into(),
         }
     }
 
     /// What a failed insertion means: mostly that the name is taken.
     pub(crate) fn taken(error: diesel::result::Error, kind: Kind, name: String) -> Self {
-        match StoreError::from(error) {
-            StoreError::Taken(_) => Self::Exists(kind, name),
-            error => error.into(),
+        let error = StoreError::from(error);
+        if matches!(error, StoreError::Taken(_)) {
+            return Self::Exists(kind, name);
         }
+        error.into()
     }
 
     const fn code(&self) -> Code {
@@ -108,7 +111,7 @@ impl ApiError {
             Self::Stale(..) => Code::Aborted,
             Self::CredentialsWrong | Self::KeyMissing | Self::KeyUnknown => Code::Unauthenticated,
             Self::ScopeMissing(_) => Code::PermissionDenied,
-            Self::HashingBusy(_) | Self::TooLarge => Code::ResourceExhausted,
+            Self::HashingBusy(_) | Self::WaitersBusy | Self::TooLarge => Code::ResourceExhausted,
             Self::LastAdminKey | Self::TooMuch(_) => Code::FailedPrecondition,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::StoreUnavailable | Self::StoreContended => Code::Unavailable,
@@ -128,6 +131,7 @@ impl ApiError {
             Self::KeyUnknown => "API_KEY_UNKNOWN",
             Self::ScopeMissing(_) => "SCOPE_MISSING",
             Self::HashingBusy(_) => "HASHING_BUSY",
+            Self::WaitersBusy => "WAITERS_BUSY",
             Self::LastAdminKey => "LAST_ADMIN_KEY",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::TooLarge => "REQUEST_TOO_LARGE",
@@ -157,6 +161,7 @@ impl ApiError {
                 format!("the API key lacks the scope: {}", any_of(needed))
             }
             Self::HashingBusy(_) => "too many passwords are being checked: ask again later".into(),
+            Self::WaitersBusy => "as many calls wait for a revision as may: ask again".into(),
             Self::LastAdminKey => {
                 "this is the last lasting key with the scope admin: make another one first".into()
             }
@@ -188,7 +193,7 @@ impl ApiError {
             Self::HashingBusy(delay) => {
                 details.set_retry_info(Some(*delay));
             }
-            Self::StoreUnavailable | Self::StoreContended => {
+            Self::WaitersBusy | Self::StoreUnavailable | Self::StoreContended => {
                 details.set_retry_info(Some(Duration::from_secs(1)));
             }
             Self::CredentialsWrong

@@ -113,7 +113,7 @@ fn time_max(path: &str) -> Duration {
 }
 
 /// What tonic says of a request that it cannot read, in our own words: a request
-/// too long is OUT_OF_RANGE to it, one that is no message INTERNAL. Both come as
+/// too long is `OUT_OF_RANGE` to it, one that is no message `INTERNAL`. Both come as
 /// headers, for no answer has begun.
 fn misnamed(headers: &HeaderMap) -> Option<ApiError> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use porthouse_model::{Credential, CredentialKind, TokenHash};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::identity::scope::{Access, Scope};
@@ -34,7 +35,7 @@ struct Known {
 
 impl Known {
     /// A scope of a later version of this program opens nothing here.
-    fn from_row(row: ApiKeyRow) -> Self {
+    fn from_row(row: &ApiKeyRow) -> Self {
         let scopes = row
             .scopes
             .iter()
@@ -104,7 +105,7 @@ impl Keys {
                 async move { Ok::<_, ApiError>(api_keys::by_hash(c, &hash).await?) }.boxed()
             })
             .await?;
-        let key = Known::from_row(row.ok_or(ApiError::KeyUnknown)?);
+        let key = Known::from_row(&row.ok_or(ApiError::KeyUnknown)?);
         self.memory()
             .put(hash, key.clone(), forgotten, Instant::now());
         Ok(key)

@@ -1,4 +1,4 @@
-//! MemberService.
+//! `MemberService`.
 
 use chrono::Utc;
 use futures_util::FutureExt;
@@ -41,7 +41,7 @@ impl wire::member_service_server::MemberService for Api {
                     let made = members::insert(c, key, expire_time).await;
                     let row =
                         made.map_err(|error| ApiError::taken(error, Kind::Member, names.full()))?;
-                    Ok(to_wire(&names, row))
+                    Ok(to_wire(&names, &row))
                 }
                 .boxed()
             })
@@ -73,7 +73,7 @@ impl wire::member_service_server::MemberService for Api {
                     let row = members::by_key(c, key)
                         .await?
                         .ok_or_else(|| names.absent())?;
-                    Ok(to_wire(&names, row))
+                    Ok(to_wire(&names, &row))
                 }
                 .boxed()
             })
@@ -107,7 +107,7 @@ impl wire::member_service_server::MemberService for Api {
             page::cut(rows, &asked, &listing, |(_, username)| username.clone());
         let members = rows
             .into_iter()
-            .map(|(row, username)| named(&format!("rooms/{room_name}/members/{username}"), row))
+            .map(|(row, username)| named(&format!("rooms/{room_name}/members/{username}"), &row))
             .collect();
         Ok(Response::new(wire::ListMembersResponse {
             members,
@@ -137,7 +137,7 @@ impl wire::member_service_server::MemberService for Api {
                         let updated = members::update(c, key, expire_time).await?;
                         updated.ok_or_else(|| names.absent())?
                     };
-                    Ok(to_wire(&names, row))
+                    Ok(to_wire(&names, &row))
                 }
                 .boxed()
             })
@@ -201,11 +201,11 @@ async fn hold(c: &mut Connection, names: &Names) -> Result<MemberKey, ApiError> 
     Ok(MemberKey { room, user })
 }
 
-fn to_wire(names: &Names, row: MemberRow) -> wire::Member {
+fn to_wire(names: &Names, row: &MemberRow) -> wire::Member {
     named(&names.full(), row)
 }
 
-fn named(name: &str, row: MemberRow) -> wire::Member {
+fn named(name: &str, row: &MemberRow) -> wire::Member {
     wire::Member {
         name: name.to_owned(),
         create_time: Some(time::to_wire(row.create_time)),

@@ -1,4 +1,4 @@
-//! NodeService: shows what nodes said of themselves. Decides nothing about them.
+//! `NodeService`: shows what nodes said of themselves. Decides nothing about them.
 
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;

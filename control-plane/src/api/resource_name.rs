@@ -46,7 +46,8 @@ pub(crate) fn member(field: &str, name: &str) -> Result<(RoomName, Username), Ap
 
 /// Reads the last part of a name on its own.
 pub(crate) fn id<T: FromStr<Err: Display>>(field: &str, id: &str) -> Result<T, ApiError> {
-    id.parse().map_err(|rule| ApiError::field(field, rule))
+    id.parse()
+        .map_err(|rule: T::Err| ApiError::field(field, rule.to_string()))
 }
 
 /// Reads the beginning of a last part; empty: any.

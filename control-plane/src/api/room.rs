@@ -1,4 +1,4 @@
-//! RoomService. A room's password leaves here only as a hash.
+//! `RoomService`. A room's password leaves here only as a hash.
 
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;

@@ -1,4 +1,4 @@
-//! SessionService. A token leaves here once, to whoever opened the session.
+//! `SessionService`. A token leaves here once, to whoever opened the session.
 
 use std::time::Duration;
 

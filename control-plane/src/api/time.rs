@@ -86,7 +86,7 @@ mod tests {
         for (seconds, nanos) in [(i64::MAX, 0), (0, -1), (END, 0), (0, i32::MAX)] {
             assert!(from_wire("t", prost_types::Timestamp { seconds, nanos }).is_err());
         }
-        let max = Duration::from_secs(60);
+        let max = Duration::from_mins(1);
         for seconds in [-1, 0, 61, i64::MAX] {
             let given = prost_types::Duration { seconds, nanos: 0 };
             assert!(

@@ -1,4 +1,4 @@
-//! UserService. A password leaves here only as a hash.
+//! `UserService`. A password leaves here only as a hash.
 
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
@@ -202,7 +202,8 @@ impl wire::user_service_server::UserService for Api {
 impl Api {
     /// What is kept of a password that is set.
     pub(super) async fn hash(&self, field: &str, password: String) -> Result<String, ApiError> {
-        let password = Password::parse(password).map_err(|rule| ApiError::field(field, rule))?;
+        let password =
+            Password::parse(password).map_err(|rule| ApiError::field(field, rule.to_string()))?;
         Ok(self.hashing.hash(password).await?)
     }
 

@@ -197,13 +197,15 @@ mod tests {
     #[tokio::test]
     async fn a_password_kept_at_an_older_cost_is_hashed_anew() {
         let kept = hashing(1).hash(password()).await.expect("a place");
-        let mut settings = HashingSettings::default();
-        settings.cost = PasswordCost {
-            memory_kib: 32,
-            passes: 1,
-            lanes: 1,
-        };
-        let dearer = Hashing::new(&settings).expect("a cost Argon2 has");
+        let dearer = Hashing::new(&HashingSettings {
+            cost: PasswordCost {
+                memory_kib: 32,
+                passes: 1,
+                lanes: 1,
+            },
+            ..HashingSettings::default()
+        })
+        .expect("a cost Argon2 has");
         let Ok(Verified::RightKeepAs(anew)) = dearer.verify(password(), Some(kept)).await else {
             panic!("the older cost was not noticed");
         };

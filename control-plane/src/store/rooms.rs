@@ -15,6 +15,7 @@ use super::schema::{rooms, users};
 /// What an owner may change of a room, as columns.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = rooms, treat_none_as_null = true)]
+#[expect(clippy::struct_excessive_bools, reason = "a table's columns")]
 pub(crate) struct RoomColumns {
     pub(crate) owner_id: Option<Uuid>,
     pub(crate) members_only: bool,
