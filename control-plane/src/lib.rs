@@ -1,4 +1,27 @@
 //! The control plane: owns users, sessions, persistent rooms, members and API
 //! keys, and the log of what nodes obey. Never sees a socket or a message.
+//!
+//! Any number of replicas run over one Postgres. In the order in which a change
+//! goes through:
+//!
+//! * `api`: control.v1, one file a resource;
+//! * `identity`: decisions about passwords, credentials and scopes, without SQL;
+//! * `store`: the only place that knows SQL, and the log of what nodes obey;
+//! * `policy`: node.v1, what nodes are told;
+//! * [`serve`]: all of it on one listener.
 
+mod api;
+mod identity;
 mod store;
+mod policy;
+mod serve;
+mod settings;
+
+pub use identity::hashing::HashingSettings;
+pub use identity::password::PasswordCost;
+pub use policy::FeedSettings;
+pub use serve::{ServeError, serve};
+pub use settings::Settings;
+pub use store::StoreSettings;
+pub use store::init::{InitError, api_key_opens, init, issue_api_key};
+pub use store::migrate::{MigrateError, migrate};

@@ -16,9 +16,20 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 mod error;
-mod log;
-mod migrate;
-mod resolve;
+mod listen;
+pub(crate) mod init;
+pub(crate) mod log;
+pub(crate) mod migrate;
+pub(crate) mod nodes;
+pub(crate) mod position;
+pub(crate) mod resolve;
+pub(crate) mod tail;
+pub(crate) mod page;
+pub(crate) mod users;
+pub(crate) mod sessions;
+pub(crate) mod rooms;
+pub(crate) mod members;
+pub(crate) mod api_keys;
 pub(crate) mod schema;
 
 pub(crate) use error::StoreError;

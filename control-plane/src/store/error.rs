@@ -34,6 +34,12 @@ pub(crate) enum StoreError {
     /// not match. Needs a person.
     #[error("the database holds what cannot be read: {0}")]
     Corrupt(&'static str),
+    /// Notifications do not arrive through this connection.
+    #[error(
+        "LISTEN does not work through the configured database URL (DATABASE_URL, `database_url`): \
+         it must lead to Postgres itself or to a pooler in session mode, not in transaction mode"
+    )]
+    Pooled,
     /// A bug: a statement the database refuses.
     #[error("the database refused a statement: {0}")]
     Refused(String),

@@ -1,4 +1,4 @@
-//! The policy log's writing end: the one path by which what nodes obey changes,
+//! The policy log: the one path by which what nodes obey changes,
 //! and how a transaction gets its revision.
 //!
 //! In READ COMMITTED a transaction ends with two statements. The first takes the
@@ -21,6 +21,7 @@ use porthouse_model::{ApiKeyId, ChangeItem, Revision, RoomId, RoomName, SessionI
 use prost::Message;
 use uuid::Uuid;
 
+use super::position::{Entry, Position};
 use super::schema::{policy_log, policy_pending};
 use super::{Connection, Store, StoreError, resolve};
 
@@ -28,7 +29,7 @@ use super::{Connection, Store, StoreError, resolve};
 pub(crate) const CHANNEL: &str = "porthouse_policy";
 
 /// The most things nodes obey that one transaction may change.
-pub(crate) const ITEMS_MAX: usize = 4_096;
+pub(crate) const ITEMS_MAX: usize = 1_024;
 
 impl Store {
     /// Runs statements that may change what nodes obey in one READ COMMITTED
@@ -82,11 +83,79 @@ pub(crate) async fn note_user_gone(
 
 /// The log's head as the present snapshot sees it.
 pub(crate) async fn head(connection: &mut Connection) -> Result<Revision, StoreError> {
-    let head: Option<i64> = policy_log::table
-        .select(diesel::dsl::max(policy_log::revision))
+    Ok(head_position(connection).await?.revision())
+}
+
+/// The log's head with its hash, as the present snapshot sees it.
+pub(crate) async fn head_position(connection: &mut Connection) -> Result<Position, StoreError> {
+    let head: Option<(i64, Vec<u8>)> = policy_log::table
+        .order(policy_log::revision.desc())
+        .select((policy_log::revision, policy_log::chain))
         .first(connection)
+        .await
+        .optional()?;
+    match head {
+        None => Ok(Position::BEGINNING),
+        Some((revision, chain)) => position(revision, &chain),
+    }
+}
+
+/// Up to `entries_max` entries from `position` on, that of `position` itself
+/// excluded, in order; `None` when the log does not hold this position (its
+/// start was compacted, or it is another history).
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] when the log's revisions or hashes do not follow each
+/// other.
+pub(crate) async fn entries_after(
+    connection: &mut Connection,
+    position: &Position,
+    entries_max: i64,
+) -> Result<Option<Vec<Entry>>, StoreError> {
+    let from = i64::try_from(position.revision().0).unwrap_or(i64::MAX);
+    let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = policy_log::table
+        .filter(policy_log::revision.ge(from))
+        .order(policy_log::revision)
+        .limit(entries_max.saturating_add(1))
+        .select((policy_log::revision, policy_log::chain, policy_log::payload))
+        .load(connection)
         .await?;
-    revision(head.unwrap_or(0))
+    let mut rows = rows.into_iter().map(entry).peekable();
+    if *position == Position::BEGINNING {
+        let first = rows.peek().and_then(|first| first.as_ref().ok());
+        if first.is_some_and(|first| first.at.revision() != Revision(1)) {
+            return Ok(None);
+        }
+    } else if !rows
+        .next()
+        .transpose()?
+        .is_some_and(|own| own.at == *position)
+    {
+        return Ok(None);
+    }
+    let mut entries = Vec::with_capacity(rows.len());
+    let mut last = *position;
+    for entry in rows {
+        let entry = entry?;
+        if !entry.follows(&last) {
+            return Err(StoreError::Corrupt("policy_log.chain"));
+        }
+        last = entry.at;
+        entries.push(entry);
+    }
+    Ok(Some(entries))
+}
+
+fn entry((revision, chain, payload): (i64, Vec<u8>, Vec<u8>)) -> Result<Entry, StoreError> {
+    Ok(Entry {
+        at: position(revision, &chain)?,
+        payload: payload.into(),
+    })
+}
+
+fn position(revision: i64, chain: &[u8]) -> Result<Position, StoreError> {
+    Position::new(revision, chain).ok_or(StoreError::Corrupt("policy_log.chain"))
 }
 
 /// A revision from a column.

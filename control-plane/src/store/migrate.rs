@@ -9,8 +9,24 @@ use super::{Connection, StoreError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations");
 
+/// Why a database was not migrated; the text says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct MigrateError(String);
+
 /// Applies the migrations that the database at `url` lacks; answers how many.
-pub(crate) async fn migrate(url: &str) -> Result<usize, StoreError> {
+/// Replicas may do it at once: they take turns.
+///
+/// # Errors
+///
+/// [`MigrateError`] when the database cannot be reached or refuses one.
+pub async fn migrate(url: &str) -> Result<usize, MigrateError> {
+    apply(url)
+        .await
+        .map_err(|error| MigrateError(error.to_string()))
+}
+
+async fn apply(url: &str) -> Result<usize, StoreError> {
     let url = url.to_owned();
     let task = tokio::task::spawn_blocking(move || {
         let mut connection = AsyncConnectionWrapper::<Connection>::establish(&url)

@@ -125,6 +125,26 @@ pub(crate) async fn api_keys_by_secret(
     rows.into_iter().map(ApiKeyRow::api_key).collect()
 }
 
+/// What a room's password is compared with, and its version; `None`: no such
+/// room.
+pub(crate) async fn room_password(
+    connection: &mut Connection,
+    room: RoomId,
+) -> Result<Option<(Option<String>, u64)>, StoreError> {
+    let row: Option<(Option<String>, i64)> = rooms::table
+        .find(Uuid::from_bytes(*room.as_bytes()))
+        .select((rooms::password_phc, rooms::password_version))
+        .first(connection)
+        .await
+        .optional()?;
+    row.map(|(phc, version)| {
+        let version =
+            u64::try_from(version).map_err(|_| StoreError::Corrupt("rooms.password_version"))?;
+        Ok((phc, version))
+    })
+    .transpose()
+}
+
 /// A room as it stands in its table.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = rooms)]
@@ -284,7 +304,7 @@ fn millis(millis: i64, column: &'static str) -> Result<Duration, StoreError> {
         .map_err(|_| StoreError::Corrupt(column))
 }
 
-/// What is before 1970 has always expired.
-fn unix_time(time: DateTime<Utc>) -> UnixTime {
+/// A moment for nodes. What is before 1970 has always expired.
+pub(crate) fn unix_time(time: DateTime<Utc>) -> UnixTime {
     UnixTime::from_millis(u64::try_from(time.timestamp_millis()).unwrap_or(0))
 }

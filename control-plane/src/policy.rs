@@ -1,0 +1,134 @@
+//! What nodes are told: the change feed, resolved keys, verdicts on answers, and
+//! how far every node has come. Owns node.v1; never writes policy.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedService;
+use porthouse_api::node::v1::{
+    OpenSessionRequest, OpenSessionResponse, ResolveRequest, ResolveResponse,
+    VerifyRoomPasswordRequest, VerifyRoomPasswordResponse, WatchRequest, WatchResponse,
+};
+use tokio::sync::Semaphore;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::api::SignIn;
+use crate::identity::hashing::Hashing;
+use crate::store::Store;
+use crate::store::tail::Tail;
+
+use attempts::Attempts;
+
+pub(crate) mod applied;
+mod attempts;
+mod introduction;
+mod lease;
+mod refusal;
+mod resolve;
+mod verify;
+mod watch;
+
+/// How nodes are served.
+#[derive(Clone, Debug)]
+pub struct FeedSettings {
+    /// How long word may go to a node after it last spoke. A node speaks each
+    /// second; one that is silent for this long is cut off.
+    pub lease: Duration,
+    /// How long a node may leave a frame unread before it is cut off.
+    pub stall_max: Duration,
+    /// Watches that may be open at once.
+    pub watches_max: usize,
+    /// Resolves that may run at once; more are refused.
+    pub resolves_max: usize,
+    /// How long a resolve may wait for the revision it asks for.
+    pub resolve_wait_max: Duration,
+}
+
+impl Default for FeedSettings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(5),
+            stall_max: Duration::from_secs(3),
+            watches_max: 1_024,
+            resolves_max: 64,
+            resolve_wait_max: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The service that nodes ask.
+pub(crate) struct PolicyFeed {
+    store: Store,
+    tail: Tail,
+    hashing: Hashing,
+    sign_in: SignIn,
+    settings: FeedSettings,
+    watches: Arc<Semaphore>,
+    resolves: Arc<Semaphore>,
+    attempts: Mutex<Attempts>,
+    stop: CancellationToken,
+}
+
+impl PolicyFeed {
+    /// The service; its watches end when `stop` is cancelled.
+    pub(crate) fn new(
+        store: Store,
+        tail: Tail,
+        sign_in: SignIn,
+        settings: FeedSettings,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            store,
+            tail,
+            hashing: sign_in.hashing.clone(),
+            sign_in,
+            watches: Arc::new(Semaphore::new(settings.watches_max)),
+            resolves: Arc::new(Semaphore::new(settings.resolves_max)),
+            attempts: Mutex::default(),
+            settings,
+            stop,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl PolicyFeedService for PolicyFeed {
+    type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<Streaming<WatchRequest>>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        self.open_watch(request.into_inner()).map(Response::new)
+    }
+
+    async fn resolve(
+        &self,
+        request: Request<ResolveRequest>,
+    ) -> Result<Response<ResolveResponse>, Status> {
+        self.resolve_keys(request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn verify_room_password(
+        &self,
+        request: Request<VerifyRoomPasswordRequest>,
+    ) -> Result<Response<VerifyRoomPasswordResponse>, Status> {
+        self.verify_password(request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn open_session(
+        &self,
+        request: Request<OpenSessionRequest>,
+    ) -> Result<Response<OpenSessionResponse>, Status> {
+        self.sign_in_user(request.into_inner())
+            .await
+            .map(Response::new)
+    }
+}

@@ -1,0 +1,154 @@
+//! How a node introduces itself when it opens a watch: parsed once, into what
+//! cannot be wrong.
+
+use std::time::Duration;
+
+use porthouse_api::node::v1::watch_request::Message;
+use porthouse_api::node::v1::{self, WatchRequest, WatchStart};
+use porthouse_model::Revision;
+
+use crate::store::nodes::{Holder, Introduction};
+use crate::store::position::Position;
+
+use super::refusal::Refusal;
+
+/// The most addresses a node may listen on.
+const LISTENERS_MAX: usize = 64;
+/// The longest address, and the longest version.
+const TEXT_BYTES_MAX: usize = 255;
+
+/// An introduced node.
+#[derive(Debug)]
+pub(super) struct Introduced {
+    pub(super) holder: Holder,
+    pub(super) introduction: Introduction,
+    /// Where to go on; `None`: at the head.
+    pub(super) from: Option<Position>,
+}
+
+/// Reads a watch's first message.
+pub(super) fn introduced(request: WatchRequest) -> Result<Introduced, Refusal> {
+    let Some(Message::Start(start)) = request.message else {
+        return Err(Refusal::Bad("a watch begins with `start`"));
+    };
+    let from = start.from.as_ref().map(position).transpose()?;
+    Ok(Introduced {
+        holder: Holder {
+            name: start
+                .node
+                .parse()
+                .map_err(|_| Refusal::Bad("start.node: 1 to 63 of a-z, 0-9 and -"))?,
+            incarnation: <[u8; 16]>::try_from(&*start.incarnation)
+                .map_err(|_| Refusal::Bad("start.incarnation: 16 bytes"))?,
+        },
+        introduction: introduction(start, from)?,
+        from,
+    })
+}
+
+fn introduction(start: WatchStart, from: Option<Position>) -> Result<Introduction, Refusal> {
+    if start.listeners.len() > LISTENERS_MAX
+        || start
+            .listeners
+            .iter()
+            .any(|address| address.len() > TEXT_BYTES_MAX)
+    {
+        return Err(Refusal::Bad(
+            "start.listeners: at most 64, each of at most 255 bytes",
+        ));
+    }
+    if start.version.len() > TEXT_BYTES_MAX {
+        return Err(Refusal::Bad("start.version: at most 255 bytes"));
+    }
+    Ok(Introduction {
+        applied: from.map_or(Revision(0), |from| from.revision()),
+        deliver_max: deliver_max(start.deliver_max)?,
+        puddles: start.puddles,
+        version: start.version,
+        listeners: start.listeners,
+    })
+}
+
+fn position(position: &v1::Position) -> Result<Position, Refusal> {
+    Position::new(position.revision, &position.chain).ok_or(Refusal::Bad(
+        "start.from: a revision with its chain of 32 bytes, or neither",
+    ))
+}
+
+/// How long a room may deliver without word, as a node says it.
+pub(super) fn deliver_max(
+    span: Option<prost_types::Duration>,
+) -> Result<Option<Duration>, Refusal> {
+    span.map(Duration::try_from)
+        .transpose()
+        .map_err(|_| Refusal::Bad("deliver_max: not negative"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start() -> WatchStart {
+        WatchStart {
+            node: "a".into(),
+            incarnation: vec![1; 16],
+            ..WatchStart::default()
+        }
+    }
+
+    fn introduce(start: WatchStart) -> Result<Introduced, Refusal> {
+        introduced(WatchRequest {
+            message: Some(Message::Start(start)),
+        })
+    }
+
+    #[test]
+    fn a_node_without_a_position_has_applied_nothing_it_knows_of() {
+        let introduced = introduce(start()).expect("introduced");
+        assert_eq!(introduced.from, None);
+        assert_eq!(introduced.introduction.applied, Revision(0));
+    }
+
+    #[test]
+    fn what_is_no_introduction_is_refused() {
+        let bad = [
+            WatchStart {
+                node: "Not a name".into(),
+                ..start()
+            },
+            WatchStart {
+                incarnation: vec![1; 15],
+                ..start()
+            },
+            WatchStart {
+                version: "v".repeat(256),
+                ..start()
+            },
+            WatchStart {
+                listeners: vec![String::new(); 65],
+                ..start()
+            },
+            WatchStart {
+                from: Some(v1::Position {
+                    revision: 3,
+                    chain: Vec::new(),
+                }),
+                ..start()
+            },
+            WatchStart {
+                deliver_max: Some(prost_types::Duration {
+                    seconds: -1,
+                    nanos: 0,
+                }),
+                ..start()
+            },
+        ];
+        for start in bad {
+            assert!(matches!(introduce(start), Err(Refusal::Bad(_))));
+        }
+        assert!(matches!(
+            introduced(WatchRequest { message: None }),
+            Err(Refusal::Bad(_))
+        ));
+    }
+}

@@ -1,0 +1,149 @@
+//! What a node says on its watch after it has introduced itself, and the lease
+//! that this keeps.
+//!
+//! The lease is written before it allows anything: word goes to a node only
+//! until the moment that was written last. So whoever reads the table knows the
+//! latest moment at which the node may have had word, whatever becomes of this
+//! replica.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use porthouse_api::node::v1::WatchRequest;
+use porthouse_api::node::v1::watch_request::Message;
+use porthouse_model::Revision;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tonic::Streaming;
+
+use crate::store::nodes::{self, Holder, Report};
+use crate::store::position::Position;
+use crate::store::{Store, StoreError};
+
+use super::introduction::deliver_max;
+use super::refusal::Refusal;
+
+/// Takes a node's words in; ends when the node leaves, goes or breaks the
+/// protocol. `told` is how far it was told the log.
+pub(super) async fn listen(
+    requests: &mut Streaming<WatchRequest>,
+    told: &watch::Receiver<Position>,
+    report: &watch::Sender<Report>,
+) -> Result<Farewell, Refusal> {
+    while let Ok(Some(request)) = requests.message().await {
+        let message = request
+            .message
+            .ok_or(Refusal::Bad("a message says something"))?;
+        match message {
+            Message::Start(_) => return Err(Refusal::Bad("`start` comes once")),
+            Message::Leave(_) => return Ok(Farewell::Leaves),
+            Message::Alive(alive) => {
+                let deliver_max = deliver_max(alive.deliver_max)?;
+                report.send_modify(|report| {
+                    report.sockets = Some(alive.sockets);
+                    report.deliver_max = deliver_max;
+                });
+            }
+            Message::Applied(applied) => {
+                let revision = acknowledged(applied.revision, told.borrow().revision())?;
+                let deliver_max = deliver_max(applied.deliver_max)?;
+                report.send_modify(|report| {
+                    report.applied = report.applied.max(Some(revision));
+                    report.deliver_max = deliver_max;
+                });
+            }
+        }
+    }
+    Ok(Farewell::Goes)
+}
+
+/// How a node ended its side of a watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// It said that it holds nothing any more.
+    Leaves,
+    /// It may be back.
+    Goes,
+}
+
+fn acknowledged(revision: i64, told: Revision) -> Result<Revision, Refusal> {
+    let revision = u64::try_from(revision)
+        .map(Revision)
+        .map_err(|_| Refusal::Bad("applied.revision: not negative"))?;
+    if revision > told {
+        return Err(Refusal::Bad(
+            "applied.revision: not beyond what was sent on this watch",
+        ));
+    }
+    Ok(revision)
+}
+
+/// Keeps a node's lease by what it says.
+pub(super) struct Lease<'a> {
+    pub(super) store: &'a Store,
+    pub(super) holder: &'a Holder,
+    pub(super) span: Duration,
+    /// How far the node was told the log.
+    pub(super) told: watch::Receiver<Position>,
+    /// Until when word may go to the node.
+    pub(super) until: watch::Sender<Instant>,
+}
+
+impl Lease<'_> {
+    /// Writes each report and extends the lease by it; ends when the process has
+    /// lost its name. While the database is away nothing is extended.
+    pub(super) async fn keep(
+        &self,
+        mut reports: watch::Receiver<Report>,
+    ) -> Result<Infallible, Refusal> {
+        let mut written = None;
+        loop {
+            let gone = Refusal::Unavailable("the watch has ended");
+            reports.changed().await.map_err(|_| gone)?;
+            let mut report = reports.borrow_and_update().clone();
+            report.applied = report.applied.filter(|applied| Some(*applied) > written);
+            let applied = report.applied;
+            let began = Instant::now();
+            match self.write(report).await {
+                Ok(true) => {
+                    written = applied.or(written);
+                    self.until.send_replace(began + self.span);
+                }
+                Ok(false) => {
+                    return Err(Refusal::Reopen(
+                        "another process has this node's name, or the log is another one",
+                    ));
+                }
+                Err(failure) => {
+                    tracing::warn!(node = %self.holder.name, %failure, "a lease was not kept");
+                }
+            }
+        }
+    }
+
+    async fn write(&self, report: Report) -> Result<bool, StoreError> {
+        let (holder, span) = (self.holder.clone(), self.span);
+        let told = *self.told.borrow();
+        self.store
+            .transact(move |c| {
+                async move { nodes::hold(c, &holder, &report, &told, span).await }.boxed()
+            })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_told_cannot_be_acknowledged() {
+        assert!(matches!(acknowledged(3, Revision(3)), Ok(Revision(3))));
+        assert!(matches!(acknowledged(4, Revision(3)), Err(Refusal::Bad(_))));
+        assert!(matches!(
+            acknowledged(-1, Revision(3)),
+            Err(Refusal::Bad(_))
+        ));
+    }
+}

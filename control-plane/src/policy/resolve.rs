@@ -1,0 +1,115 @@
+//! What a node needs to decide about some keys, all of one snapshot, with that
+//! snapshot's revision.
+
+use futures_util::FutureExt;
+use porthouse_api::node::v1::{ResolveRequest, ResolveResponse};
+use porthouse_model::{PolicyKey, Resolved, Revision};
+use tokio::time::timeout;
+use tonic::Status;
+
+use crate::store::{Connection, StoreError, log, resolve};
+
+use super::PolicyFeed;
+use super::refusal::Refusal;
+
+/// The most keys of one request.
+const KEYS_MAX: usize = 256;
+
+impl PolicyFeed {
+    /// Answers a request to resolve keys.
+    pub(super) async fn resolve_keys(
+        &self,
+        request: ResolveRequest,
+    ) -> Result<ResolveResponse, Status> {
+        let _place = self
+            .resolves
+            .try_acquire()
+            .map_err(|_| Refusal::Busy("as many keys are being resolved as may be; ask again"))?;
+        if request.keys.len() > KEYS_MAX {
+            return Err(Refusal::Bad("keys: at most 256").into());
+        }
+        let keys: Vec<PolicyKey> = request
+            .keys
+            .into_iter()
+            .map(|key| key.try_into().map_err(Refusal::from))
+            .collect::<Result<_, _>>()?;
+        let min = u64::try_from(request.min_revision)
+            .map(Revision)
+            .map_err(|_| Refusal::Bad("min_revision: not negative"))?;
+        let (revision, resolved) = self.resolve_at(min, keys).await?;
+        Ok(ResolveResponse {
+            revision: i64::try_from(revision.0).expect("it came from an int64"),
+            resolved: resolved.iter().map(Into::into).collect(),
+        })
+    }
+
+    /// Reads a snapshot of at least this revision, waiting for it once.
+    async fn resolve_at(
+        &self,
+        min: Revision,
+        keys: Vec<PolicyKey>,
+    ) -> Result<(Revision, Vec<Resolved>), Refusal> {
+        if let Some(resolved) = self.resolve_now(min, keys.clone()).await? {
+            return Ok(resolved);
+        }
+        let behind = Refusal::Unavailable("this replica has not come to that revision; ask again");
+        let reached = timeout(self.settings.resolve_wait_max, self.tail.reached(min)).await;
+        if !matches!(reached, Ok(Ok(()))) {
+            return Err(behind);
+        }
+        self.resolve_now(min, keys).await?.ok_or(behind)
+    }
+
+    /// Reads the present snapshot; `None` when it is of an earlier revision.
+    async fn resolve_now(
+        &self,
+        min: Revision,
+        keys: Vec<PolicyKey>,
+    ) -> Result<Option<(Revision, Vec<Resolved>)>, Refusal> {
+        self.store
+            .snapshot(move |c| {
+                async move {
+                    // The first statement takes the snapshot that all of them see.
+                    let revision = log::head(c).await?;
+                    if revision < min {
+                        return Ok(None);
+                    }
+                    Ok(Some((revision, read(c, &keys).await?)))
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+/// The keys' states, in their order.
+async fn read(
+    connection: &mut Connection,
+    keys: &[PolicyKey],
+) -> Result<Vec<Resolved>, StoreError> {
+    let (mut names, mut tokens, mut pairs, mut secrets) = (vec![], vec![], vec![], vec![]);
+    for key in keys {
+        match key {
+            PolicyKey::Room(name) => names.push(name.as_str()),
+            PolicyKey::Session(hash) => tokens.push(*hash),
+            PolicyKey::Member(room, user) => pairs.push((*room, *user)),
+            PolicyKey::ApiKey(hash) => secrets.push(*hash),
+        }
+    }
+    let rooms = resolve::rooms_by_name(connection, &names).await?;
+    let sessions = resolve::sessions_by_token(connection, &tokens).await?;
+    let members = resolve::members(connection, &pairs).await?;
+    let api_keys = resolve::api_keys_by_secret(connection, &secrets).await?;
+    let state = |key: &PolicyKey| match key {
+        PolicyKey::Room(name) => rooms.get(name).cloned().map(Resolved::Room),
+        PolicyKey::Session(hash) => sessions.get(hash).cloned().map(Resolved::Session),
+        PolicyKey::Member(room, user) => members
+            .get(&(*room, *user))
+            .and_then(|(member, live)| live.then_some(Resolved::Member(*member))),
+        PolicyKey::ApiKey(hash) => api_keys.get(hash).cloned().map(Resolved::ApiKey),
+    };
+    Ok(keys
+        .iter()
+        .map(|key| state(key).unwrap_or(Resolved::Absent))
+        .collect())
+}

@@ -1,0 +1,144 @@
+//! A replica, assembled: every service on one listener, behind the guard. Decides
+//! nothing but the order in which it starts and stops.
+
+use std::sync::Arc;
+
+use porthouse_api::FILE_DESCRIPTOR_SET;
+use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedServiceServer;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic_reflection::server::Builder as Reflection;
+
+use crate::api::{self, Api, GuardLayer, Keys, SignIn};
+use crate::identity::hashing::Hashing;
+use crate::policy::PolicyFeed;
+use crate::policy::applied::Applied;
+use crate::settings::Settings;
+use crate::store::tail::Tail;
+use crate::store::{Store, StoreError, migrate};
+
+/// Why a replica does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The database cannot be used; the text says what to do.
+    #[error("{0}")]
+    Database(String),
+    /// The database lacks migrations of this version.
+    #[error("the database lacks migrations of this version: run `porthouse migrate`")]
+    NotMigrated,
+    /// Argon2 does not have the configured cost.
+    #[error("the configured cost of hashing a password is not one Argon2 has: {0}")]
+    Hashing(String),
+    /// The listener failed.
+    #[error("the listener failed")]
+    Listener(#[from] tonic::transport::Error),
+}
+
+impl From<StoreError> for ServeError {
+    fn from(error: StoreError) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+/// Serves control.v1, node.v1, reflection and health on `listener`, and `beside`
+/// with them behind the same guard, until `stop` is cancelled. Then watches end,
+/// calls under way finish, and after
+/// [`stop_time_max`](Settings::stop_time_max) the rest is cut.
+///
+/// # Errors
+///
+/// See [`ServeError`]; all but the last before anything is served.
+pub async fn serve(
+    settings: Settings,
+    listener: TcpListener,
+    beside: Routes,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    if migrate::pending(&settings.database_url).await? {
+        return Err(ServeError::NotMigrated);
+    }
+    let store = Store::new(&settings.database_url, &settings.store)?;
+    let hashing =
+        Hashing::new(&settings.hashing).map_err(|error| ServeError::Hashing(error.to_string()))?;
+    // The reader outlives the calls that wait for it.
+    let served = CancellationToken::new();
+    let _served = served.clone().drop_guard();
+    let tail = Tail::start(&settings.database_url, served).await?;
+    let keys = Keys::new(store.clone());
+    let sign_in = SignIn {
+        store: store.clone(),
+        hashing: hashing.clone(),
+        lifetime_max: settings.session_lifetime_max,
+    };
+    let feed = PolicyFeed::new(
+        store.clone(),
+        tail.clone(),
+        sign_in.clone(),
+        settings.feed.clone(),
+        stop.clone(),
+    );
+    let applied = Applied::new(store.clone(), tail);
+    let api = Arc::new(Api {
+        store,
+        hashing,
+        keys: keys.clone(),
+        sign_in,
+        applied,
+    });
+
+    let routes = api::routes(&api).add_service(PolicyFeedServiceServer::new(feed));
+    let routes = with_reflection_and_health(merge(routes, beside)).await;
+    let server = Server::builder()
+        .concurrency_limit_per_connection(settings.calls_per_connection_max)
+        .layer(GuardLayer::new(keys))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(
+            TcpListenerStream::new(listener),
+            stop.clone().cancelled_owned(),
+        );
+    tokio::pin!(server);
+    tokio::select! {
+        ended = &mut server => return Ok(ended?),
+        () = stop.cancelled() => {}
+    }
+    match timeout(settings.stop_time_max, server).await {
+        Ok(ended) => Ok(ended?),
+        Err(_) => {
+            tracing::warn!("calls that did not end in time were cut");
+            Ok(())
+        }
+    }
+}
+
+fn merge(routes: Routes, beside: Routes) -> Routes {
+    routes
+        .into_axum_router()
+        // Both answer what nobody serves; one of them is enough.
+        .merge(beside.into_axum_router().reset_fallback())
+        .into()
+}
+
+async fn with_reflection_and_health(routes: Routes) -> Routes {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter
+        .set_serving::<PolicyFeedServiceServer<PolicyFeed>>()
+        .await;
+    let reflection =
+        || Reflection::configure().register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET);
+    routes
+        .add_service(health)
+        .add_service(
+            reflection()
+                .build_v1()
+                .expect("the descriptors are our own"),
+        )
+        .add_service(
+            reflection()
+                .build_v1alpha()
+                .expect("the descriptors are our own"),
+        )
+}

@@ -1,0 +1,70 @@
+//! What a replica can be told when it starts, each with its default.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::identity::hashing::HashingSettings;
+use crate::policy::FeedSettings;
+use crate::store::StoreSettings;
+
+/// How a replica runs.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where Postgres is: `postgres://user:password@host/database`, or
+    /// `host=/directory` for a Unix socket. Must lead to Postgres itself, or to a
+    /// pooler in session mode.
+    pub database_url: String,
+    /// How the database is used.
+    pub store: StoreSettings,
+    /// How passwords are hashed.
+    pub hashing: HashingSettings,
+    /// How nodes are served.
+    pub feed: FeedSettings,
+    /// The longest a session may last, and how long it does unless asked.
+    pub session_lifetime_max: Duration,
+    /// Calls under way on one connection; more wait.
+    pub calls_per_connection_max: usize,
+    /// How long calls under way may take once the replica is told to stop.
+    pub stop_time_max: Duration,
+}
+
+impl Settings {
+    /// The defaults, on this database.
+    #[must_use]
+    pub fn new(database_url: impl Into<String>) -> Self {
+        Self {
+            database_url: database_url.into(),
+            store: StoreSettings::default(),
+            hashing: HashingSettings::default(),
+            feed: FeedSettings::default(),
+            session_lifetime_max: Duration::from_hours(30 * 24),
+            calls_per_connection_max: 256,
+            stop_time_max: Duration::from_secs(10),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    /// Not the database's URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("store", &self.store)
+            .field("hashing", &self.hashing)
+            .field("feed", &self.feed)
+            .field("session_lifetime_max", &self.session_lifetime_max)
+            .field("calls_per_connection_max", &self.calls_per_connection_max)
+            .field("stop_time_max", &self.stop_time_max)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_databases_password_is_not_shown() {
+        let settings = Settings::new("postgres://porthouse:hunter2@localhost/porthouse");
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}

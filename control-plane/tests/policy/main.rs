@@ -1,0 +1,10 @@
+//! The policy log and those who watch it, over a real Postgres: what is promised
+//! of revisions, watches, snapshots and `WaitApplied`.
+
+mod cluster;
+mod plane;
+
+mod log;
+mod watch;
+mod resolve;
+mod applied;

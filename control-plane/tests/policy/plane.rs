@@ -1,0 +1,349 @@
+//! A control plane over a Postgres of its own, and those who talk to it: a
+//! backend, and nodes that obey the protocol as long as a test lets them.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use porthouse_api::control::v1 as control;
+use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
+use porthouse_api::control::v1::room_service_client::RoomServiceClient;
+use porthouse_api::control::v1::user_service_client::UserServiceClient;
+use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
+use porthouse_api::node::v1::watch_request::Message as Word;
+use porthouse_api::node::v1::watch_response::Message;
+use porthouse_api::node::v1::{
+    Change, Position, WatchAlive, WatchApplied, WatchRequest, WatchResponse, WatchStart,
+};
+use porthouse_control::{HashingSettings, PasswordCost, Settings};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::metadata::MetadataValue;
+use tonic::service::interceptor::InterceptedService;
+use tonic::service::{Interceptor, Routes};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status, Streaming};
+
+use crate::cluster::Cluster;
+
+/// How long anything that must happen may take.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// Sends a key with each call.
+#[derive(Clone)]
+pub(crate) struct WithKey(MetadataValue<tonic::metadata::Ascii>);
+
+impl Interceptor for WithKey {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+pub(crate) type Keyed = InterceptedService<Channel, WithKey>;
+
+/// A running control plane.
+pub(crate) struct Plane {
+    pub(crate) cluster: Cluster,
+    admin: String,
+    node: String,
+    address: SocketAddr,
+    replicas: Vec<DropGuard>,
+}
+
+impl Plane {
+    /// Starts one replica over a new database.
+    pub(crate) async fn start() -> Self {
+        let cluster = Cluster::start().await;
+        let url = cluster.url();
+        porthouse_control::migrate(&url)
+            .await
+            .expect("the database is migrated");
+        let admin = porthouse_control::init(&url).await.expect("a first key");
+        let node = porthouse_control::issue_api_key(&url, "nodes", &["node"]).await;
+        let mut plane = Self {
+            cluster,
+            admin,
+            node: node.expect("a key for nodes"),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            replicas: Vec::new(),
+        };
+        plane.address = plane.add_replica().await;
+        plane
+    }
+
+    /// Starts another replica over the same database.
+    pub(crate) async fn add_replica(&mut self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        self.replicas.push(stop.clone().drop_guard());
+        let settings = settings(self.cluster.url());
+        tokio::spawn(async move {
+            let served =
+                porthouse_control::serve(settings, listener, Routes::default(), stop).await;
+            served.expect("the replica serves");
+        });
+        address
+    }
+
+    fn channel(&self, address: SocketAddr, key: &str) -> Keyed {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+        let key = format!("Bearer {key}").parse().expect("a header");
+        InterceptedService::new(endpoint.connect_lazy(), WithKey(key))
+    }
+
+    /// To whatever a backend may ask.
+    pub(crate) fn admin_channel(&self) -> Keyed {
+        self.channel(self.address, &self.admin)
+    }
+
+    pub(crate) fn rooms(&self) -> RoomServiceClient<Keyed> {
+        RoomServiceClient::new(self.admin_channel())
+    }
+
+    pub(crate) fn users(&self) -> UserServiceClient<Keyed> {
+        UserServiceClient::new(self.admin_channel())
+    }
+
+    pub(crate) fn policy(&self) -> PolicyServiceClient<Keyed> {
+        self.policy_at(self.address)
+    }
+
+    pub(crate) fn policy_at(&self, address: SocketAddr) -> PolicyServiceClient<Keyed> {
+        PolicyServiceClient::new(self.channel(address, &self.admin))
+    }
+
+    pub(crate) fn feed(&self) -> PolicyFeedServiceClient<Keyed> {
+        self.feed_at(self.address)
+    }
+
+    pub(crate) fn feed_at(&self, address: SocketAddr) -> PolicyFeedServiceClient<Keyed> {
+        PolicyFeedServiceClient::new(self.channel(address, &self.node))
+    }
+
+    /// Makes a room and answers the revision.
+    pub(crate) async fn create_room(&self, name: &str) -> i64 {
+        let request = control::CreateRoomRequest {
+            room_id: name.to_owned(),
+            ..control::CreateRoomRequest::default()
+        };
+        let created = self
+            .rooms()
+            .create_room(request)
+            .await
+            .expect("a room is made");
+        created.into_inner().revision
+    }
+
+    /// Asks whether a revision is applied.
+    pub(crate) async fn wait_applied(
+        &self,
+        revision: i64,
+        wait: Duration,
+    ) -> Result<control::WaitAppliedResponse, Status> {
+        wait_applied(self.policy(), revision, wait).await
+    }
+}
+
+/// Asks a replica whether a revision is applied.
+pub(crate) async fn wait_applied(
+    mut policy: PolicyServiceClient<Keyed>,
+    revision: i64,
+    wait: Duration,
+) -> Result<control::WaitAppliedResponse, Status> {
+    let wait = prost_types::Duration::try_from(wait).expect("a short time");
+    let request = control::WaitAppliedRequest {
+        revision,
+        timeout: Some(wait),
+    };
+    Ok(policy.wait_applied(request).await?.into_inner())
+}
+
+fn settings(url: String) -> Settings {
+    let mut settings = Settings::new(url);
+    settings.hashing = HashingSettings {
+        cost: PasswordCost {
+            memory_kib: 64,
+            passes: 1,
+            lanes: 1,
+        },
+        running_max: NonZeroUsize::MIN,
+        waiting_max: 4,
+    };
+    settings
+}
+
+/// A node, as far as the feed can tell.
+pub(crate) struct Node {
+    words: mpsc::Sender<WatchRequest>,
+    frames: Streaming<WatchResponse>,
+    alive: JoinHandle<()>,
+    /// How far it has been told the log.
+    pub(crate) at: Position,
+}
+
+/// What a node says when it opens a watch.
+pub(crate) fn start(name: &str, incarnation: u8, from: Option<Position>) -> WatchStart {
+    WatchStart {
+        node: name.to_owned(),
+        incarnation: vec![incarnation; 16],
+        from,
+        ..WatchStart::default()
+    }
+}
+
+impl Node {
+    /// Opens a watch at the head.
+    pub(crate) async fn watch(plane: &Plane, name: &str) -> Self {
+        Self::open(plane.feed(), start(name, 1, None))
+            .await
+            .expect("the watch opens")
+    }
+
+    /// Opens a watch, and is alive from then on.
+    pub(crate) async fn open(
+        mut feed: PolicyFeedServiceClient<Keyed>,
+        start: WatchStart,
+    ) -> Result<Self, Status> {
+        let deliver_max = start.deliver_max;
+        let from = start.from.clone();
+        let (words, requests) = mpsc::channel(16);
+        say(&words, Word::Start(start)).await;
+        let mut frames = feed
+            .watch(ReceiverStream::new(requests))
+            .await?
+            .into_inner();
+        let Some(Message::Opened(opened)) = next(&mut frames).await? else {
+            return Err(Status::internal("the first frame is `opened`"));
+        };
+        let alive = tokio::spawn(live(words.clone(), deliver_max));
+        let at = from.or(opened.head).unwrap_or_default();
+        Ok(Self {
+            words,
+            frames,
+            alive,
+            at,
+        })
+    }
+
+    /// Says nothing from now on, and keeps the stream.
+    pub(crate) fn fall_silent(&self) {
+        self.alive.abort();
+    }
+
+    pub(crate) async fn say(&self, word: Word) {
+        say(&self.words, word).await;
+    }
+
+    /// Acknowledges a revision.
+    pub(crate) async fn applied(&self, revision: i64) {
+        self.say(Word::Applied(WatchApplied {
+            revision,
+            deliver_max: None,
+        }))
+        .await;
+    }
+
+    /// The next frame.
+    pub(crate) async fn frame(&mut self) -> Result<Option<Message>, Status> {
+        next(&mut self.frames).await
+    }
+
+    /// The next change, whose number and hash must follow the one before.
+    pub(crate) async fn change(&mut self) -> Result<Change, Status> {
+        loop {
+            match self.frame().await? {
+                Some(Message::Change(change)) => {
+                    let mut hash = Sha256::new();
+                    hash.update(&self.at.chain);
+                    hash.update(&change.payload);
+                    assert_eq!(
+                        change.revision,
+                        self.at.revision + 1,
+                        "no revision is missing"
+                    );
+                    assert_eq!(change.chain[..], hash.finalize()[..], "the chain holds");
+                    self.at = position(&change);
+                    return Ok(change);
+                }
+                Some(Message::Progress(_)) => {}
+                other => return Err(Status::internal(format!("not a change: {other:?}"))),
+            }
+        }
+    }
+
+    /// The next progress; changes before it are passed over.
+    pub(crate) async fn progress(&mut self) -> Result<Position, Status> {
+        loop {
+            match self.frame().await? {
+                Some(Message::Progress(progress)) => {
+                    return Ok(progress.head.unwrap_or_default());
+                }
+                Some(Message::Change(_)) => {}
+                other => return Err(Status::internal(format!("no progress: {other:?}"))),
+            }
+        }
+    }
+
+    /// How the watch ends.
+    pub(crate) async fn end(&mut self) -> Code {
+        loop {
+            match self.frame().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Code::Ok,
+                Err(status) => return status.code(),
+            }
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.alive.abort();
+    }
+}
+
+pub(crate) fn position(change: &Change) -> Position {
+    Position {
+        revision: change.revision,
+        chain: change.chain.to_vec(),
+    }
+}
+
+async fn live(words: mpsc::Sender<WatchRequest>, deliver_max: Option<prost_types::Duration>) {
+    loop {
+        say(
+            &words,
+            Word::Alive(WatchAlive {
+                sockets: 1,
+                deliver_max,
+            }),
+        )
+        .await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn say(words: &mpsc::Sender<WatchRequest>, word: Word) {
+    // The stream may have ended.
+    let _ = words
+        .send(WatchRequest {
+            message: Some(word),
+        })
+        .await;
+}
+
+async fn next(frames: &mut Streaming<WatchResponse>) -> Result<Option<Message>, Status> {
+    let frame = timeout(SOON, frames.message())
+        .await
+        .expect("a frame comes in time");
+    Ok(frame?.map(|frame| frame.message.expect("a frame says something")))
+}

@@ -1,0 +1,267 @@
+//! `Resolve` and the answers that only the control plane can verify.
+
+use std::collections::BTreeMap;
+
+use porthouse_api::control::v1 as control;
+use porthouse_api::node::v1::resolve_key::Key;
+use porthouse_api::node::v1::resolved::Found;
+use porthouse_api::node::v1::{
+    OpenSessionRequest, ResolveKey, ResolveRequest, Room, Verdict, VerifyRoomPasswordRequest,
+};
+use tonic::Code;
+
+use crate::plane::Plane;
+
+fn by_name(name: &str) -> ResolveKey {
+    ResolveKey {
+        key: Some(Key::RoomName(name.to_owned())),
+    }
+}
+
+async fn room(plane: &Plane, min_revision: i64) -> (i64, Option<Room>) {
+    let request = ResolveRequest {
+        min_revision,
+        keys: vec![by_name("lobby")],
+    };
+    let answer = plane
+        .feed()
+        .resolve(request)
+        .await
+        .expect("an answer")
+        .into_inner();
+    let found = answer
+        .resolved
+        .into_iter()
+        .next()
+        .and_then(|resolved| resolved.found);
+    let room = found.map(|found| match found {
+        Found::Room(room) => room,
+        other => panic!("not a room: {other:?}"),
+    });
+    (answer.revision, room)
+}
+
+async fn set_bytes_max(plane: &Plane, bytes_max: u32) -> i64 {
+    let request = control::UpdateRoomRequest {
+        room: Some(control::Room {
+            name: "rooms/lobby".to_owned(),
+            rules: Some(control::RoomRules {
+                messages: Some(control::MessageRules {
+                    bytes_max: Some(bytes_max),
+                    ..control::MessageRules::default()
+                }),
+                ..control::RoomRules::default()
+            }),
+            ..control::Room::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["rules.messages.bytes_max".to_owned()],
+        }),
+        ..control::UpdateRoomRequest::default()
+    };
+    plane
+        .rooms()
+        .update_room(request)
+        .await
+        .expect("updated")
+        .into_inner()
+        .revision
+}
+
+#[tokio::test]
+async fn resolve_and_revision_are_one_snapshot() {
+    let plane = Plane::start().await;
+    let first = plane.create_room("lobby").await;
+    let writes = async {
+        let mut written = BTreeMap::from([(first, 65_536)]);
+        for bytes_max in 1..=100 {
+            written.insert(set_bytes_max(&plane, bytes_max).await, bytes_max);
+        }
+        written
+    };
+    let reads = async {
+        let mut read = Vec::new();
+        for _ in 0..300 {
+            let (revision, room) = room(&plane, 0).await;
+            let rules = room
+                .and_then(|room| room.rules)
+                .expect("the room has rules");
+            read.push((revision, rules.message_bytes_max));
+        }
+        read
+    };
+    let (written, read) = tokio::join!(writes, reads);
+    for (revision, bytes_max) in read {
+        assert_eq!(
+            written.get(&revision),
+            Some(&bytes_max),
+            "at revision {revision}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_revision_that_is_not_reached_is_waited_for_and_then_refused() {
+    let plane = Plane::start().await;
+    let made = plane.create_room("lobby").await;
+    let (revision, found) = room(&plane, made).await;
+    assert!(revision >= made && found.is_some());
+
+    let (waited, revision) = tokio::join!(room(&plane, made + 1), set_bytes_max(&plane, 5));
+    assert!(waited.0 >= revision);
+
+    let request = ResolveRequest {
+        min_revision: made + 99,
+        keys: vec![by_name("lobby")],
+    };
+    let refused = plane.feed().resolve(request).await.expect_err("refused");
+    assert_eq!(refused.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_wrongly_is_refused_and_what_is_not_there_is_absent() {
+    let plane = Plane::start().await;
+    let keys = vec![
+        by_name("nowhere"),
+        ResolveKey {
+            key: Some(Key::ApiKeySha256(vec![0; 32])),
+        },
+    ];
+    let request = ResolveRequest {
+        min_revision: 0,
+        keys,
+    };
+    let answer = plane
+        .feed()
+        .resolve(request)
+        .await
+        .expect("an answer")
+        .into_inner();
+    assert!(answer.resolved.len() == 2 && answer.resolved.iter().all(|r| r.found.is_none()));
+
+    let too_many = vec![by_name("lobby"); 257];
+    let bad = [
+        too_many,
+        vec![by_name("no room")],
+        vec![ResolveKey { key: None }],
+    ];
+    for keys in bad {
+        let request = ResolveRequest {
+            min_revision: 0,
+            keys,
+        };
+        let refused = plane.feed().resolve(request).await.expect_err("refused");
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
+}
+
+#[tokio::test]
+async fn a_rooms_password_is_verified_by_version() {
+    let plane = Plane::start().await;
+    let request = control::CreateRoomRequest {
+        room_id: "lobby".to_owned(),
+        password: "correct horse".to_owned(),
+        ..control::CreateRoomRequest::default()
+    };
+    plane.rooms().create_room(request).await.expect("a room");
+    let (_, found) = room(&plane, 0).await;
+    let found = found.expect("the room");
+    let version = found.rules.expect("rules").password_version;
+    assert!(version > 0);
+
+    let verify = async |password: &str, room_id: Vec<u8>| {
+        let request = VerifyRoomPasswordRequest {
+            room_id,
+            password: password.to_owned(),
+            client_id: vec![3; 16],
+            address: "127.0.0.1".to_owned(),
+        };
+        plane
+            .feed()
+            .verify_room_password(request)
+            .await
+            .expect("a verdict")
+            .into_inner()
+    };
+    let right = verify("correct horse", found.id.clone()).await;
+    assert_eq!(
+        (right.verdict(), right.password_version),
+        (Verdict::Right, version)
+    );
+    assert_eq!(
+        verify("wrong horse", found.id.clone()).await.verdict(),
+        Verdict::Wrong
+    );
+    assert_eq!(
+        verify("correct horse", vec![9; 16]).await.verdict(),
+        Verdict::Gone
+    );
+    for _ in 0..9 {
+        verify("wrong horse", found.id.clone()).await;
+    }
+    let later = verify("correct horse", found.id).await;
+    assert_eq!(later.verdict(), Verdict::Later);
+    assert!(later.retry_delay.is_some());
+}
+
+#[tokio::test]
+async fn a_session_that_was_opened_resolves_until_its_user_is_disabled() {
+    let plane = Plane::start().await;
+    let user = control::CreateUserRequest {
+        user_id: "sana".to_owned(),
+        password: "correct horse".to_owned(),
+        ..control::CreateUserRequest::default()
+    };
+    plane.users().create_user(user).await.expect("a user");
+    let request = OpenSessionRequest {
+        username: "sana".to_owned(),
+        password: "correct horse".to_owned(),
+        address: "127.0.0.1".to_owned(),
+    };
+    let opened = plane
+        .feed()
+        .open_session(request.clone())
+        .await
+        .expect("a verdict")
+        .into_inner();
+    assert_eq!(opened.verdict(), Verdict::Right);
+    let hash = opened.session_token_sha256;
+    let resolve = async |min_revision| {
+        let key = Key::SessionTokenSha256(hash.clone());
+        let request = ResolveRequest {
+            min_revision,
+            keys: vec![ResolveKey { key: Some(key) }],
+        };
+        let answer = plane
+            .feed()
+            .resolve(request)
+            .await
+            .expect("an answer")
+            .into_inner();
+        answer
+            .resolved
+            .into_iter()
+            .next()
+            .and_then(|resolved| resolved.found)
+    };
+    assert_eq!(resolve(0).await, opened.session.map(Found::Session));
+
+    let disable = control::DisableUserRequest {
+        name: "users/sana".to_owned(),
+        ..Default::default()
+    };
+    let disabled = plane
+        .users()
+        .disable_user(disable)
+        .await
+        .expect("disabled")
+        .into_inner();
+    assert_eq!(resolve(disabled.revision).await, None);
+    let refused = plane
+        .feed()
+        .open_session(request)
+        .await
+        .expect("a verdict")
+        .into_inner();
+    assert_eq!(refused.verdict(), Verdict::Wrong);
+}
