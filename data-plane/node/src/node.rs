@@ -205,14 +205,8 @@ fn threads(
         made.lines
             .push(Line::new(inbox, Arc::clone(&wake), settings.questions_max));
         made.open.push(Arc::clone(&open));
-        made.threads.push(Thread::new(
-            settings,
-            clock,
-            listener,
-            (wake, told),
-            io,
-            open,
-        ));
+        made.threads
+            .push(Thread::new(settings, clock, listener, wake, told, io, open));
     }
     Ok(made)
 }

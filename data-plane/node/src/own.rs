@@ -1,7 +1,10 @@
-//! The node's own routes (`/-/…`): whether it lives, and whether it is ready.
-//! Neither asks anybody. Decides what to answer; writes nothing.
+//! What a node answers by itself: its own routes (`/-/…`), which say whether it
+//! lives and is ready and ask nobody, and that it has no place for a connection.
+//! Writes nothing.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+
+use porthouse_model::Refused;
 
 /// What a node tells those who ask whether to send it clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +80,21 @@ pub(crate) fn answer(head: &[u8], readiness: Readiness) -> Vec<u8> {
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
          cache-control: no-store\r\nallow: GET, HEAD\r\nconnection: close\r\n\r\n{body_sent}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// The whole answer to a connection for which there is no slot, whatever it
+/// will ask for.
+pub(crate) fn no_place() -> Vec<u8> {
+    let refused = Refused::TooMany;
+    let (rule, needed, retry) = (refused.rule(), refused.needed(), refused.retry());
+    let body = format!("{{\"rule\":\"{rule}\",\"needed\":\"{needed}\",\"retry\":\"{retry}\"}}\n");
+    format!(
+        "HTTP/1.1 {} Service Unavailable\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nretry-after: 2\r\nconnection: close\r\n\r\n{body}",
+        refused.http_status(),
         body.len()
     )
     .into_bytes()

@@ -122,7 +122,11 @@ impl Desk {
             let nap = self.nap(due, keeps_up);
             tokio::select! {
                 _ = wall.tick() => self.happened(Event::Wall(Clock::wall())),
-                _ = self.heard.recv_many(&mut heard, HEARD_MAX) => {
+                count = self.heard.recv_many(&mut heard, HEARD_MAX) => {
+                    if count == 0 {
+                        // No puddle is left.
+                        return Err(NodeError::Broken);
+                    }
                     for (puddle, said) in heard.drain(..) {
                         self.hear(puddle, said)?;
                     }

@@ -26,6 +26,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, acceptfrom_with, recv, send
 
 use crate::clock::Clock;
 use crate::door::{Door, LISTENER};
+use crate::own;
 use crate::ring::Wake;
 use crate::shell::{Io, Said, Told};
 use crate::socket::{event_data, of_event};
@@ -54,11 +55,6 @@ const WAKE: SocketId = SocketId {
     slot: u32::MAX - 1,
     generation: 0,
 };
-
-/// Sent to a connection for which there is no slot.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    retry-after: 2\r\ncontent-length: 90\r\nconnection: close\r\n\r\n\
-    {\"rule\":\"sockets_max\",\"needed\":\"fewer sockets, or another node\",\"retry\":\"after 2000ms\"}\n";
 
 /// A puddle's thread, and all it works with.
 #[derive(Debug)]
@@ -118,7 +114,8 @@ impl Thread {
         settings: Settings,
         clock: Clock,
         listener: TcpListener,
-        (wake, inbox): (Arc<Wake>, Consumer<Told>),
+        wake: Arc<Wake>,
+        inbox: Consumer<Told>,
         io: Io,
         open: Arc<AtomicU64>,
     ) -> Self {
@@ -205,6 +202,10 @@ impl Thread {
     /// Control work first, then other puddles, then sockets.
     fn take_turn(&mut self, puddle: &mut Puddle, now: Time, batch: &mut Batch) -> ControlFlow<()> {
         if now >= self.wall_next {
+            if self.inbox.is_abandoned() {
+                // The node has ended while this puddle began anew.
+                return ControlFlow::Break(());
+            }
             puddle.handle(now, Input::Wall(Clock::wall()));
             self.wall_next = now + WALL_EVERY;
         }
@@ -344,7 +345,7 @@ impl Thread {
         let Some(address) = address else { return };
         if self.io.sockets.is_full() {
             // Who does not take it has left.
-            let _ = send(&fd, FULL, SendFlags::NOSIGNAL);
+            let _ = send(&fd, &own::no_place(), SendFlags::NOSIGNAL);
             return self.io.sockets.part(fd, now);
         }
         match self.io.sockets.insert(fd) {
@@ -435,9 +436,16 @@ mod tests {
             now: clock.now(),
         };
         let wake = Arc::clone(&wakes[0]);
-        let ways = (Arc::clone(&wake), told);
         let open = Arc::new(AtomicU64::new(0));
-        let thread = Thread::new(settings, clock, listeners.remove(0), ways, io, open);
+        let thread = Thread::new(
+            settings,
+            clock,
+            listeners.remove(0),
+            Arc::clone(&wake),
+            told,
+            io,
+            open,
+        );
         let thread = std::thread::spawn(move || thread.run());
         Running {
             address,
@@ -530,7 +538,9 @@ mod tests {
         let _idle = TcpStream::connect(running.address).unwrap();
         let refused = running.get("/lobby");
         assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-        assert!(refused.contains("sockets_max"));
+        let (head, body) = refused.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+        assert!(body.contains("sockets_max"));
         running.tell(Told::Stop);
         running.thread.join().unwrap();
     }
