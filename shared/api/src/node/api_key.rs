@@ -1,4 +1,4 @@
-//! API keys.
+//! API keys between the wire and the model: id, scopes, expiry. Never the key or its hash.
 
 use porthouse_model as model;
 use porthouse_model::ApiKeyId;

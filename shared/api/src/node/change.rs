@@ -1,4 +1,4 @@
-//! What one transaction changed.
+//! What one transaction changed, between the stored payload and the model. Applies nothing.
 
 use porthouse_model as model;
 use porthouse_model::{ApiKeyId, Revision, RoomId, SessionId, UserId};

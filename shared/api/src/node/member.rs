@@ -1,4 +1,4 @@
-//! Memberships.
+//! Memberships between the wire and the model. Does not judge whether one has expired.
 
 use porthouse_model as model;
 use porthouse_model::{RoomId, UserId};

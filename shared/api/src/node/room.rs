@@ -1,4 +1,4 @@
-//! Rooms and their rules.
+//! Rooms and their rules between the wire and the model. Compiles no rule, and asks none.
 
 use porthouse_model as model;
 use porthouse_model::{MESSAGE_BYTES_LIMIT, PasswordVersion, RoomId, Staleness, UserId};

@@ -1,4 +1,4 @@
-//! Sessions.
+//! Sessions between the wire and the model. Never a token, nor whether one is still good.
 
 use porthouse_model as model;
 use porthouse_model::{SessionId, UserId};

@@ -1,4 +1,4 @@
-//! One promise a test.
+//! What the cache promises, one promise a test, beside a control plane that the tests play.
 
 use core::time::Duration;
 
