@@ -21,6 +21,9 @@ const CALL_TIME_MAX: Duration = Duration::from_secs(30);
 /// The same for the calls that wait on purpose, which bound themselves.
 const WAIT_TIME_MAX: Duration = Duration::from_secs(75);
 
+/// Tonic ends a call at its caller's deadline too, and would call it `CANCELLED`.
+const AHEAD_OF_TONIC: Duration = Duration::from_millis(5);
+
 /// Puts the guard before a service.
 #[derive(Clone)]
 pub(crate) struct GuardLayer {
@@ -71,7 +74,7 @@ where
         // The service that was ready is the one to call; its clone may not be.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        let time_max = time_max(request.uri().path());
+        let time_max = time_max(request.uri().path(), request.headers());
         let answer = answer(self.keys.clone(), inner, request);
         Box::pin(async move {
             match tokio::time::timeout(time_max, answer).await {
@@ -104,11 +107,30 @@ fn refuse(error: ApiError) -> Response<Body> {
     Status::from(error).into_http()
 }
 
-fn time_max(path: &str) -> Duration {
-    if path == "/porthouse.control.v1.PolicyService/WaitApplied" {
+/// How long this call may take: no longer than its caller waits.
+fn time_max(path: &str, headers: &HeaderMap) -> Duration {
+    let most = if path == "/porthouse.control.v1.PolicyService/WaitApplied" {
         WAIT_TIME_MAX
     } else {
         CALL_TIME_MAX
+    };
+    asked(headers).map_or(most, |asked| asked.saturating_sub(AHEAD_OF_TONIC).min(most))
+}
+
+/// How long the caller waits: a number of at most 8 digits and a unit.
+fn asked(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u32 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    let of = |unit: Duration| unit.saturating_mul(number);
+    match unit {
+        "H" => Some(of(Duration::from_hours(1))),
+        "M" => Some(of(Duration::from_mins(1))),
+        "S" => Some(of(Duration::from_secs(1))),
+        "m" => Some(of(Duration::from_millis(1))),
+        "u" => Some(of(Duration::from_micros(1))),
+        "n" => Some(of(Duration::from_nanos(1))),
+        _ => None,
     }
 }
 
@@ -130,9 +152,38 @@ fn misnamed(headers: &HeaderMap) -> Option<ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Store, StoreSettings};
 
     fn headers(status: Status) -> HeaderMap {
         status.into_http::<Body>().headers().clone()
+    }
+
+    #[tokio::test]
+    async fn a_call_past_its_callers_deadline_is_told_so() {
+        let store = Store::new("host=/nowhere", &StoreSettings::default()).expect("lazy");
+        let never = tower::service_fn(|_: Request<Body>| std::future::pending());
+        let mut guarded = GuardLayer::new(Keys::new(store)).layer(never);
+        let request = Request::get("/grpc.health.v1.Health/Check")
+            .header("grpc-timeout", "20m")
+            .body(Body::empty())
+            .expect("a request");
+        let Ok(answer) = guarded.call(request).await;
+        assert_eq!(answer.headers()["grpc-status"], "4");
+    }
+
+    #[test]
+    fn a_deadline_is_read_in_every_unit_and_bounded() {
+        let headers = |text: &str| {
+            let value = http::HeaderValue::from_bytes(text.as_bytes()).expect("a header");
+            HeaderMap::from_iter([(http::HeaderName::from_static("grpc-timeout"), value)])
+        };
+        let most = |text| time_max("/any", &headers(text));
+        assert_eq!(most("2S"), Duration::from_millis(1995));
+        assert_eq!(most("1n"), Duration::ZERO);
+        assert_eq!(most("99999999H"), CALL_TIME_MAX);
+        for text in ["", "S", "1", "1s", "-1S", "999999999S", "é"] {
+            assert_eq!(asked(&headers(text)), None, "{text}");
+        }
     }
 
     #[test]

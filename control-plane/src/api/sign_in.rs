@@ -17,6 +17,9 @@ use crate::store::users::{self, UserRow};
 
 use super::error::ApiError;
 
+/// The most live sessions of a user; with one more the oldest ends.
+const SESSIONS_PER_USER_MAX: i64 = 256;
+
 /// Opens sessions.
 #[derive(Clone)]
 pub(crate) struct SignIn {
@@ -80,6 +83,7 @@ impl SignIn {
                     if let (Some(old), Some(new)) = (&user.password_phc, rehashed) {
                         users::rehash(c, user.id, old, &new).await?;
                     }
+                    sessions::make_room(c, user.id, SESSIONS_PER_USER_MAX - 1).await?;
                     Ok::<_, ApiError>((sessions::insert(c, &new).await?, user))
                 }
                 .boxed()

@@ -76,6 +76,32 @@ pub(crate) async fn page(
     query.order(sessions::id).limit(page.rows()).load(c).await
 }
 
+/// Makes room for one more session of a user: what has expired goes, and of the
+/// rest the oldest beyond `keep` ends.
+pub(crate) async fn make_room(c: &mut Connection, user: Uuid, keep: i64) -> QueryResult<()> {
+    let expired = sessions::user_id
+        .eq(user)
+        .and(sessions::expire_time.le(now));
+    diesel::delete(sessions::table.filter(expired))
+        .execute(c)
+        .await?;
+    // Identities are drawn in the order of time.
+    let oldest: Vec<Uuid> = sessions::table
+        .filter(sessions::user_id.eq(user))
+        .order(sessions::id.desc())
+        .offset(keep)
+        .select(sessions::id)
+        .load(c)
+        .await?;
+    if oldest.is_empty() {
+        return Ok(());
+    }
+    diesel::delete(sessions::table.filter(sessions::id.eq_any(oldest)))
+        .execute(c)
+        .await?;
+    Ok(())
+}
+
 /// Ends a session; says whether it was there.
 pub(crate) async fn delete(c: &mut Connection, id: Uuid) -> QueryResult<bool> {
     Ok(diesel::delete(sessions::table.find(id)).execute(c).await? > 0)
