@@ -352,7 +352,7 @@ impl Policy {
             .is_some_and(|entry| entry.source == Source::Doubted);
         if doubtful && self.cache.pins(key) == 1 {
             self.cache.remove(key);
-            self.settled(key);
+            self.made_sure(key);
         } else {
             self.cache.unpin(key);
         }
@@ -477,10 +477,10 @@ impl Policy {
                 },
             );
         }
-        self.settled(key);
+        self.made_sure(key);
     }
 
-    fn settled(&mut self, key: &PolicyKey) {
+    fn made_sure(&mut self, key: &PolicyKey) {
         if let Followed::Resyncing(resync) = &mut self.followed {
             resync.settled(key);
             self.finish_resync();

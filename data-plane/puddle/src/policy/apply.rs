@@ -125,7 +125,7 @@ impl Policy {
                 source: Source::Told,
             };
             self.cache.put(key.clone(), entry);
-            self.settled(key);
+            self.made_sure(key);
         }
         older
     }

@@ -8,4 +8,4 @@
 
 pub(crate) mod model;
 mod promises;
-mod schedule;
+pub(crate) mod schedule;

@@ -107,6 +107,14 @@ impl ControlPlane {
         self.head()
     }
 
+    /// The database was restored: what came after this never was.
+    pub(crate) fn rewind(&mut self, to: Revision) {
+        let left = usize::try_from(to.0).expect("small");
+        self.worlds.truncate(left + 1);
+        self.log.truncate(left);
+        self.raw.truncate(left);
+    }
+
     /// Opens a session, of which the log says nothing.
     pub(crate) fn sign_in(&mut self, session: Session) -> TokenHash {
         let token = TokenHash::from_bytes([session.id.as_bytes()[0]; 32]);
@@ -118,6 +126,7 @@ impl ControlPlane {
         &self.log[usize::try_from(revision.0).expect("small") - 1]
     }
 
+    /// What a revision changed, as the log has it.
     pub(crate) fn raw(&self, revision: Revision) -> Change {
         self.raw[usize::try_from(revision.0).expect("small") - 1].clone()
     }

@@ -496,7 +496,11 @@ fn a_resync_ends_when_nobody_needs_what_is_left() {
     policy.unpin(&lobby());
     policy.check();
     assert_eq!(policy.applied(), Revision(1));
-    assert_eq!(policy.settled(), None, "of the old log nothing is said any more");
+    assert_eq!(
+        policy.settled(),
+        None,
+        "of the old log nothing is said any more"
+    );
     policy.unpin(&lobby());
     policy.check();
     assert_eq!(policy.settled(), Some(back), "a log may have been rewound");
