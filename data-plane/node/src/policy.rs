@@ -36,6 +36,10 @@ pub(crate) struct Control {
 /// The watch under way.
 #[derive(Debug)]
 struct Watching {
+    name: WatchId,
+    /// The switchboard knows which log it brings. What was settled before may be
+    /// of another.
+    opened: bool,
     task: JoinHandle<()>,
     says: latest::Sender<watch::Word>,
 }
@@ -63,12 +67,18 @@ impl Control {
         let (replicas, about) = (Arc::clone(&self.replicas), self.about.clone());
         let events = self.brought.0.clone();
         let task = tokio::spawn(watch::run(replicas, about, name, from, word, events));
-        self.watching = Some(Watching { task, says });
+        self.watching = Some(Watching {
+            name,
+            opened: false,
+            task,
+            says,
+        });
     }
 
-    /// Says on the watch what every puddle has settled.
+    /// Says on the watch what every puddle has settled, once it is open; the
+    /// switchboard then says it again.
     pub(crate) fn acknowledge(&self, revision: Revision) {
-        if let Some(watching) = &self.watching {
+        if let Some(watching) = self.watching.as_ref().filter(|watching| watching.opened) {
             watching.says.send_replace(watch::Word::Applied(revision));
         }
     }
@@ -93,12 +103,18 @@ impl Control {
             event = self.answered.1.recv() => event,
             event = self.brought.1.recv(), if watch => event,
         };
-        event.expect("the senders are ours")
+        let event = event.expect("the senders are ours");
+        if let Event::WatchOpened { watch, .. } = event
+            && let Some(watching) = &mut self.watching
+        {
+            watching.opened |= watching.name == watch;
+        }
+        event
     }
 
     /// Says that the node has no socket left, as far as somebody hears it.
     pub(crate) async fn leave(mut self) {
-        if let Some(Watching { mut task, says }) = self.watching.take() {
+        if let Some(Watching { mut task, says, .. }) = self.watching.take() {
             says.send_replace(watch::Word::Leave);
             if timeout(LEAVE_TIME_MAX, &mut task).await.is_err() {
                 task.abort();
