@@ -65,9 +65,9 @@ pub async fn serve(
     let hashing =
         Hashing::new(&settings.hashing).map_err(|error| ServeError::Hashing(error.to_string()))?;
     // The reader outlives the calls that wait for it.
-    let served = CancellationToken::new();
-    let _served = served.clone().drop_guard();
-    let tail = Tail::start(&settings.database_url, served).await?;
+    let reading = CancellationToken::new();
+    let _reading = reading.clone().drop_guard();
+    let tail = Tail::start(&settings.database_url, reading).await?;
     let keys = Keys::new(store.clone());
     let sign_in = SignIn {
         store: store.clone(),
@@ -92,7 +92,7 @@ pub async fn serve(
 
     let routes = api::routes(&api).add_service(PolicyFeedServiceServer::new(feed));
     let routes = with_reflection_and_health(merge(routes, beside)).await;
-    let server = Server::builder()
+    let serving = Server::builder()
         .concurrency_limit_per_connection(settings.calls_per_connection_max)
         .layer(GuardLayer::new(keys))
         .add_routes(routes)
@@ -100,18 +100,16 @@ pub async fn serve(
             TcpListenerStream::new(listener),
             stop.clone().cancelled_owned(),
         );
-    tokio::pin!(server);
+    tokio::pin!(serving);
     tokio::select! {
-        ended = &mut server => return Ok(ended?),
+        ended = &mut serving => return Ok(ended?),
         () = stop.cancelled() => {}
     }
-    match timeout(settings.stop_time_max, server).await {
-        Ok(ended) => Ok(ended?),
-        Err(_) => {
-            tracing::warn!("calls that did not end in time were cut");
-            Ok(())
-        }
+    if let Ok(ended) = timeout(settings.stop_time_max, serving).await {
+        return Ok(ended?);
     }
+    tracing::warn!("calls that did not end in time were cut");
+    Ok(())
 }
 
 fn merge(routes: Routes, beside: Routes) -> Routes {

@@ -2,14 +2,15 @@
 //! clock is handed in.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use porthouse_model::{RoomId, Username};
+use tokio::time::Instant;
 
 /// Wrong answers to one question from one address in a window.
 const WRONG_MAX: u32 = 10;
 /// How long a window lasts from its first answer.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// Windows that are remembered; beyond, the oldest is forgotten.
 const WINDOWS_MAX: usize = 16_384;
 

@@ -2,7 +2,7 @@
 //! user's name and password. Says whether they were right, and nothing else.
 
 use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use porthouse_api::node::v1::{
@@ -10,6 +10,7 @@ use porthouse_api::node::v1::{
     VerifyRoomPasswordResponse,
 };
 use porthouse_model::{ClientId, Revision, RoomId, Session, SessionId, UserId, Username};
+use tokio::time::Instant;
 use tonic::Status;
 
 use crate::api::{Answer, ApiError};

@@ -45,6 +45,7 @@ pub(crate) enum StoreError {
     Refused(String),
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "diesel's enums grow")]
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         match error {

@@ -13,22 +13,31 @@ use uuid::Uuid;
 
 use super::{Connection, StoreError, log, nodes};
 
-/// The channel on which a starting replica wakes itself.
-const PROBE_CHANNEL: &str = "porthouse_probe";
 /// How long that may take.
 const PROBE_TIME_MAX: Duration = Duration::from_secs(3);
 /// How long making the connection may take.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// What a notification wakes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Wake {
     committed: Arc<Notify>,
     applied: watch::Sender<u64>,
-    probed: watch::Sender<String>,
+    probed: Arc<Notify>,
+    /// The channel on which this replica wakes itself, once.
+    probe_channel: Arc<str>,
 }
 
 impl Wake {
+    pub(super) fn new() -> Self {
+        Self {
+            committed: Arc::default(),
+            applied: watch::Sender::default(),
+            probed: Arc::default(),
+            probe_channel: format!("porthouse_probe_{}", Uuid::new_v4().simple()).into(),
+        }
+    }
+
     /// Returns when something was committed since the last time.
     pub(super) async fn committed(&self) {
         self.committed.notified().await;
@@ -39,16 +48,14 @@ impl Wake {
         self.applied.subscribe()
     }
 
-    fn hear(&self, notification: &tokio_postgres::Notification) {
-        match notification.channel() {
-            log::CHANNEL => self.committed.notify_one(),
-            nodes::CHANNEL => self
-                .applied
-                .send_modify(|count| *count = count.wrapping_add(1)),
-            PROBE_CHANNEL => {
-                self.probed.send_replace(notification.payload().to_owned());
-            }
-            _ => {}
+    fn hear(&self, channel: &str) {
+        if channel == log::CHANNEL {
+            self.committed.notify_one();
+        } else if channel == nodes::CHANNEL {
+            self.applied
+                .send_modify(|count| *count = count.wrapping_add(1));
+        } else if channel == &*self.probe_channel {
+            self.probed.notify_one();
         }
     }
 }
@@ -71,14 +78,14 @@ impl Listener {
         tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {
                 if let AsyncMessage::Notification(notification) = message {
-                    woken.hear(&notification);
+                    woken.hear(notification.channel());
                 }
             }
         });
         let mut connection = Connection::try_from(client)
             .await
             .map_err(|_| StoreError::Unavailable)?;
-        for channel in [log::CHANNEL, nodes::CHANNEL, PROBE_CHANNEL] {
+        for channel in [log::CHANNEL, nodes::CHANNEL, &*wake.probe_channel] {
             connection
                 .batch_execute(&format!("LISTEN {channel}"))
                 .await?;
@@ -89,17 +96,16 @@ impl Listener {
     /// Has itself woken from another connection. A pooler that hands out server
     /// connections by the transaction takes LISTEN and never delivers.
     pub(super) async fn probe(&mut self, url: &str, wake: &Wake) -> Result<(), StoreError> {
-        let mut probed = wake.probed.subscribe();
-        let nonce = Uuid::new_v4().to_string();
         let mut other = Connection::establish(url)
             .await
             .map_err(|_| StoreError::Unavailable)?;
         other
-            .batch_execute(&format!("NOTIFY {PROBE_CHANNEL}, '{nonce}'"))
+            .batch_execute(&format!("NOTIFY {}", wake.probe_channel))
             .await?;
-        match timeout(PROBE_TIME_MAX, probed.wait_for(|heard| *heard == nonce)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(StoreError::Pooled),
-        }
+        timeout(PROBE_TIME_MAX, wake.probed.notified())
+            .await
+            .map_err(|_| StoreError::Pooled)?;
+        let heard = format!("UNLISTEN {}", wake.probe_channel);
+        Ok(self.connection.batch_execute(&heard).await?)
     }
 }

@@ -11,8 +11,9 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -176,14 +177,28 @@ async fn number(connection: &mut Connection) -> Result<Revision, StoreError> {
     // is read of them now is what commits, and needs no lock on the log.
     let ids: Vec<i64> = pending.iter().map(|row| row.id).collect();
     let items = items(connection, pending).await?;
-    let payload = v1::ChangePayload {
-        time: Some(SystemTime::now().into()),
-        items: items.iter().map(Into::into).collect(),
-    };
-    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtext('porthouse.policy_log'))")
-        .execute(connection)
-        .await?;
+    let items = items.iter().map(Into::into).collect();
+    let time = Some(lock(connection).await?.into());
+    let payload = v1::ChangePayload { time, items };
     append(connection, &ids, payload.encode_to_vec()).await
+}
+
+/// Takes the log's lock, which is held to commit; answers when it was had, by the
+/// one clock that all replicas share.
+async fn lock(connection: &mut Connection) -> Result<SystemTime, StoreError> {
+    let locked: Locked = diesel::sql_query(
+        "SELECT pg_advisory_xact_lock(hashtext('porthouse.policy_log'))::text AS locked,
+                clock_timestamp() AS time",
+    )
+    .get_result(connection)
+    .await?;
+    Ok(locked.time.into())
+}
+
+#[derive(QueryableByName)]
+struct Locked {
+    #[diesel(sql_type = Timestamptz)]
+    time: DateTime<Utc>,
 }
 
 /// Appends to the log whose lock this transaction holds, and takes the changes

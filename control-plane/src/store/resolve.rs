@@ -148,6 +148,7 @@ pub(crate) async fn room_password(
 /// A room as it stands in its table.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = rooms)]
+#[expect(clippy::struct_excessive_bools, reason = "columns")]
 struct RoomRow {
     id: Uuid,
     name: String,

@@ -57,7 +57,7 @@ impl Tail {
     /// [`StoreError::Unavailable`] when the database cannot be reached;
     /// [`StoreError::Pooled`] when notifications do not arrive.
     pub(crate) async fn start(url: &str, stop: CancellationToken) -> Result<Self, StoreError> {
-        let wake = Wake::default();
+        let wake = Wake::new();
         let mut listener = Listener::connect(url, &wake).await?;
         listener.probe(url, &wake).await?;
         let head = log::head_position(&mut listener.connection).await?;

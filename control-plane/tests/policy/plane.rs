@@ -94,15 +94,9 @@ impl Plane {
         address
     }
 
-    fn channel(&self, address: SocketAddr, key: &str) -> Keyed {
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
-        let key = format!("Bearer {key}").parse().expect("a header");
-        InterceptedService::new(endpoint.connect_lazy(), WithKey(key))
-    }
-
     /// To whatever a backend may ask.
     pub(crate) fn admin_channel(&self) -> Keyed {
-        self.channel(self.address, &self.admin)
+        channel(self.address, &self.admin)
     }
 
     pub(crate) fn rooms(&self) -> RoomServiceClient<Keyed> {
@@ -118,7 +112,7 @@ impl Plane {
     }
 
     pub(crate) fn policy_at(&self, address: SocketAddr) -> PolicyServiceClient<Keyed> {
-        PolicyServiceClient::new(self.channel(address, &self.admin))
+        PolicyServiceClient::new(channel(address, &self.admin))
     }
 
     pub(crate) fn feed(&self) -> PolicyFeedServiceClient<Keyed> {
@@ -126,7 +120,7 @@ impl Plane {
     }
 
     pub(crate) fn feed_at(&self, address: SocketAddr) -> PolicyFeedServiceClient<Keyed> {
-        PolicyFeedServiceClient::new(self.channel(address, &self.node))
+        PolicyFeedServiceClient::new(channel(address, &self.node))
     }
 
     /// Makes a room and answers the revision.
@@ -151,6 +145,12 @@ impl Plane {
     ) -> Result<control::WaitAppliedResponse, Status> {
         wait_applied(self.policy(), revision, wait).await
     }
+}
+
+fn channel(address: SocketAddr, key: &str) -> Keyed {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+    let key = format!("Bearer {key}").parse().expect("a header");
+    InterceptedService::new(endpoint.connect_lazy(), WithKey(key))
 }
 
 /// Asks a replica whether a revision is applied.

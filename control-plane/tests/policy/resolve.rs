@@ -34,9 +34,11 @@ async fn room(plane: &Plane, min_revision: i64) -> (i64, Option<Room>) {
         .into_iter()
         .next()
         .and_then(|resolved| resolved.found);
-    let room = found.map(|found| match found {
-        Found::Room(room) => room,
-        other => panic!("not a room: {other:?}"),
+    let room = found.map(|found| {
+        let Found::Room(room) = found else {
+            panic!("not a room: {found:?}");
+        };
+        room
     });
     (answer.revision, room)
 }
