@@ -35,7 +35,10 @@ pub fn on_signals() -> io::Result<CancellationToken> {
     Ok(stop)
 }
 
-#[expect(clippy::disallowed_methods, reason = "asked twice: not draining is the point")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asked twice: not draining is the point"
+)]
 fn leave() -> ! {
     std::process::exit(TOLD_TWICE_STATUS)
 }

@@ -3,6 +3,7 @@
 //! Owns the form of a line and which events pass. Never adds fields of its own:
 //! what is logged is decided where it happens, and secrets are nowhere in it.
 
+use std::io::IsTerminal;
 use std::str::FromStr;
 
 use tracing_subscriber::filter::{EnvFilter, ParseError};
@@ -61,7 +62,13 @@ impl FromStr for LogFormat {
 pub fn start(settings: &TelemetrySettings) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&settings.filter)?;
     let lines = match settings.format {
-        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).boxed(),
+        LogFormat::Text => {
+            let coloured = std::io::stderr().is_terminal();
+            fmt::layer()
+                .with_ansi(coloured)
+                .with_writer(std::io::stderr)
+                .boxed()
+        }
         LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
     };
     registry().with(lines.with_filter(filter)).try_init()?;
@@ -73,7 +80,10 @@ mod tests {
     use super::*;
 
     fn settings(filter: &str) -> TelemetrySettings {
-        TelemetrySettings { format: LogFormat::Text, filter: filter.to_owned() }
+        TelemetrySettings {
+            format: LogFormat::Text,
+            filter: filter.to_owned(),
+        }
     }
 
     #[test]
@@ -85,12 +95,18 @@ mod tests {
     #[test]
     fn a_process_has_one_log() {
         start(&settings("info")).expect("the first log of this process");
-        assert!(matches!(start(&settings("info")), Err(TelemetryError::Started(_))));
+        assert!(matches!(
+            start(&settings("info")),
+            Err(TelemetryError::Started(_))
+        ));
     }
 
     #[test]
     fn a_format_is_named_or_refused() {
-        assert_eq!("json".parse::<LogFormat>().expect("a format"), LogFormat::Json);
+        assert_eq!(
+            "json".parse::<LogFormat>().expect("a format"),
+            LogFormat::Json
+        );
         assert!("yaml".parse::<LogFormat>().is_err());
     }
 }

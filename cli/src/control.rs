@@ -1,0 +1,86 @@
+//! `porthouse control`: the control plane, over a database that is given.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use porthouse_control::Settings;
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+
+use crate::database;
+
+/// Run the control plane, or make its first API key
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = database::HELP)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Serve(Serve),
+    Init(Init),
+}
+
+/// Run a replica of the control plane (the same as without `serve`)
+///
+/// Any number of replicas run over one database. It must have been migrated.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(after_help = database::HELP)]
+struct Serve {
+    /// Where control.v1 is served, to backends and nodes; port 0 is any free port
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "PORTHOUSE_GRPC",
+        default_value = "127.0.0.1:7440"
+    )]
+    grpc: SocketAddr,
+    #[command(flatten)]
+    database: database::Arguments,
+}
+
+/// Make and print the first API key; only a database without one is given it
+///
+/// It has the scope `admin`, and makes all others (ApiKeyService.CreateApiKey).
+#[derive(Debug, clap::Args)]
+#[command(after_help = database::HELP)]
+struct Init {
+    #[command(flatten)]
+    database: database::Arguments,
+}
+
+/// Runs the command.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    match arguments.command {
+        None => serve(arguments.serve).await,
+        Some(Command::Serve(arguments)) => serve(arguments).await,
+        Some(Command::Init(arguments)) => init(arguments).await,
+    }
+}
+
+async fn serve(arguments: Serve) -> anyhow::Result<()> {
+    let stop = porthouse_process::shutdown::on_signals()?;
+    let url = arguments.database.url()?;
+    let listener = listen(arguments.grpc).await?;
+    tracing::info!(grpc = %listener.local_addr()?, "the control plane listens");
+    let settings = Settings::new(url.reveal());
+    Ok(porthouse_control::serve(settings, listener, Routes::default(), stop).await?)
+}
+
+async fn init(arguments: Init) -> anyhow::Result<()> {
+    let url = arguments.database.url()?;
+    println!("{}", porthouse_control::init(url.reveal()).await?);
+    Ok(())
+}
+
+/// Binds the listener that gRPC is served on.
+pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: choose another by --grpc"))
+}

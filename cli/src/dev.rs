@@ -1,0 +1,181 @@
+//! `porthouse dev`: everything in one process, over a database of its own.
+//!
+//! Owns the order: the data directory is taken, its database opened and
+//! migrated, the keys made, the control plane and a node started, and only when
+//! a client would be let in is it said where. It stops the other way round.
+//! Never does what a part does.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use porthouse_node::{ApiKeySecret, Node, TransientMakers};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+mod directory;
+mod keys;
+mod probe;
+mod ready;
+
+use directory::Directory;
+use keys::Keys;
+use ready::Ready;
+
+use crate::database;
+use crate::postgres::Postgres;
+use crate::{control, node};
+
+const HELP: &str = "\
+The database is the one at DATABASE_URL, else a Postgres of its own in the data directory,
+by programs found on the machine (PORTHOUSE_POSTGRES_BIN names their directory) or, as root
+on Debian, installed.
+
+When all is ready, DIRECTORY/dev.json says where: grpc, ws, http and admin_key. It is
+removed when `dev` stops. Anyone may make transient rooms.";
+
+/// Run everything in one process, on a database of its own
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// Where data is kept between runs; one run at a time uses it
+    #[arg(long, value_name = "DIRECTORY", env = "PORTHOUSE_DATA_DIR")]
+    #[arg(default_value = ".porthouse")]
+    data_dir: PathBuf,
+    /// Where gRPC is served: control.v1 and live.v1; port 0 is any free port
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "PORTHOUSE_GRPC",
+        default_value = "127.0.0.1:7440"
+    )]
+    grpc: SocketAddr,
+    /// Where sockets connect; port 0 is any free port
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "PORTHOUSE_WS",
+        default_value = "127.0.0.1:7480"
+    )]
+    ws: SocketAddr,
+    /// Threads that hold sockets, 1 to 64 [default: one a core]
+    #[arg(long, value_name = "NUMBER", env = "PORTHOUSE_PUDDLES")]
+    puddles: Option<usize>,
+    #[command(flatten)]
+    database: database::Arguments,
+}
+
+/// Runs the command.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let stop = porthouse_process::shutdown::on_signals()?;
+    let given = arguments.database.given()?;
+    let directory = Directory::open(&arguments.data_dir)?;
+    // Of a run that was killed.
+    Ready::withdraw(&directory)?;
+    // Here and not on a task: it is our first thread that Postgres is tied to.
+    let mut postgres = tokio::select! {
+        opened = Postgres::open(given, directory.path()) => opened?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let database_url = postgres.url().to_owned();
+    let outcome = tokio::select! {
+        outcome = over(&database_url, &directory, &arguments, &stop) => outcome,
+        failure = postgres.failed() => Err(failure),
+    };
+    let withdrawn = Ready::withdraw(&directory);
+    postgres.stop().await;
+    outcome.and(withdrawn)
+}
+
+/// Runs everything over a database until it is to stop.
+async fn over(
+    database_url: &str,
+    directory: &Directory,
+    arguments: &Arguments,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    porthouse_control::migrate(database_url).await?;
+    let keys = Keys::of(directory, database_url).await?;
+    let listener = control::listen(arguments.grpc).await?;
+    let grpc = listener.local_addr()?;
+    let node = node::start(node_settings(arguments, grpc, &keys)?).await?;
+    let ready = Ready {
+        grpc,
+        ws: node.ws_addr(),
+        admin_key: keys.admin,
+    };
+    let planes = Planes {
+        database_url,
+        listener,
+        node,
+    };
+    planes.run(ready, directory, stop).await
+}
+
+/// The two planes, about to run beside each other.
+struct Planes<'a> {
+    database_url: &'a str,
+    listener: TcpListener,
+    node: Node,
+}
+
+impl Planes<'_> {
+    /// Runs them; the node stops first, for it tells the control plane that it
+    /// leaves.
+    async fn run(
+        self,
+        ready: Ready,
+        directory: &Directory,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let node_gone = CancellationToken::new();
+        let serving = porthouse_control::serve(
+            porthouse_control::Settings::new(self.database_url),
+            self.listener,
+            Routes::new(self.node.live()),
+            node_gone.clone(),
+        );
+        tokio::pin!(serving);
+        let outcome = tokio::select! {
+            outcome = &mut serving => return Ok(outcome?),
+            outcome = announced(self.node, ready, directory, stop) => outcome,
+        };
+        node_gone.cancel();
+        serving.await?;
+        outcome
+    }
+}
+
+/// Says where everything is once a client would be let in, and runs the node
+/// until it is to stop.
+async fn announced(
+    node: Node,
+    ready: Ready,
+    directory: &Directory,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        heard = probe::ready(ready.ws) => {
+            heard?;
+            ready.announce(directory)?;
+            println!("{}", ready.welcome());
+        }
+        () = stop.cancelled() => {}
+    }
+    let outcome = node::until(node, stop).await;
+    Ready::withdraw(directory)?;
+    outcome
+}
+
+fn node_settings(
+    arguments: &Arguments,
+    grpc: SocketAddr,
+    keys: &Keys,
+) -> anyhow::Result<porthouse_node::Settings> {
+    let key = ApiKeySecret::new(keys.node.reveal().to_owned());
+    let control = Ready::control(grpc);
+    let mut settings = porthouse_node::Settings::new("dev".parse()?, arguments.ws, control, key);
+    settings.puddles = arguments.puddles.unwrap_or(settings.puddles);
+    settings.transient_makers = TransientMakers::Anyone;
+    Ok(settings)
+}

@@ -1,0 +1,152 @@
+//! `porthouse node`: a node, on a control plane that is given.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use porthouse_model::NodeName;
+use porthouse_node::{ApiKeySecret, Node, Settings, TransientMakers};
+use tokio_util::sync::CancellationToken;
+
+use crate::secret::Secret;
+
+/// Holds the node's API key.
+const KEY_VARIABLE: &str = "PORTHOUSE_API_KEY";
+/// How long sockets may take to leave when the node stops.
+pub(crate) const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+const HELP: &str = "\
+The node's API key is given by the environment, because flags show in the process list:
+  PORTHOUSE_API_KEY=phk_...   a key with the scope `node` (ApiKeyService.CreateApiKey)";
+
+/// Run a node: it holds sockets and asks a control plane what they may do
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// A replica of the control plane; repeat it for more
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PORTHOUSE_CONTROL",
+        value_delimiter = ','
+    )]
+    #[arg(default_value = "http://127.0.0.1:7440")]
+    control: Vec<String>,
+    /// Read the node's API key from a file, not from `PORTHOUSE_API_KEY`
+    #[arg(long, value_name = "FILE", env = "PORTHOUSE_API_KEY_FILE")]
+    api_key_file: Option<PathBuf>,
+    /// Its name, of its own among the nodes of a control plane [default: the machine's]
+    #[arg(long, value_name = "NAME", env = "PORTHOUSE_NODE_NAME")]
+    name: Option<NodeName>,
+    /// Where sockets connect; port 0 is any free port
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "PORTHOUSE_WS",
+        default_value = "127.0.0.1:7480"
+    )]
+    ws: SocketAddr,
+    /// Where backends call live.v1; port 0 is any free port
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "PORTHOUSE_GRPC",
+        default_value = "127.0.0.1:7441"
+    )]
+    grpc: SocketAddr,
+    /// Threads that hold sockets, 1 to 64 [default: one a core]
+    #[arg(long, value_name = "NUMBER", env = "PORTHOUSE_PUDDLES")]
+    puddles: Option<usize>,
+    /// Who makes a room by entering a name that has none
+    #[arg(
+        long,
+        value_name = "WHO",
+        env = "PORTHOUSE_TRANSIENT_ROOMS",
+        default_value = "users"
+    )]
+    transient_rooms: Makers,
+}
+
+/// Who makes transient rooms.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Makers {
+    /// Whoever enters
+    Anyone,
+    /// Signed-in users
+    Users,
+    /// Nobody: only rooms that were made over gRPC exist
+    Nobody,
+}
+
+impl From<Makers> for TransientMakers {
+    fn from(makers: Makers) -> Self {
+        match makers {
+            Makers::Anyone => Self::Anyone,
+            Makers::Users => Self::Users,
+            Makers::Nobody => Self::Nobody,
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let stop = porthouse_process::shutdown::on_signals()?;
+    let node = start(arguments.settings()?).await?;
+    tracing::info!(ws = %node.ws_addr(), grpc = ?node.grpc_addr(), "the node listens");
+    until(node, &stop).await
+}
+
+/// Starts a node. It makes runtimes, which may not be dropped on one of ours.
+pub(crate) async fn start(settings: Settings) -> anyhow::Result<Node> {
+    Ok(tokio::task::spawn_blocking(move || Node::start(&settings)).await??)
+}
+
+/// Runs a node until it is to stop, then drains it.
+pub(crate) async fn until(mut node: Node, stop: &CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        error = node.ended() => Err(error.into()),
+        () = stop.cancelled() => Ok(node.shutdown(DRAIN_TIME_MAX).await?),
+    }
+}
+
+impl Arguments {
+    fn settings(self) -> anyhow::Result<Settings> {
+        let name = self.name.map_or_else(machine_name, Ok)?;
+        let key = match self.api_key_file {
+            Some(file) => Secret::from_file(&file)?,
+            None => Secret::from_environment(KEY_VARIABLE)?
+                .context("the node has no API key: set PORTHOUSE_API_KEY or --api-key-file")?,
+        };
+        let key = ApiKeySecret::new(key.reveal().to_owned());
+        let mut settings = Settings::new(name, self.ws, String::new(), key);
+        settings.control_planes = self.control;
+        settings.grpc = Some(self.grpc);
+        settings.puddles = self.puddles.unwrap_or(settings.puddles);
+        settings.transient_makers = self.transient_rooms.into();
+        Ok(settings)
+    }
+}
+
+/// The machine's name as a node's: in lower case, with `-` for what no node's
+/// name has.
+fn machine_name() -> anyhow::Result<NodeName> {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .to_lowercase();
+    let name: String = name
+        .chars()
+        .map(|char| {
+            if char.is_ascii_alphanumeric() {
+                char
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let name = name.trim_start_matches('-');
+    name.parse()
+        .with_context(|| format!("the machine's name {name:?} does not do: set --name"))
+}
