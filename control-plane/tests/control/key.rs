@@ -1,0 +1,138 @@
+//! API keys: made, used, revoked.
+
+use std::time::Duration;
+
+use porthouse_api::control::v1 as wire;
+use tonic::Code;
+
+use crate::world::{World, field, from_now, reason};
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_at_once() {
+    let world = World::start().await;
+    let made = world.key(&["rooms"]).await;
+    let mut rooms = world.with_key(&made.secret).rooms();
+    rooms
+        .list_rooms(wire::ListRoomsRequest::default())
+        .await
+        .expect("the scope");
+    let name = made.api_key.expect("a key").name;
+    let delete = wire::DeleteApiKeyRequest { name };
+    let gone = world
+        .admin()
+        .keys()
+        .delete_api_key(delete)
+        .await
+        .expect("there")
+        .into_inner();
+    assert_eq!(gone.revision, made.revision + 1);
+    let status = rooms
+        .list_rooms(wire::ListRoomsRequest::default())
+        .await
+        .expect_err("revoked");
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unauthenticated, "API_KEY_UNKNOWN")
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_expired_is_refused() {
+    let world = World::start().await;
+    let soon = from_now(Duration::from_millis(500));
+    let request = wire::CreateApiKeyRequest {
+        api_key: Some(wire::ApiKey {
+            scopes: vec!["rooms".into()],
+            expire_time: Some(soon),
+            ..Default::default()
+        }),
+    };
+    let made = world
+        .admin()
+        .keys()
+        .create_api_key(request)
+        .await
+        .expect("new")
+        .into_inner();
+    let mut rooms = world.with_key(&made.secret).rooms();
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while rooms
+            .list_rooms(wire::ListRoomsRequest::default())
+            .await
+            .is_ok()
+        {}
+    })
+    .await
+    .expect("it expires");
+    let status = rooms
+        .list_rooms(wire::ListRoomsRequest::default())
+        .await
+        .expect_err("expired");
+    assert_eq!(status.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn the_last_key_that_can_make_others_stays() {
+    let world = World::start().await;
+    let mut keys = world.admin().keys();
+    let all = keys
+        .list_api_keys(wire::ListApiKeysRequest::default())
+        .await
+        .expect("a page");
+    let first = all.into_inner().api_keys.remove(0).name;
+    let delete = || wire::DeleteApiKeyRequest {
+        name: first.clone(),
+    };
+    let status = keys.delete_api_key(delete()).await.expect_err("the last");
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::FailedPrecondition, "LAST_ADMIN_KEY")
+    );
+    let other = world.key(&["admin"]).await;
+    let mut others = world.with_key(&other.secret).keys();
+    others.delete_api_key(delete()).await.expect("not the last");
+}
+
+#[tokio::test]
+async fn two_last_keys_cannot_delete_each_other() {
+    let world = World::start().await;
+    let all = world
+        .admin()
+        .keys()
+        .list_api_keys(wire::ListApiKeysRequest::default())
+        .await;
+    let first = all.expect("a page").into_inner().api_keys.remove(0).name;
+    let other = world.key(&["admin"]).await;
+    let (mut one, mut two) = (world.admin().keys(), world.with_key(&other.secret).keys());
+    let second = other.api_key.expect("a key").name;
+    let (one, two) = tokio::join!(
+        one.delete_api_key(wire::DeleteApiKeyRequest { name: second }),
+        two.delete_api_key(wire::DeleteApiKeyRequest { name: first }),
+    );
+    assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+}
+
+#[tokio::test]
+async fn a_scope_that_is_none_is_refused_with_the_list() {
+    let world = World::start().await;
+    for scopes in [vec![], vec!["root".to_owned()]] {
+        let request = wire::CreateApiKeyRequest {
+            api_key: Some(wire::ApiKey {
+                scopes,
+                ..Default::default()
+            }),
+        };
+        let status = world
+            .admin()
+            .keys()
+            .create_api_key(request)
+            .await
+            .expect_err("no scope");
+        assert_eq!(field(&status), "api_key.scopes");
+        assert!(
+            status
+                .message()
+                .contains("admin, users, sessions, rooms, live, node")
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! What control.v1 promises, asked by a real client over a real socket of a real
+//! replica on a real Postgres. Owns no promise of node.v1.
+
+mod admission;
+mod user;
+mod session;
+mod room;
+mod member;
+mod key;
+mod policy;
+mod world;
+#[path = "../policy/cluster.rs"]
+#[expect(dead_code, reason = "nothing here goes around the control plane")]
+mod cluster;

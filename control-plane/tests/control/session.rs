@@ -1,0 +1,249 @@
+//! Signing in and out.
+
+use porthouse_api::control::v1 as wire;
+use tonic::Code;
+
+use crate::world::{World, reason};
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_user_answer_alike() {
+    let world = World::start().await;
+    world.user("sana", "correct horse").await;
+    world.user("without", "").await;
+    world.user("disabled", "correct horse").await;
+    let disable = wire::DisableUserRequest {
+        name: "users/disabled".into(),
+        etag: String::new(),
+    };
+    world
+        .admin()
+        .users()
+        .disable_user(disable)
+        .await
+        .expect("there");
+
+    let opened = world
+        .sign_in("Sana", "correct horse")
+        .await
+        .expect("the right password");
+    assert!(opened.token.starts_with("phs_"));
+    let mut answers = Vec::new();
+    for (name, password) in [
+        ("sana", "wrong horse"),
+        ("nobody", "correct horse"),
+        ("without", "correct horse"),
+        ("disabled", "correct horse"),
+    ] {
+        let status = world.sign_in(name, password).await.expect_err("wrong");
+        answers.push((
+            status.code(),
+            status.message().to_owned(),
+            status.details().to_vec(),
+        ));
+    }
+    assert_eq!(answers[0].0, Code::Unauthenticated);
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_revoked_session_is_gone_and_the_answer_has_a_new_revision() {
+    let world = World::start().await;
+    world.user("sana", "correct horse").await;
+    let opened = world
+        .sign_in("sana", "correct horse")
+        .await
+        .expect("a session");
+    let name = opened.session.expect("a session").name;
+    let mut sessions = world.admin().sessions();
+    let get = wire::GetSessionRequest { name: name.clone() };
+    let found = sessions
+        .get_session(get.clone())
+        .await
+        .expect("there")
+        .into_inner();
+    assert_eq!(found.session.expect("a session").user, "users/sana");
+
+    let revoke = wire::RevokeSessionRequest { name };
+    let revoked = sessions
+        .revoke_session(revoke.clone())
+        .await
+        .expect("there")
+        .into_inner();
+    assert!(revoked.revision > opened.revision);
+    assert_eq!(
+        sessions.get_session(get).await.expect_err("gone").code(),
+        Code::NotFound
+    );
+    assert_eq!(
+        sessions
+            .revoke_session(revoke)
+            .await
+            .expect_err("gone")
+            .code(),
+        Code::NotFound
+    );
+}
+
+#[tokio::test]
+async fn whatever_ends_a_users_sessions_ends_all_of_them_at_one_revision() {
+    let world = World::start().await;
+    world.user("sana", "correct horse").await;
+    world.user("other", "correct horse").await;
+    world
+        .sign_in("other", "correct horse")
+        .await
+        .expect("a session");
+    let (mut users, mut sessions) = (world.admin().users(), world.admin().sessions());
+    let name = || "users/sana".to_owned();
+
+    three_sessions(&world).await;
+    let all = wire::RevokeAllSessionsRequest { user: name() };
+    let revoked = sessions
+        .revoke_all_sessions(all)
+        .await
+        .expect("there")
+        .into_inner();
+    assert_eq!(
+        (revoked.revoked_count, live(&world, "users/sana").await),
+        (3, 0)
+    );
+
+    three_sessions(&world).await;
+    let set = wire::SetPasswordRequest {
+        name: name(),
+        password: "correct horse".into(),
+        etag: String::new(),
+    };
+    let set = users.set_password(set).await.expect("there").into_inner();
+    assert_eq!(
+        (set.revision, live(&world, "users/sana").await),
+        (revoked.revision + 1, 0)
+    );
+
+    three_sessions(&world).await;
+    let disable = wire::DisableUserRequest {
+        name: name(),
+        etag: String::new(),
+    };
+    let disabled = users
+        .disable_user(disable)
+        .await
+        .expect("there")
+        .into_inner();
+    assert_eq!(
+        (disabled.revision, live(&world, "users/sana").await),
+        (set.revision + 1, 0)
+    );
+    assert_eq!(live(&world, "").await, 1, "the other user's");
+}
+
+async fn three_sessions(world: &World) {
+    for _ in 0..3 {
+        world
+            .sign_in("sana", "correct horse")
+            .await
+            .expect("a session");
+    }
+    assert_eq!(live(world, "users/sana").await, 3);
+}
+
+/// How many sessions of this user are live, or of all.
+async fn live(world: &World, user: &str) -> usize {
+    let list = wire::ListSessionsRequest {
+        user: user.into(),
+        ..Default::default()
+    };
+    let page = world
+        .admin()
+        .sessions()
+        .list_sessions(list)
+        .await
+        .expect("a page");
+    page.into_inner().sessions.len()
+}
+
+#[tokio::test]
+async fn a_sign_in_in_flight_does_not_outlive_the_disabling_of_its_user() {
+    let world = World::start().await;
+    world.user("sana", "correct horse").await;
+    let mut users = world.admin().users();
+    let name = || "users/sana".to_owned();
+    for _ in 0..20 {
+        let disable = wire::DisableUserRequest {
+            name: name(),
+            etag: String::new(),
+        };
+        let (_, disabled) = tokio::join!(
+            world.sign_in("sana", "correct horse"),
+            users.disable_user(disable),
+        );
+        disabled.expect("there");
+        assert_eq!(live(&world, "users/sana").await, 0);
+        let enable = wire::EnableUserRequest {
+            name: name(),
+            etag: String::new(),
+        };
+        users.enable_user(enable).await.expect("there");
+    }
+}
+
+#[tokio::test]
+async fn a_user_has_at_most_so_many_sessions_and_the_oldest_ends() {
+    let world = World::start().await;
+    world.user("sana", "correct horse").await;
+    let first = world
+        .sign_in("sana", "correct horse")
+        .await
+        .expect("a session");
+    for _ in 1..256 {
+        world
+            .sign_in("sana", "correct horse")
+            .await
+            .expect("a session");
+    }
+    let mut sessions = world.admin().sessions();
+    let get = wire::GetSessionRequest {
+        name: first.session.expect("a session").name,
+    };
+    sessions.get_session(get.clone()).await.expect("the oldest");
+    let last = world
+        .sign_in("sana", "correct horse")
+        .await
+        .expect("a session");
+    assert_eq!(
+        last.revision,
+        first.revision + 1,
+        "nodes are told that the oldest ended"
+    );
+    assert_eq!(
+        sessions.get_session(get).await.expect_err("ended").code(),
+        Code::NotFound
+    );
+}
+
+#[tokio::test]
+async fn a_password_of_any_bytes_is_answered_and_never_repeated() {
+    let world = World::start().await;
+    world.user("sana", "correct horse").await;
+    for password in [
+        "p".repeat(1025),
+        "p".repeat(200_000),
+        "nul \0 nul".into(),
+        String::new(),
+    ] {
+        let status = world
+            .sign_in("sana", &password)
+            .await
+            .expect_err("no password");
+        assert_eq!(status.code(), Code::InvalidArgument);
+    }
+    let status = world
+        .sign_in("sana", &"p".repeat(1 << 20))
+        .await
+        .expect_err("too long");
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::ResourceExhausted, "REQUEST_TOO_LARGE")
+    );
+}
