@@ -112,9 +112,12 @@ impl Puddles {
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = PuddleId> {
-        (0..64)
-            .filter(move |puddle| self.0 & (1 << puddle) != 0)
-            .map(PuddleId)
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let puddle = u8::try_from(left.trailing_zeros()).expect("64 bits");
+            left &= left.checked_sub(1)?;
+            Some(PuddleId(puddle))
+        })
     }
 }
 
@@ -270,6 +273,14 @@ mod tests {
             to: Box::default(),
             except: Box::default(),
         }))
+    }
+
+    #[test]
+    fn puddles_are_listed_in_order() {
+        let mut some = Puddles::others(PuddleId(1), 3);
+        some.insert(PuddleId(63));
+        assert!(some.iter().eq([0, 2, 63].map(PuddleId)));
+        assert_eq!(Puddles::default().iter().count(), 0);
     }
 
     #[test]

@@ -89,13 +89,15 @@ impl Puddle {
         self.resume(id);
     }
 
-    /// The peer closes: it is answered with the same, and that is all.
+    /// The peer closes: it is answered with the same, and that is all. What it has
+    /// queued is dropped: nobody would take it back when the right to it ends.
     pub(super) fn closed_by_peer(&mut self, id: SocketId, code: Option<CloseCode>) {
         let Some(socket) = self.sockets.get(id) else {
             return;
         };
         if !matches!(socket.phase, Phase::Closing { .. }) {
             self.strip(id);
+            self.outbox.cut(id.slot);
             self.tell(id, |out| match code {
                 Some(code) => frame::close(code, "", out),
                 None => frame::close_empty(out),

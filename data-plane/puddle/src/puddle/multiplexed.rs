@@ -152,8 +152,10 @@ impl Puddle {
     }
 
     /// From a room, or from its door; then the entry's request is answered too.
+    /// Nothing more of what was said there is written: the right to it may end.
     fn leave(&mut self, id: SocketId, request: Option<&Id>, room: &RoomName) {
         if let Some((index, seat)) = self.seat_in(id, room) {
+            self.outbox.cut_room(id.slot, index);
             self.leave_room(id, index, seat);
             self.forget_stay(id, index);
         } else if let Some(entry) = self.lobby_mut(id).and_then(|lobby| lobby.take_entry(room)) {
