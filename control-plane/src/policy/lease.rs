@@ -41,7 +41,8 @@ pub(super) async fn listen(
             Message::Alive(alive) => {
                 let deliver_max = deliver_max(alive.deliver_max)?;
                 report.send_modify(|report| {
-                    report.sockets = Some(alive.sockets);
+                    report.alive += 1;
+                    report.sockets = alive.sockets;
                     report.deliver_max = deliver_max;
                 });
             }
@@ -49,7 +50,7 @@ pub(super) async fn listen(
                 let revision = acknowledged(applied.revision, told.borrow().revision())?;
                 let deliver_max = deliver_max(applied.deliver_max)?;
                 report.send_modify(|report| {
-                    report.applied = report.applied.max(Some(revision));
+                    report.applied = report.applied.max(revision);
                     report.deliver_max = deliver_max;
                 });
             }
@@ -91,40 +92,54 @@ pub(super) struct Lease<'a> {
 }
 
 impl Lease<'_> {
-    /// Writes each report and extends the lease by it; ends when the process has
-    /// lost its name. While the database is away nothing is extended.
+    /// Writes what the node says; ends when the process has lost its name. While
+    /// the database is away the lease is not extended.
     pub(super) async fn keep(
         &self,
         mut reports: watch::Receiver<Report>,
     ) -> Result<Infallible, Refusal> {
-        let mut written = None;
+        let mut last = reports.borrow().clone();
         loop {
             let gone = Refusal::Unavailable("the watch has ended");
             reports.changed().await.map_err(|_| gone)?;
-            let mut report = reports.borrow_and_update().clone();
-            report.applied = report.applied.filter(|applied| Some(*applied) > written);
-            let applied = report.applied;
+            let report = reports.borrow_and_update().clone();
+            if report.applied > last.applied {
+                self.kept(self.acknowledge(report.applied).await)?;
+            }
             let began = Instant::now();
-            match self.write(report).await {
-                Ok(true) => {
-                    written = applied.or(written);
-                    self.until.send_replace(began + self.span);
-                }
-                Ok(false) => {
-                    return Err(Refusal::Reopen(
-                        "another process has this node's name, or the log is another one",
-                    ));
-                }
-                Err(failure) => {
-                    tracing::warn!(node = %self.holder.name, %failure, "a lease was not kept");
-                }
+            let lives = report.alive != last.alive || report.deliver_max != last.deliver_max;
+            if lives && self.kept(self.hold(report.clone()).await)? {
+                self.until.send_replace(began + self.span);
+            }
+            last = report;
+        }
+    }
+
+    /// Whether it was written; a process that has lost its name ends.
+    fn kept(&self, written: Result<bool, StoreError>) -> Result<bool, Refusal> {
+        match written {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(Refusal::Reopen(
+                "another process has this node's name, or the log is another one",
+            )),
+            Err(failure) => {
+                tracing::warn!(node = %self.holder.name, %failure, "a lease was not kept");
+                Ok(false)
             }
         }
     }
 
-    async fn write(&self, report: Report) -> Result<bool, StoreError> {
-        let (holder, span) = (self.holder.clone(), self.span);
-        let told = *self.told.borrow();
+    async fn acknowledge(&self, applied: Revision) -> Result<bool, StoreError> {
+        let (holder, told) = (self.holder.clone(), *self.told.borrow());
+        self.store
+            .transact(move |c| {
+                async move { nodes::acknowledge(c, &holder, applied, &told).await }.boxed()
+            })
+            .await
+    }
+
+    async fn hold(&self, report: Report) -> Result<bool, StoreError> {
+        let (holder, told, span) = (self.holder.clone(), *self.told.borrow(), self.span);
         self.store
             .transact(move |c| {
                 async move { nodes::hold(c, &holder, &report, &told, span).await }.boxed()

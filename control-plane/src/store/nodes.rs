@@ -46,10 +46,12 @@ pub(crate) struct Introduction {
 /// What a node last said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
-    /// What every puddle has settled, if it said so.
-    pub(crate) applied: Option<Revision>,
-    /// Sockets open, if it said so.
-    pub(crate) sockets: Option<u64>,
+    /// How often it has said that it lives.
+    pub(crate) alive: u64,
+    /// What every puddle has settled; 0: it has not said so.
+    pub(crate) applied: Revision,
+    /// Sockets open.
+    pub(crate) sockets: u64,
     /// How long a room of it may deliver without word; `None`: without limit.
     pub(crate) deliver_max: Option<Duration>,
 }
@@ -133,34 +135,63 @@ pub(crate) async fn hold(
     told: &Position,
     lease: Duration,
 ) -> Result<bool, StoreError> {
-    let held: Option<Held> = diesel::sql_query(
-        "WITH held AS (
-             UPDATE nodes SET
-                 lease_until = greatest(lease_until,
-                     clock_timestamp() + $3 * interval '1 millisecond'),
-                 applied_revision = greatest(applied_revision, coalesce($4, 0)),
-                 sockets = coalesce($5, sockets),
-                 deliver_max_ms = $6
-             WHERE name = $1 AND incarnation = $2 AND ($8 = 0
-                 OR EXISTS (SELECT FROM policy_log WHERE revision = $8 AND chain = $9))
-             RETURNING true AS held
-         )
-         SELECT held, CASE WHEN $4 IS NOT NULL THEN pg_notify($7, '')::text END AS woken FROM held",
-    )
+    let held = diesel::sql_query(format!(
+        "UPDATE nodes SET
+             lease_until = greatest(lease_until, clock_timestamp() + $5 * interval '1 millisecond'),
+             applied_revision = greatest(applied_revision, $6),
+             sockets = $7,
+             deliver_max_ms = $8
+         {OF_HOLDER}"
+    ))
     .bind::<Text, _>(holder.name.as_str())
     .bind::<Binary, _>(&holder.incarnation[..])
-    .bind::<BigInt, _>(millis(lease))
-    .bind::<Nullable<BigInt>, _>(report.applied.map(column))
-    .bind::<Nullable<BigInt>, _>(report.sockets.map(|n| i64::try_from(n).unwrap_or(i64::MAX)))
-    .bind::<Nullable<BigInt>, _>(report.deliver_max.map(millis))
-    .bind::<Text, _>(CHANNEL)
     .bind::<BigInt, _>(column(told.revision()))
     .bind::<Binary, _>(told.chain())
+    .bind::<BigInt, _>(millis(lease))
+    .bind::<BigInt, _>(column(report.applied))
+    .bind::<BigInt, _>(i64::try_from(report.sockets).unwrap_or(i64::MAX))
+    .bind::<Nullable<BigInt>, _>(report.deliver_max.map(millis))
+    .execute(connection)
+    .await?;
+    Ok(held > 0)
+}
+
+/// Writes what a node has applied and wakes those who wait for it; `false` as
+/// [`hold`] has it.
+///
+/// It does not wait for the disk. What a crash of the database forgets is written
+/// again when the lease is next held; till then others wait longer, and nobody
+/// too short.
+pub(crate) async fn acknowledge(
+    connection: &mut Connection,
+    holder: &Holder,
+    applied: Revision,
+    told: &Position,
+) -> Result<bool, StoreError> {
+    let held: Option<Held> = diesel::sql_query(format!(
+        "WITH held AS (
+             UPDATE nodes SET applied_revision = greatest(applied_revision, $5)
+             {OF_HOLDER} RETURNING true AS held
+         )
+         SELECT held, pg_notify($6, '')::text AS woken,
+                set_config('synchronous_commit', 'off', true) AS soon
+         FROM held"
+    ))
+    .bind::<Text, _>(holder.name.as_str())
+    .bind::<Binary, _>(&holder.incarnation[..])
+    .bind::<BigInt, _>(column(told.revision()))
+    .bind::<Binary, _>(told.chain())
+    .bind::<BigInt, _>(column(applied))
+    .bind::<Text, _>(CHANNEL)
     .get_result(connection)
     .await
     .optional()?;
     Ok(held.is_some_and(|row| row.held))
 }
+
+/// The row of a process that has its name, and was told this log.
+const OF_HOLDER: &str = "WHERE name = $1 AND incarnation = $2
+     AND ($3 = 0 OR EXISTS (SELECT FROM policy_log WHERE revision = $3 AND chain = $4))";
 
 #[derive(QueryableByName)]
 struct Held {

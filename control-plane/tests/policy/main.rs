@@ -4,6 +4,7 @@
 mod cluster;
 mod plane;
 
+mod lifecycle;
 mod log;
 mod watch;
 mod resolve;

@@ -55,7 +55,7 @@ pub(crate) struct Plane {
     admin: String,
     node: String,
     address: SocketAddr,
-    replicas: Vec<DropGuard>,
+    replicas: Vec<(DropGuard, JoinHandle<()>)>,
 }
 
 impl Plane {
@@ -84,14 +84,22 @@ impl Plane {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        self.replicas.push(stop.clone().drop_guard());
+        let guard = stop.clone().drop_guard();
         let settings = settings(self.cluster.url());
-        tokio::spawn(async move {
+        let served = tokio::spawn(async move {
             let served =
                 porthouse_control::serve(settings, listener, Routes::default(), stop).await;
             served.expect("the replica serves");
         });
+        self.replicas.push((guard, served));
         address
+    }
+
+    /// Tells the last replica to stop, and answers when it has.
+    pub(crate) fn stop(&mut self) -> JoinHandle<()> {
+        let (guard, served) = self.replicas.pop().expect("a replica");
+        drop(guard);
+        served
     }
 
     /// To whatever a backend may ask.
