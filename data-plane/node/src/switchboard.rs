@@ -271,3 +271,190 @@ impl Desk {
         &mut self.lines[usize::from(puddle.0)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use porthouse_puddle::{Call, QuestionId, Seed, SwitchboardSettings};
+    use rtrb::{Consumer, RingBuffer};
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::policy::watch::About;
+    use crate::ring::Ends;
+    use crate::settings::ApiKeySecret;
+    use crate::shell::Voice;
+
+    const WAIT_MAX: Duration = Duration::from_secs(20);
+    const QUESTIONS_MAX: usize = 2;
+
+    /// A running switchboard of two puddles whose control plane is away, as
+    /// puddles and backends see it.
+    struct Running {
+        voice: Voice,
+        inboxes: Vec<Consumer<Told>>,
+        calls: mpsc::Sender<Called>,
+        drain: Option<oneshot::Sender<Time>>,
+        sign: Arc<Sign>,
+        clock: Clock,
+        ended: JoinHandle<Result<(), NodeError>>,
+    }
+
+    fn away() -> Control {
+        let (name, listen) = ("node".parse().unwrap(), "127.0.0.1:0".parse().unwrap());
+        let key = ApiKeySecret::new("phk_key".to_owned());
+        let nowhere = "http://127.0.0.1:1".to_owned();
+        let settings = crate::Settings::new(name, listen, nowhere, key);
+        let about = About {
+            node: "node".to_owned(),
+            incarnation: [1; 16],
+            listeners: Vec::new(),
+            open: Vec::new(),
+        };
+        Control::new(Replicas::new(&settings, WAIT_MAX).unwrap(), about)
+    }
+
+    fn running(inbox_slots: usize) -> Running {
+        let (voice, heard) = mpsc::channel(64);
+        let (calls, called) = mpsc::channel(8);
+        let (drain, drains) = oneshot::channel();
+        let (clock, sign) = (Clock::start(), Arc::new(Sign::new()));
+        let (mut lines, mut inboxes) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let (inbox, told) = RingBuffer::new(inbox_slots);
+            lines.push(Line::new(inbox, Wake::new().unwrap(), QUESTIONS_MAX));
+            inboxes.push(told);
+        }
+        let board = SwitchboardSettings {
+            request_time_max: Duration::from_millis(50),
+            ..SwitchboardSettings::new(2, Seed(1))
+        };
+        let desk = Desk {
+            board: Switchboard::new(board, clock.now()),
+            clock,
+            lines,
+            heard,
+            control: away(),
+            calls: called,
+            completions: HashMap::new(),
+            drain: drains,
+            sign: Arc::clone(&sign),
+        };
+        Running {
+            voice,
+            inboxes,
+            calls,
+            drain: Some(drain),
+            sign,
+            clock,
+            ended: tokio::spawn(desk.run()),
+        }
+    }
+
+    impl Running {
+        async fn say(&self, puddle: u8, said: Said) {
+            self.voice.send((PuddleId(puddle), said)).await.unwrap();
+        }
+
+        async fn told(&mut self, puddle: usize) -> Told {
+            let told = async {
+                loop {
+                    match self.inboxes[puddle].pop() {
+                        Ok(told) => return told,
+                        Err(_) => tokio::task::yield_now().await,
+                    }
+                }
+            };
+            timeout(WAIT_MAX, told).await.expect("it is told")
+        }
+
+        async fn list_rooms(&self, call: u64) -> oneshot::Receiver<CallResult> {
+            let (answer, result) = oneshot::channel();
+            let what = Call::ListRooms {
+                after: None,
+                rooms_max: 1,
+            };
+            let call = CallId(call);
+            self.calls
+                .send(Called::Made { call, what, answer })
+                .await
+                .unwrap();
+            result
+        }
+    }
+
+    #[tokio::test]
+    async fn a_puddle_that_began_anew_is_told_by_its_new_inbox_and_others_get_new_rings() {
+        let mut running = running(1_024);
+        let (inbox, fresh) = RingBuffer::new(1_024);
+        let peers = vec![(PuddleId(1), Ends::pair(8).1)];
+        running.say(0, Said::Restarted { inbox, peers }).await;
+        let told = running.told(1).await;
+        assert!(matches!(
+            told,
+            Told::Restarted {
+                puddle: PuddleId(0),
+                ..
+            }
+        ));
+        running.inboxes[0] = fresh;
+        let _result = running.list_rooms(0).await;
+        let told = running.told(0).await;
+        assert!(matches!(told, Told::Message(ToPuddle::Ordered { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_puddle_that_is_broken_ends_all_of_them() {
+        let mut running = running(1_024);
+        running.say(1, Said::Broken).await;
+        assert!(matches!(running.told(0).await, Told::Stop));
+        let ended = timeout(WAIT_MAX, running.ended).await.unwrap().unwrap();
+        assert_eq!(ended, Err(NodeError::Broken));
+    }
+
+    #[tokio::test]
+    async fn a_drain_ends_once_every_puddle_is_empty() {
+        let mut running = running(1_024);
+        let until = running.clock.now() + WAIT_MAX;
+        running.drain.take().unwrap().send(until).unwrap();
+        for puddle in 0..2 {
+            let told = running.told(puddle).await;
+            assert!(matches!(told, Told::Message(ToPuddle::Drain { .. })));
+        }
+        assert_eq!(running.sign.read(), Readiness::Draining);
+        running.say(0, Said::Emptied).await;
+        assert!(!running.ended.is_finished());
+        running.say(1, Said::Emptied).await;
+        let ended = timeout(WAIT_MAX, running.ended).await.unwrap().unwrap();
+        assert_eq!(ended, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn calls_wait_while_a_puddle_is_behind() {
+        let room = QUESTIONS_MAX + AT_ONCE_MAX;
+        let mut running = running(room);
+        drop(running.list_rooms(1).await);
+        assert!(matches!(
+            running.told(0).await,
+            Told::Message(ToPuddle::Ordered { .. })
+        ));
+        // The other puddle has not looked, so there is less room than must be.
+        let _waits = running.list_rooms(2).await;
+        let question = QuestionId(1);
+        let what = porthouse_puddle::Question::Resolve {
+            key: porthouse_model::PolicyKey::Room("lobby".parse().unwrap()),
+            min_revision: porthouse_model::Revision(0),
+        };
+        running.say(0, Said::Asked { question, what }).await;
+        let told = running.told(0).await;
+        assert!(
+            matches!(told, Told::Message(ToPuddle::Answered { .. })),
+            "{told:?}"
+        );
+        running.told(1).await;
+        assert!(matches!(
+            running.told(0).await,
+            Told::Message(ToPuddle::Ordered { .. })
+        ));
+    }
+}

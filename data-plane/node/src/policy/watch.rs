@@ -229,3 +229,31 @@ fn chain(bytes: &[u8]) -> Result<Chain, BadMessage> {
         .map(Chain::from_bytes)
         .map_err(|_| BadMessage { field: "chain" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_without_a_chain_is_the_beginning_or_nothing() {
+        let start = v1::Position::default();
+        assert_eq!(position(Some(start)), Ok(Position::START));
+        let bare = v1::Position {
+            revision: 1,
+            chain: Vec::new(),
+        };
+        assert_eq!(position(Some(bare)), Err(BadMessage { field: "chain" }));
+        assert_eq!(position(None), Err(BadMessage { field: "head" }));
+    }
+
+    #[test]
+    fn a_position_is_read_as_written() {
+        let written = v1::Position {
+            revision: 7,
+            chain: vec![9; 32],
+        };
+        let read = position(Some(written)).expect("it is complete");
+        assert_eq!(read.revision, Revision(7));
+        assert_eq!(read.chain, Chain::from_bytes([9; 32]));
+    }
+}
