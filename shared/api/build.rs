@@ -5,7 +5,11 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use prost_types::{FieldDescriptorProto, FileDescriptorSet};
 use tonic_prost_build::Config;
+
+/// Fields that hold what nobody but their receiver may see.
+const SECRET_FIELDS: [&str; 3] = ["password", "secret", "token"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
@@ -25,14 +29,40 @@ fn main() -> Result<(), Box<dyn Error>> {
         compiler.encode_file_descriptor_set(),
     )?;
 
+    let set = compiler.file_descriptor_set();
+    let secret = secret_messages(&set);
+    let hidden: String = secret.iter().map(|name| hide(name)).collect();
+    fs::write(out.join("secret.rs"), hidden)?;
+
     let mut config = Config::new();
+    config.skip_debug(&secret);
     // Changes are cloned to many watchers, and messages carry payloads.
     config.bytes([".porthouse.node.v1.Change", ".porthouse.live.v1"]);
     tonic_prost_build::configure()
         .emit_rerun_if_changed(false)
         .include_file("porthouse.rs")
-        .compile_fds_with_config(compiler.file_descriptor_set(), config)?;
+        .compile_fds_with_config(set, config)?;
     Ok(())
+}
+
+/// The full names of messages that hold a secret, which are never shown.
+fn secret_messages(set: &FileDescriptorSet) -> Vec<String> {
+    let mut names = Vec::new();
+    for file in &set.file {
+        for message in &file.message_type {
+            let holds = |field: &FieldDescriptorProto| SECRET_FIELDS.contains(&field.name());
+            if message.field.iter().any(holds) {
+                names.push(format!(".{}.{}", file.package(), message.name()));
+            }
+        }
+    }
+    names
+}
+
+/// `.porthouse.control.v1.Name` as `hide!(control::v1::Name);`.
+fn hide(name: &str) -> String {
+    let path = name.replacen(".porthouse.", "", 1).replace('.', "::");
+    format!("hide!({path});\n")
 }
 
 fn find_protos(directory: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {

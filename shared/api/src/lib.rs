@@ -30,6 +30,8 @@ pub mod live {
 
 pub mod node;
 
+mod secret;
+
 /// All of `proto/` with its comments, as a serialised `FileDescriptorSet`, for
 /// gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/porthouse.bin"));
