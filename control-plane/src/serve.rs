@@ -2,15 +2,16 @@
 //! nothing but the order in which it starts and stops.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use porthouse_api::FILE_DESCRIPTOR_SET;
 use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedServiceServer;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_reflection::server::Builder as Reflection;
 
 use crate::api::{self, Api, GuardLayer, Keys, SignIn};
@@ -20,6 +21,9 @@ use crate::policy::applied::Applied;
 use crate::settings::Settings;
 use crate::store::tail::Tail;
 use crate::store::{Store, StoreError, migrate};
+
+/// How often a connection is asked whether it lives.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Why a replica does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -94,10 +98,12 @@ pub async fn serve(
     let routes = with_reflection_and_health(merge(routes, beside)).await;
     let serving = Server::builder()
         .concurrency_limit_per_connection(settings.calls_per_connection_max)
+        .max_concurrent_streams(u32::try_from(settings.calls_per_connection_max).ok())
+        .http2_keepalive_interval(Some(KEEPALIVE))
         .layer(GuardLayer::new(keys))
         .add_routes(routes)
         .serve_with_incoming_shutdown(
-            TcpListenerStream::new(listener),
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
             stop.clone().cancelled_owned(),
         );
     tokio::pin!(serving);

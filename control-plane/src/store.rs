@@ -5,6 +5,7 @@
 //! obey is written through [`Store::write`] alone, which numbers it. Decides
 //! nothing about users, rooms or sessions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
@@ -14,6 +15,7 @@ use diesel_async::pooled_connection::{
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 mod error;
 mod listen;
@@ -69,6 +71,9 @@ pub(crate) type Connection = AsyncPgConnection;
 #[derive(Clone)]
 pub(crate) struct Store {
     pool: Pool<Connection>,
+    /// Places to write what nodes obey: not all connections, so that those who
+    /// wait for the log's lock leave some to nodes and readers.
+    writers: Arc<Semaphore>,
     connection_wait_max: Duration,
 }
 
@@ -88,6 +93,7 @@ impl Store {
             .map_err(|_| StoreError::Unavailable)?;
         Ok(Self {
             pool,
+            writers: Arc::new(Semaphore::new(settings.connections_max.div_ceil(2))),
             connection_wait_max: settings.connection_wait_max,
         })
     }
@@ -161,6 +167,13 @@ impl Store {
             tracing::error!(panicked = failure.is_panic(), "a transaction did not end");
             Err(StoreError::Unavailable.into())
         })
+    }
+
+    /// A place to write, held to the transaction's end.
+    async fn place_to_write(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let place = self.writers.clone().acquire_owned();
+        let place = tokio::time::timeout(self.connection_wait_max, place).await;
+        place.ok().and_then(Result::ok).ok_or(StoreError::Contended)
     }
 
     async fn connection(&self) -> Result<Object<Connection>, StoreError> {

@@ -55,8 +55,10 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
     {
+        let place = self.place_to_write().await?;
         self.transact(|connection| {
             async move {
+                let _place = place;
                 let value = statements(connection).await?;
                 Ok((value, number(connection).await?))
             }

@@ -29,8 +29,7 @@ pub async fn migrate(url: &str) -> Result<usize, MigrateError> {
 async fn apply(url: &str) -> Result<usize, StoreError> {
     let url = url.to_owned();
     let task = tokio::task::spawn_blocking(move || {
-        let mut connection = AsyncConnectionWrapper::<Connection>::establish(&url)
-            .map_err(|_| StoreError::Unavailable)?;
+        let mut connection = connect(&url)?;
         // Held till the connection closes.
         diesel::sql_query("SELECT pg_advisory_lock(hashtext('porthouse.migrate'))")
             .execute(&mut connection)?;
@@ -46,10 +45,16 @@ async fn apply(url: &str) -> Result<usize, StoreError> {
 pub(crate) async fn pending(url: &str) -> Result<bool, StoreError> {
     let url = url.to_owned();
     let task = tokio::task::spawn_blocking(move || {
-        AsyncConnectionWrapper::<Connection>::establish(&url)
-            .map_err(|_| StoreError::Unavailable)?
+        connect(&url)?
             .has_pending_migration(MIGRATIONS)
             .map_err(|failure| StoreError::Refused(failure.to_string()))
     });
     task.await.unwrap_or(Err(StoreError::Unavailable))
+}
+
+fn connect(url: &str) -> Result<AsyncConnectionWrapper<Connection>, StoreError> {
+    AsyncConnectionWrapper::establish(url).map_err(|failure| {
+        tracing::warn!(%failure, "no connection to the database");
+        StoreError::Unavailable
+    })
 }

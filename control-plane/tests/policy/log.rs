@@ -196,3 +196,36 @@ async fn a_call_that_is_cancelled_leaves_no_open_transaction() {
     // Each that had begun came to its end, and the plane goes on.
     plane.create_room("after").await;
 }
+
+#[tokio::test]
+async fn writers_that_wait_leave_room_for_readers() {
+    let plane = Plane::start().await;
+    let made = plane.create_room("lobby").await;
+    let mut holder = plane.cluster.connect().await;
+    let transaction = holder.transaction().await.expect("a transaction");
+    transaction.execute(LOCK, &[]).await.expect("locked");
+    let names: Vec<String> = (0..40).map(|n| format!("room-{n}")).collect();
+    let mut rooms = plane.rooms();
+    let writers: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let request = control::CreateRoomRequest {
+                room_id: name.clone(),
+                ..control::CreateRoomRequest::default()
+            };
+            let mut rooms = rooms.clone();
+            tokio::spawn(async move { rooms.create_room(request).await })
+        })
+        .collect();
+    let get = control::GetRoomRequest {
+        name: "rooms/lobby".to_owned(),
+    };
+    for _ in 0..3 {
+        let answer = timeout(Duration::from_secs(2), rooms.get_room(get.clone())).await;
+        answer.expect("in time").expect("a room");
+        let mut node = Node::watch(&plane, "a").await;
+        assert_eq!(node.progress().await.expect("progress").revision, made);
+    }
+    drop(writers);
+    transaction.rollback().await.expect("unlocked");
+}
