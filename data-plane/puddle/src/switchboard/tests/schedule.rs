@@ -321,8 +321,15 @@ impl Run {
         self.log.push(head.then(&payload));
     }
 
+    /// What is lost was told to the node in part, so that the chain shows it. A
+    /// tail of which the node only read, and was never told, is lost unseen: an
+    /// answer carries no chain.
     fn rewind(&mut self, back: u8) {
+        let told = self.board.position().map_or(0, |position| position.revision.0);
         let left = self.plane.head().0.saturating_sub(back.into());
+        if left >= told {
+            return;
+        }
         self.plane.rewind(Revision(left));
         self.log.truncate(usize::try_from(left).expect("small") + 1);
         self.restored += 1;
