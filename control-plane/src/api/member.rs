@@ -1,4 +1,4 @@
-//! `MemberService`.
+//! `MemberService`: who belongs to a room, and until when. Knows no SQL.
 
 use chrono::Utc;
 use futures_util::FutureExt;
