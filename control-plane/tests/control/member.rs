@@ -1,4 +1,4 @@
-//! Members of rooms: who may make them, and what nodes are told.
+//! Members of rooms: made, changed and gone by revisions. Opens no socket.
 
 use std::time::Duration;
 

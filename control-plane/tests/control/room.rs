@@ -1,4 +1,4 @@
-//! Rooms: rules, passwords, names.
+//! Rooms over gRPC: rules, passwords, names. Opens no socket.
 
 use porthouse_api::control::v1 as wire;
 use tonic::Code;

@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Signing in and out over gRPC, and what ends a session. Opens no socket.
 
 use porthouse_api::control::v1 as wire;
 use tonic::Code;
