@@ -15,7 +15,7 @@ use crate::room::RoomIndex;
 use crate::sequence::Sequence;
 use crate::upgrade::Upgrade;
 use crate::wire::assembly::Assembly;
-pub(crate) use lobby::{Entry, Given, Lobby, SignIn, Stay};
+pub(crate) use lobby::{Entry, Given, Lobby, Origin, SignIn, Stay};
 pub(crate) use signed_in::SignedIn;
 
 /// A socket.

@@ -36,6 +36,8 @@ struct Socket {
     client: Option<u128>,
     begun: u64,
     upgraded: bool,
+    /// The node has taken it for somebody: its session, or a room's.
+    recognised: bool,
     over: bool,
     entries: Vec<(u32, u32)>,
     /// Versions of rooms' passwords it gave.
@@ -49,6 +51,8 @@ struct Socket {
 pub(crate) struct Out {
     pub(crate) since: Option<Since>,
     pub(crate) cut: Option<u64>,
+    /// From and until which steps they were out before.
+    pub(crate) before: Option<(u64, u64)>,
 }
 
 /// The checker.
@@ -91,7 +95,11 @@ impl Checker {
                 self.policy.commit(revision, at, edits);
                 self.shut_doors(edits);
             }
-            Line::SignedIn { session, user } => self.policy.sign_in(session, user),
+            Line::SignedIn {
+                session,
+                user,
+                client,
+            } => self.policy.sign_in(session, user, client),
             Line::Acknowledged { revision } => {
                 self.policy.acknowledge(revision, step);
                 self.cut();
@@ -163,11 +171,21 @@ impl Checker {
             Line::Broken { socket, what } => {
                 return broken("P1", format!("socket {socket} got {what}"));
             }
-            Line::Healed => {}
-            Line::Outside { client, socket, room } => {
-                return broken("P16", format!("client {client} ({socket:?}) is kept out of {room}"));
+            Line::Closes { .. } | Line::Healed => {}
+            Line::Outside {
+                client,
+                socket,
+                room,
+            } => {
+                return broken(
+                    "P16",
+                    format!("client {client} ({socket:?}) is kept out of {room}"),
+                );
             }
-            Line::Settled => self.settled = Some((self.messages.len(), at)),
+            Line::Settled => {
+                self.settled = Some((self.messages.len(), at));
+                self.all_sure();
+            }
             Line::Finished => return self.finished(),
         }
         Ok(())
@@ -178,7 +196,11 @@ impl Checker {
     }
 
     fn connect(&mut self, socket: u32, room: Option<u32>, session: Option<u32>, bogus: bool) {
-        assert_eq!(self.sockets.len(), index(socket), "sockets are numbered in order");
+        assert_eq!(
+            self.sockets.len(),
+            index(socket),
+            "sockets are numbered in order"
+        );
         let user = session.and_then(|session| self.policy.user(session));
         let out = self.policy.out_by(session);
         self.sockets.push(Socket {
@@ -186,7 +208,7 @@ impl Checker {
             session,
             user,
             bogus,
-            client: None,
+            client: session.and_then(|session| self.policy.client(session)),
             begun: self.at,
             out,
             ..Socket::default()
@@ -200,7 +222,10 @@ impl Checker {
             return Ok(());
         };
         if admits && known.bogus {
-            return broken("P6", format!("socket {socket} entered by a token of nobody"));
+            return broken(
+                "P6",
+                format!("socket {socket} entered by a token of nobody"),
+            );
         }
         if admits {
             return self.enter(socket, room, written);
@@ -213,8 +238,10 @@ impl Checker {
         self.socket(socket).session = session;
         let user = session.and_then(|session| self.policy.user(session));
         let out = self.policy.out_by(session);
+        let client = session.and_then(|session| self.policy.client(session));
         let known = self.socket(socket);
-        (known.user, known.out) = (user, out);
+        known.recognised = true;
+        (known.user, known.out, known.client) = (user, out, client);
     }
 
     fn admitted(
@@ -264,23 +291,33 @@ impl Checker {
     }
 
     fn sent(&mut self, socket: u32, room: u32, message: u32, body: Body, named: Named<'_>) {
-        assert_eq!(index(message), self.messages.len(), "messages are numbered in order");
+        assert_eq!(
+            index(message),
+            self.messages.len(),
+            "messages are numbered in order"
+        );
         let standing = Standing {
             breaks: self.policy.breaks(room, body, named),
             forbidden: self.may_not_speak(socket, room),
         };
         let sent = self.moment();
-        self.messages.say((Some(socket), room), (body, named), sent, standing);
+        self.messages
+            .say((Some(socket), room), (body, named), sent, standing);
     }
 
     fn published(&mut self, room: u32, message: u32, body: Body, named: Named<'_>) {
-        assert_eq!(index(message), self.messages.len(), "messages are numbered in order");
+        assert_eq!(
+            index(message),
+            self.messages.len(),
+            "messages are numbered in order"
+        );
         let standing = Standing {
             breaks: None,
             forbidden: false,
         };
         let sent = self.moment();
-        self.messages.say((None, room), (body, named), sent, standing);
+        self.messages
+            .say((None, room), (body, named), sent, standing);
     }
 
     fn delivered(
@@ -295,19 +332,31 @@ impl Checker {
         let room = room.or(known.raw_room);
         let found = known.entries.iter().find(|(of, _)| Some(*of) == room);
         let (Some(room), Some(&(_, number))) = (room, found) else {
-            return broken("P6", format!("socket {socket} got {body:?} and is not in {room:?}"));
+            return broken(
+                "P6",
+                format!("socket {socket} got {body:?} and is not in {room:?}"),
+            );
         };
         if known.bogus {
-            return broken("P6", format!("socket {socket} got something by a token of nobody"));
+            return broken(
+                "P6",
+                format!("socket {socket} got something by a token of nobody"),
+            );
         }
-        let client = known.client.or_else(|| known.user.and_then(|_| known.client));
+        let client = known.client;
+        self.make_sure(number, written);
         let entry = &self.entries[index(number)];
+        let inside = if entry.unsure.is_some() {
+            u64::MAX
+        } else {
+            entry.inside
+        };
         let receiver = Receiver {
             entry: number,
             socket,
             client,
             room,
-            inside: entry.inside,
+            inside,
             rules: self.policy.rules_of(room),
         };
         self.still_in(socket, room, entry.out, written)?;
@@ -326,9 +375,10 @@ impl Checker {
         };
         let known = self.socket(sender);
         match known.client {
-            Some(client) if client != from => {
-                broken("P1", format!("message {message} says it is from another client"))
-            }
+            Some(client) if client != from => broken(
+                "P1",
+                format!("message {message} says it is from another client"),
+            ),
             Some(_) => Ok(()),
             None => {
                 known.client = Some(from);
@@ -338,7 +388,8 @@ impl Checker {
     }
 
     fn other(&self, socket: u32, written: Stamp) -> Result<(), Violation> {
-        match self.sockets[index(socket)].out.cut {
+        let known = &self.sockets[index(socket)];
+        match known.out.cut.filter(|_| known.recognised) {
             Some(cut) if written.step > cut => broken(
                 "P7",
                 format!("socket {socket} was written to at {written:?}, out since step {cut}"),
@@ -354,7 +405,8 @@ impl Checker {
         }
         for (socket, known) in self.sockets.iter().enumerate() {
             if !known.over {
-                self.bounds.upgrade(socket, known.upgraded, known.begun, self.at)?;
+                self.bounds
+                    .upgrade(socket, known.upgraded, known.begun, self.at)?;
                 known.requests.overdue(socket, self.bounds, self.at)?;
             }
         }
@@ -368,7 +420,11 @@ impl Checker {
         };
         let until = self.at.saturating_sub(5_000_000_000);
         for (number, entry) in self.entries.iter().enumerate() {
-            if !entry.open || entry.at > settled || self.sockets[index(entry.socket)].over {
+            if !entry.open
+                || entry.unsure.is_some()
+                || entry.at > settled
+                || self.sockets[index(entry.socket)].over
+            {
                 continue;
             }
             let receiver = Receiver {

@@ -72,7 +72,11 @@ impl Client {
         Self {
             user,
             session: None,
-            speech: if is_raw { Speech::Raw { room } } else { Speech::Multiplexed },
+            speech: if is_raw {
+                Speech::Raw { room }
+            } else {
+                Speech::Multiplexed
+            },
             credentials: *chance.pick(if is_late { &late } else { &early }),
             browser: chance.one_in(3),
             rooms,

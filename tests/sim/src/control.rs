@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use porthouse_model::{
-    Change, ChangeItem, Credential, CredentialKind, Member, PasswordVersion, PolicyKey, Resolved, Revision,
+    Change, ChangeItem, Credential, CredentialKind, Member, PasswordVersion, PolicyKey, Resolved,
     Room, RoomId, RoomName, Session, SessionId, TokenHash, UnixTime, UserId, Username,
 };
 use porthouse_puddle::{Chain, PasswordVerdict, Position, SignInVerdict, Snapshot};
@@ -115,7 +115,9 @@ impl Control {
 
     /// A room's rules, as the checker reads of them.
     pub(crate) fn door(&self, room: u32) -> Option<Door> {
-        self.rooms.get(&room).map(|row| commit::door(row.identity, &row.room.rules))
+        self.rooms
+            .get(&room)
+            .map(|row| commit::door(row.identity, &row.room.rules))
     }
 
     pub(crate) fn is_member(&self, room: RoomId, user: u32) -> bool {
@@ -259,6 +261,11 @@ pub(crate) fn user_id(user: u32) -> UserId {
     id[0] = 0xee;
     id[12..].copy_from_slice(&user.to_be_bytes());
     UserId::from_bytes(id)
+}
+
+/// The client id of a user: the user's own.
+pub(crate) fn user_client(user: u32) -> u128 {
+    u128::from_be_bytes(*user_id(user).as_bytes())
 }
 
 fn user_number(id: UserId) -> Option<u32> {

@@ -68,9 +68,13 @@ pub fn run(seed: u64, options: Options) -> Report {
     let _ = Alarm::heard();
     let mut world = None;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        world.insert(World::new(seed, options.plant, options.tracing)).run()
+        world
+            .insert(World::new(seed, options.plant, options.tracing))
+            .run()
     }));
-    let (hash, events) = world.as_ref().map_or((0, 0), |world| (world.hash(), world.events()));
+    let (hash, events) = world
+        .as_ref()
+        .map_or((0, 0), |world| (world.hash(), world.events()));
     let verdict = match (outcome, Alarm::heard()) {
         (Err(panic), _) => Verdict::Crash(words(panic.as_ref())),
         (Ok(_), Some(heard)) => Verdict::Crash(format!("the core reported a bug:{heard}")),
@@ -88,5 +92,6 @@ pub fn run(seed: u64, options: Options) -> Report {
 fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let owned = panic.downcast_ref::<String>().cloned();
-    text.or(owned).unwrap_or_else(|| "a panic without words".to_owned())
+    text.or(owned)
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }

@@ -135,7 +135,10 @@ impl Down {
     /// When the byte at this place of the whole stream was written; places are asked for in order.
     pub(crate) fn written_at(&mut self, place: u64) -> Written {
         loop {
-            let (end, stamp) = *self.stamps.front().expect("a byte that arrived was written");
+            let (end, stamp) = *self
+                .stamps
+                .front()
+                .expect("a byte that arrived was written");
             if place < end {
                 return stamp;
             }

@@ -62,9 +62,19 @@ fn replay(seed: u64, words: &[&str]) -> Option<u8> {
     let began = Instant::now();
     let report = run(seed, options);
     println!("seed {seed}: {}", told(&report));
-    println!("hash {:016x}, {}", report.hash, pace(report.events, began.elapsed()));
+    println!(
+        "hash {:016x}, {}",
+        report.hash,
+        pace(report.events, began.elapsed())
+    );
     if words.contains(&"--twice") {
-        let again = run(seed, Options { tracing: false, ..options });
+        let again = run(
+            seed,
+            Options {
+                tracing: false,
+                ..options
+            },
+        );
         println!("hash {:016x}, again", again.hash);
         if again != report {
             println!("one seed has two courses");
@@ -135,5 +145,8 @@ const fn status(verdict: &Verdict) -> u8 {
 
 fn pace(events: u64, span: Duration) -> String {
     let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX).max(1);
-    format!("{events} events, {} events/s", events.saturating_mul(1_000_000) / micros)
+    format!(
+        "{events} events, {} events/s",
+        events.saturating_mul(1_000_000) / micros
+    )
 }

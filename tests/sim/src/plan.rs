@@ -144,7 +144,11 @@ fn habits(chance: &mut Chance) -> Habits {
 }
 
 fn faults(chance: &mut Chance, heal_at: Nanos, puddles: u8) -> Vec<Fault> {
-    let count = if chance.one_in(3) { 0 } else { chance.between(1, 6) };
+    let count = if chance.one_in(3) {
+        0
+    } else {
+        chance.between(1, 6)
+    };
     let one = |chance: &mut Chance| {
         let what = match chance.below(8) {
             0 | 1 => Broken::Control,
@@ -169,7 +173,11 @@ fn faults(chance: &mut Chance, heal_at: Nanos, puddles: u8) -> Vec<Fault> {
 /// Limits small enough to be met.
 fn settings(chance: &mut Chance, puddles: u8) -> Settings {
     let mut settings = Settings::new(PuddleId(0), puddles);
-    let makers = [TransientMakers::Anyone, TransientMakers::Anyone, TransientMakers::Users];
+    let makers = [
+        TransientMakers::Anyone,
+        TransientMakers::Anyone,
+        TransientMakers::Users,
+    ];
     settings.transient_makers = *chance.pick(&makers);
     settings.transient_rules.echo = chance.one_in(4);
     settings.hop_slots_max = u32::try_from(chance.skewed(4, 4_096)).expect("32 bits");
@@ -187,16 +195,27 @@ fn settings(chance: &mut Chance, puddles: u8) -> Settings {
 
 /// A room's rules.
 pub(crate) fn rules(chance: &mut Chance, bytes_max: u64) -> RoomRules {
-    let audiences = [Audience::Anyone, Audience::Users, Audience::Members, Audience::Members];
+    let audiences = [
+        Audience::Anyone,
+        Audience::Users,
+        Audience::Members,
+        Audience::Members,
+    ];
     let content = match chance.below(8) {
         0 => Content::Text,
         1 => Content::Binary,
         _ => Content::Any,
     };
-    let longest = if chance.one_in(3) { chance.between(20, bytes_max) } else { bytes_max };
+    let longest = if chance.one_in(3) {
+        chance.between(20, bytes_max)
+    } else {
+        bytes_max
+    };
     RoomRules {
         audience: *chance.pick(&audiences),
-        password: chance.one_in(5).then_some(porthouse_model::PasswordVersion(0)),
+        password: chance
+            .one_in(5)
+            .then_some(porthouse_model::PasswordVersion(0)),
         content,
         message_bytes_max: u32::try_from(longest).expect("a short message"),
         echo: chance.one_in(4),

@@ -48,7 +48,10 @@ impl Plant {
     /// The bug of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(of, _)| *of == name).map(|&(_, plant)| plant)
+        Self::ALL
+            .iter()
+            .find(|(of, _)| *of == name)
+            .map(|&(_, plant)| plant)
     }
 }
 

@@ -304,7 +304,10 @@ fn node(plan: &Plan, chance: &mut Chance) -> Node {
     let now = Time::ZERO;
     let worker = |puddle| {
         let settings = plan.puddle(puddle);
-        Worker::new(Puddle::new(settings, Seed(chance.next()), now), plan.puddles)
+        Worker::new(
+            Puddle::new(settings, Seed(chance.next()), now),
+            plan.puddles,
+        )
     };
     Node {
         workers: (0..plan.puddles).map(worker).collect(),

@@ -9,7 +9,7 @@ use super::Puddle;
 use crate::input::SocketId;
 use crate::output::{Output, WireForm};
 use crate::sequence::{Event, Questions, Sequence};
-use crate::socket::{Entry, Given, Holder, Knock, Lobby, Phase, SignIn, Socket, Who};
+use crate::socket::{Entry, Given, Holder, Knock, Lobby, Origin, Phase, SignIn, Socket, Who};
 use crate::upgrade::{self, BadUpgrade, Endpoint, Head, Presented, Upgrade};
 
 impl Puddle {
@@ -92,6 +92,7 @@ impl Puddle {
         };
         let entry = Entry {
             room: room.clone(),
+            origin: Origin::Asked,
             sequence: Sequence::new(self.settings.password_attempts_max, Questions::Impossible),
             until: self.now + self.settings.entry_time_max,
             reply_to: None,

@@ -13,7 +13,7 @@ use crate::policy::Asked;
 use crate::question::Question;
 use crate::room::{Governed, Interest, RoomIndex, Sitter};
 use crate::sequence::{Action, Event, Steps};
-use crate::socket::{Entry, Phase, Socket, Stay, Who};
+use crate::socket::{Entry, Origin, Phase, Socket, Stay, Who};
 use crate::upgrade;
 use crate::wire::multiplexed;
 
@@ -26,12 +26,17 @@ impl Puddle {
             let Some(entry) = self.entry(id, room) else {
                 return;
             };
-            let sequence = entry.sequence;
+            let (sequence, origin) = (entry.sequence, entry.origin);
             let who = self
                 .sockets
                 .get(id)
                 .map_or(Who::Anonymous, |socket| socket.who().clone());
-            let seen = self.see(&who, room, false);
+            let seen = match self.see(&who, room, false) {
+                Seen::Open { governed, .. } if !origin.admits_to(governed.id()) => {
+                    Seen::Shut(Refused::RoomClosed)
+                }
+                seen => seen,
+            };
             let step = sequence.step(event, seen.door());
             if let (Some(sequence), Some(entry)) = (step.next, self.entry_mut(id, room)) {
                 entry.sequence = sequence;
@@ -246,7 +251,7 @@ impl Puddle {
         }
     }
 
-    /// Out, before having been in.
+    /// Out, before having been in; or, unasked, before being in again.
     fn refuse_entry(&mut self, id: SocketId, room: &RoomName, refused: Refused) {
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
@@ -266,7 +271,12 @@ impl Puddle {
                 self.leave_door(id, &entry);
                 let refusal = self.refusal(refused);
                 let reply_to = entry.reply_to.as_ref();
-                let event = multiplexed::Event::refused(reply_to, Some(room), &refusal);
+                let event = match (entry.origin, reply_to) {
+                    (Origin::PutBack(_), None) => multiplexed::Event::closed(room, &refusal),
+                    (Origin::PutBack(_), Some(_)) | (Origin::Asked, _) => {
+                        multiplexed::Event::refused(reply_to, Some(room), &refusal)
+                    }
+                };
                 self.tell(id, |out| event.frame(out));
                 self.rest(id);
             }

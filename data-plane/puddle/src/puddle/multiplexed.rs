@@ -11,7 +11,7 @@ use crate::input::SocketId;
 use crate::question::{Question, Secret, SignInVerdict};
 use crate::room::Message;
 use crate::sequence::{Event, Questions, Sequence};
-use crate::socket::{Entry, Given, Holder, Lobby, Phase, SignIn, Who};
+use crate::socket::{Entry, Given, Holder, Lobby, Origin, Phase, SignIn, Who};
 use crate::wire::multiplexed::{
     self, Event as Told, Id, LINE_TOO_LONG, Level, Line, LineError, LineFault, Op,
 };
@@ -126,6 +126,7 @@ impl Puddle {
         }
         lobby.entries.push(Entry {
             room: room.clone(),
+            origin: Origin::Asked,
             sequence: Sequence::new(attempts_max, Questions::Allowed),
             until,
             reply_to,

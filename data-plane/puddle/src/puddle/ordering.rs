@@ -37,12 +37,17 @@ impl Puddle {
         if let Err(refused) = room.governed.rules().say(said.kind, said.payload.len()) {
             return Reply::Refused(refused);
         }
+        let sorted = |named: &[ClientId]| {
+            let mut named = named.to_vec();
+            named.sort_unstable();
+            named
+        };
         let message = Message {
             from: None,
             kind: said.kind,
             payload: &said.payload,
-            to: &said.to,
-            except: &said.except,
+            to: &sorted(&said.to),
+            except: &sorted(&said.except),
         };
         let receivers = deliver(room, Lane::Room(index), message, None, &mut self.outbox);
         self.counters.messages += 1;

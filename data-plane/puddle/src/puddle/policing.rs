@@ -11,7 +11,7 @@ use crate::policy::{Found, Outcome, Touched};
 use crate::question::{Answer, QuestionId};
 use crate::room::{Governed, RoomIndex};
 use crate::sequence::{Event, Questions, Sequence, Steps};
-use crate::socket::{Entry, Knock, Phase, Who};
+use crate::socket::{Entry, Knock, Origin, Phase, Who};
 use crate::wire::multiplexed::Event as Told;
 
 impl Puddle {
@@ -223,8 +223,10 @@ impl Puddle {
     fn ask_again(&mut self, id: SocketId, index: RoomIndex, name: &RoomName, passed: Steps) {
         let until = self.now + self.settings.entry_time_max;
         let attempts_max = self.settings.password_attempts_max;
+        let origin = Origin::PutBack(self.rooms.get(index).governed.id());
         let entry = |questions| Entry {
             room: name.clone(),
+            origin,
             sequence: Sequence::again(passed, attempts_max, questions),
             until,
             reply_to: None,

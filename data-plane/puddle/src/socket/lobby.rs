@@ -1,6 +1,6 @@
 //! What a `porthouse.v1` socket has: who it is, where it is, where it knocks.
 
-use porthouse_model::{RoomName, Time};
+use porthouse_model::{RoomId, RoomName, Time};
 
 use super::{ClientId, Sequence, Who};
 use crate::question::{QuestionId, Secret};
@@ -18,11 +18,34 @@ pub(crate) struct Stay {
     pub until: Time,
 }
 
+/// How an entry came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The client asked for it.
+    Asked,
+    /// The socket was inside, and the room or what is known of its client has
+    /// changed. It goes back into the room it was in, and into no other of that
+    /// name.
+    PutBack(Option<RoomId>),
+}
+
+impl Origin {
+    /// Whether a room that is this one now may be entered.
+    pub(crate) fn admits_to(self, room: Option<RoomId>) -> bool {
+        match self {
+            Self::Asked | Self::PutBack(None) => true,
+            Self::PutBack(before) => before == room,
+        }
+    }
+}
+
 /// A socket's entry to one room.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// The room.
     pub room: RoomName,
+    /// How it came about.
+    pub origin: Origin,
     /// Where the entry stands.
     pub sequence: Sequence,
     /// The last moment for it.

@@ -16,6 +16,9 @@ pub(crate) struct Entry {
     pub(crate) at: u64,
     pub(crate) open: bool,
     pub(crate) out: Out,
+    /// The room changed at this revision: a raw socket may stand before its door again for a
+    /// while, and cannot be told.
+    pub(crate) unsure: Option<u64>,
 }
 
 /// A password was given that is right for this version.
@@ -34,7 +37,11 @@ impl Policy {
 
     fn out_since(&self, since: Option<Since>) -> Out {
         let cut = since.and_then(|since| self.step_of(since.revision));
-        Out { since, cut }
+        Out {
+            since,
+            cut,
+            before: None,
+        }
     }
 
     /// The rules' revision, if a message plainly breaks rules the node has applied.
@@ -56,7 +63,44 @@ impl Policy {
     }
 }
 
+impl Out {
+    /// They may be inside again, from this step on.
+    fn allow(&mut self, step: u64) {
+        if let Some(cut) = self.cut {
+            self.before = Some((cut, step));
+        }
+        (self.since, self.cut) = (None, None);
+    }
+
+    fn is_broken_by(&self, written: Stamp) -> bool {
+        let within = |(from, until)| from < written.step && written.step < until;
+        self.cut.is_some_and(|cut| written.step > cut) || self.before.is_some_and(within)
+    }
+}
+
 impl Checker {
+    /// After the node has applied what made it unsure, whoever gets something is inside.
+    pub(super) fn make_sure(&mut self, entry: u32, written: Stamp) {
+        let entry = &mut self.entries[index(entry)];
+        let Some(revision) = entry.unsure else {
+            return;
+        };
+        if self
+            .policy
+            .step_of(revision)
+            .is_some_and(|step| written.step > step)
+        {
+            (entry.unsure, entry.inside, entry.at) = (None, self.step, self.at);
+        }
+    }
+
+    /// So long after the last change nobody stands before a door and is still inside.
+    pub(super) fn all_sure(&mut self) {
+        for entry in &mut self.entries {
+            entry.unsure = None;
+        }
+    }
+
     /// Somebody is told that they are inside.
     pub(super) fn enter(
         &mut self,
@@ -65,8 +109,12 @@ impl Checker {
         written: Stamp,
     ) -> Result<(), Violation> {
         if self.socket(socket).bogus {
-            return broken("P6", format!("socket {socket} entered by a token of nobody"));
+            return broken(
+                "P6",
+                format!("socket {socket} entered by a token of nobody"),
+            );
         }
+        self.socket(socket).recognised = true;
         self.insert(socket, room);
         let number = self.entry(socket, room).expect("just inserted");
         let out = self.entries[index(number)].out;
@@ -86,13 +134,17 @@ impl Checker {
             at: self.at,
             open: true,
             out: self.policy.out_since(since),
+            unsure: None,
         });
         self.socket(socket).entries.push((room, number));
     }
 
     fn entry(&self, socket: u32, room: u32) -> Option<u32> {
         let entries = &self.sockets[index(socket)].entries;
-        entries.iter().find(|(of, _)| *of == room).map(|&(_, entry)| entry)
+        entries
+            .iter()
+            .find(|(of, _)| *of == room)
+            .map(|&(_, entry)| entry)
     }
 
     pub(super) fn leave(&mut self, socket: u32, room: u32) {
@@ -114,9 +166,14 @@ impl Checker {
             revision: self.policy.head,
             at: self.at,
         };
+        let step = self.step;
         let is_gone = |room| {
             let gone = |edit: &Edit| matches!(edit, Edit::RoomGone { room: of } if *of == room);
             edits.iter().any(gone)
+        };
+        let is_edited = |room| {
+            let same = |edit: &Edit| matches!(edit, Edit::Room { room: of, .. } if *of == room);
+            edits.iter().any(same)
         };
         for known in self.sockets.iter_mut().filter(|known| !known.over) {
             if known.out.since.is_none() {
@@ -125,15 +182,19 @@ impl Checker {
             for &(room, entry) in &known.entries {
                 let entry = &mut self.entries[index(entry)];
                 let shut = self.policy.shut_out(room, Self::visitor(known, room));
-                let was_deleted = entry.out.since.is_some_and(|since| {
-                    self.policy.gone(room).is_some_and(|gone| gone >= since)
-                });
-                entry.out.since = match (shut, entry.out.since) {
-                    _ if is_gone(room) => entry.out.since.or(Some(now)),
-                    (Some(since), earlier) => earlier.or(Some(since)),
-                    (None, earlier) if was_deleted || entry.out.cut.is_some() => earlier,
-                    (None, _) => None,
-                };
+                let was_deleted = entry
+                    .out
+                    .since
+                    .is_some_and(|since| self.policy.gone(room).is_some_and(|gone| gone >= since));
+                if known.raw_room.is_some() && is_edited(room) {
+                    entry.unsure = Some(now.revision);
+                }
+                match shut {
+                    _ if is_gone(room) => entry.out.since = entry.out.since.or(Some(now)),
+                    Some(since) => entry.out.since = entry.out.since.or(Some(since)),
+                    None if was_deleted => {}
+                    None => entry.out.allow(step),
+                }
             }
         }
     }
@@ -162,8 +223,11 @@ impl Checker {
         out: Out,
         written: Stamp,
     ) -> Result<(), Violation> {
-        if out.cut.is_some_and(|cut| written.step > cut) {
-            return broken("P6", format!("socket {socket} is in {room} at {written:?}: {out:?}"));
+        if out.is_broken_by(written) {
+            return broken(
+                "P6",
+                format!("socket {socket} is in {room} at {written:?}: {out:?}"),
+            );
         }
         let deliver_max = self.policy.door(room).and_then(|door| door.deliver_max);
         let since = out.since.or(self.sockets[index(socket)].out.since);
@@ -171,7 +235,10 @@ impl Checker {
             return Ok(());
         };
         if written.at > since.at + deliver_max + STALENESS_SLACK {
-            return broken("P6", format!("socket {socket} is in {room} too long after {since:?}"));
+            return broken(
+                "P6",
+                format!("socket {socket} is in {room} too long after {since:?}"),
+            );
         }
         Ok(())
     }
@@ -183,6 +250,8 @@ impl Checker {
             return true;
         }
         match self.entry(socket, room) {
+            // What a raw socket sends before the door may be kept until it is in again.
+            Some(_) if known.raw_room.is_some() => false,
             Some(entry) => self.entries[index(entry)].out.cut.is_some(),
             None => !known.requests.is_entering(room),
         }
@@ -197,7 +266,11 @@ impl Checker {
         asked: u64,
     ) -> Result<(), Violation> {
         let known = &self.sockets[index(socket)];
-        let judged = ["visibility.private", "transient.makers", "connection.user_required"];
+        let judged = [
+            "visibility.private",
+            "transient.makers",
+            "connection.user_required",
+        ];
         if !judged.contains(&rule) || self.policy.door(room).is_none() || known.out.since.is_some()
         {
             return Ok(());
@@ -206,11 +279,17 @@ impl Checker {
             user: known.user,
             passed: &[],
         };
-        let password_aside = self.policy.door(room).is_some_and(|door| door.password.is_some());
+        let password_aside = self
+            .policy
+            .door(room)
+            .is_some_and(|door| door.password.is_some());
         let allowed = password_aside || self.policy.shut_out(room, visitor).is_none();
         let word = self.policy.step_of(self.policy.last_word(room, known.user));
         if allowed && !password_aside && word.is_some_and(|step| step < asked) {
-            return broken("P17", format!("socket {socket} is refused by {rule} in {room}"));
+            return broken(
+                "P17",
+                format!("socket {socket} is refused by {rule} in {room}"),
+            );
         }
         Ok(())
     }

@@ -93,8 +93,12 @@ pub(crate) struct Body {
 pub(crate) enum Line<'a> {
     /// An administrator's transaction was committed.
     Committed { revision: u64, edits: &'a [Edit] },
-    /// Somebody signed in.
-    SignedIn { session: u32, user: u32 },
+    /// Somebody signed in, and is this client by it.
+    SignedIn {
+        session: u32,
+        user: u32,
+        client: u128,
+    },
     /// The node says it has applied everything up to here.
     Acknowledged { revision: u64 },
     /// A socket begins its upgrade. `room`: a raw one.
@@ -168,6 +172,8 @@ pub(crate) enum Line<'a> {
         body: Body,
         written: Stamp,
     },
+    /// Its client sends a close frame.
+    Closes { socket: u32 },
     /// Any other frame came, but a close frame.
     Other { socket: u32, written: Stamp },
     /// The node closed it.

@@ -83,7 +83,10 @@ impl Messages {
         if body.len < TAG_BYTES {
             *self.small_sent.entry((room, small(body))).or_default() += 1;
         }
-        let row = self.by_sender.entry((sender.unwrap_or(BACKEND), room)).or_default();
+        let row = self
+            .by_sender
+            .entry((sender.unwrap_or(BACKEND), room))
+            .or_default();
         let place = row.len();
         row.push(number);
         self.all.push(Message {
@@ -113,7 +116,10 @@ impl Messages {
         let got = self.small_got.entry((to.entry, key)).or_default();
         *got += 1;
         if *got > sent {
-            return broken("P1", format!("{to:?} got {body:?} {got} times, it was said {sent} times"));
+            return broken(
+                "P1",
+                format!("{to:?} got {body:?} {got} times, it was said {sent} times"),
+            );
         }
         Ok(())
     }
@@ -126,14 +132,23 @@ impl Messages {
         body: Body,
     ) -> Result<(), Violation> {
         let Some(message) = self.all.get_mut(index(number)) else {
-            return broken("P1", format!("{to:?} got message {number}, which nobody said"));
+            return broken(
+                "P1",
+                format!("{to:?} got message {number}, which nobody said"),
+            );
         };
         let said = message.body;
         if (said.kind, said.len, said.hash) != (body.kind, body.len, body.hash) {
-            return broken("P1", format!("{to:?} got {number} as {body:?}, it was {said:?}"));
+            return broken(
+                "P1",
+                format!("{to:?} got {number} as {body:?}, it was {said:?}"),
+            );
         }
         if message.room != to.room {
-            return broken("P10", format!("{to:?} got {number} of room {}", message.room));
+            return broken(
+                "P10",
+                format!("{to:?} got {number} of room {}", message.room),
+            );
         }
         if message.is_hidden_from(to.client) {
             return broken("P10", format!("{to:?} got {number}, which was not for it"));
@@ -146,7 +161,10 @@ impl Messages {
         }
         message.accepted = true;
         if message.missed {
-            return broken("P2", format!("{number} was missed by one and got by {to:?}"));
+            return broken(
+                "P2",
+                format!("{number} was missed by one and got by {to:?}"),
+            );
         }
         let (sender, place) = (message.sender, message.place);
         self.in_order(to, sender, place, number)
@@ -162,7 +180,10 @@ impl Messages {
         let row_key = sender.unwrap_or(BACKEND);
         let last = self.last.insert((to.entry, row_key), place);
         if last.is_some_and(|last| last >= place) {
-            return broken("P2", format!("{to:?} got {number} after a later one, or twice"));
+            return broken(
+                "P2",
+                format!("{to:?} got {number} after a later one, or twice"),
+            );
         }
         // What a backend says takes no fixed way, and has no order among puddles.
         let Some(sender) = sender.filter(|&sender| sender != to.socket) else {

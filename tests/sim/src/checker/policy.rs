@@ -32,6 +32,7 @@ struct Room {
 #[derive(Debug)]
 struct Session {
     user: u32,
+    client: u128,
     ended: Option<Since>,
 }
 
@@ -67,7 +68,14 @@ impl Policy {
         let before = self.rooms.get(&room).and_then(|known| known.gone);
         let gone = if door.is_none() { Some(since) } else { before };
         let changed = since;
-        self.rooms.insert(room, Room { door, changed, gone });
+        self.rooms.insert(
+            room,
+            Room {
+                door,
+                changed,
+                gone,
+            },
+        );
     }
 
     fn end(&mut self, is_meant: impl Fn(u32, u32) -> bool, since: Since) {
@@ -78,8 +86,13 @@ impl Policy {
         }
     }
 
-    pub(crate) fn sign_in(&mut self, session: u32, user: u32) {
-        self.sessions.insert(session, Session { user, ended: None });
+    pub(crate) fn sign_in(&mut self, session: u32, user: u32, client: u128) {
+        let opened = Session {
+            user,
+            client,
+            ended: None,
+        };
+        self.sessions.insert(session, opened);
     }
 
     /// The node has applied everything up to `revision`, and said so at `step`.
@@ -91,18 +104,27 @@ impl Policy {
 
     /// The highest revision that was acknowledged.
     pub(crate) fn applied(&self) -> u64 {
-        self.acknowledged.last().map_or(0, |&(revision, _)| revision)
+        self.acknowledged
+            .last()
+            .map_or(0, |&(revision, _)| revision)
     }
 
     /// The step at which this revision was acknowledged.
     pub(crate) fn step_of(&self, revision: u64) -> Option<u64> {
-        let at = self.acknowledged.partition_point(|&(until, _)| until < revision);
+        let at = self
+            .acknowledged
+            .partition_point(|&(until, _)| until < revision);
         self.acknowledged.get(at).map(|&(_, step)| step)
     }
 
     /// Whose session this is.
     pub(crate) fn user(&self, session: u32) -> Option<u32> {
         self.sessions.get(&session).map(|session| session.user)
+    }
+
+    /// Which client its holder is.
+    pub(crate) fn client(&self, session: u32) -> Option<u128> {
+        self.sessions.get(&session).map(|session| session.client)
     }
 
     /// Since when a session is over.
@@ -124,13 +146,17 @@ impl Policy {
     pub(crate) fn shut_out(&self, room: u32, visitor: Visitor<'_>) -> Option<Since> {
         let known = self.rooms.get(&room)?;
         let door = known.door.as_ref()?;
-        let member = visitor.user.and_then(|user| self.members.get(&(door.identity, user)));
+        let member = visitor
+            .user
+            .and_then(|user| self.members.get(&(door.identity, user)));
         let enters = match door.who {
             Who::Anyone => true,
             Who::Users => visitor.user.is_some(),
             Who::Members => member.is_some_and(|(is_member, _)| *is_member),
         };
-        let passed = door.password.is_none_or(|needed| visitor.passed.contains(&needed));
+        let passed = door
+            .password
+            .is_none_or(|needed| visitor.passed.contains(&needed));
         let last = member.map_or(known.changed, |(_, since)| known.changed.max(*since));
         (!enters || !passed).then_some(last)
     }

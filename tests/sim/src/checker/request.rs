@@ -47,7 +47,10 @@ impl Requests {
 
     pub(crate) fn reply(&mut self, socket: u32, id: u64) -> Result<(), Violation> {
         let Some(at) = self.waiting.iter().position(|request| request.id == id) else {
-            return broken("P15", format!("socket {socket} got a reply to {id}, unasked or again"));
+            return broken(
+                "P15",
+                format!("socket {socket} got a reply to {id}, unasked or again"),
+            );
         };
         self.waiting.remove(at);
         Ok(())
@@ -84,10 +87,16 @@ impl Requests {
         let until = bounds.entry_nanos_max + SLACK;
         let late = |asked: u64| now.saturating_sub(asked) > until;
         if let Some(request) = self.waiting.iter().find(|request| late(request.asked.at)) {
-            return broken("P15", format!("socket {socket} was never answered: {request:?}"));
+            return broken(
+                "P15",
+                format!("socket {socket} was never answered: {request:?}"),
+            );
         }
         if let Some((room, _)) = self.challenged.iter().find(|(_, since)| late(*since)) {
-            return broken("P15", format!("socket {socket}: its entry to {room} never ends"));
+            return broken(
+                "P15",
+                format!("socket {socket}: its entry to {room} never ends"),
+            );
         }
         Ok(())
     }

@@ -68,14 +68,18 @@ impl World {
 
     /// Signs in, joins or leaves, if there is need or mood for it.
     fn arrange(&mut self, client: u32, socket: u32) -> bool {
-        if self.authenticate(client, socket) {
+        if self.must_authenticate(client, socket) {
+            self.authenticate(client, socket);
             return true;
         }
         let known = self.sockets[at(socket)].as_ref().expect("it acts");
         if known.inside.is_empty() || self.in_thousand(self.habits().wander) {
             let rooms = &self.clients[at(client)].rooms;
             let room = rooms[self.chance.index(rooms.len())];
-            if self.sockets[at(socket)].as_ref().is_some_and(|known| known.inside.contains(&room)) {
+            if self.sockets[at(socket)]
+                .as_ref()
+                .is_some_and(|known| known.inside.contains(&room))
+            {
                 self.request(socket, Ask::Leave, Some(room), None);
             } else {
                 self.join(socket, room);
@@ -90,7 +94,9 @@ impl World {
         if self.clients[at(client)].speech != Speech::Multiplexed {
             return;
         }
-        let _ = self.authenticate(client, socket);
+        if self.must_authenticate(client, socket) {
+            return self.authenticate(client, socket);
+        }
         for room in self.clients[at(client)].rooms.clone() {
             self.join(socket, room);
         }
@@ -104,11 +110,17 @@ impl World {
         }
     }
 
-    fn authenticate(&mut self, client: u32, socket: u32) -> bool {
+    /// A socket is one client all its life: first it says which.
+    fn must_authenticate(&self, client: u32, socket: u32) -> bool {
+        let known = self.sockets[at(socket)].as_ref().expect("it acts");
+        self.clients[at(client)].user.is_some() && !known.authenticated
+    }
+
+    fn authenticate(&mut self, client: u32, socket: u32) {
         let known = self.sockets[at(socket)].as_ref().expect("it acts");
         let owner = &self.clients[at(client)];
-        let (Some(user), false) = (owner.user, known.authenticated || known.authenticating) else {
-            return false;
+        let (Some(user), false) = (owner.user, known.authenticating) else {
+            return;
         };
         let (session, credentials) = (owner.session, owner.credentials);
         let known = self.sockets[at(socket)].as_mut().expect("it acts");
@@ -126,7 +138,6 @@ impl World {
         };
         self.ask(socket, id, Ask::Auth, None, None);
         self.send_text(socket, &line.end());
-        true
     }
 
     /// A request about a room, with an id.
@@ -158,7 +169,10 @@ impl World {
     }
 
     fn ping(&mut self, socket: u32) {
-        let id = self.sockets[at(socket)].as_mut().expect("it acts").request();
+        let id = self.sockets[at(socket)]
+            .as_mut()
+            .expect("it acts")
+            .request();
         self.ask(socket, id, Ask::Ping, None, None);
         self.send_text(socket, &Asking::new("ping").id(id).end());
     }
@@ -214,7 +228,11 @@ impl World {
             Speech::Multiplexed => inside[self.chance.index(inside.len())],
         };
         let (allowed, longest) = self.allowed(room);
-        let any = if self.chance.one_in(2) { Kind::Text } else { Kind::Binary };
+        let any = if self.chance.one_in(2) {
+            Kind::Text
+        } else {
+            Kind::Binary
+        };
         let careful = !self.in_thousand(self.habits().oversized);
         let most = u64::try_from(longest).expect("a length");
         let len = if careful {
@@ -223,7 +241,11 @@ impl World {
             most + self.chance.skewed(1, 2 * most)
         };
         let is_raw = self.clients[at(client)].speech != Speech::Multiplexed;
-        let (to, except) = if is_raw || len < 8 { Default::default() } else { self.name_some() };
+        let (to, except) = if is_raw || len < 8 {
+            Default::default()
+        } else {
+            self.name_some()
+        };
         Some(Draft {
             room,
             kind: if careful { allowed.unwrap_or(any) } else { any },
@@ -239,18 +261,30 @@ impl World {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         let wants_receipt = !is_raw && self.chance.one_in(2);
-        let id = wants_receipt
-            .then(|| self.sockets[at(socket)].as_mut().expect("it acts").request());
+        let id = wants_receipt.then(|| {
+            self.sockets[at(socket)]
+                .as_mut()
+                .expect("it acts")
+                .request()
+        });
         if !is_raw {
             let name = room_name(draft.room);
             let mut asking = Asking::new("send").text("room", name.as_str());
-            asking = asking.clients("to", &draft.to).clients("except", &draft.except);
-            asking = if let Some(id) = id { asking.id(id) } else { asking };
+            asking = asking
+                .clients("to", &draft.to)
+                .clients("except", &draft.except);
+            asking = if let Some(id) = id {
+                asking.id(id)
+            } else {
+                asking
+            };
             bytes.extend_from_slice(asking.end().as_bytes());
             bytes.push(b'\n');
         }
         let chance = &mut self.chance;
-        let body = self.payloads.fill(&mut bytes, (draft.kind, draft.len), message, chance);
+        let body = self
+            .payloads
+            .fill(&mut bytes, (draft.kind, draft.len), message, chance);
         debug_assert!(is_raw || draft.len < 8 || number(&bytes).is_some());
         self.said(socket, draft, (message, body));
         if let Some(id) = id {
@@ -333,6 +367,7 @@ impl World {
     }
 
     fn close(&mut self, socket: u32) {
+        self.see(&Line::Closes { socket });
         self.control_frame(socket, Opcode::Close, &[0x03, 0xe8]);
         if let Some(known) = self.sockets[at(socket)].as_mut() {
             known.stage = Stage::Closing;
@@ -383,7 +418,10 @@ impl World {
 
     /// Header lines that say nothing.
     fn scribble(&mut self, socket: u32) {
-        let id = self.sockets[at(socket)].as_mut().expect("it acts").request();
+        let id = self.sockets[at(socket)]
+            .as_mut()
+            .expect("it acts")
+            .request();
         match self.chance.below(5) {
             0 => {
                 self.ask(socket, id, Ask::Junk, None, None);

@@ -68,7 +68,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
                 return Ok(None);
             };
             let len = u64::from_be_bytes(len.try_into().expect("8 bytes"));
-            (10, usize::try_from(len).map_err(|_| Malformed("an endless frame"))?)
+            (
+                10,
+                usize::try_from(len).map_err(|_| Malformed("an endless frame"))?,
+            )
         }
         short => (2, usize::from(short)),
     };
@@ -136,13 +139,21 @@ mod tests {
             assert_eq!(read(&frame[..cut]), Ok(None));
         }
         let head = read(&frame).expect("well formed").expect("whole");
-        assert_eq!((head.opcode, head.header, head.payload), (Opcode::Binary, 4, 200));
+        assert_eq!(
+            (head.opcode, head.header, head.payload),
+            (Opcode::Binary, 4, 200)
+        );
     }
 
     #[test]
     fn what_no_server_may_send_is_told() {
-        for frame in [&[0x01, 0][..], &[0x81, 0x80], &[0x83, 0], &[0x82, 126, 0, 1], &[0x89, 126, 0, 126]]
-        {
+        for frame in [
+            &[0x01, 0][..],
+            &[0x81, 0x80],
+            &[0x83, 0],
+            &[0x82, 126, 0, 1],
+            &[0x89, 126, 0, 126],
+        ] {
             assert!(read(frame).is_err(), "{frame:?}");
         }
     }
@@ -150,7 +161,12 @@ mod tests {
     #[test]
     fn what_a_client_writes_is_masked() {
         let mut out = Vec::new();
-        write(&mut out, (Opcode::Text, true), b"hello", &mut Chance::new(1));
+        write(
+            &mut out,
+            (Opcode::Text, true),
+            b"hello",
+            &mut Chance::new(1),
+        );
         assert_eq!(out[..2], [0x81, 0x85]);
         let unmasked: Vec<u8> = (0..5).map(|at| out[6 + at] ^ out[2 + at % 4]).collect();
         assert_eq!(unmasked, b"hello");

@@ -63,7 +63,10 @@ impl Asking {
         if clients.is_empty() {
             return self;
         }
-        let list: Vec<String> = clients.iter().map(|client| format!("{:?}", uuid(*client))).collect();
+        let list: Vec<String> = clients
+            .iter()
+            .map(|client| format!("{:?}", uuid(*client)))
+            .collect();
         write!(self.line, r#","{name}":[{}]"#, list.join(",")).expect("a string takes all");
         self
     }
@@ -78,13 +81,22 @@ impl Asking {
 /// A client id's text.
 pub(crate) fn uuid(client: u128) -> String {
     let hex = format!("{client:032x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-")
 }
 
 /// A client id from its text.
 pub(crate) fn client_id(text: &str) -> Option<u128> {
     let hex: String = text.chars().filter(|char| *char != '-').collect();
-    u128::from_str_radix(&hex, 16).ok().filter(|_| hex.len() == 32)
+    u128::from_str_radix(&hex, 16)
+        .ok()
+        .filter(|_| hex.len() == 32)
 }
 
 #[cfg(test)]
@@ -100,15 +112,26 @@ mod tests {
 
     #[test]
     fn a_line_says_what_was_put_in_it() {
-        let line = Asking::new("send").id(7).text("room", "r").clients("to", &[1]).end();
+        let line = Asking::new("send")
+            .id(7)
+            .text("room", "r")
+            .clients("to", &[1])
+            .end();
         let id = uuid(1);
-        assert_eq!(line, format!(r#"{{"op":"send","id":7,"room":"r","to":["{id}"]}}"#));
+        assert_eq!(
+            line,
+            format!(r#"{{"op":"send","id":7,"room":"r","to":["{id}"]}}"#)
+        );
     }
 
     #[test]
     fn a_message_is_told_from_its_header() {
-        let (said, payload) = Said::read(b"{\"op\":\"message\",\"room\":\"r\"}\na\nb").expect("a line");
-        assert_eq!((said.op.as_ref(), said.room.as_deref()), ("message", Some("r")));
+        let (said, payload) =
+            Said::read(b"{\"op\":\"message\",\"room\":\"r\"}\na\nb").expect("a line");
+        assert_eq!(
+            (said.op.as_ref(), said.room.as_deref()),
+            ("message", Some("r"))
+        );
         assert_eq!(payload, b"a\nb");
     }
 }

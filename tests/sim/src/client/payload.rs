@@ -19,7 +19,9 @@ pub(crate) struct Payloads {
 impl Payloads {
     pub(crate) fn new(chance: &mut Chance) -> Self {
         let words = POOL_BYTES / 8;
-        let binary = (0..words).flat_map(|_| chance.next().to_le_bytes()).collect();
+        let binary = (0..words)
+            .flat_map(|_| chance.next().to_le_bytes())
+            .collect();
         // Characters of two bytes: any even cut is between two of them.
         let letter = |chance: &mut Chance| {
             let char = char::from_u32(u32::try_from(chance.between(0x80, 0x7ff)).expect("11 bits"));

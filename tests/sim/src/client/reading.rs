@@ -1,10 +1,10 @@
 //! What clients read: frames, and in them messages and events. What no server may send is told to
 //! the checker at once.
 
+use super::Speech;
 use super::frame::{self, Head, Opcode};
 use super::header::{Said, client_id};
 use super::payload::{body, number};
-use super::Speech;
 use crate::checker::line::{Ask, Kind, Line, Stamp};
 use crate::control::room_number;
 use crate::queue::MILLIS;
@@ -98,7 +98,9 @@ impl World {
     }
 
     fn read_close(&mut self, socket: u32, payload: &[u8], written: Stamp) {
-        let code = payload.first_chunk::<2>().map_or(1005, |code| u16::from_be_bytes(*code));
+        let code = payload
+            .first_chunk::<2>()
+            .map_or(1005, |code| u16::from_be_bytes(*code));
         let known = self.sockets[at(socket)].as_mut().expect("being read");
         let answered = known.stage == Stage::Closing;
         known.stage = Stage::Closing;
@@ -119,7 +121,10 @@ impl World {
     }
 
     fn read_message(&mut self, socket: u32, kind: Kind, payload: &[u8], written: Stamp) {
-        let owner = self.sockets[at(socket)].as_ref().expect("being read").client;
+        let owner = self.sockets[at(socket)]
+            .as_ref()
+            .expect("being read")
+            .client;
         if matches!(self.clients[at(owner)].speech, Speech::Raw { .. }) {
             return self.see(&Line::Delivered {
                 socket,
@@ -134,7 +139,10 @@ impl World {
             let what = "a header line that is none";
             return self.see(&Line::Broken { socket, what });
         };
-        let room = said.room.as_deref().and_then(|name| room_number(&name.parse().ok()?));
+        let room = said
+            .room
+            .as_deref()
+            .and_then(|name| room_number(&name.parse().ok()?));
         if said.op == "message" {
             let from = said.from.as_deref().and_then(client_id);
             if let Some(from) = from {

@@ -6,7 +6,7 @@ use porthouse_puddle::TransientMakers;
 
 use super::Speech;
 use crate::checker::line::{Kind, Line, Who};
-use crate::control::{room_password, user_id};
+use crate::control::room_password;
 use crate::plan::Habits;
 use crate::queue::{MILLIS, Nanos, SECONDS};
 use crate::world::{Event, Phase, World};
@@ -38,7 +38,11 @@ impl World {
 
     /// A client without a socket comes back some time later.
     pub(crate) fn comes_back(&mut self, client: u32) {
-        let wait = if self.is_troubled() { 2 * SECONDS } else { 800 * MILLIS };
+        let wait = if self.is_troubled() {
+            2 * SECONDS
+        } else {
+            800 * MILLIS
+        };
         let delay = 20 * MILLIS + self.chance.skewed(0, wait);
         self.schedule(delay, Event::Connect(client));
     }
@@ -78,7 +82,11 @@ impl World {
         secret[0] = u8::try_from(self.chance.below(256)).expect("a byte");
         let kinds = [CredentialKind::Session, CredentialKind::ApiKey];
         let token = Credential::new(*self.chance.pick(&kinds), secret).reveal();
-        if self.chance.one_in(3) { token.replace('A', "B") } else { token }
+        if self.chance.one_in(3) {
+            token.replace('A', "B")
+        } else {
+            token
+        }
     }
 
     /// The version and the text of a room's password now.
@@ -100,7 +108,10 @@ impl World {
     /// Which kind of message a room takes, `None` for both, and how long.
     pub(crate) fn allowed(&self, room: u32) -> (Option<Kind>, usize) {
         let Some(row) = self.control().room(room) else {
-            return (None, usize::try_from(self.plan().message_bytes_max).expect("a length"));
+            return (
+                None,
+                usize::try_from(self.plan().message_bytes_max).expect("a length"),
+            );
         };
         let rules = &row.room.rules;
         let kind = match rules.content {
@@ -108,14 +119,19 @@ impl World {
             Content::Text => Some(Kind::Text),
             Content::Binary => Some(Kind::Binary),
         };
-        (kind, usize::try_from(rules.message_bytes_max).expect("a length"))
+        (
+            kind,
+            usize::try_from(rules.message_bytes_max).expect("a length"),
+        )
     }
 
     /// Whoever may be inside, wants to be, and is not.
     pub(crate) fn see_outside(&mut self) {
         for client in 0..self.plan().clients {
             let known = &self.clients[at(client)];
-            let inside = known.socket.and_then(|socket| self.sockets[at(socket)].as_ref());
+            let inside = known
+                .socket
+                .and_then(|socket| self.sockets[at(socket)].as_ref());
             let inside = inside.map_or(Vec::new(), |socket| socket.inside.clone());
             let wanted = known.rooms.clone();
             for room in wanted {
@@ -147,13 +163,12 @@ impl World {
         match self.control().door(room).map(|door| door.who) {
             Some(Who::Anyone) => true,
             Some(Who::Users) => known.user.is_some(),
-            Some(Who::Members) => {
-                known.user.is_some_and(|user| self.control().is_member(row.room.id, user))
-            }
+            Some(Who::Members) => known
+                .user
+                .is_some_and(|user| self.control().is_member(row.room.id, user)),
             None => false,
         }
     }
-
 }
 
 fn at(number: u32) -> usize {

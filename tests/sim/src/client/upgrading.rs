@@ -51,8 +51,10 @@ impl World {
 
     /// At the upgrade: a session's token, nothing, or a token of nobody.
     fn show(&mut self, client: &super::Client) -> Shown {
-        let is_early =
-            matches!(client.credentials, Credentials::Bearer | Credentials::Subprotocol);
+        let is_early = matches!(
+            client.credentials,
+            Credentials::Bearer | Credentials::Subprotocol
+        );
         if self.is_troubled() && is_early && self.in_thousand(self.habits().hostile) {
             return Shown {
                 token: Some(self.token_of_nobody()),
@@ -72,7 +74,10 @@ impl World {
     pub(super) fn read_answer(&mut self, number: u32, bytes: &[u8], read: u64) -> Option<usize> {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
+        let status = head
+            .get(9..12)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0);
         let written = self.written_at(number, read);
         let written = Stamp {
             step: written.step,

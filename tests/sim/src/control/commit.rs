@@ -19,14 +19,32 @@ pub(crate) struct TransactionId(pub(crate) u32);
 #[derive(Clone, Debug)]
 pub(crate) enum Intent {
     /// A room that is made, or stands like this from now on.
-    PutRoom { room: u32, rules: RoomRules },
+    PutRoom {
+        room: u32,
+        rules: RoomRules,
+    },
     /// A password that is set anew, or taken away.
-    Password { room: u32, some: bool },
-    DeleteRoom { room: u32 },
-    AddMember { room: u32, user: u32 },
-    RemoveMember { room: u32, user: u32 },
-    EndSession { session: u32 },
-    EndUser { user: u32 },
+    Password {
+        room: u32,
+        some: bool,
+    },
+    DeleteRoom {
+        room: u32,
+    },
+    AddMember {
+        room: u32,
+        user: u32,
+    },
+    RemoveMember {
+        room: u32,
+        user: u32,
+    },
+    EndSession {
+        session: u32,
+    },
+    EndUser {
+        user: u32,
+    },
 }
 
 /// How revisions are given.
@@ -92,7 +110,9 @@ impl Commit {
         if self.holder.is_some() || self.waiting.is_empty() {
             return (done, None);
         }
-        let next = self.waiting.swap_remove(control.chance.index(self.waiting.len()));
+        let next = self
+            .waiting
+            .swap_remove(control.chance.index(self.waiting.len()));
         self.holder = Some(next);
         (done, Some(next))
     }

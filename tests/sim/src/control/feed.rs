@@ -58,7 +58,9 @@ impl Feed {
                 chain: last.chain,
             };
         }
-        rows.into_iter().map(|row| Frame::Change(Box::new(row))).collect()
+        rows.into_iter()
+            .map(|row| Frame::Change(Box::new(row)))
+            .collect()
     }
 
     /// What was read last is the log's head.

@@ -7,7 +7,7 @@ use porthouse_puddle::{Call, Publish};
 use super::{Event, Phase, World};
 use crate::checker::line::{Edit, Kind, Line, Named};
 use crate::client::Client;
-use crate::control::{Intent, TransactionId, room_name};
+use crate::control::{Intent, TransactionId, room_name, user_client};
 use crate::plan::{deliver_max, rules};
 use crate::queue::{MILLIS, SECONDS};
 
@@ -40,7 +40,10 @@ impl World {
 
     /// A new session of a user; often it is one that others of the user's clients use too.
     pub(crate) fn sign_in(&mut self, user: u32) -> u32 {
-        let shared = self.clients.iter().filter(|client| client.user == Some(user));
+        let shared = self
+            .clients
+            .iter()
+            .filter(|client| client.user == Some(user));
         let shared = shared.filter_map(|client| client.session).next_back();
         if let Some(session) = shared
             && !self.control.session(session).ended
@@ -49,7 +52,12 @@ impl World {
             return session;
         }
         let session = self.control.open_session(user);
-        self.see(&Line::SignedIn { session, user });
+        let client = user_client(user);
+        self.see(&Line::SignedIn {
+            session,
+            user,
+            client,
+        });
         session
     }
 
@@ -88,7 +96,11 @@ impl World {
             self.queue.after(delay, Event::Number(transaction.0));
         }
         // Bursts make transactions meet.
-        let gap = if self.chance.one_in(3) { MILLIS } else { self.plan.admin_gap };
+        let gap = if self.chance.one_in(3) {
+            MILLIS
+        } else {
+            self.plan.admin_gap
+        };
         self.after(gap, Event::Admin);
     }
 
@@ -125,7 +137,10 @@ impl World {
         match self.chance.below(16) {
             0..=2 => self.put_room(room),
             3 => Intent::DeleteRoom { room },
-            4 | 5 => Intent::Password { room, some: !self.chance.one_in(4) },
+            4 | 5 => Intent::Password {
+                room,
+                some: !self.chance.one_in(4),
+            },
             6..=8 => Intent::AddMember { room, user },
             9..=11 => Intent::RemoveMember { room, user },
             12 | 13 => match self.clients[self.chance.index(self.clients.len())].session {
@@ -145,12 +160,18 @@ impl World {
             let room = (!self.chance.one_in(3)).then(|| room_name(room));
             return self.backend_calls(Call::Kick { client, room });
         }
-        let kind = if self.chance.one_in(2) { Kind::Text } else { Kind::Binary };
+        let kind = if self.chance.one_in(2) {
+            Kind::Text
+        } else {
+            Kind::Binary
+        };
         let len = 8 + self.chance.index(100);
         let (to, except) = self.name_some();
         let mut payload = Vec::new();
         let message = self.next_message();
-        let body = self.payloads.fill(&mut payload, (kind, len), message, &mut self.chance);
+        let body = self
+            .payloads
+            .fill(&mut payload, (kind, len), message, &mut self.chance);
         let named = Named {
             to: &to,
             except: &except,
@@ -162,7 +183,9 @@ impl World {
             named,
         });
         let ids = |clients: &[u128]| {
-            let ids = clients.iter().map(|client| ClientId::from_bytes(client.to_be_bytes()));
+            let ids = clients
+                .iter()
+                .map(|client| ClientId::from_bytes(client.to_be_bytes()));
             ids.collect::<Vec<_>>()
         };
         self.publish(Publish {
@@ -183,8 +206,7 @@ impl World {
             return (Vec::new(), Vec::new());
         }
         let some = 1 + self.chance.index(3);
-        let mut named: Vec<u128> =
-            (0..some).map(|_| *self.chance.pick(&self.known)).collect();
+        let mut named: Vec<u128> = (0..some).map(|_| *self.chance.pick(&self.known)).collect();
         named.dedup();
         match self.chance.below(3) {
             0 => (named, Vec::new()),

@@ -7,6 +7,7 @@ use super::node::at;
 use super::socket::socket_of;
 use super::{Event, World};
 use crate::checker::line::Line;
+use crate::control::user_client;
 use crate::plant::Plant;
 use crate::queue::{MILLIS, SECONDS};
 
@@ -42,25 +43,43 @@ impl World {
         self.calls.answers[at(number)] = Some(answer);
         // Now and then an answer is very late.
         let late = self.chance.one_in(10) && !self.phase.is_healed();
-        let delay = if late { self.chance.below(3 * SECONDS) } else { 0 };
+        let delay = if late {
+            self.chance.below(3 * SECONDS)
+        } else {
+            0
+        };
         let delay = delay + self.chance.below(2 * self.plan.rpc_delay);
         self.queue.after(delay, Event::Found(number));
     }
 
     fn answer_call(&mut self, action: &Action, can_read: bool) -> Told {
         match action {
-            Action::Resolve { request, keys, min_revision } => {
+            Action::Resolve {
+                request,
+                keys,
+                min_revision,
+            } => {
                 let is_there = can_read && self.control.head().revision >= *min_revision;
                 Told::Resolved {
                     request: *request,
                     found: is_there.then(|| self.control.resolve(keys)),
                 }
             }
-            Action::Verify { request, room, password, .. } => Told::Verified {
+            Action::Verify {
+                request,
+                room,
+                password,
+                ..
+            } => Told::Verified {
                 request: *request,
                 verdict: can_read.then(|| self.control.verify(*room, password.expose())),
             },
-            Action::SignIn { request, username, password, address } => {
+            Action::SignIn {
+                request,
+                username,
+                password,
+                address,
+            } => {
                 if !can_read {
                     return signed_in(*request, None);
                 }
@@ -68,7 +87,12 @@ impl World {
                     self.control.sign_in(username, password.expose(), *address);
                 if let Some(session) = session {
                     let user = self.control.session(session).user;
-                    self.see(&Line::SignedIn { session, user });
+                    let client = user_client(user);
+                    self.see(&Line::SignedIn {
+                        session,
+                        user,
+                        client,
+                    });
                     let number = socket_of(*address).expect("a socket's own address");
                     if let Some(socket) = self.sockets[at(number)].as_mut() {
                         socket.session = Some(session);
@@ -86,7 +110,10 @@ impl World {
     pub(super) fn found(&mut self, number: u32) {
         let mut answer = self.calls.answers[at(number)].take().expect("found once");
         if self.plant == Some(Plant::NoTombstone)
-            && let Told::Resolved { found: Some(snapshot), .. } = &mut answer
+            && let Told::Resolved {
+                found: Some(snapshot),
+                ..
+            } = &mut answer
         {
             snapshot.revision = self.control.head().revision;
         }
@@ -104,7 +131,10 @@ impl World {
         self.calls.backend.push(call);
         let call = CallId(call);
         self.tell_board(Told::Called { call, what });
-        debug_assert!(self.plan.rpc_delay < 400 * MILLIS, "within a request's time");
+        debug_assert!(
+            self.plan.rpc_delay < 400 * MILLIS,
+            "within a request's time"
+        );
     }
 
     pub(super) fn completed(&mut self, call: CallId) {

@@ -16,7 +16,8 @@ impl World {
         let number = u32::try_from(self.sockets.len()).expect("fewer than 2^24 sockets");
         let puddle = u8::try_from(self.chance.below(u64::from(self.plan.puddles))).expect("few");
         let bytes_max = self.plan.down_bytes_max;
-        self.sockets.push(Some(Box::new(Socket::new(client, puddle, bytes_max))));
+        self.sockets
+            .push(Some(Box::new(Socket::new(client, puddle, bytes_max))));
         self.after(self.plan.link_delay, Event::Accept(number));
         number
     }
@@ -54,7 +55,13 @@ impl World {
         socket.id = Some(id);
         socket.accepted = true;
         let address = address(number);
-        self.input(puddle, Input::Connected { socket: id, address });
+        self.input(
+            puddle,
+            Input::Connected {
+                socket: id,
+                address,
+            },
+        );
         self.up_soon(number);
     }
 
@@ -84,7 +91,9 @@ impl World {
         self.inputs += 1;
         let now = self.time();
         let worker = &mut self.node.workers[usize::from(puddle)];
-        worker.puddle.handle(now, Input::Received { socket: id, bytes });
+        worker
+            .puddle
+            .handle(now, Input::Received { socket: id, bytes });
         socket.up.advance(len);
         self.sockets[at(number)] = Some(socket);
         self.settle_soon(puddle);
@@ -94,7 +103,11 @@ impl World {
     /// How much of this arrives at once: anything from a byte, where links cut.
     fn cut(&mut self, len: usize) -> usize {
         let cuts = !self.phase.is_healed() && self.chance.percent(self.plan.habits.cut);
-        if cuts { 1 + self.chance.index(len) } else { len.min(256 * 1024) }
+        if cuts {
+            1 + self.chance.index(len)
+        } else {
+            len.min(256 * 1024)
+        }
     }
 
     pub(super) fn arrive_down(&mut self, number: u32) {
@@ -107,6 +120,10 @@ impl World {
             return;
         }
         socket.down_due = false;
+        if socket.deaf {
+            self.sockets[at(number)] = Some(socket);
+            return;
+        }
         let under_way = socket.down.under_way();
         if under_way > 0 {
             let len = self.cut(under_way);
@@ -180,8 +197,10 @@ impl World {
 
     /// The node closes a connection: what it wrote still arrives, then the end.
     pub(super) fn node_closes(&mut self, puddle: u8, id: SocketId) {
-        let number = self.node.workers[usize::from(puddle)].socket(id);
-        let number = number.expect("a connection is closed once");
+        // It may have been lost in the same turn, and be forgotten already.
+        let Some(number) = self.node.workers[usize::from(puddle)].socket(id) else {
+            return;
+        };
         self.forget(number, puddle, id);
         let Some(socket) = self.sockets[at(number)].as_mut() else {
             return;
@@ -216,8 +235,10 @@ impl World {
 
     /// The client is gone without a word: the node hears of it some time later, or by a write.
     pub(crate) fn vanish(&mut self, number: u32) {
+        let at_once = self.chance.one_in(2);
         if let Some(socket) = self.sockets[at(number)].as_mut() {
-            socket.broken = true;
+            socket.broken = at_once;
+            socket.deaf = true;
             let delay = self.chance.skewed(1, 2_000_000_000);
             self.queue.after(delay, Event::Lost(number));
         }

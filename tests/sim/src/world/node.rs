@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use porthouse_puddle::{Hop, Output, Puddle, PuddleId, Shell, SocketId, Switchboard, ToPuddle, Wrote};
+use porthouse_puddle::{
+    Hop, Output, Puddle, PuddleId, Shell, SocketId, Switchboard, ToPuddle, Wrote,
+};
 
 use super::Event;
 use super::socket::Socket;
@@ -77,7 +79,10 @@ impl Worker {
     /// The connection is forgotten; the slot is used again with the next generation.
     pub(crate) fn release(&mut self, id: SocketId) {
         let entry = &mut self.slots[at(id.slot)];
-        assert!(entry.0 == id.generation && entry.1.is_some(), "released twice");
+        assert!(
+            entry.0 == id.generation && entry.1.is_some(),
+            "released twice"
+        );
         *entry = (entry.0 + 1, None);
         self.free.push(id.slot);
     }
@@ -105,7 +110,10 @@ impl Shell for Hands<'_> {
             self.hash.bytes(slice);
         }
         let (generation, number) = self.slots[at(id.slot)];
-        assert_eq!(generation, id.generation, "a forgotten socket is written to");
+        assert_eq!(
+            generation, id.generation,
+            "a forgotten socket is written to"
+        );
         let number = number.expect("a forgotten socket is written to");
         let breaks = !self.healed && self.is_unlucky(self.plan.habits.gone);
         let Some(socket) = self.sockets[at(number)].as_mut() else {
@@ -122,7 +130,11 @@ impl Shell for Hands<'_> {
         }
         let in_part = !self.healed && self.chance.percent(self.plan.habits.part);
         let offered: usize = bytes.iter().map(|slice| slice.len()).sum();
-        let most = if in_part { self.chance.index(offered.max(1)) } else { usize::MAX };
+        let most = if in_part {
+            self.chance.index(offered.max(1))
+        } else {
+            usize::MAX
+        };
         let wrote = socket.down.write(bytes, most, self.stamp);
         self.arrive(number);
         wrote

@@ -45,7 +45,8 @@ impl World {
         self.queue.after(self.plan.admin_gap, Event::Admin);
         for fault in self.plan.faults.clone() {
             let what = fault.what;
-            self.queue.at(fault.from, Event::Fault { what, begins: true });
+            self.queue
+                .at(fault.from, Event::Fault { what, begins: true });
             let begins = false;
             self.queue.at(fault.until, Event::Fault { what, begins });
         }
@@ -113,7 +114,10 @@ impl World {
         let empty = |counters: Counters| {
             counters.sockets == 0 && counters.rooms == 0 && counters.held_bytes == 0
         };
-        self.node.workers.iter().all(|worker| empty(worker.puddle.counters()))
+        self.node
+            .workers
+            .iter()
+            .all(|worker| empty(worker.puddle.counters()))
     }
 
     /// Nothing is left of all those who were here.
@@ -121,8 +125,15 @@ impl World {
         if self.failure.is_some() || self.is_idle() {
             return;
         }
-        let left = self.node.workers.iter().map(|worker| worker.puddle.counters());
-        let told = format!("P16 is broken: something is left: {:?}", left.collect::<Vec<_>>());
+        let left = self
+            .node
+            .workers
+            .iter()
+            .map(|worker| worker.puddle.counters());
+        let told = format!(
+            "P16 is broken: something is left: {:?}",
+            left.collect::<Vec<_>>()
+        );
         self.failure = Some(Failure::Liveness(told));
     }
 

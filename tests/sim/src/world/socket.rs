@@ -39,6 +39,8 @@ pub(crate) struct Socket {
     pub(crate) stalled_until: u64,
     /// The connection is broken: writes find it gone.
     pub(crate) broken: bool,
+    /// The client does not read any more.
+    pub(crate) deaf: bool,
     /// What a shell with a planted bug keeps.
     pub(crate) kept: Vec<u8>,
     // The client's side.
@@ -74,6 +76,7 @@ impl Socket {
             down_due: false,
             stalled_until: 0,
             broken: false,
+            deaf: false,
             kept: Vec::new(),
             stage: Stage::Upgrading,
             inbox: Vec::new(),
@@ -108,7 +111,10 @@ impl Socket {
         if self.kept.is_empty() || !self.down.has_room() {
             return;
         }
-        let taken = match self.down.write(&[IoSlice::new(&self.kept)], usize::MAX, stamp) {
+        let taken = match self
+            .down
+            .write(&[IoSlice::new(&self.kept)], usize::MAX, stamp)
+        {
             Wrote::All => self.kept.len(),
             Wrote::Part(taken) => taken,
             Wrote::Gone => unreachable!("a stream is never gone by itself"),

@@ -26,12 +26,18 @@ impl World {
     pub(super) fn input(&mut self, puddle: u8, input: Input<'_>) {
         self.inputs += 1;
         let now = self.time();
-        self.node.workers[usize::from(puddle)].puddle.handle(now, input);
+        self.node.workers[usize::from(puddle)]
+            .puddle
+            .handle(now, input);
         self.settle_soon(puddle);
     }
 
     pub(super) fn settle_soon(&mut self, puddle: u8) {
-        let delay = if self.chance.one_in(4) { self.chance.below(50 * MICROS) } else { 0 };
+        let delay = if self.chance.one_in(4) {
+            self.chance.below(50 * MICROS)
+        } else {
+            0
+        };
         self.settle_at(puddle, self.now() + delay);
     }
 
@@ -143,12 +149,19 @@ impl World {
     }
 
     pub(super) fn settle_board(&mut self) {
-        if self.node.board_settles_at.is_none_or(|due| due > self.queue.now()) {
+        if self
+            .node
+            .board_settles_at
+            .is_none_or(|due| due > self.queue.now())
+        {
             return;
         }
         self.node.board_settles_at = None;
         let mut actions = Vec::new();
-        let deadline = self.node.board.settle(Time::from_nanos(self.queue.now()), &mut actions);
+        let deadline = self
+            .node
+            .board
+            .settle(Time::from_nanos(self.queue.now()), &mut actions);
         if self.step % 64 == 0 {
             self.node.board.check();
         }
@@ -211,10 +224,16 @@ impl World {
         let ring = &mut self.node.workers[usize::from(to)].rings[usize::from(from)];
         ring.push_back(hop);
         let len = ring.len();
-        assert!(len <= usize::try_from(slots).expect("32 bits"), "a ring has overflowed");
+        assert!(
+            len <= usize::try_from(slots).expect("32 bits"),
+            "a ring has overflowed"
+        );
         if self.plant == Some(Plant::HopsSwapped)
             && len >= 2
-            && matches!((&ring[len - 1], &ring[len - 2]), (Hop::Message(_), Hop::Message(_)))
+            && matches!(
+                (&ring[len - 1], &ring[len - 2]),
+                (Hop::Message(_), Hop::Message(_))
+            )
         {
             ring.swap(len - 1, len - 2);
         }
