@@ -1,1 +1,23 @@
-//! e2e.
+//! What the end-to-end tests stand on: real processes, a real Postgres and real
+//! sockets. Owns how these are started, bounded and cleared away; what is
+//! promised of them stands in `tests/`. Never imports either plane: it sees what
+//! anybody sees, and reads what the processes said.
+//!
+//! * [`program`]: the `porthouse` binary, its processes and their output
+//! * [`secrets`]: what may not be in any of that output
+//! * [`house`]: a whole `porthouse dev`, and what backends ask of it
+//! * [`planes`]: control plane and node as processes of their own
+//! * [`backend`]: control.v1 and live.v1 under one API key
+//! * [`raw`], [`multiplexed`]: sockets as any client has them
+//! * [`wire`]: bytes on TCP, for what no well-behaved client sends
+//! * [`wait`]: the bounds of all waiting
+
+pub mod program;
+pub mod secrets;
+pub mod house;
+pub mod planes;
+pub mod backend;
+pub mod raw;
+pub mod multiplexed;
+pub mod wire;
+pub mod wait;

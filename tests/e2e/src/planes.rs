@@ -1,0 +1,216 @@
+//! Control plane and node as processes of their own, over one Postgres: that of
+//! a house, in a database beside the house's own.
+//!
+//! Owns the order in which an operator starts them (migrate, the first key, a
+//! replica, a node's key, the node) and that either can be killed and started
+//! again. Never restarts anything by itself.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio_postgres::NoTls;
+
+use crate::backend::Backend;
+use crate::house::House;
+use crate::program::{Process, Stream, command};
+use crate::secrets::Secrets;
+use crate::wait::within;
+use crate::wire::Wire;
+
+/// The database's name.
+const DATABASE: &str = "planes";
+/// Any free port.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// A replica of the control plane.
+#[derive(Debug)]
+pub struct Replica {
+    process: Process,
+    /// Where it serves gRPC.
+    pub grpc: SocketAddr,
+}
+
+/// A node.
+#[derive(Debug)]
+pub struct Node {
+    process: Process,
+    /// Where sockets connect.
+    pub ws: SocketAddr,
+    /// Where it serves live.v1.
+    pub grpc: SocketAddr,
+}
+
+/// What the planes share.
+#[derive(Debug)]
+pub struct Planes {
+    house: House,
+    database_url: String,
+    admin_key: String,
+}
+
+impl Planes {
+    /// Makes a database and its first API key.
+    ///
+    /// # Panics
+    /// When that fails, as everything below.
+    pub async fn found() -> Self {
+        let house = House::start().await;
+        let socket = house.data().join("postgres/socket");
+        let socket = socket.canonicalize().expect("Postgres has a socket");
+        let url = |database| {
+            format!(
+                "postgresql:///{database}?user=porthouse&host={}",
+                socket.display()
+            )
+        };
+        make_database(&url("postgres")).await;
+        let database_url = url(DATABASE);
+        let migrated = said(&database_url, &["migrate"]).await;
+        assert!(migrated.ends_with("migrations applied"), "{migrated}");
+        let admin_key = said(&database_url, &["control", "init"]).await;
+        let admin_key = house.secrets().keep("the first key", admin_key.trim());
+        Self {
+            house,
+            database_url,
+            admin_key,
+        }
+    }
+
+    /// Starts a replica of the control plane, on this address if one is given.
+    pub async fn replica(&self, address: Option<SocketAddr>) -> Replica {
+        let address = address.map_or_else(|| ANY_PORT.to_owned(), |address| address.to_string());
+        let mut command = with_database(&self.database_url, &["control", "--grpc", &address]);
+        command.env("PORTHOUSE_LOG_FORMAT", "json");
+        let mut process = Process::start("porthouse control", command, None);
+        let [grpc] = listeners(&mut process, ["grpc"]).await;
+        Replica { process, grpc }
+    }
+
+    /// Starts a node that asks a replica and waits until it would take clients;
+    /// `flags` are further ones.
+    pub async fn node(&self, name: &str, replica: &Replica, flags: &[&str]) -> Node {
+        let key = self.backend(replica).make_key(&["node"]).await;
+        let control = format!("http://{}", replica.grpc);
+        let mut command = command(["node", "--name", name, "--control", &control]);
+        command
+            .args(["--ws", ANY_PORT, "--grpc", ANY_PORT, "--puddles", "2"])
+            .args(flags)
+            .env("PORTHOUSE_API_KEY", key)
+            .env("PORTHOUSE_LOG_FORMAT", "json");
+        let mut process = Process::start("porthouse node", command, None);
+        let [ws, grpc] = listeners(&mut process, ["ws", "grpc"]).await;
+        ready(ws).await;
+        Node { process, ws, grpc }
+    }
+
+    /// A backend that asks a replica, with the first key.
+    #[must_use]
+    pub fn backend(&self, replica: &Replica) -> Backend {
+        self.backend_at(replica.grpc)
+    }
+
+    /// A backend that asks whoever serves at an address.
+    #[must_use]
+    pub fn backend_at(&self, grpc: SocketAddr) -> Backend {
+        let secrets = Arc::clone(self.house.secrets());
+        Backend::new(&grpc.to_string(), Some(&self.admin_key), secrets)
+    }
+
+    /// What may not be said.
+    #[must_use]
+    pub const fn secrets(&self) -> &Arc<Secrets> {
+        self.house.secrets()
+    }
+
+    /// Stops everything in order and searches all that was said; `killed` are
+    /// processes that ended before.
+    pub async fn close(self, node: Node, replicas: Vec<Replica>, killed: Vec<Process>) {
+        let mut processes = vec![node.process];
+        processes.extend(replicas.into_iter().map(|replica| replica.process));
+        for process in &mut processes {
+            process.signal(Signal::TERM);
+            let status = process.exit().await;
+            assert!(status.success(), "ended with {status}");
+        }
+        for process in processes.iter().chain(&killed) {
+            for stream in [Stream::Out, Stream::Err] {
+                let found = self.house.secrets().found_in(&process.output(stream));
+                assert_eq!(found, [""; 0], "was said");
+            }
+        }
+        self.house.close().await;
+    }
+}
+
+impl Replica {
+    /// Kills it as an operating system short of memory would.
+    pub async fn kill(mut self) -> Process {
+        self.process.signal(Signal::KILL);
+        self.process.exit().await;
+        self.process
+    }
+}
+
+async fn make_database(url: &str) {
+    let connected = within("Postgres", tokio_postgres::connect(url, NoTls)).await;
+    let (client, connection) = connected.expect("Postgres lets us in");
+    let connection = tokio::spawn(connection);
+    let made = client
+        .batch_execute(&format!("CREATE DATABASE {DATABASE}"))
+        .await;
+    made.expect("a database is made");
+    drop(client);
+    let _ = connection.await;
+}
+
+fn with_database(url: &str, arguments: &[&str]) -> Command {
+    let mut command = command(arguments);
+    command.env("DATABASE_URL", url);
+    command
+}
+
+/// Runs a command to its good end and answers what it printed.
+async fn said(database_url: &str, arguments: &[&str]) -> String {
+    let command = with_database(database_url, arguments);
+    let mut process = Process::start(&arguments.join(" "), command, None);
+    let status = process.exit().await;
+    assert!(status.success(), "{arguments:?} ended with {status}");
+    process.output(Stream::Out)
+}
+
+/// Waits until a process logs where it listens.
+async fn listeners<const N: usize>(process: &mut Process, fields: [&str; N]) -> [SocketAddr; N] {
+    process
+        .line("where it listens", |_, line| {
+            let event: Value = serde_json::from_str(line).ok()?;
+            let message = event["fields"]["message"].as_str()?;
+            message.ends_with(" listens").then(|| {
+                fields.map(|field| {
+                    let address = event["fields"][field].as_str().expect("it is logged");
+                    let address = address.trim_start_matches("Some(").trim_end_matches(')');
+                    address.parse().expect("an address")
+                })
+            })
+        })
+        .await
+}
+
+/// Waits until a node would take clients.
+async fn ready(ws: SocketAddr) {
+    let asking = async {
+        let mut ask = tokio::time::interval(std::time::Duration::from_millis(20));
+        loop {
+            ask.tick().await;
+            let mut wire = Wire::connect(ws).await;
+            let request = format!("GET /-/ready HTTP/1.1\r\nHost: {ws}\r\n\r\n");
+            wire.send(request.as_bytes()).await;
+            if wire.answer().await.status == 200 {
+                return;
+            }
+        }
+    };
+    within("a node that is ready", asking).await;
+}

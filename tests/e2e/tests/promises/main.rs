@@ -1,0 +1,5 @@
+//! What Porthouse promises to whoever uses it, shown on real processes over a
+//! real Postgres: a module a promise, each test with a house of its own. Never
+//! looks inside a process.
+
+mod talk;
