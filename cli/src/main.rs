@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 
 /// Rooms made over gRPC, entered by WebSocket, closed the moment permission ends.
 #[derive(Debug, Parser)]
-#[command(name = "porthouse", version, max_term_width = 100)]
+#[command(name = "porthouse", version)]
 struct Arguments {
     #[command(flatten)]
     log: log::Arguments,

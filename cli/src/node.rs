@@ -76,7 +76,7 @@ enum Makers {
     Anyone,
     /// Signed-in users
     Users,
-    /// Nobody: only rooms that were made over gRPC exist
+    /// No one: only rooms that were made over gRPC exist
     Nobody,
 }
 
