@@ -140,6 +140,21 @@ fn an_answer_read_before_a_revocation_and_come_after_it_is_asked_again() {
 }
 
 #[test]
+fn a_room_read_before_its_change_and_come_after_it_is_asked_again() {
+    let mut plane = ControlPlane::new();
+    plane.commit(vec![ChangeItem::Room(room(1, "lobby", 1))]);
+    let mut policy = following(&plane);
+    let (question, min_revision) = asked(&mut policy, &lobby());
+    let old = plane.answer(min_revision, &lobby());
+    let changed = plane.commit(vec![ChangeItem::Room(room(1, "lobby", 2))]);
+    tell(&mut policy, &plane, changed);
+    let (question, min_revision) = again(policy.answered(START, question, &old));
+    assert_eq!(min_revision, changed);
+    policy.answered(START, question, &plane.answer(changed, &lobby()));
+    assert_eq!(bytes_max(&mut policy), 2);
+}
+
+#[test]
 fn the_tombstone_of_a_user_meets_the_answer_that_names_them() {
     let mut plane = ControlPlane::new();
     let (theirs, others) = (plane.sign_in(session(1, 1)), plane.sign_in(session(2, 2)));

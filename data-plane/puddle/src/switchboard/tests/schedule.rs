@@ -1,6 +1,7 @@
 //! Random schedules of a whole node's knowledge: puddles with their caches, a
 //! watch that breaks, lags and is cut, answers late and out of order.
 
+use core::cmp::Ordering;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -59,9 +60,10 @@ fn steps(rewinds: bool) -> impl Strategy<Value = Vec<Step>> {
         14 => Just(Step::Deliver),
         1 => Just(Step::Break),
         1 => Just(Step::Compact),
-        1 => (1..4_u8).prop_map(move |back| match rewinds {
-            true => Step::Rewind(back),
-            false => Step::Compact,
+        1 => (1..4_u8).prop_map(move |back| if rewinds {
+            Step::Rewind(back)
+        } else {
+            Step::Compact
         }),
         12 => (puddle(), keys()).prop_map(|(puddle, key)| Step::Ask(puddle, key)),
         8 => any::<usize>().prop_map(Step::Read),
@@ -325,7 +327,10 @@ impl Run {
     /// tail of which the node only read, and was never told, is lost unseen: an
     /// answer carries no chain.
     fn rewind(&mut self, back: u8) {
-        let told = self.board.position().map_or(0, |position| position.revision.0);
+        let told = self
+            .board
+            .position()
+            .map_or(0, |position| position.revision.0);
         let left = self.plane.head().0.saturating_sub(back.into());
         if left >= told {
             return;
@@ -339,29 +344,33 @@ impl Run {
         let Some((watch, cursor)) = self.stream else {
             return;
         };
-        if cursor < self.plane.head() {
-            let revision = Revision(cursor.0 + 1);
-            let at = usize::try_from(revision.0).expect("small");
-            let payload = self.log_payload(at);
-            let (change, chain) = (self.plane.raw(revision), self.log[at].chain);
-            self.words.push_back(Event::Changed {
-                watch,
-                change,
-                payload,
-                chain,
-            });
-            self.stream = Some((watch, revision));
-        } else if cursor == self.plane.head() {
-            self.words.push_back(Event::Progress {
-                watch,
-                head: self.head(),
-            });
-        } else {
-            self.stream = None;
-            self.words.push_back(Event::WatchLost {
-                watch,
-                reason: WatchEnd::Retry,
-            });
+        match cursor.cmp(&self.plane.head()) {
+            Ordering::Less => {
+                let revision = Revision(cursor.0 + 1);
+                let at = usize::try_from(revision.0).expect("small");
+                let payload = self.log_payload(at);
+                let (change, chain) = (self.plane.raw(revision), self.log[at].chain);
+                self.words.push_back(Event::Changed {
+                    watch,
+                    change,
+                    payload,
+                    chain,
+                });
+                self.stream = Some((watch, revision));
+            }
+            Ordering::Equal => {
+                self.words.push_back(Event::Progress {
+                    watch,
+                    head: self.head(),
+                });
+            }
+            Ordering::Greater => {
+                self.stream = None;
+                self.words.push_back(Event::WatchLost {
+                    watch,
+                    reason: WatchEnd::Retry,
+                });
+            }
         }
     }
 
