@@ -118,7 +118,11 @@ impl Checker {
         self.insert(socket, room);
         let number = self.entry(socket, room).expect("just inserted");
         let out = self.entries[index(number)].out;
-        self.still_in(socket, room, out, written)?;
+        // Behind a backlog `admitted` may be written when it is no longer so, with what takes it
+        // back right behind it; what was said inside may not.
+        if self.sockets[index(socket)].raw_room.is_some() {
+            self.still_in(socket, room, out, written)?;
+        }
         self.other(socket, written)
     }
 
@@ -127,6 +131,8 @@ impl Checker {
         let number = u32::try_from(self.entries.len()).expect("fewer than 2^32 entries");
         let known = &self.sockets[index(socket)];
         let since = self.policy.shut_out(room, Self::visitor(known, room));
+        let rules = self.policy.rules_of(room);
+        let changes = known.raw_room.is_some() && rules > self.policy.applied();
         self.entries.push(Entry {
             socket,
             room,
@@ -134,7 +140,7 @@ impl Checker {
             at: self.at,
             open: true,
             out: self.policy.out_since(since),
-            unsure: None,
+            unsure: changes.then_some(rules),
         });
         self.socket(socket).entries.push((room, number));
     }
