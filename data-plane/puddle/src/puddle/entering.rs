@@ -35,7 +35,7 @@ impl Puddle {
                 Seen::Open { governed, .. } if !origin.admits_to(governed.id()) => {
                     Seen::Shut(Refused::RoomClosed)
                 }
-                seen => seen,
+                seen @ (Seen::Unknown(_) | Seen::Shut(_) | Seen::Open { .. }) => seen,
             };
             let step = sequence.step(event, seen.door());
             if let (Some(sequence), Some(entry)) = (step.next, self.entry_mut(id, room)) {
