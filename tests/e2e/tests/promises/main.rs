@@ -3,3 +3,7 @@
 //! looks inside a process.
 
 mod talk;
+mod door;
+mod password;
+mod revocation;
+mod shapes;
