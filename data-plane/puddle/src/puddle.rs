@@ -18,6 +18,7 @@ mod settling;
 #[cfg(test)]
 mod tests;
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -80,6 +81,8 @@ pub struct Puddle {
     outputs: Vec<Output>,
     /// No room is written to before this.
     paced_until: Time,
+    /// When the last flush began, and how long it should have taken.
+    flushed: Option<(Time, Duration)>,
     /// The revision last said to be applied.
     acknowledged: Revision,
     drain: Option<Drain>,
@@ -168,6 +171,7 @@ impl Puddle {
             clogged: Vec::new(),
             outputs: Vec::new(),
             paced_until: now,
+            flushed: None,
             acknowledged: Revision::default(),
             drain: None,
             counters: Counters::default(),
@@ -179,6 +183,7 @@ impl Puddle {
     /// Something happened. Never fails: a peer's fault is an answer, not an error.
     pub fn handle(&mut self, now: Time, input: Input<'_>) {
         self.now = self.now.max(now);
+        self.pace();
         match input {
             Input::Connected { socket, address } => self.connected(socket, address),
             Input::Received { socket, bytes } => self.received(socket, bytes),
@@ -200,10 +205,15 @@ impl Puddle {
     /// has something to be told. Answers when to settle again, at the latest.
     pub fn settle(&mut self, now: Time, shell: &mut impl Shell) -> Option<Deadline> {
         self.now = self.now.max(now);
+        self.pace();
         self.wake();
         self.keep_staleness();
         self.keep_draining();
         self.keep_resyncing();
+        // Before the flush: the other puddles write at the same time.
+        for (to, hop) in self.peers.drain() {
+            shell.output(Output::Hop { to, hop });
+        }
         self.flush(shell);
         self.acknowledge();
         for (to, hop) in self.peers.drain() {

@@ -132,7 +132,19 @@ impl Puddle {
         self.outbox.end_turn();
         self.keep_memory();
         let writes = u32::try_from(writes).unwrap_or(u32::MAX);
-        self.paced_until = self.now + (WRITE_COST * writes / PACE_PART).min(PACE_MAX);
+        self.flushed = Some((self.now, WRITE_COST * writes));
+    }
+
+    /// The first moment after a flush: how long it took is known now, unless the
+    /// puddle has slept since; then nothing is waiting that could be merged.
+    pub(super) fn pace(&mut self) {
+        let Some((began, expected)) = self.flushed.take() else {
+            return;
+        };
+        let took = self.now.since(began);
+        if took < expected * 2 {
+            self.paced_until = self.now + (took / PACE_PART).min(PACE_MAX);
+        }
     }
 
     /// A socket that has nothing more to be told and nothing to wait for ends.
