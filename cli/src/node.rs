@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use porthouse_model::NodeName;
-use porthouse_node::{ApiKeySecret, Node, Settings, TransientMakers};
+use porthouse_node::{ApiKeySecret, Node, Settings, StartError, TransientMakers};
 use tokio_util::sync::CancellationToken;
 
 use crate::secret::Secret;
@@ -30,7 +30,8 @@ pub(crate) struct Arguments {
         long,
         value_name = "URL",
         env = "PORTHOUSE_CONTROL",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = replica
     )]
     #[arg(default_value = "http://127.0.0.1:7440")]
     control: Vec<String>,
@@ -100,7 +101,24 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// Starts a node. It makes runtimes, which may not be dropped on one of ours.
 pub(crate) async fn start(settings: Settings) -> anyhow::Result<Node> {
-    Ok(tokio::task::spawn_blocking(move || Node::start(&settings)).await??)
+    let started = tokio::task::spawn_blocking(move || Node::start(&settings)).await?;
+    started.map_err(|error| match error {
+        StartError::Listen {
+            address,
+            setting,
+            source,
+        } => {
+            let flag = if setting == "grpc" { "--grpc" } else { "--ws" };
+            anyhow::Error::new(source).context(format!(
+                "cannot listen on {address}: choose another by {flag}"
+            ))
+        }
+        other @ (StartError::NoControlPlane
+        | StartError::ControlPlane(_)
+        | StartError::ApiKey
+        | StartError::Puddles(_)
+        | StartError::System(_)) => other.into(),
+    })
 }
 
 /// Runs a node until it is to stop, then drains it.
@@ -129,6 +147,13 @@ impl Arguments {
     }
 }
 
+/// The address of a replica.
+fn replica(text: &str) -> Result<String, &'static str> {
+    let host = text.strip_prefix("http://").filter(|host| !host.is_empty());
+    host.map(|_| text.to_owned())
+        .ok_or("it looks like http://127.0.0.1:7440")
+}
+
 /// The machine's name as a node's: in lower case, with `-` for what no node's
 /// name has.
 fn machine_name() -> anyhow::Result<NodeName> {
@@ -149,4 +174,17 @@ fn machine_name() -> anyhow::Result<NodeName> {
     let name = name.trim_start_matches('-');
     name.parse()
         .with_context(|| format!("the machine's name {name:?} does not do: set --name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_is_dialled_by_http() {
+        assert!(replica("http://control.example:7440").is_ok());
+        for wrong in ["control.example:7440", "ftp://control.example", "http://"] {
+            assert!(replica(wrong).is_err(), "{wrong}");
+        }
+    }
 }
