@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use porthouse_node::{ApiKeySecret, Node, TransientMakers};
 use tokio::net::TcpListener;
@@ -25,6 +26,9 @@ use ready::Ready;
 use crate::database;
 use crate::postgres::Postgres;
 use crate::{control, node};
+
+/// How long sockets may take to leave: there is no other node to go to.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 
 const HELP: &str = "\
 The database is the one at DATABASE_URL, else a Postgres of its own in the data directory,
@@ -162,7 +166,7 @@ async fn announced(
         }
         () = stop.cancelled() => {}
     }
-    let outcome = node::until(node, stop).await;
+    let outcome = node::until(node, stop, DRAIN_TIME_MAX).await;
     Ready::withdraw(directory)?;
     outcome
 }

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 /// Holds the node's API key.
 const KEY_VARIABLE: &str = "PORTHOUSE_API_KEY";
 /// How long sockets may take to leave when the node stops.
-pub(crate) const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
 const HELP: &str = "\
 The node's API key is given by the environment, because flags show in the process list:
@@ -96,7 +96,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = porthouse_process::shutdown::on_signals()?;
     let node = start(arguments.settings()?).await?;
     tracing::info!(ws = %node.ws_addr(), grpc = ?node.grpc_addr(), "the node listens");
-    until(node, &stop).await
+    until(node, &stop, DRAIN_TIME_MAX).await
 }
 
 /// Starts a node. It makes runtimes, which may not be dropped on one of ours.
@@ -121,11 +121,15 @@ pub(crate) async fn start(settings: Settings) -> anyhow::Result<Node> {
     })
 }
 
-/// Runs a node until it is to stop, then drains it.
-pub(crate) async fn until(mut node: Node, stop: &CancellationToken) -> anyhow::Result<()> {
+/// Runs a node until it is to stop, then drains it within a time.
+pub(crate) async fn until(
+    mut node: Node,
+    stop: &CancellationToken,
+    drain_time_max: Duration,
+) -> anyhow::Result<()> {
     tokio::select! {
         error = node.ended() => Err(error.into()),
-        () = stop.cancelled() => Ok(node.shutdown(DRAIN_TIME_MAX).await?),
+        () = stop.cancelled() => Ok(node.shutdown(drain_time_max).await?),
     }
 }
 
