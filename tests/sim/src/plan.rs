@@ -90,18 +90,22 @@ impl Plan {
     pub(crate) fn draw(chance: &mut Chance) -> Self {
         let puddles = u8::try_from(chance.between(1, 4)).expect("four at most");
         let clients = u32::try_from(chance.skewed(20, 300)).expect("300 at most");
-        let heal_at = chance.between(4, 12) * SECONDS;
+        // Long enough for rooms to find that what is known of them is too old.
+        let outage = chance.one_in(5);
+        let heal_at = if outage { chance.between(13, 18) } else { chance.between(2, 9) } * SECONDS;
         let message_bytes_max = *chance.pick(&[200, 1_000, 4_000, 20_000, 70_000]);
         let busy = u64::from(clients) * message_bytes_max / 400;
+        // What one says reaches many: the more there are, the less each says.
+        let crowd = u64::from(clients) * chance.between(200, 2_000) * MICROS;
         Self {
             puddles,
             clients,
             users: u32::try_from(chance.between(2, 40)).expect("40 at most"),
             rooms: u32::try_from(chance.skewed(1, 12)).expect("12 at most"),
             heal_at,
-            faults: faults(chance, heal_at, puddles),
-            client_gap: chance.between(10, 200) * MILLIS + busy * 20 * MICROS,
-            admin_gap: chance.between(20, 1_000) * MILLIS,
+            faults: faults(chance, (heal_at, outage), puddles),
+            client_gap: crowd + chance.between(10, 300) * MILLIS + busy * 30 * MICROS,
+            admin_gap: chance.between(20, 600) * MILLIS,
             link_delay: chance.skewed(5, 20_000) * MICROS,
             part_delay: chance.skewed(1, 2_000) * MICROS,
             rpc_delay: chance.skewed(100, 300_000) * MICROS,
@@ -143,7 +147,7 @@ fn habits(chance: &mut Chance) -> Habits {
     }
 }
 
-fn faults(chance: &mut Chance, heal_at: Nanos, puddles: u8) -> Vec<Fault> {
+fn faults(chance: &mut Chance, (heal_at, outage): (Nanos, bool), puddles: u8) -> Vec<Fault> {
     let count = if chance.one_in(3) {
         0
     } else {
@@ -167,7 +171,15 @@ fn faults(chance: &mut Chance, heal_at: Nanos, puddles: u8) -> Vec<Fault> {
         let until = (from + chance.skewed(1, longest)).min(heal_at);
         Fault { from, until, what }
     };
-    (0..count).map(|_| one(chance)).collect()
+    let mut faults: Vec<Fault> = (0..count).map(|_| one(chance)).collect();
+    if outage {
+        faults.push(Fault {
+            from: chance.between(1, 3) * SECONDS,
+            until: heal_at,
+            what: *chance.pick(&[Broken::Control, Broken::Silence, Broken::Database]),
+        });
+    }
+    faults
 }
 
 /// Limits small enough to be met.

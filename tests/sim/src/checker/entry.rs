@@ -258,8 +258,10 @@ impl Checker {
         match self.entry(socket, room) {
             // What a raw socket sends before the door may be kept until it is in again.
             Some(_) if known.raw_room.is_some() => false,
+            // It may have answered already what puts it in again.
+            _ if known.requests.is_entering(room) => false,
             Some(entry) => self.entries[index(entry)].out.cut.is_some(),
-            None => !known.requests.is_entering(room),
+            None => true,
         }
     }
 

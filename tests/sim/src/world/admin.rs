@@ -96,7 +96,7 @@ impl World {
             self.queue.after(delay, Event::Number(transaction.0));
         }
         // Bursts make transactions meet.
-        let gap = if self.chance.one_in(3) {
+        let gap = if self.chance.one_in(2) {
             MILLIS
         } else {
             self.plan.admin_gap

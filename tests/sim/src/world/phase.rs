@@ -137,26 +137,21 @@ impl World {
         self.failure = Some(Failure::Liveness(told));
     }
 
-    /// Something breaks, or works again.
+    /// Something breaks, or works again unless it is broken twice.
     pub(super) fn fault(&mut self, what: Broken, begins: bool) {
+        let now = self.now();
+        let same = self.plan.faults.iter().filter(|fault| fault.what == what);
+        let lasting = same.filter(|fault| fault.from <= now && now < fault.until);
+        let until = lasting.map(|fault| fault.until).max();
         match what {
-            Broken::Control => self.control_fails(begins),
-            Broken::Silence => self.watch_silent(begins),
-            Broken::Database => self.watch.unreadable = begins,
+            Broken::Control => self.control_fails(until.is_some()),
+            Broken::Silence => self.watch_silent(until.is_some()),
+            Broken::Database => self.watch.unreadable = until.is_some(),
             Broken::Cut if begins => self.watch_cut(),
             Broken::Compacted if begins => self.watch_compacted(),
             Broken::Cut | Broken::Compacted => {}
             Broken::Puddle(puddle) => {
-                let worker = &mut self.node.workers[usize::from(puddle)];
-                if begins {
-                    let wakes = self.plan.faults.iter().filter(|fault| fault.what == what);
-                    let latest = wakes.map(|fault| fault.until).max();
-                    let now = self.queue.now();
-                    let own = self.plan.faults.iter().find(|fault| {
-                        fault.what == what && fault.from <= now && fault.until >= now
-                    });
-                    worker.asleep_until = own.map(|fault| fault.until).or(latest).unwrap_or(now);
-                }
+                self.node.workers[usize::from(puddle)].asleep_until = until.unwrap_or(now);
             }
         }
     }
