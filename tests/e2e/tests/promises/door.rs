@@ -4,6 +4,7 @@
 use porthouse_e2e::house::House;
 use porthouse_e2e::raw::Raw;
 use porthouse_e2e::wire::Wire;
+use porthouse_model::{Credential, CredentialKind};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::shapes::{assert_closed, for_users, private};
@@ -94,7 +95,8 @@ async fn a_token_opens_nothing_in_a_url_and_nothing_when_it_is_wrong() {
     }
 
     // Well-formed, and nobody's.
-    let wrong = format!("phs_{}", "a".repeat(48));
+    let wrong = Credential::new(CredentialKind::Session, [9; 32]).reveal();
+    house.secrets().keep("a wrong token", &wrong);
     let wrong_header = format!("Authorization: Bearer {wrong}");
     let refused = Raw::refused(house.ws(), "lobby", Some(&wrong)).await;
     assert_eq!(refused.status, 401);

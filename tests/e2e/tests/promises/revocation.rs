@@ -1,4 +1,4 @@
-//! A revoked session closes its sockets, and WaitApplied does not answer before
+//! A revoked session closes its sockets, and `WaitApplied` does not answer before
 //! (P7, P9). Never changes what a room allows.
 
 use std::sync::Arc;
