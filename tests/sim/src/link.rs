@@ -80,6 +80,11 @@ impl Down {
         }
     }
 
+    /// Takes more at once from here on.
+    pub(crate) fn widen(&mut self, bytes_max: usize) {
+        self.bytes_max = self.bytes_max.max(bytes_max);
+    }
+
     /// Takes what fits, at most `most` bytes.
     pub(crate) fn write(&mut self, from: &[IoSlice<'_>], most: usize, stamp: Written) -> Wrote {
         assert!(!self.blocked, "written to before it became writable");

@@ -92,7 +92,11 @@ impl Plan {
         let clients = u32::try_from(chance.skewed(20, 300)).expect("300 at most");
         // Long enough for rooms to find that what is known of them is too old.
         let outage = chance.one_in(5);
-        let heal_at = if outage { chance.between(13, 18) } else { chance.between(2, 9) } * SECONDS;
+        let heal_at = if outage {
+            chance.between(13, 18)
+        } else {
+            chance.between(2, 9)
+        } * SECONDS;
         let message_bytes_max = *chance.pick(&[200, 1_000, 4_000, 20_000, 70_000]);
         let busy = u64::from(clients) * message_bytes_max / 400;
         // What one says reaches many: the more there are, the less each says.

@@ -9,16 +9,48 @@ use super::{Event, Socket, World};
 use crate::checker::line::Line;
 use crate::link::Written;
 use crate::plant::Plant;
+use crate::queue::{MICROS, Nanos};
+
+/// What a healed link takes at once, and how long it takes.
+const HEALED_BYTES: usize = 256 * 1024;
+const HEALED_DELAY: Nanos = 200 * MICROS;
 
 impl World {
+    /// The mean delay of a link.
+    pub(super) fn link_delay(&self) -> Nanos {
+        let delay = self.plan.link_delay;
+        if self.phase.is_healed() {
+            delay.min(HEALED_DELAY)
+        } else {
+            delay
+        }
+    }
+
+    /// Every link is a good one from here on.
+    pub(super) fn heal_links(&mut self) {
+        let now = self.now();
+        for socket in self.sockets.iter_mut().flatten() {
+            socket.stalled_until = socket.stalled_until.min(now);
+            socket.down.widen(HEALED_BYTES);
+        }
+        // A stalled socket's next look is far off: have one now.
+        for number in 0..u32::try_from(self.sockets.len()).expect("fewer than 2^32") {
+            self.queue.after(0, Event::Down(number));
+        }
+    }
+
     /// A new connection of a client, on its way to a puddle.
     pub(crate) fn dial(&mut self, client: u32) -> u32 {
         let number = u32::try_from(self.sockets.len()).expect("fewer than 2^24 sockets");
         let puddle = u8::try_from(self.chance.below(u64::from(self.plan.puddles))).expect("few");
-        let bytes_max = self.plan.down_bytes_max;
+        let bytes_max = if self.phase.is_healed() {
+            HEALED_BYTES
+        } else {
+            self.plan.down_bytes_max
+        };
         self.sockets
             .push(Some(Box::new(Socket::new(client, puddle, bytes_max))));
-        self.after(self.plan.link_delay, Event::Accept(number));
+        self.after(self.link_delay(), Event::Accept(number));
         number
     }
 
@@ -38,7 +70,7 @@ impl World {
         let has_more = socket.up.len() > 0 || socket.up_ended;
         if has_more && !socket.up_due && !socket.up_paused && socket.accepted {
             socket.up_due = true;
-            self.after(self.plan.link_delay, Event::Up(number));
+            self.after(self.link_delay(), Event::Up(number));
         }
     }
 
@@ -137,7 +169,7 @@ impl World {
         }
         if socket.down.blocked && socket.down.has_room() {
             socket.down.blocked = false;
-            self.after(self.plan.link_delay, Event::Writable(number));
+            self.after(self.link_delay(), Event::Writable(number));
         }
         self.sockets[at(number)] = Some(socket);
         self.read_frames(number);
@@ -152,7 +184,7 @@ impl World {
         if socket.down.under_way() > 0 {
             if !socket.down_due {
                 socket.down_due = true;
-                self.after(self.plan.link_delay, Event::Down(number));
+                self.after(self.link_delay(), Event::Down(number));
             }
         } else if socket.down.ended {
             self.end(number);
@@ -210,7 +242,7 @@ impl World {
             self.end(number);
         } else if !socket.down_due {
             socket.down_due = true;
-            self.after(self.plan.link_delay, Event::Down(number));
+            self.after(self.link_delay(), Event::Down(number));
         }
     }
 

@@ -100,6 +100,7 @@ pub(crate) struct Hands<'a> {
     pub(crate) stamp: Written,
     pub(crate) hash: &'a mut Fold,
     pub(crate) healed: bool,
+    pub(crate) link_delay: Nanos,
     pub(crate) writes: &'a mut u64,
 }
 
@@ -157,7 +158,7 @@ impl Hands<'_> {
         };
         if !socket.down_due {
             socket.down_due = true;
-            let delay = self.chance.below(2 * self.plan.link_delay);
+            let delay = self.chance.below(2 * self.link_delay);
             self.queue.after(delay, Event::Down(number));
         }
     }

@@ -76,14 +76,7 @@ impl World {
     fn heal(&mut self) {
         self.phase = Phase::Healing;
         self.see(&Line::Healed);
-        let now = self.now();
-        for socket in self.sockets.iter_mut().flatten() {
-            socket.stalled_until = socket.stalled_until.min(now);
-        }
-        // A stalled socket's next look is far off: have one now.
-        for number in 0..u32::try_from(self.sockets.len()).expect("fewer than 2^32") {
-            self.queue.after(0, Event::Down(number));
-        }
+        self.heal_links();
         for client in 0..self.plan.clients {
             self.act_within(client, SECONDS);
         }

@@ -59,6 +59,7 @@ impl World {
             return;
         }
         let (now, stamp, healed) = (self.time(), self.stamp(), self.phase.is_healed());
+        let link_delay = self.link_delay();
         let worker = &mut self.node.workers[usize::from(puddle)];
         worker.settles_at = None;
         let mut outputs = Vec::new();
@@ -73,6 +74,7 @@ impl World {
             stamp,
             hash: &mut self.hash,
             healed,
+            link_delay,
             writes: &mut self.writes,
         };
         let deadline = worker.puddle.settle(now, &mut hands);
