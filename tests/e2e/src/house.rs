@@ -176,27 +176,14 @@ impl House {
     }
 
     /// Opens raw sockets in a room, at least `least`, until both puddles hold
-    /// some.
-    ///
-    /// # Panics
-    /// When the kernel does not spread them.
+    /// some of them.
     pub async fn sockets_on_both_puddles(
         &self,
         room_id: &str,
         token: Option<&str>,
         least: usize,
     ) -> Vec<Raw> {
-        let before = self.backend.sockets_by_puddle(room_id).await;
-        let mut sockets = Vec::new();
-        for _ in 0..SOCKETS_TRIED_MAX {
-            sockets.push(Raw::enter(self.ws, room_id, token).await);
-            let now = self.backend.sockets_by_puddle(room_id).await;
-            let more = |puddle| now.get(&puddle) > before.get(&puddle);
-            if sockets.len() >= least && (0..PUDDLES).all(more) {
-                return sockets;
-            }
-        }
-        panic!("{SOCKETS_TRIED_MAX} sockets, and one puddle has none");
+        on_both_puddles(self.ws, &self.backend, room_id, token, least).await
     }
 
     /// Opens a multiplexed socket.
@@ -237,6 +224,31 @@ impl House {
         found.retain(|what| !what.starts_with("the admin's key"));
         assert_eq!(found, [""; 0], "on the screen");
     }
+}
+
+/// Opens raw sockets in a room of the node that listens at `ws` and tells `live`,
+/// at least `least`, until both puddles hold some of them.
+///
+/// # Panics
+/// When the kernel does not spread them.
+pub async fn on_both_puddles(
+    ws: SocketAddr,
+    live: &Backend,
+    room_id: &str,
+    token: Option<&str>,
+    least: usize,
+) -> Vec<Raw> {
+    let before = live.sockets_by_puddle(room_id).await;
+    let mut sockets = Vec::new();
+    for _ in 0..SOCKETS_TRIED_MAX {
+        sockets.push(Raw::enter(ws, room_id, token).await);
+        let now = live.sockets_by_puddle(room_id).await;
+        let more = |puddle| now.get(&puddle) > before.get(&puddle);
+        if sockets.len() >= least && (0..PUDDLES).all(more) {
+            return sockets;
+        }
+    }
+    panic!("{SOCKETS_TRIED_MAX} sockets, and one puddle has none");
 }
 
 impl Drop for House {

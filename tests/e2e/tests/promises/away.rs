@@ -2,6 +2,7 @@
 //! meanwhile holds as soon as it is back (P16). Never kills a node.
 
 use porthouse_api::control::v1::Room;
+use porthouse_e2e::house::on_both_puddles;
 use porthouse_e2e::planes::Planes;
 use porthouse_e2e::raw::Raw;
 use tokio_tungstenite::tungstenite::Message;
@@ -20,7 +21,11 @@ async fn live_rooms_outlive_the_control_plane_and_policy_catches_up() {
     let revision = backend.make_room("hall", for_users()).await;
     backend.applied(revision).await;
     let mut of_ada = Raw::enter(node.ws, "hall", Some(&ada.token)).await;
-    let mut of_bob = Raw::enter(node.ws, "hall", Some(&bob.token)).await;
+    // Both puddles come to know Bob and the room.
+    let live = planes.backend_at(node.grpc);
+    let mut all_of_bob = on_both_puddles(node.ws, &live, "hall", Some(&bob.token), 2).await;
+    let mut of_bob = all_of_bob.remove(0);
+    drop(all_of_bob);
     talk(&mut of_ada, &mut of_bob, "before").await;
 
     let address = replica.grpc;
