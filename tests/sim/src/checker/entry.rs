@@ -96,8 +96,12 @@ impl Checker {
 
     /// So long after the last change nobody stands before a door and is still inside.
     pub(super) fn all_sure(&mut self) {
-        for entry in &mut self.entries {
-            entry.unsure = None;
+        for entry in self
+            .entries
+            .iter_mut()
+            .filter(|entry| entry.unsure.is_some())
+        {
+            (entry.unsure, entry.inside, entry.at) = (None, self.step, self.at);
         }
     }
 
@@ -196,7 +200,9 @@ impl Checker {
                     entry.unsure = Some(now.revision);
                 }
                 match shut {
-                    _ if is_gone(room) => entry.out.since = entry.out.since.or(Some(now)),
+                    _ if is_gone(room) && self.policy.gone(room) == Some(now) => {
+                        entry.out.since = entry.out.since.or(Some(now))
+                    }
                     Some(since) => entry.out.since = entry.out.since.or(Some(since)),
                     None if was_deleted => {}
                     None => entry.out.allow(step),
@@ -235,7 +241,7 @@ impl Checker {
                 format!("socket {socket} is in {room} at {written:?}: {out:?}"),
             );
         }
-        let deliver_max = self.policy.door(room).and_then(|door| door.deliver_max);
+        let deliver_max = self.policy.deliver_max(room);
         let since = out.since.or(self.sockets[index(socket)].out.since);
         let (Some(deliver_max), Some(since)) = (deliver_max, since) else {
             return Ok(());

@@ -26,6 +26,9 @@ pub(crate) struct Policy {
 struct Room {
     door: Option<Door>,
     changed: Since,
+    /// The revision that made the present one, or the last.
+    made: u64,
+    /// When it was deleted last, if the node had heard of it by then.
     gone: Option<Since>,
 }
 
@@ -65,17 +68,21 @@ impl Policy {
     }
 
     fn set_room(&mut self, room: u32, door: Option<Door>, since: Since) {
-        let before = self.rooms.get(&room).and_then(|known| known.gone);
-        let gone = if door.is_none() { Some(since) } else { before };
-        let changed = since;
-        self.rooms.insert(
-            room,
-            Room {
-                door,
-                changed,
-                gone,
-            },
-        );
+        let known = self.rooms.get(&room);
+        let before = known.and_then(|known| known.gone);
+        let goes_on = known.filter(|known| known.door.is_some());
+        let made = goes_on.map_or(since.revision, |known| known.made);
+        let gone = match door {
+            None if made <= self.applied() => Some(since),
+            None | Some(_) => before,
+        };
+        let now = Room {
+            door,
+            changed: since,
+            made,
+            gone,
+        };
+        self.rooms.insert(room, now);
     }
 
     fn end(&mut self, is_meant: impl Fn(u32, u32) -> bool, since: Since) {
@@ -140,6 +147,13 @@ impl Policy {
     /// The room's rules, if it is a persistent one.
     pub(crate) fn door(&self, room: u32) -> Option<&Door> {
         self.rooms.get(&room)?.door.as_ref()
+    }
+
+    /// How long a room that the node has heard of may deliver without word.
+    pub(crate) fn deliver_max(&self, room: u32) -> Option<u64> {
+        let heard_of = |known: &&Room| known.made <= self.applied();
+        let known = self.rooms.get(&room).filter(heard_of)?;
+        known.door.as_ref()?.deliver_max
     }
 
     /// Since when, at the latest, somebody must stay outside; `None`: they may be inside.
