@@ -90,13 +90,21 @@ pub struct Puddle {
 }
 
 /// The node goes away: sockets are closed one after the other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Drain {
     began: Time,
     until: Time,
     /// Sockets in slots before this one are told.
     slot: u32,
     slots: u32,
+    /// Those whose turn has come, but who are still being told something.
+    busy: Vec<SocketId>,
+}
+
+impl Drain {
+    fn is_under_way(&self) -> bool {
+        self.slot < self.slots || !self.busy.is_empty()
+    }
 }
 
 /// For what a verification is.

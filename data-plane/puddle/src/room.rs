@@ -2,12 +2,12 @@
 //! and who receives what is said.
 //!
 //! Owns seats and interest. Never judges who may enter: that is decided before
-//! [`Room::seat`] is called, in the same turn.
+//! a seat is given, in the same turn.
 
 mod seats;
 mod receivers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use porthouse_model::{RoomId, RoomName};
@@ -73,7 +73,7 @@ pub(crate) struct Room {
     /// Whether we get what is said on other puddles.
     pub interest: Interest,
     /// Who waits for that.
-    pub entrants: Vec<SocketId>,
+    pub entrants: BTreeSet<SocketId>,
 }
 
 /// All rooms of a puddle.
@@ -150,7 +150,7 @@ impl Rooms {
             seats: Seats::default(),
             elsewhere: self.elsewhere.get(name).copied().unwrap_or_default(),
             interest,
-            entrants: Vec::new(),
+            entrants: BTreeSet::new(),
         };
         let index = if let Some(index) = self.free.pop() {
             self.rooms[index as usize] = Some(room);
@@ -163,7 +163,7 @@ impl Rooms {
         Some(index)
     }
 
-    /// Forgets a room that nobody is in or about to enter; answers whether it did.
+    /// Forgets a room that nobody is in or about to enter; answers its name if so.
     pub(crate) fn close_if_empty(&mut self, index: RoomIndex) -> Option<RoomName> {
         let room = self.get(index);
         if !room.seats.is_empty() || !room.entrants.is_empty() {

@@ -119,8 +119,8 @@ pub(crate) enum Action {
     },
     /// Have the answer judged.
     Verify,
-    /// Nothing was asked: the answer goes nowhere.
-    Unasked,
+    /// Nothing, not even asking: an answer that nobody asked for goes nowhere.
+    Nothing,
     /// See to it that the room's messages come here.
     Enlist,
     /// In, in this turn.
@@ -183,7 +183,7 @@ impl Sequence {
             },
             (Self::Enlisting(Enlisting(carried)), Event::Enlisted) => admit(carried, door),
             (Self::Resolving(_) | Self::Verifying(_) | Self::Enlisting(_), Event::Answered) => {
-                go(self, Action::Unasked)
+                go(self, Action::Nothing)
             }
             // A verdict or a room that comes after the door has changed.
             (Self::Resolving(_) | Self::Asking(_) | Self::Enlisting(_), Event::Judged(_))
@@ -200,6 +200,8 @@ impl Sequence {
             (Self::Verifying(_), _) | (Self::Resolving(_), Door::Unknown) => {
                 refuse(Refused::ControlPlaneAway)
             }
+            // The client's answer will look again.
+            (Self::Asking(_), Door::Unknown) => go(self, Action::Nothing),
             (Self::Resolving(_), Door::Shut(_) | Door::Open { .. })
             | (Self::Asking(_) | Self::Enlisting(_), _) => self.step(Event::Look, door),
         }
@@ -247,7 +249,12 @@ impl Verifying {
                 enter(carried, door)
             }
             // The change that took the password away is on its way here.
-            PasswordVerdict::Gone => go(Sequence::Resolving(Resolving(carried)), Action::Wait),
+            PasswordVerdict::Gone => match door {
+                Door::Shut(refused) => refuse(refused),
+                Door::Unknown | Door::Open { .. } => {
+                    go(Sequence::Resolving(Resolving(carried)), Action::Wait)
+                }
+            },
             PasswordVerdict::Later(_) => refuse(Refused::PasswordBusy),
         }
     }

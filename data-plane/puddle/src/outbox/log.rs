@@ -1,8 +1,6 @@
 //! The logs frames stand in, one open segment a wire form: so that what one
 //! room says in a turn is one contiguous run for every receiver of that form.
 
-use std::collections::VecDeque;
-
 use super::Lane;
 use crate::output::WireForm;
 
@@ -10,6 +8,8 @@ use crate::output::WireForm;
 const SEGMENT_BYTES: usize = 256 * 1024;
 /// An emptied buffer larger than this is given back.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
+/// Free segments that keep their buffers.
+const FREE_KEPT_MAX: usize = 4;
 
 /// A place in a log: some bytes of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ struct Segment {
     frames: Vec<(u32, Lane)>,
     /// Queue entries that point here.
     holders: u32,
+    /// When it was opened, among all; `None` while it is free.
+    opened: Option<u64>,
 }
 
 impl Segment {
@@ -68,15 +70,15 @@ impl Segment {
     }
 }
 
-/// All segments, by number; the open ones among them.
+/// All segments, by number; the open ones and the free ones among them.
 #[derive(Debug, Default)]
 pub(super) struct Logs {
-    segments: VecDeque<Segment>,
-    /// The number of the first in `segments`.
-    first: u32,
+    segments: Vec<Segment>,
+    free: Vec<u32>,
     open: [Option<u32>; 2],
+    /// How many were opened before.
+    opened: u64,
     held_bytes: usize,
-    spare: Vec<Segment>,
 }
 
 impl Logs {
@@ -109,9 +111,12 @@ impl Logs {
         match self.open[at] {
             Some(number) if self.segment(number).bytes.len() < SEGMENT_BYTES => number,
             Some(_) | None => {
-                let number = self.first.wrapping_add(offset(self.segments.len()));
-                self.segments
-                    .push_back(self.spare.pop().unwrap_or_default());
+                let number = self.free.pop().unwrap_or_else(|| {
+                    self.segments.push(Segment::default());
+                    offset(self.segments.len() - 1)
+                });
+                self.segment_mut(number).opened = Some(self.opened);
+                self.opened += 1;
                 self.open[at] = Some(number);
                 number
             }
@@ -179,27 +184,26 @@ impl Logs {
         kept
     }
 
-    /// Empties what nobody holds, and forgets the segments before the oldest
-    /// that is held or open.
+    /// Empties what nobody holds; what is not open is free for another time.
     pub(super) fn recycle(&mut self) {
-        for segment in &mut self.segments {
-            if segment.holders == 0 && !segment.bytes.is_empty() {
-                self.held_bytes -= segment.bytes.len();
-                segment.bytes.clear();
-                segment.frames.clear();
-                if segment.bytes.capacity() > KEPT_BYTES_MAX {
-                    *segment = Segment::default();
-                }
+        for (number, segment) in self.segments.iter_mut().enumerate() {
+            if segment.holders > 0 || segment.opened.is_none() {
+                continue;
             }
-        }
-        while let Some(front) = self.segments.front()
-            && front.holders == 0
-            && !self.open.contains(&Some(self.first))
-        {
-            let front = self.segments.pop_front().expect("there is a front");
-            self.first = self.first.wrapping_add(1);
-            if self.spare.len() < 2 {
-                self.spare.push(front);
+            self.held_bytes -= segment.bytes.len();
+            segment.bytes.clear();
+            segment.frames.clear();
+            let number = offset(number);
+            let closed = !self.open.contains(&Some(number));
+            if closed {
+                segment.opened = None;
+                self.free.push(number);
+            }
+            if segment.bytes.capacity() > KEPT_BYTES_MAX
+                || closed && self.free.len() > FREE_KEPT_MAX
+            {
+                segment.bytes = Vec::new();
+                segment.frames = Vec::new();
             }
         }
     }
@@ -208,27 +212,30 @@ impl Logs {
         self.held_bytes
     }
 
+    /// The segment that was opened first of those that are held.
     pub(super) fn oldest_held(&self) -> Option<u32> {
-        let at = self
+        let held = self
             .segments
             .iter()
-            .position(|segment| segment.holders > 0)?;
-        Some(self.first.wrapping_add(offset(at)))
+            .enumerate()
+            .filter(|(_, segment)| segment.holders > 0);
+        held.min_by_key(|(_, segment)| segment.opened)
+            .map(|(number, _)| offset(number))
     }
 
     fn segment(&self, number: u32) -> &Segment {
-        &self.segments[number.wrapping_sub(self.first) as usize]
+        &self.segments[number as usize]
     }
 
     fn segment_mut(&mut self, number: u32) -> &mut Segment {
-        &mut self.segments[number.wrapping_sub(self.first) as usize]
+        &mut self.segments[number as usize]
     }
 
     /// Every holder is counted, and every byte.
     pub(super) fn check(&self, held: impl Iterator<Item = Span>) {
         let mut holders = vec![0_u32; self.segments.len()];
         for span in held {
-            holders[span.segment.wrapping_sub(self.first) as usize] += 1;
+            holders[span.segment as usize] += 1;
             assert!(span.start < span.end, "no empty span is queued");
         }
         for (segment, holders) in self.segments.iter().zip(holders) {
@@ -245,4 +252,49 @@ impl Logs {
 
 fn offset(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("a segment and the number of them fit 32 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_holds_a_byte_for_ever_keeps_one_segment() {
+        let mut logs = Logs::default();
+        let frame = |logs: &mut Logs, bytes: usize| {
+            logs.append(WireForm::Raw, Lane::Control, |out| {
+                out.resize(out.len() + bytes, 7);
+            })
+        };
+        let held = frame(&mut logs, 1);
+        logs.hold(held);
+        for _ in 0..1_000 {
+            let turn = [(); 6].map(|()| frame(&mut logs, 64 * 1024));
+            for span in turn {
+                logs.hold(span);
+            }
+            for span in turn {
+                logs.release(span);
+            }
+            logs.recycle();
+        }
+        assert!(logs.segments.len() <= 4, "{}", logs.segments.len());
+        assert_eq!(logs.oldest_held(), Some(held.segment));
+        logs.release(held);
+        logs.recycle();
+        assert_eq!(logs.held_bytes(), 0);
+        logs.check([].into_iter());
+    }
+
+    #[test]
+    fn what_was_begun_is_kept_when_a_lane_is_cut() {
+        let mut logs = Logs::default();
+        let lanes = [Lane::Room(1), Lane::Room(2), Lane::Room(1), Lane::Control];
+        let spans = lanes
+            .map(|lane| logs.append(WireForm::Raw, lane, |out| out.extend_from_slice(b"abcd")));
+        let all = spans[0].extended_to(spans[3]).without_first(1);
+        let kept = logs.without_lane(&[all], Lane::Room(1));
+        let bytes: Vec<&[u8]> = kept.iter().map(|span| logs.bytes(*span)).collect();
+        assert_eq!(bytes, [&b"bcdabcd"[..], b"abcd"]);
+    }
 }

@@ -82,6 +82,9 @@ impl Turns {
         let Some(waiting) = self.rooms.get_mut(room as usize) else {
             return;
         };
+        if waiting.slots.is_empty() {
+            return;
+        }
         let left = std::mem::take(waiting);
         self.urgent.extend(left.slots.into_iter().skip(left.done));
         self.order.retain(|other| *other != room);

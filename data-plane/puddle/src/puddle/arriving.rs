@@ -97,6 +97,7 @@ impl Puddle {
             until: self.now + self.settings.entry_time_max,
             reply_to: None,
             answer: None,
+            answered_at: None,
             question: None,
             enlisted: None,
         };

@@ -81,14 +81,6 @@ impl Puddle {
         self.resume(id);
     }
 
-    /// Closes a socket that did nothing wrong, after what it was still told.
-    pub(super) fn leave_after_queue(&mut self, id: SocketId, code: CloseCode, reason: &str) {
-        self.strip(id);
-        self.tell(id, |out| frame::close(code, reason, out));
-        self.set_closing(id, false);
-        self.resume(id);
-    }
-
     /// The peer closes: it is answered with the same, and that is all. What it has
     /// queued is dropped: nobody would take it back when the right to it ends.
     pub(super) fn closed_by_peer(&mut self, id: SocketId, code: Option<CloseCode>) {
@@ -116,7 +108,10 @@ impl Puddle {
     }
 
     fn set_closing(&mut self, id: SocketId, answered: bool) {
-        let until = self.now + self.settings.close_time_max;
+        let mut until = self.now + self.settings.close_time_max;
+        if let Some(drain) = &self.drain {
+            until = until.min(drain.until);
+        }
         self.set_phase(id, Phase::Closing { until, answered });
     }
 

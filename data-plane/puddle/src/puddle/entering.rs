@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use porthouse_model::{PolicyKey, Refused, Revision, RoomName, UserId};
+use porthouse_model::{ClientId, PolicyKey, Refused, Revision, RoomName, UserId};
 
 use super::Puddle;
 use super::door::{Seen, SessionSeen};
@@ -26,13 +26,16 @@ impl Puddle {
             let Some(entry) = self.entry(id, room) else {
                 return;
             };
-            let (sequence, origin) = (entry.sequence, entry.origin);
+            let sequence = entry.sequence;
+            if !matches!(event, Event::Late) && self.is_signing_in(id) {
+                return;
+            }
             let who = self
                 .sockets
                 .get(id)
                 .map_or(Who::Anonymous, |socket| socket.who().clone());
             let seen = match self.see(&who, room, false) {
-                Seen::Open { governed, .. } if !origin.admits_to(governed.id()) => {
+                Seen::Open { governed, .. } if !self.admits_to(id, room, &governed) => {
                     Seen::Shut(Refused::RoomClosed)
                 }
                 seen @ (Seen::Unknown(_) | Seen::Shut(_) | Seen::Open { .. }) => seen,
@@ -47,26 +50,40 @@ impl Puddle {
 
     /// Moves every entry of a socket on.
     pub(super) fn advance_all(&mut self, id: SocketId, event: Event) {
-        let Some(socket) = self.sockets.get(id) else {
-            return;
-        };
-        let rooms: Vec<RoomName> = match &socket.phase {
-            Phase::Knocking(knock) => vec![knock.entry.room.clone()],
-            Phase::Multiplexed(lobby) => lobby
-                .entries
-                .iter()
-                .map(|entry| entry.room.clone())
-                .collect(),
-            Phase::Upgrading { .. } | Phase::Raw(..) | Phase::Closing { .. } => Vec::new(),
-        };
-        for room in rooms {
+        for room in self.doors_of(id) {
             self.advance(id, &room, event);
         }
     }
 
+    /// The rooms at whose doors a socket stands.
+    pub(super) fn doors_of(&self, id: SocketId) -> Vec<RoomName> {
+        match self.sockets.get(id).map(|socket| &socket.phase) {
+            Some(Phase::Knocking(knock)) => vec![knock.entry.room.clone()],
+            Some(Phase::Multiplexed(lobby)) => lobby
+                .entries
+                .iter()
+                .map(|entry| entry.room.clone())
+                .collect(),
+            Some(Phase::Upgrading { .. } | Phase::Raw(..) | Phase::Closing { .. }) | None => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// Whether an entry may lead into the room that has its name now.
+    fn admits_to(&self, id: SocketId, room: &RoomName, governed: &Governed) -> bool {
+        self.entry(id, room)
+            .is_some_and(|entry| entry.admits_to(governed.id()))
+    }
+
+    fn is_signing_in(&mut self, id: SocketId) -> bool {
+        self.lobby_mut(id)
+            .is_some_and(|lobby| lobby.is_signing_in())
+    }
+
     fn act(&mut self, id: SocketId, room: &RoomName, action: Action, seen: Seen) -> Option<Event> {
         match action {
-            Action::Unasked => None,
+            Action::Nothing => None,
             Action::Wait => match seen {
                 Seen::Unknown(key) => self.wait_for(id, key),
                 Seen::Shut(_) | Seen::Open { .. } => None,
@@ -127,7 +144,9 @@ impl Puddle {
         let Some(question) = self.policy.reserve() else {
             return Some(Event::Unavailable);
         };
-        self.entry_mut(id, room)?.question = Some(question);
+        let entry = self.entry_mut(id, room)?;
+        entry.question = Some(question);
+        entry.answered_at = Some(room_id);
         self.verifying
             .insert(question, super::Verifying::Door(id, room.clone()));
         let what = Question::VerifyPassword {
@@ -146,14 +165,15 @@ impl Puddle {
         let Seen::Open { governed, .. } = seen else {
             return None;
         };
-        let Some(room) = self.open_room(name, governed) else {
-            self.refuse_entry(id, name, Refused::TooMany);
-            return None;
+        let room = match self.open_room(name, governed) {
+            Ok(room) => room,
+            Err(refused) => {
+                self.refuse_entry(id, name, refused);
+                return None;
+            }
         };
         let known = self.rooms.get_mut(room);
-        if !known.entrants.contains(&id) {
-            known.entrants.push(id);
-        }
+        known.entrants.insert(id);
         let confirmed = known.interest == Interest::Confirmed;
         if let Some(entry) = self.entry_mut(id, name) {
             entry.enlisted = Some(room);
@@ -162,11 +182,14 @@ impl Puddle {
     }
 
     /// Finds or makes a room, and tells the other puddles of a new one.
-    fn open_room(&mut self, name: &RoomName, governed: &Governed) -> Option<RoomIndex> {
+    fn open_room(&mut self, name: &RoomName, governed: &Governed) -> Result<RoomIndex, Refused> {
         if let Some(room) = self.rooms.find(name) {
-            return Some(room);
+            return Ok(room);
         }
-        let room = self.rooms.open(name, governed)?;
+        if self.peers.is_clogged(self.others) {
+            return Err(Refused::Busy);
+        }
+        let room = self.rooms.open(name, governed).ok_or(Refused::TooMany)?;
         self.policy.pin(&PolicyKey::Room(name.clone()));
         let visit = self.rooms.get(room).visit;
         for puddle in self.others.iter() {
@@ -178,7 +201,7 @@ impl Puddle {
                 },
             );
         }
-        Some(room)
+        Ok(room)
     }
 
     /// In. What was checked a moment ago in this turn holds.
@@ -204,7 +227,7 @@ impl Puddle {
         };
         let known = self.rooms.get_mut(room);
         known.governed = governed;
-        known.entrants.retain(|entrant| *entrant != id);
+        known.entrants.remove(&id);
         let seat = known.seats.add(
             Sitter {
                 socket: id,
@@ -217,7 +240,24 @@ impl Puddle {
         self.counters.admitted += 1;
         self.note_strictness(room);
         self.stop_knocking(id, name);
-        let stay = Stay { room, seat, until };
+        if let Some(question) = self
+            .entry_mut(id, name)
+            .and_then(|entry| entry.question.take())
+        {
+            self.verifying.remove(&question);
+        }
+        self.arrive(id, name, Stay { room, seat, until }, client, revision);
+    }
+
+    /// Whoever has a seat is told so, and is heard from here on.
+    fn arrive(
+        &mut self,
+        id: SocketId,
+        name: &RoomName,
+        stay: Stay,
+        client: ClientId,
+        revision: Revision,
+    ) {
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
         };
@@ -252,7 +292,7 @@ impl Puddle {
     }
 
     /// Out, before having been in; or, unasked, before being in again.
-    fn refuse_entry(&mut self, id: SocketId, room: &RoomName, refused: Refused) {
+    pub(super) fn refuse_entry(&mut self, id: SocketId, room: &RoomName, refused: Refused) {
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
         };
@@ -291,10 +331,7 @@ impl Puddle {
             self.verifying.remove(&question);
         }
         if let Some(room) = entry.enlisted {
-            self.rooms
-                .get_mut(room)
-                .entrants
-                .retain(|entrant| *entrant != id);
+            self.rooms.get_mut(room).entrants.remove(&id);
             self.close_room_if_empty(room);
         }
     }

@@ -131,6 +131,7 @@ impl Puddle {
             until,
             reply_to,
             answer: None,
+            answered_at: None,
             question: None,
             enlisted: None,
         });

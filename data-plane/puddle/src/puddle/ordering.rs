@@ -124,6 +124,9 @@ impl Puddle {
                     {
                         self.put_out(id, index, Refused::Kicked);
                         kicked += 1;
+                    } else if self.entry_mut(id, name).is_some() {
+                        self.refuse_entry(id, name, Refused::Kicked);
+                        kicked += 1;
                     }
                 }
             }

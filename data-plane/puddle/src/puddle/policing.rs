@@ -41,7 +41,12 @@ impl Puddle {
             }
             PolicyKey::ApiKey(_) => {}
         }
-        for id in self.waiting.remove(key).unwrap_or_default() {
+        let waiting = self.waiting.remove(key).unwrap_or_default();
+        if matches!(key, PolicyKey::Room(_)) {
+            // Whoever waits for a room knocks at its door, and has looked again.
+            return;
+        }
+        for id in waiting {
             self.look_at_session(id);
             self.advance_all(id, Event::Look);
         }
@@ -54,22 +59,33 @@ impl Puddle {
                 self.refuse_sign_in(id, Refused::ControlPlaneAway);
             }
         }
-        self.advance_all(id, Event::Unavailable);
+        for room in self.doors_of(id) {
+            let who = self
+                .sockets
+                .get(id)
+                .map_or(Who::Anonymous, |socket| socket.who().clone());
+            let event = match self.see(&who, &room, false) {
+                Seen::Unknown(asked) if asked == *key => Event::Unavailable,
+                Seen::Unknown(_) | Seen::Shut(_) | Seen::Open { .. } => Event::Look,
+            };
+            self.advance(id, &room, event);
+        }
     }
 
     fn verified(&mut self, question: QuestionId, answer: Answer) {
         match (self.verifying.remove(&question), answer) {
-            (Some(Verifying::Door(id, room)), Answer::Password(verdict)) => {
-                if let Some(entry) = self.entry_mut(id, &room) {
+            (Some(Verifying::Door(id, room)), answer) => {
+                let event = match answer {
+                    Answer::Password(verdict) => Event::Judged(verdict),
+                    Answer::Resolved { .. } | Answer::SignIn(_) | Answer::Unavailable => {
+                        Event::Unavailable
+                    }
+                };
+                let entry = self.entry_mut(id, &room);
+                if let Some(entry) = entry.filter(|entry| entry.question == Some(question)) {
                     entry.question = None;
+                    self.advance(id, &room, event);
                 }
-                self.advance(id, &room, Event::Judged(verdict));
-            }
-            (Some(Verifying::Door(id, room)), _) => {
-                if let Some(entry) = self.entry_mut(id, &room) {
-                    entry.question = None;
-                }
-                self.advance(id, &room, Event::Unavailable);
             }
             (Some(Verifying::SignIn(id)), Answer::SignIn(verdict)) => {
                 self.signed_in(id, Some(&verdict));
@@ -231,6 +247,7 @@ impl Puddle {
             until,
             reply_to: None,
             answer: None,
+            answered_at: None,
             question: None,
             enlisted: None,
         };

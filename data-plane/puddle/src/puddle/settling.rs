@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use porthouse_model::{CloseCode, Refused, Time};
+use porthouse_model::{Refused, Time};
 
 use super::{Drain, Puddle};
 use crate::input::SocketId;
@@ -180,8 +180,10 @@ impl Puddle {
                 let Some(id) = self.sockets.in_slot(slot).map(|socket| socket.id) else {
                     continue;
                 };
-                self.counters.slow += 1;
-                self.hang_up(id);
+                match self.sockets.get(id).map(|socket| &socket.phase) {
+                    Some(Phase::Closing { .. }) => self.hang_up(id),
+                    Some(_) | None => self.put_out_slow(id),
+                }
             }
             self.outbox.end_turn();
         }
@@ -204,6 +206,7 @@ impl Puddle {
             until,
             slot: 0,
             slots,
+            busy: Vec::new(),
         });
         let delay = until.since(self.now);
         let told: Vec<SocketId> = self.sockets.iter().map(|socket| socket.id).collect();
@@ -221,7 +224,9 @@ impl Puddle {
     /// Sockets are closed one after the other, so that they do not all come to
     /// the other nodes at once.
     pub(super) fn keep_draining(&mut self) {
-        let Some(drain) = self.drain else { return };
+        let Some(mut drain) = self.drain.take() else {
+            return;
+        };
         let whole = drain
             .until
             .since(drain.began)
@@ -239,25 +244,26 @@ impl Puddle {
             reason = "a part of a number of slots is one"
         )]
         let due = (f64::from(drain.slots) * part).ceil() as u32;
-        for slot in drain.slot..due {
-            let Some(id) = self.sockets.in_slot(slot).map(|socket| socket.id) else {
-                continue;
-            };
+        let next = (drain.slot..due).filter_map(|slot| self.sockets.in_slot(slot));
+        drain.busy.extend(next.map(|socket| socket.id));
+        // While there is time, whoever is still being told something hears the rest.
+        let (busy, free): (Vec<_>, Vec<_>) = std::mem::take(&mut drain.busy)
+            .into_iter()
+            .filter(|id| self.sockets.get(*id).is_some())
+            .partition(|id| part < 1.0 && !self.outbox.is_empty(id.slot));
+        for id in free {
             self.send_away(id);
         }
-        self.drain = Some(Drain {
-            slot: due.max(drain.slot),
-            ..drain
-        });
+        drain.busy = busy;
+        drain.slot = drain.slot.max(due);
+        self.drain = Some(drain);
     }
 
     fn send_away(&mut self, id: SocketId) {
         match self.sockets.get(id).map(|socket| &socket.phase) {
             Some(Phase::Upgrading { .. }) => self.refuse_request(id, Refused::Draining),
-            Some(Phase::Knocking(_)) => self.close_refused(id, Refused::Draining),
-            Some(Phase::Raw(..) | Phase::Multiplexed(_)) => {
-                let refusal = self.refusal(Refused::Draining);
-                self.leave_after_queue(id, CloseCode::RESTART, &refusal.reason());
+            Some(Phase::Knocking(_) | Phase::Raw(..) | Phase::Multiplexed(_)) => {
+                self.close_refused(id, Refused::Draining);
             }
             Some(Phase::Closing { .. }) | None => {}
         }
@@ -282,7 +288,7 @@ impl Puddle {
             .policy
             .deadline()
             .map(|due| at(due, "policy to ask for"));
-        let drain = self.drain.filter(|drain| drain.slot < drain.slots);
+        let drain = self.drain.as_ref().filter(|drain| drain.is_under_way());
         let drain = drain.map(|_| at(self.now + DRAIN_STEP, "sockets to send away"));
         let stale = self
             .stale_at()

@@ -1,6 +1,7 @@
 //! Promises of the whole puddle, with a small world around it: links that take
 //! what they are told to, and a control plane that answers from a table.
 
+mod doors;
 mod entry;
 mod live_permission;
 mod limits;

@@ -119,7 +119,7 @@ fn judge(state: Sequence, event: Event, door: Door<'_>, step: Step) {
             "only an answer that was asked for is judged"
         ),
         Action::Refuse(_) => assert_eq!(step.next, None, "a refusal is the end"),
-        Action::Wait | Action::Unasked | Action::Enlist => {
+        Action::Wait | Action::Nothing | Action::Enlist => {
             assert!(step.next.is_some(), "an entry that is not over goes on");
         }
     }

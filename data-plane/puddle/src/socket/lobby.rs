@@ -31,7 +31,7 @@ pub(crate) enum Origin {
 
 impl Origin {
     /// Whether a room that is this one now may be entered.
-    pub(crate) fn admits_to(self, room: Option<RoomId>) -> bool {
+    fn admits_to(self, room: Option<RoomId>) -> bool {
         match self {
             Self::Asked | Self::PutBack(None) => true,
             Self::PutBack(before) => before == room,
@@ -54,6 +54,9 @@ pub(crate) struct Entry {
     pub reply_to: Option<Id>,
     /// An answer that was given and is about to be verified.
     pub answer: Option<Secret>,
+    /// The room whose password was answered: no successor of its name is entered
+    /// by it.
+    pub answered_at: Option<RoomId>,
     /// The verification under way.
     pub question: Option<QuestionId>,
     /// The room it waits in front of, once it is enlisted.
@@ -80,6 +83,13 @@ pub(crate) enum Given {
     Upgrade,
     /// A line: a wrong one is refused, and the socket stays.
     Line,
+}
+
+impl Entry {
+    /// Whether a room that is this one now may be entered.
+    pub(crate) fn admits_to(&self, room: Option<RoomId>) -> bool {
+        self.origin.admits_to(room) && self.answered_at.is_none_or(|at| room == Some(at))
+    }
 }
 
 /// A `porthouse.v1` socket.
@@ -116,6 +126,12 @@ impl Lobby {
     /// Whether it has neither session nor room, nor is about to.
     pub(crate) fn is_idle(&self) -> bool {
         self.stays.is_empty() && self.entries.is_empty() && self.sign_in == SignIn::None
+    }
+
+    /// Whether a name and a password are being verified: until then nobody knows
+    /// as whom the socket comes.
+    pub(crate) const fn is_signing_in(&self) -> bool {
+        matches!(self.sign_in, SignIn::Verifying(..))
     }
 
     /// Whether a session's token is being looked up.

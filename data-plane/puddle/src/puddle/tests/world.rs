@@ -169,20 +169,7 @@ impl World {
 
     /// One revision.
     pub(super) fn change(&mut self, items: Vec<ChangeItem>) {
-        self.revision += 1;
-        let changed = Arc::new(Changed::compile(Change {
-            revision: Revision(self.revision),
-            items,
-        }));
-        for puddle in &mut self.puddles {
-            puddle.handle(self.now, Input::Changed(Arc::clone(&changed)));
-            puddle.handle(
-                self.now,
-                Input::Fresh {
-                    revision: changed.revision,
-                },
-            );
-        }
+        self.change_only(items);
         self.run();
     }
 
@@ -284,6 +271,34 @@ impl World {
     /// A `porthouse.v1` line, in a text frame.
     pub(super) fn line(&mut self, client: Client, line: &str) {
         self.say(client, MessageKind::Text, line.as_bytes());
+    }
+
+    /// One puddle's turn, whose outputs nobody does.
+    pub(super) fn settle_only(&mut self, at: usize) -> Vec<Output> {
+        self.puddles[at].settle(self.now, &mut self.links[at]);
+        self.puddles[at].check();
+        std::mem::take(&mut self.links[at].outputs)
+    }
+
+    /// A line that is heard; nothing else happens yet.
+    pub(super) fn line_unanswered(&mut self, client: Client, line: &str) {
+        let mut bytes = client::frame(true, client::TEXT, line.as_bytes());
+        let input = Input::Received {
+            socket: client.socket,
+            bytes: &mut bytes,
+        };
+        self.puddles[client.puddle].handle(self.now, input);
+    }
+
+    /// One revision that is heard; nothing else happens yet.
+    pub(super) fn change_only(&mut self, items: Vec<ChangeItem>) {
+        self.revision += 1;
+        let revision = Revision(self.revision);
+        let changed = Arc::new(Changed::compile(Change { revision, items }));
+        for puddle in &mut self.puddles {
+            puddle.handle(self.now, Input::Changed(Arc::clone(&changed)));
+            puddle.handle(self.now, Input::Fresh { revision });
+        }
     }
 
     /// All that came to a client since it was last asked.
