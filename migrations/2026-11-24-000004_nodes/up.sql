@@ -12,8 +12,9 @@ CREATE TABLE nodes (
     lease_until timestamptz NOT NULL,
     -- Every puddle has settled the turn in which this revision was applied.
     applied_revision bigint NOT NULL DEFAULT 0,
-    -- How long a room of it may deliver without word; null: without limit.
-    deliver_max_ms bigint CHECK (deliver_max_ms >= 0),
+    -- How long a room of it may deliver without word, at most 366 days; null:
+    -- without limit.
+    deliver_max_ms bigint CHECK (deliver_max_ms BETWEEN 0 AND 31622400000),
     puddles integer NOT NULL DEFAULT 0,
     sockets bigint NOT NULL DEFAULT 0,
     version text NOT NULL DEFAULT '' CHECK (octet_length(version) <= 255),

@@ -17,6 +17,10 @@ const LISTENERS_MAX: usize = 64;
 /// The longest address, and the longest version.
 const TEXT_BYTES_MAX: usize = 255;
 
+/// The longest that a room may deliver without word and be said to have a limit.
+/// Longer is without limit, so that no sum of times leaves the calendar.
+const DELIVER_MAX: Duration = Duration::from_hours(366 * 24);
+
 /// An introduced node.
 #[derive(Debug)]
 pub(super) struct Introduced {
@@ -75,13 +79,14 @@ fn position(position: &v1::Position) -> Result<Position, Refusal> {
     ))
 }
 
-/// How long a room may deliver without word, as a node says it.
+/// How long a room may deliver without word, as a node says it; `None`, without
+/// limit, beyond [`DELIVER_MAX`].
 pub(super) fn deliver_max(
     span: Option<prost_types::Duration>,
 ) -> Result<Option<Duration>, Refusal> {
-    span.map(Duration::try_from)
-        .transpose()
-        .map_err(|_| Refusal::Bad("deliver_max: not negative"))
+    let span = span.map(Duration::try_from).transpose();
+    let span = span.map_err(|_| Refusal::Bad("deliver_max: not negative"))?;
+    Ok(span.filter(|span| *span <= DELIVER_MAX))
 }
 
 #[cfg(test)]
@@ -107,6 +112,14 @@ mod tests {
         let introduced = introduce(start()).expect("introduced");
         assert_eq!(introduced.from, None);
         assert_eq!(introduced.introduction.applied, Revision(0));
+    }
+
+    #[test]
+    fn a_year_is_a_limit_and_more_is_none() {
+        let max = prost_types::Duration::try_from(DELIVER_MAX).expect("a span");
+        assert!(matches!(deliver_max(Some(max)), Ok(Some(DELIVER_MAX))));
+        let more = prost_types::Duration { nanos: 1, ..max };
+        assert!(matches!(deliver_max(Some(more)), Ok(None)));
     }
 
     #[test]

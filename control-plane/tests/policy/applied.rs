@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use porthouse_api::control::v1::node_service_client::NodeServiceClient;
-use porthouse_api::node::v1::WatchLeave;
 use porthouse_api::node::v1::watch_request::Message as Word;
+use porthouse_api::node::v1::WatchLeave;
 use tokio::time::{Instant, timeout};
 use tonic::Code;
 
@@ -86,6 +86,24 @@ async fn it_names_who_has_not_applied_and_until_when_that_may_deliver() {
     assert!(answer.pending[0].until.is_some(), "an hour after its lease");
     assert!(answer.pending[1].until.is_none(), "without limit");
     assert_eq!(answer.pending[0].applied_revision, revision - 1);
+}
+
+#[tokio::test]
+async fn a_node_that_may_deliver_longer_than_time_is_waited_for_without_limit() {
+    let plane = Plane::start().await;
+    let mut endless = start("endless", 1, None);
+    endless.deliver_max = Some(prost_types::Duration {
+        seconds: i64::MAX,
+        nanos: 0,
+    });
+    let _endless = Node::open(plane.feed(), endless).await.expect("opens");
+    let revision = plane.create_room("lobby").await;
+    let answer = plane
+        .wait_applied(revision, AT_ONCE)
+        .await
+        .expect("an answer");
+    assert_eq!(answer.pending[0].name, "nodes/endless");
+    assert!(answer.pending[0].until.is_none());
 }
 
 #[tokio::test]
