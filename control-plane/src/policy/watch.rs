@@ -99,7 +99,8 @@ impl Watch {
             self.entries_after(from).await?;
         }
         let (head, deliver_max) = (
-            self.enter(&holder, introduction.clone()).await?,
+            self.enter(&holder, introduction.clone(), from.is_some())
+                .await?,
             introduction.deliver_max,
         );
         tracing::info!(node = %holder.name, revision = head.revision().0, "a node watches");
@@ -135,14 +136,16 @@ impl Watch {
         }
     }
 
-    /// Takes the node in and answers the head that was read after that.
+    /// Takes the node in and answers the head that was read after that. A new
+    /// process that remembers nothing, not even the log's beginning, has applied
+    /// that head.
     async fn enter(
         &self,
         holder: &Holder,
         introduction: nodes::Introduction,
+        remembers: bool,
     ) -> Result<Position, Refusal> {
         let lease = self.settings.lease;
-        let remembers = introduction.applied.0 > 0;
         let entering = holder.clone();
         let known = self
             .store

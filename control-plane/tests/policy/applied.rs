@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use porthouse_api::control::v1::node_service_client::NodeServiceClient;
 use porthouse_api::node::v1::watch_request::Message as Word;
-use porthouse_api::node::v1::WatchLeave;
+use porthouse_api::node::v1::{Position, WatchLeave};
 use tokio::time::{Instant, timeout};
 use tonic::Code;
 
@@ -104,6 +104,24 @@ async fn a_node_that_may_deliver_longer_than_time_is_waited_for_without_limit() 
         .expect("an answer");
     assert_eq!(answer.pending[0].name, "nodes/endless");
     assert!(answer.pending[0].until.is_none());
+}
+
+#[tokio::test]
+async fn a_node_from_before_the_first_revision_is_waited_for_when_its_row_is_gone() {
+    let plane = Plane::start().await;
+    let revision = plane.create_room("lobby").await;
+    let at_zero = start("a", 1, Some(Position::default()));
+    let node = Node::open(plane.feed(), at_zero).await.expect("opens");
+    let answer = plane.wait_applied(1, AT_ONCE).await.expect("an answer");
+    assert!(!answer.applied, "it may hold what stood before");
+    node.applied(revision).await;
+    assert!(
+        plane
+            .wait_applied(1, SOON)
+            .await
+            .expect("an answer")
+            .applied
+    );
 }
 
 #[tokio::test]
