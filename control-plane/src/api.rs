@@ -41,7 +41,7 @@ mod user;
 
 pub(crate) use error::ApiError;
 pub(crate) use guard::GuardLayer;
-pub(crate) use keys::Keys;
+pub(crate) use keys::{CallersKey, Keys};
 pub(crate) use sign_in::{Answer, SignIn};
 
 /// The most bytes of a request.

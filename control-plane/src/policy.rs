@@ -14,12 +14,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::api::SignIn;
+use crate::api::{CallersKey, SignIn};
 use crate::identity::hashing::Hashing;
 use crate::store::Store;
 use crate::store::tail::Tail;
 
 use attempts::Attempts;
+use refusal::Refusal;
 
 pub(crate) mod applied;
 mod attempts;
@@ -102,7 +103,9 @@ impl PolicyFeedService for PolicyFeed {
         &self,
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        self.open_watch(request.into_inner()).map(Response::new)
+        let key = request.extensions().get::<CallersKey>().copied();
+        self.open_watch(key.ok_or(Refusal::KeyGone)?, request.into_inner())
+            .map(Response::new)
     }
 
     async fn resolve(

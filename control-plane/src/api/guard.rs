@@ -88,16 +88,18 @@ where
 async fn answer<S>(
     keys: Keys,
     mut inner: S,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Result<Response<Body>, Infallible>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    if let Err(error) = keys
-        .admit(access(request.uri().path()), request.headers())
-        .await
-    {
-        return Ok(refuse(error));
+    let admitted = keys.admit(access(request.uri().path()), request.headers());
+    match admitted.await {
+        Ok(Some(key)) => {
+            request.extensions_mut().insert(key);
+        }
+        Ok(None) => {}
+        Err(error) => return Ok(refuse(error)),
     }
     let answer = inner.call(request).await?;
     Ok(misnamed(answer.headers()).map_or(answer, refuse))

@@ -25,6 +25,11 @@ const FRESH_MAX: Duration = Duration::from_secs(2);
 /// The most keys that are remembered.
 const REMEMBERED_MAX: usize = 1024;
 
+/// The key that let a call through, for calls that outlast the look at it; an
+/// extension of the call's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallersKey(pub(crate) Uuid);
+
 /// A key that opens something.
 #[derive(Clone, Debug)]
 struct Known {
@@ -68,15 +73,20 @@ impl Keys {
         }
     }
 
-    /// Lets a call through whose headers carry a key that may make it.
-    pub(crate) async fn admit(&self, access: Access, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// Lets a call through whose headers carry a key that may make it; answers the
+    /// key, if it takes one.
+    pub(crate) async fn admit(
+        &self,
+        access: Access,
+        headers: &HeaderMap,
+    ) -> Result<Option<CallersKey>, ApiError> {
         let needed = match access {
-            Access::Open => return Ok(()),
+            Access::Open => return Ok(None),
             Access::AnyOf(scopes) => scopes,
         };
         let key = self.find(secret(headers)?.hash()).await?;
         if key.scopes.iter().any(|scope| needed.contains(scope)) {
-            Ok(())
+            Ok(Some(CallersKey(key.id)))
         } else {
             Err(ApiError::ScopeMissing(needed))
         }

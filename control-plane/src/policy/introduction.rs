@@ -7,6 +7,7 @@ use porthouse_api::node::v1::watch_request::Message;
 use porthouse_api::node::v1::{self, WatchRequest, WatchStart};
 use porthouse_model::Revision;
 
+use crate::api::CallersKey;
 use crate::store::nodes::{Holder, Introduction};
 use crate::store::position::Position;
 
@@ -30,8 +31,8 @@ pub(super) struct Introduced {
     pub(super) from: Option<Position>,
 }
 
-/// Reads a watch's first message.
-pub(super) fn introduced(request: WatchRequest) -> Result<Introduced, Refusal> {
+/// Reads the first message of a watch that was opened with this key.
+pub(super) fn introduced(request: WatchRequest, key: CallersKey) -> Result<Introduced, Refusal> {
     let Some(Message::Start(start)) = request.message else {
         return Err(Refusal::Bad("a watch begins with `start`"));
     };
@@ -44,6 +45,7 @@ pub(super) fn introduced(request: WatchRequest) -> Result<Introduced, Refusal> {
                 .map_err(|_| Refusal::Bad("start.node: 1 to 63 of a-z, 0-9 and -"))?,
             incarnation: <[u8; 16]>::try_from(&*start.incarnation)
                 .map_err(|_| Refusal::Bad("start.incarnation: 16 bytes"))?,
+            key: key.0,
         },
         introduction: introduction(start, from)?,
         from,
@@ -93,6 +95,8 @@ pub(super) fn deliver_max(
 mod tests {
     use super::*;
 
+    const KEY: CallersKey = CallersKey(uuid::Uuid::nil());
+
     fn start() -> WatchStart {
         WatchStart {
             node: "a".into(),
@@ -102,9 +106,8 @@ mod tests {
     }
 
     fn introduce(start: WatchStart) -> Result<Introduced, Refusal> {
-        introduced(WatchRequest {
-            message: Some(Message::Start(start)),
-        })
+        let message = Some(Message::Start(start));
+        introduced(WatchRequest { message }, KEY)
     }
 
     #[test]
@@ -160,7 +163,7 @@ mod tests {
             assert!(matches!(introduce(start), Err(Refusal::Bad(_))));
         }
         assert!(matches!(
-            introduced(WatchRequest { message: None }),
+            introduced(WatchRequest { message: None }, KEY),
             Err(Refusal::Bad(_))
         ));
     }

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::Streaming;
 
+use crate::store::api_keys;
 use crate::store::nodes::{self, Holder, Report};
 use crate::store::position::Position;
 use crate::store::{Store, StoreError};
@@ -92,7 +93,8 @@ pub(super) struct Lease<'a> {
 }
 
 impl Lease<'_> {
-    /// Writes what the node says; ends when the process has lost its name. While
+    /// Writes what the node says; ends when the process has lost its name or the
+    /// key that it came with. While
     /// the database is away the lease is not extended.
     pub(super) async fn keep(
         &self,
@@ -104,27 +106,39 @@ impl Lease<'_> {
             reports.changed().await.map_err(|_| gone)?;
             let report = reports.borrow_and_update().clone();
             if report.applied > last.applied {
-                self.kept(self.acknowledge(report.applied).await)?;
+                self.kept(self.acknowledge(report.applied).await).await?;
             }
             let began = Instant::now();
             let lives = report.alive != last.alive || report.deliver_max != last.deliver_max;
-            if lives && self.kept(self.hold(report.clone()).await)? {
+            if lives && self.kept(self.hold(report.clone()).await).await? {
                 self.until.send_replace(began + self.span);
             }
             last = report;
         }
     }
 
-    /// Whether it was written; a process that has lost its name ends.
-    fn kept(&self, written: Result<bool, StoreError>) -> Result<bool, Refusal> {
+    /// Whether it was written; a process that has lost its name or its key ends.
+    async fn kept(&self, written: Result<bool, StoreError>) -> Result<bool, Refusal> {
         match written {
             Ok(true) => Ok(true),
-            Ok(false) => Err(Refusal::Reopen(
-                "another process has this node's name, or the log is another one",
-            )),
+            Ok(false) => Err(self.lost().await),
             Err(failure) => {
                 tracing::warn!(node = %self.holder.name, %failure, "a lease was not kept");
                 Ok(false)
+            }
+        }
+    }
+
+    /// Why nothing was written.
+    async fn lost(&self) -> Refusal {
+        let key = self.holder.key;
+        let lives = self.store.snapshot::<_, StoreError>(move |c| {
+            async move { Ok(api_keys::lives(c, key).await?) }.boxed()
+        });
+        match lives.await {
+            Ok(false) => Refusal::KeyGone,
+            Ok(true) | Err(_) => {
+                Refusal::Reopen("another process has this node's name, or the log is another one")
             }
         }
     }

@@ -15,6 +15,8 @@ pub(super) enum Refusal {
     Resync,
     /// The watch ends; open it again from the position it had come to.
     Reopen(&'static str),
+    /// The key that the call came with was deleted or has expired.
+    KeyGone,
     /// As much of this is going on as may.
     Busy(&'static str),
     /// This replica cannot tell now: ask again, or another one.
@@ -31,6 +33,9 @@ impl From<Refusal> for Status {
                 "the position is not in the log: open a watch without one and resolve anew",
             ),
             Refusal::Reopen(why) => Self::aborted(why),
+            Refusal::KeyGone => {
+                Self::unauthenticated("the API key was revoked or has expired: use another one")
+            }
             Refusal::Busy(what) => Self::resource_exhausted(what),
             Refusal::Unavailable(why) => Self::unavailable(why),
             Refusal::Internal => Self::internal("the control plane could not do it; see its log"),

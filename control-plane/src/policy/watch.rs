@@ -16,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
+use crate::api::CallersKey;
 use crate::store::nodes::{self, Holder, Known, Report};
 use crate::store::position::{Entry, Position};
 use crate::store::tail::{Finding, Tail};
@@ -40,6 +41,7 @@ impl PolicyFeed {
     /// Opens a watch, which runs until either side ends it.
     pub(super) fn open_watch(
         &self,
+        key: CallersKey,
         requests: Streaming<WatchRequest>,
     ) -> Result<ReceiverStream<Result<WatchResponse, Status>>, Status> {
         let place = self
@@ -52,6 +54,7 @@ impl PolicyFeed {
             store: self.store.clone(),
             tail: self.tail.clone(),
             settings: self.settings.clone(),
+            key,
             out,
             _place: place,
         };
@@ -64,6 +67,7 @@ struct Watch {
     store: Store,
     tail: Tail,
     settings: FeedSettings,
+    key: CallersKey,
     out: mpsc::Sender<Result<WatchResponse, Status>>,
     _place: OwnedSemaphorePermit,
 }
@@ -91,7 +95,7 @@ impl Watch {
             holder,
             introduction,
             from,
-        } = introduced(first)?;
+        } = introduced(first, self.key)?;
         // From here nothing that is found is missed.
         let findings = self.tail.follow();
         let began = Instant::now();

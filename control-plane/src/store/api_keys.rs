@@ -72,6 +72,16 @@ pub(crate) async fn by_hash(
         .optional()
 }
 
+/// Whether a key is there and has not expired.
+pub(crate) async fn lives(c: &mut Connection, id: Uuid) -> QueryResult<bool> {
+    let key = api_keys::table.find(id).filter(
+        api_keys::expire_time
+            .is_null()
+            .or(api_keys::expire_time.gt(now.into_sql::<Timestamptz>().nullable())),
+    );
+    diesel::select(diesel::dsl::exists(key)).get_result(c).await
+}
+
 /// Reads the keys of a page, ordered by identity.
 pub(crate) async fn page(c: &mut Connection, page: &Page<Uuid>) -> QueryResult<Vec<ApiKeyRow>> {
     let mut query = api_keys::table.select(ApiKeyRow::as_select()).into_boxed();

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{
+    Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
 use diesel_async::RunQueryDsl;
 use porthouse_model::{NodeName, Revision};
+use uuid::Uuid;
 
 use super::position::Position;
 use super::schema::nodes;
@@ -19,13 +22,15 @@ pub(crate) const CHANNEL: &str = "porthouse_applied";
 /// The most nodes there may be.
 pub(crate) const NODES_MAX: i64 = 1_024;
 
-/// A process that holds policy: a node's name and one start of it.
+/// A process that holds policy: a node's name, one start of it, and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     /// The node's name.
     pub(crate) name: NodeName,
     /// Drawn anew at each start.
     pub(crate) incarnation: [u8; 16],
+    /// The API key it came with; it is told nothing once that is gone.
+    pub(crate) key: Uuid,
 }
 
 /// What a node says of itself when it opens a watch.
@@ -125,7 +130,7 @@ pub(crate) async fn enter(
 }
 
 /// Writes what a node said and extends its lease. `false`, with nothing written,
-/// when the process has lost its name, or when `told`, up to which it was told
+/// when the process has lost its name or its key, or when `told`, up to which it was told
 /// the log, is not in the log any more: what it has applied is then of another
 /// history. What it has applied never falls.
 pub(crate) async fn hold(
@@ -137,16 +142,17 @@ pub(crate) async fn hold(
 ) -> Result<bool, StoreError> {
     let held = diesel::sql_query(format!(
         "UPDATE nodes SET
-             lease_until = greatest(lease_until, clock_timestamp() + $5 * interval '1 millisecond'),
-             applied_revision = greatest(applied_revision, $6),
-             sockets = $7,
-             deliver_max_ms = $8
+             lease_until = greatest(lease_until, clock_timestamp() + $6 * interval '1 millisecond'),
+             applied_revision = greatest(applied_revision, $7),
+             sockets = $8,
+             deliver_max_ms = $9
          {OF_HOLDER}"
     ))
     .bind::<Text, _>(holder.name.as_str())
     .bind::<Binary, _>(&holder.incarnation[..])
     .bind::<BigInt, _>(column(told.revision()))
     .bind::<Binary, _>(told.chain())
+    .bind::<SqlUuid, _>(holder.key)
     .bind::<BigInt, _>(millis(lease))
     .bind::<BigInt, _>(column(report.applied))
     .bind::<BigInt, _>(i64::try_from(report.sockets).unwrap_or(i64::MAX))
@@ -170,10 +176,10 @@ pub(crate) async fn acknowledge(
 ) -> Result<bool, StoreError> {
     let held: Option<Held> = diesel::sql_query(format!(
         "WITH held AS (
-             UPDATE nodes SET applied_revision = greatest(applied_revision, $5)
+             UPDATE nodes SET applied_revision = greatest(applied_revision, $6)
              {OF_HOLDER} RETURNING true AS held
          )
-         SELECT held, pg_notify($6, '')::text AS woken,
+         SELECT held, pg_notify($7, '')::text AS woken,
                 set_config('synchronous_commit', 'off', true) AS soon
          FROM held"
     ))
@@ -181,6 +187,7 @@ pub(crate) async fn acknowledge(
     .bind::<Binary, _>(&holder.incarnation[..])
     .bind::<BigInt, _>(column(told.revision()))
     .bind::<Binary, _>(told.chain())
+    .bind::<SqlUuid, _>(holder.key)
     .bind::<BigInt, _>(column(applied))
     .bind::<Text, _>(CHANNEL)
     .get_result(connection)
@@ -189,9 +196,11 @@ pub(crate) async fn acknowledge(
     Ok(held.is_some_and(|row| row.held))
 }
 
-/// The row of a process that has its name, and was told this log.
+/// The row of a process that has its name and its key, and was told this log.
 const OF_HOLDER: &str = "WHERE name = $1 AND incarnation = $2
-     AND ($3 = 0 OR EXISTS (SELECT FROM policy_log WHERE revision = $3 AND chain = $4))";
+     AND ($3 = 0 OR EXISTS (SELECT FROM policy_log WHERE revision = $3 AND chain = $4))
+     AND EXISTS (SELECT FROM api_keys WHERE id = $5
+         AND (expire_time IS NULL OR expire_time > clock_timestamp()))";
 
 #[derive(QueryableByName)]
 struct Held {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use porthouse_api::control::v1 as control;
+use porthouse_api::control::v1::api_key_service_client::ApiKeyServiceClient;
 use porthouse_api::node::v1::watch_request::Message as Word;
 use porthouse_api::node::v1::{Position, WatchAlive, WatchApplied};
 use tokio::time::{Instant, timeout};
 use tonic::Code;
 
-use crate::plane::{Node, Plane, position, start};
+use crate::plane::{Node, Plane, SOON, position, start};
 
 #[tokio::test]
 async fn a_watch_goes_on_from_its_position() {
@@ -167,6 +169,37 @@ async fn a_node_that_falls_silent_is_cut_off() {
     let mut node = Node::watch(&plane, "a").await;
     node.fall_silent();
     assert_eq!(node.end().await, Code::Aborted);
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_its_key_is_deleted() {
+    let plane = Plane::start().await;
+    let mut node = Node::watch(&plane, "a").await;
+    let mut keys = ApiKeyServiceClient::new(plane.admin_channel());
+    let listed = keys.list_api_keys(control::ListApiKeysRequest::default());
+    let listed = listed.await.expect("the keys").into_inner().api_keys;
+    let nodes_key = listed.into_iter().find(|key| key.display_name == "nodes");
+    let delete = control::DeleteApiKeyRequest {
+        name: nodes_key.expect("the nodes' key").name,
+    };
+    keys.delete_api_key(delete).await.expect("deleted");
+    let began = Instant::now();
+    let end = timeout(SOON, node.end()).await.expect("it ends");
+    assert_eq!(end, Code::Unauthenticated);
+    assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_its_key_expires() {
+    let plane = Plane::start().await;
+    let mut node = Node::watch(&plane, "a").await;
+    let client = plane.cluster.connect().await;
+    // Without the triggers, which let nobody change a key around the log.
+    let expire = "SET session_replication_role = replica;
+        UPDATE api_keys SET expire_time = now() WHERE display_name = 'nodes'";
+    client.batch_execute(expire).await.expect("expired");
+    let end = timeout(SOON, node.end()).await.expect("it ends");
+    assert_eq!(end, Code::Unauthenticated);
 }
 
 #[tokio::test]
