@@ -41,4 +41,7 @@ pub enum NodeError {
     /// fresh start does not cure.
     #[error("a puddle panicked three times within a minute; the log has the panics")]
     Broken,
+    /// A puddle did not end when it was told to: a fault of ours, too.
+    #[error("a puddle did not end when it was told to")]
+    Stuck,
 }

@@ -12,7 +12,7 @@ use porthouse_puddle::{
 };
 use rtrb::Producer;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::clock::Clock;
 use crate::error::NodeError;
@@ -34,6 +34,8 @@ const BEHIND_EVERY: Duration = Duration::from_millis(1);
 const HEARD_MAX: usize = 256;
 /// How often the switchboard is told the wall clock.
 const WALL_EVERY: Duration = Duration::from_secs(1);
+/// How long the puddles may take to end once they were told to.
+const END_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What a puddle's inbox must hold: an answer to each question it may have, and
 /// the rest.
@@ -100,15 +102,21 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// Runs until the node has drained, or cannot go on; then every puddle has
-    /// been told to stop.
+    /// Runs until the node has drained, or cannot go on; then every puddle is
+    /// told to stop, and once all have ended the node leaves the control plane.
     pub(crate) async fn run(mut self) -> Result<(), NodeError> {
         let outcome = self.work().await;
         for line in &mut self.lines {
             line.tell(Told::Stop);
         }
+        let ended = timeout(END_TIME_MAX, self.puddles_ended()).await;
         self.control.leave().await;
-        outcome
+        outcome.and(ended.map_err(|_| NodeError::Stuck))
+    }
+
+    /// A puddle has its voice for as long as it has a socket.
+    async fn puddles_ended(&mut self) {
+        while self.heard.recv().await.is_some() {}
     }
 
     async fn work(&mut self) -> Result<(), NodeError> {
@@ -277,7 +285,7 @@ mod tests {
     use porthouse_puddle::{Call, QuestionId, Seed, SwitchboardSettings};
     use rtrb::{Consumer, RingBuffer};
     use tokio::task::JoinHandle;
-    use tokio::time::timeout;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::policy::watch::About;
@@ -408,6 +416,7 @@ mod tests {
         let mut running = running(1_024);
         running.say(1, Said::Broken).await;
         assert!(matches!(running.told(0).await, Told::Stop));
+        drop(running.voice);
         let ended = timeout(WAIT_MAX, running.ended).await.unwrap().unwrap();
         assert_eq!(ended, Err(NodeError::Broken));
     }
@@ -425,8 +434,22 @@ mod tests {
         running.say(0, Said::Emptied).await;
         assert!(!running.ended.is_finished());
         running.say(1, Said::Emptied).await;
+        drop(running.voice);
         let ended = timeout(WAIT_MAX, running.ended).await.unwrap().unwrap();
         assert_eq!(ended, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_node_leaves_after_its_puddles_and_waits_for_them_within_bounds() {
+        let mut running = running(1_024);
+        let now = running.clock.now();
+        let began = Instant::now();
+        running.drain.take().unwrap().send(now).unwrap();
+        assert!(matches!(running.told(0).await, Told::Stop));
+        // Whoever holds the voice has not ended.
+        let ended = timeout(WAIT_MAX, running.ended).await.unwrap().unwrap();
+        assert_eq!(ended, Err(NodeError::Stuck));
+        assert!(began.elapsed() >= END_TIME_MAX);
     }
 
     #[tokio::test]
