@@ -28,6 +28,7 @@ mod error;
 
 pub use error::{NodeError, StartError};
 pub use live::Live;
+pub use live::guard::GuardedLive;
 pub use node::Node;
 pub use porthouse_puddle::TransientMakers;
 pub use settings::{ApiKeySecret, Settings};

@@ -19,6 +19,7 @@ use crate::error::{NodeError, StartError};
 use crate::grpc::{self, Grpc};
 use crate::listen;
 use crate::live::Live;
+use crate::live::guard::GuardedLive;
 use crate::own::Sign;
 use crate::policy::Control;
 use crate::policy::client::Replicas;
@@ -122,7 +123,7 @@ impl Node {
 
     /// live.v1, to be served beside other services.
     #[must_use]
-    pub fn live(&self) -> LiveServiceServer<Live> {
+    pub fn live(&self) -> GuardedLive {
         live_server(self.live.clone())
     }
 
@@ -153,9 +154,10 @@ impl Node {
     }
 }
 
-fn live_server(live: Live) -> LiveServiceServer<Live> {
+fn live_server(live: Live) -> GuardedLive {
     let bytes_max = MESSAGE_BYTES_LIMIT as usize + CALL_OVERHEAD_BYTES;
-    LiveServiceServer::new(live).max_decoding_message_size(bytes_max)
+    let server = LiveServiceServer::new(live.clone());
+    GuardedLive::new(live, server.max_decoding_message_size(bytes_max))
 }
 
 fn puddle_count(settings: &Settings) -> u8 {
@@ -231,14 +233,12 @@ fn run(
     thread::Builder::new()
         .name("switchboard".to_owned())
         .spawn(move || {
-            let outcome = runtime.block_on(desk.run());
-            let whole = running.into_iter().all(|puddle| puddle.join().is_ok());
-            // Nobody may be waiting.
-            let _ = end.send(if whole {
-                outcome
-            } else {
-                Err(NodeError::Broken)
+            let outcome = runtime.block_on(desk.run()).and_then(|()| {
+                let whole = running.into_iter().all(|puddle| puddle.join().is_ok());
+                whole.then_some(()).ok_or(NodeError::Broken)
             });
+            // Nobody may be waiting.
+            let _ = end.send(outcome);
         })?;
     Ok(ended)
 }

@@ -20,7 +20,10 @@ use tokio::time::{interval, timeout};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tonic::transport::Endpoint;
 use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 const WAIT_MAX: Duration = Duration::from_secs(20);
 /// Sockets are told to go in its first half.
@@ -150,6 +153,23 @@ async fn a_node_that_drains_sends_its_sockets_elsewhere() {
         while let Some(Ok(_)) = socket.next().await {}
     }
     drained.await.expect("no panic").expect("it drains");
+}
+
+#[tokio::test]
+async fn a_call_that_never_ends_does_not_keep_a_node_that_stops() {
+    let house = House::start().await;
+    let grpc = house.node.grpc_addr().expect("it was asked for");
+    let channel = Endpoint::from_shared(format!("http://{grpc}")).expect("an address");
+    let channel = channel.connect().await.expect("it is served");
+    let watch = HealthCheckRequest::default();
+    let watch = HealthClient::new(channel).watch(watch).await;
+    let mut watch = watch.expect("health is open to all").into_inner();
+    watch.message().await.expect("how it stands");
+    timeout(WAIT_MAX, house.node.shutdown(DRAIN_TIME_MAX))
+        .await
+        .expect("it stops")
+        .expect("it drains");
+    assert!(!matches!(watch.message().await, Ok(Some(_))));
 }
 
 #[tokio::test]

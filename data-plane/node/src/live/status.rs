@@ -73,6 +73,16 @@ pub(super) fn scope_missing() -> Status {
     detailed(Code::PermissionDenied, message.to_owned(), reason("SCOPE"))
 }
 
+/// The call took longer than a call may.
+pub(super) fn too_late() -> Status {
+    let message = "the call took longer than a call may: ask again";
+    detailed(
+        Code::DeadlineExceeded,
+        message.to_owned(),
+        reason("TOO_LATE"),
+    )
+}
+
 /// A field of the request is not what it must be.
 pub(super) fn bad_field(field: &'static str, rule: &dyn Display) -> Status {
     let details = ErrorDetails::with_bad_request_violation(field, rule.to_string());
