@@ -1,7 +1,9 @@
 //! A connection that is told by Postgres when something was committed. It only
 //! wakes: what it carries is never believed.
 
+use std::error::Error as _;
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use super::{Connection, StoreError, log, nodes};
 
 /// How long that may take.
 const PROBE_TIME_MAX: Duration = Duration::from_secs(3);
-/// How long making the connection may take.
+/// How long making the connection may take, LISTEN included.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// What a notification wakes.
@@ -69,11 +71,19 @@ pub(super) struct Listener {
 impl Listener {
     /// Connects and listens.
     pub(super) async fn connect(url: &str, wake: &Wake) -> Result<Self, StoreError> {
-        let connected = timeout(CONNECT_TIME_MAX, tokio_postgres::connect(url, NoTls)).await;
-        let (client, mut driver) = connected
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(StoreError::Unavailable)?;
+        let made = timeout(CONNECT_TIME_MAX, Self::make(url, wake)).await;
+        made.unwrap_or_else(|_| {
+            tracing::warn!("the database did not take a connection in time");
+            Err(StoreError::Unavailable)
+        })
+    }
+
+    async fn make(url: &str, wake: &Wake) -> Result<Self, StoreError> {
+        let connected = tokio_postgres::connect(url, NoTls).await;
+        let (client, mut driver) = connected.map_err(|error| {
+            tracing::warn!(why = why(&error), "the database took no connection");
+            StoreError::Unavailable
+        })?;
         let woken = wake.clone();
         tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {
@@ -107,5 +117,35 @@ impl Listener {
             .map_err(|_| StoreError::Pooled)?;
         let heard = format!("UNLISTEN {}", wake.probe_channel);
         Ok(self.connection.batch_execute(&heard).await?)
+    }
+}
+
+/// Why a connection failed. Not what cannot be read in the URL, for that may be a
+/// piece of a password.
+fn why(error: &tokio_postgres::Error) -> String {
+    if let Some(said) = error.as_db_error() {
+        return said.message().to_owned();
+    }
+    let source = error.source().and_then(|source| source.downcast_ref());
+    source.map_or_else(
+        || "neither the database nor the network says".to_owned(),
+        io::Error::to_string,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failed_connection_says_why_and_nothing_of_the_url() {
+        let failure = async |url| {
+            let connected = tokio_postgres::connect(url, NoTls).await;
+            why(&connected.err().expect("no connection"))
+        };
+        let nowhere = failure("host=/nowhere user=a password=hunter2").await;
+        assert!(nowhere.contains("No such file"), "{nowhere}");
+        let unreadable = failure("host=/nowhere password=of two words=hunter2").await;
+        assert!(!unreadable.contains("words"), "{unreadable}");
     }
 }

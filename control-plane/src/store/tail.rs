@@ -110,10 +110,8 @@ impl Reader {
     async fn run(mut self) {
         loop {
             let next = Instant::now() + POLL;
-            let read = timeout(READ_TIME_MAX, self.read()).await;
-            if let Err(failure) = read.unwrap_or(Err(StoreError::Unavailable)) {
+            if let Err(failure) = self.read().await {
                 tracing::warn!(%failure, "the policy log was not read");
-                self.listener = None;
                 sleep_until(next).await;
                 continue;
             }
@@ -124,13 +122,15 @@ impl Reader {
         }
     }
 
-    /// Reads to the end of the log and says what was found.
+    /// Reads to the end of the log and says what was found, on a new connection
+    /// if there is none; one on which that fails or lasts is given up.
     async fn read(&mut self) -> Result<(), StoreError> {
         let mut listener = match self.listener.take() {
             Some(listener) => listener,
             None => Listener::connect(&self.url, &self.wake).await?,
         };
-        self.read_to_end(&mut listener.connection).await?;
+        let read = timeout(READ_TIME_MAX, self.read_to_end(&mut listener.connection)).await;
+        read.unwrap_or(Err(StoreError::Unavailable))?;
         self.listener = Some(listener);
         Ok(())
     }

@@ -10,7 +10,8 @@ use tonic::Code;
 use tonic::service::Routes;
 
 use crate::cluster::Cluster;
-use crate::plane::{Node, Plane, SOON};
+use crate::plane::{Node, Plane, SOON, settings, start};
+use crate::slow::Slow;
 
 #[tokio::test]
 async fn a_database_without_the_schema_is_refused_with_what_to_do() {
@@ -71,4 +72,31 @@ async fn a_replica_that_stops_sends_its_nodes_elsewhere_at_once() {
     assert!(began.elapsed() < Duration::from_secs(5));
     let stopped = timeout(SOON, stopped).await;
     assert!(stopped.is_ok(), "it does not wait for its nodes");
+}
+
+#[tokio::test]
+async fn a_database_that_is_slow_to_connect_to_is_connected_to() {
+    let mut plane = Plane::start().await;
+    let slow = Slow::before(&plane.cluster.url());
+    let address = plane.add_replica_with(settings(slow.url())).await;
+    let opened = Node::open(plane.feed_at(address), start("a", 1, None)).await;
+    let mut node = opened.expect("opens");
+    node.progress().await.expect("the log is read");
+    drop(node);
+    slow.delay(Duration::from_millis(1_500));
+    let client = plane.cluster.connect().await;
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    client.execute(cut, &[]).await.expect("cut");
+
+    let deadline = Instant::now() + SOON;
+    loop {
+        // The watch may have to be opened again, for its lease needs a connection too.
+        if let Ok(mut node) = Node::open(plane.feed_at(address), start("a", 1, None)).await
+            && node.progress().await.is_ok()
+        {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the log is not read any more");
+    }
 }

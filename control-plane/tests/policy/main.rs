@@ -3,6 +3,7 @@
 
 mod cluster;
 mod plane;
+mod slow;
 
 mod lifecycle;
 mod log;

@@ -81,11 +81,15 @@ impl Plane {
 
     /// Starts another replica over the same database.
     pub(crate) async fn add_replica(&mut self) -> SocketAddr {
+        self.add_replica_with(settings(self.cluster.url())).await
+    }
+
+    /// Starts another replica, which runs like this.
+    pub(crate) async fn add_replica_with(&mut self, settings: Settings) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
-        let settings = settings(self.cluster.url());
         let served = tokio::spawn(async move {
             let served =
                 porthouse_control::serve(settings, listener, Routes::default(), stop).await;
@@ -175,7 +179,8 @@ pub(crate) async fn wait_applied(
     Ok(policy.wait_applied(request).await?.into_inner())
 }
 
-fn settings(url: String) -> Settings {
+/// How the replicas run unless a test says otherwise.
+pub(crate) fn settings(url: String) -> Settings {
     let mut settings = Settings::new(url);
     settings.hashing = HashingSettings {
         cost: PasswordCost {
