@@ -41,8 +41,11 @@ pub struct FeedSettings {
     pub stall_max: Duration,
     /// Watches that may be open at once.
     pub watches_max: usize,
-    /// Resolves that may run at once; more are refused.
+    /// Resolves that may read at once; more are refused.
     pub resolves_max: usize,
+    /// Resolves that may wait at once for the revision they ask for; more are
+    /// refused.
+    pub resolves_waiting_max: usize,
     /// How long a resolve may wait for the revision it asks for.
     pub resolve_wait_max: Duration,
 }
@@ -54,6 +57,7 @@ impl Default for FeedSettings {
             stall_max: Duration::from_secs(3),
             watches_max: 1_024,
             resolves_max: 64,
+            resolves_waiting_max: 1_024,
             resolve_wait_max: Duration::from_secs(2),
         }
     }
@@ -68,6 +72,7 @@ pub(crate) struct PolicyFeed {
     settings: FeedSettings,
     watches: Arc<Semaphore>,
     resolves: Arc<Semaphore>,
+    resolves_waiting: Arc<Semaphore>,
     attempts: Mutex<Attempts>,
     stop: CancellationToken,
 }
@@ -88,6 +93,7 @@ impl PolicyFeed {
             sign_in,
             watches: Arc::new(Semaphore::new(settings.watches_max)),
             resolves: Arc::new(Semaphore::new(settings.resolves_max)),
+            resolves_waiting: Arc::new(Semaphore::new(settings.resolves_waiting_max)),
             attempts: Mutex::default(),
             settings,
             stop,

@@ -1,10 +1,16 @@
 //! What a node is told when it does not get what it asked for, once for all its
 //! calls. Never says what the database said.
 
+use std::time::Duration;
+
 use porthouse_api::node::BadMessage;
-use tonic::Status;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::store::StoreError;
+
+/// When to ask again for what cannot be had now.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Why a node does not get what it asked for.
 #[derive(Debug)]
@@ -36,11 +42,16 @@ impl From<Refusal> for Status {
             Refusal::KeyGone => {
                 Self::unauthenticated("the API key was revoked or has expired: use another one")
             }
-            Refusal::Busy(what) => Self::resource_exhausted(what),
-            Refusal::Unavailable(why) => Self::unavailable(why),
+            Refusal::Busy(what) => later(Code::ResourceExhausted, what),
+            Refusal::Unavailable(why) => later(Code::Unavailable, why),
             Refusal::Internal => Self::internal("the control plane could not do it; see its log"),
         }
     }
+}
+
+/// A status that says when to ask again.
+fn later(code: Code, why: &str) -> Status {
+    Status::with_error_details(code, why, ErrorDetails::with_retry_info(Some(RETRY_DELAY)))
 }
 
 impl From<StoreError> for Refusal {

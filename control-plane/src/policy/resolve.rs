@@ -15,16 +15,14 @@ use super::refusal::Refusal;
 /// The most keys of one request.
 const KEYS_MAX: usize = 256;
 
+const BUSY: Refusal = Refusal::Busy("as many keys are being resolved as may be; ask again");
+
 impl PolicyFeed {
     /// Answers a request to resolve keys.
     pub(super) async fn resolve_keys(
         &self,
         request: ResolveRequest,
     ) -> Result<ResolveResponse, Status> {
-        let _place = self
-            .resolves
-            .try_acquire()
-            .map_err(|_| Refusal::Busy("as many keys are being resolved as may be; ask again"))?;
         if request.keys.len() > KEYS_MAX {
             return Err(Refusal::Bad("keys: at most 256").into());
         }
@@ -52,6 +50,7 @@ impl PolicyFeed {
         if let Some(resolved) = self.resolve_now(min, keys.clone()).await? {
             return Ok(resolved);
         }
+        let _place = self.resolves_waiting.try_acquire().map_err(|_| BUSY)?;
         let behind = Refusal::Unavailable("this replica has not come to that revision; ask again");
         let reached = timeout(self.settings.resolve_wait_max, self.tail.reached(min)).await;
         if !matches!(reached, Ok(Ok(()))) {
@@ -60,12 +59,14 @@ impl PolicyFeed {
         self.resolve_now(min, keys).await?.ok_or(behind)
     }
 
-    /// Reads the present snapshot; `None` when it is of an earlier revision.
+    /// Reads the present snapshot; `None` when it is of an earlier revision. Its
+    /// place is held while it reads, so that whoever waits holds up nobody.
     async fn resolve_now(
         &self,
         min: Revision,
         keys: Vec<PolicyKey>,
     ) -> Result<Option<(Revision, Vec<Resolved>)>, Refusal> {
+        let _place = self.resolves.try_acquire().map_err(|_| BUSY)?;
         self.store
             .snapshot(move |c| {
                 async move {

@@ -1,6 +1,7 @@
 //! `Resolve` and the answers that only the control plane can verify.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use porthouse_api::control::v1 as control;
 use porthouse_api::node::v1::resolve_key::Key;
@@ -8,9 +9,11 @@ use porthouse_api::node::v1::resolved::Found;
 use porthouse_api::node::v1::{
     OpenSessionRequest, ResolveKey, ResolveRequest, Room, Verdict, VerifyRoomPasswordRequest,
 };
+use tokio::time::Instant;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
-use crate::plane::Plane;
+use crate::plane::{Plane, SOON, settings};
 
 fn by_name(name: &str) -> ResolveKey {
     ResolveKey {
@@ -118,6 +121,33 @@ async fn a_revision_that_is_not_reached_is_waited_for_and_then_refused() {
     };
     let refused = plane.feed().resolve(request).await.expect_err("refused");
     assert_eq!(refused.code(), Code::Unavailable);
+    let retry = refused.get_error_details().retry_info().cloned();
+    assert!(retry.expect("when to ask again").retry_delay.is_some());
+}
+
+#[tokio::test]
+async fn who_waits_for_a_revision_holds_up_nobody() {
+    let mut plane = Plane::start().await;
+    let mut only_one = settings(plane.cluster.url());
+    only_one.feed.resolves_max = 1;
+    only_one.feed.resolve_wait_max = SOON;
+    let address = plane.add_replica_with(only_one).await;
+    let resolve = |min_revision| {
+        let mut feed = plane.feed_at(address);
+        let keys = vec![by_name("lobby")];
+        let request = ResolveRequest { min_revision, keys };
+        async move { feed.resolve(request).await }
+    };
+    let waiting = tokio::spawn(resolve(1 << 40));
+    let began = Instant::now();
+    let mut last = resolve(0).await;
+    // The one that waits reads once before it does.
+    while began.elapsed() < Duration::from_secs(1) || last.is_err() {
+        assert!(began.elapsed() < SOON / 2, "{last:?}");
+        last = resolve(0).await;
+    }
+    assert!(!waiting.is_finished());
+    waiting.abort();
 }
 
 #[tokio::test]
@@ -266,4 +296,21 @@ async fn a_session_that_was_opened_resolves_until_its_user_is_disabled() {
         .expect("a verdict")
         .into_inner();
     assert_eq!(refused.verdict(), Verdict::Wrong);
+}
+
+#[tokio::test]
+async fn no_more_resolves_wait_than_may_and_the_others_hear_when_to_ask_again() {
+    let mut plane = Plane::start().await;
+    let mut nobody = settings(plane.cluster.url());
+    nobody.feed.resolves_waiting_max = 0;
+    let address = plane.add_replica_with(nobody).await;
+    let request = ResolveRequest {
+        min_revision: 1 << 40,
+        keys: Vec::new(),
+    };
+    let refused = plane.feed_at(address).resolve(request).await;
+    let refused = refused.expect_err("refused");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    let retry = refused.get_error_details().retry_info().cloned();
+    assert!(retry.expect("when to ask again").retry_delay.is_some());
 }
