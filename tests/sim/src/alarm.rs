@@ -2,6 +2,7 @@
 //! nothing else.
 
 use std::cell::RefCell;
+use std::fmt::Write;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -55,6 +56,6 @@ struct Words(String);
 
 impl Visit for Words {
     fn record_debug(&mut self, field: &Field, value: &dyn core::fmt::Debug) {
-        self.0.push_str(&format!(" {field}={value:?}"));
+        let _ = write!(self.0, " {field}={value:?}");
     }
 }

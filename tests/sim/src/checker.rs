@@ -28,6 +28,10 @@ const STALENESS_SLACK: u64 = 2_500_000_000;
 
 /// One socket, as its client sees it.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what was seen of it, each by itself"
+)]
 struct Socket {
     raw_room: Option<u32>,
     session: Option<u32>,
@@ -459,7 +463,7 @@ impl Checker {
     }
 
     /// What a socket may know of its visitor at a room's door.
-    fn visitor<'a>(socket: &'a Socket, room: u32) -> Visitor<'a> {
+    fn visitor(socket: &Socket, room: u32) -> Visitor<'_> {
         let passed = socket.passed.iter().find(|(of, _)| *of == room);
         Visitor {
             user: socket.user,

@@ -95,3 +95,99 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
     text.or(owned)
         .unwrap_or_else(|| "a panic without words".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bug that is planted is caught by one of so many seeds from the first.
+    const SEEDS_MAX: u64 = 16;
+
+    #[track_caller]
+    fn is_caught(plant: Plant) {
+        let options = Options {
+            plant: Some(plant),
+            tracing: false,
+        };
+        let caught = |seed| run(seed, options).verdict != Verdict::Passed;
+        assert!(
+            (1..=SEEDS_MAX).any(caught),
+            "{plant:?} in {SEEDS_MAX} seeds"
+        );
+    }
+
+    #[test]
+    fn one_seed_has_one_course() {
+        for seed in 1..=2 {
+            let options = Options::default();
+            assert_eq!(run(seed, options), run(seed, options));
+        }
+    }
+
+    #[test]
+    fn seeds_that_failed_once_pass() {
+        let lines = include_str!("../seeds/failed.txt").lines();
+        for line in lines.filter(|line| !line.starts_with('#')) {
+            let seed = line
+                .split_whitespace()
+                .next()
+                .and_then(|word| word.parse().ok());
+            let seed = seed.expect("a line begins with its seed");
+            assert_eq!(
+                run(seed, Options::default()).verdict,
+                Verdict::Passed,
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_revision_numbered_without_the_lock_is_caught() {
+        is_caught(Plant::NumberWithoutLock);
+    }
+
+    #[test]
+    fn a_missing_tombstone_is_caught() {
+        is_caught(Plant::NoTombstone);
+    }
+
+    #[test]
+    fn progress_from_a_timer_is_caught() {
+        is_caught(Plant::ProgressFromTimer);
+    }
+
+    #[test]
+    fn a_backlog_kept_on_revocation_is_caught() {
+        is_caught(Plant::BacklogKept);
+    }
+
+    #[test]
+    fn a_negative_entry_kept_is_caught() {
+        is_caught(Plant::NegativeEntryKept);
+    }
+
+    #[test]
+    fn leaked_credit_is_caught() {
+        is_caught(Plant::LeakedCredit);
+    }
+
+    #[test]
+    fn an_admission_before_interest_is_caught() {
+        is_caught(Plant::AdmittedBeforeInterest);
+    }
+
+    #[test]
+    fn a_predicate_dropped_is_caught() {
+        is_caught(Plant::PredicateDropped);
+    }
+
+    #[test]
+    fn an_early_acknowledgement_is_caught() {
+        is_caught(Plant::AcknowledgedEarly);
+    }
+
+    #[test]
+    fn messages_that_change_places_are_caught() {
+        is_caught(Plant::HopsSwapped);
+    }
+}

@@ -7,6 +7,7 @@ use porthouse_model::{Audience, Content, RoomRules, Staleness};
 use porthouse_puddle::{PuddleId, Seed, Settings, SwitchboardSettings, TransientMakers};
 
 use crate::chance::Chance;
+use crate::plant::Plant;
 use crate::queue::{MICROS, MILLIS, Nanos, SECONDS};
 
 /// A stretch of time in which something does not work.
@@ -118,6 +119,30 @@ impl Plan {
             down_bytes_max: usize::try_from(chance.skewed(256, 256 * 1024)).expect("a length"),
             settings: settings(chance, puddles),
             board: SwitchboardSettings::new(puddles, Seed(chance.next())),
+        }
+    }
+
+    /// Worlds in which a planted bug has the occasion to show.
+    pub(crate) fn suit(&mut self, plant: Plant, chance: &mut Chance) {
+        match plant {
+            Plant::NumberWithoutLock => self.admin_gap = 300 * MILLIS,
+            Plant::ProgressFromTimer => {
+                self.heal_at = 14 * SECONDS;
+                self.rooms = self.rooms.max(4);
+                self.faults = vec![Fault {
+                    from: chance.between(1, 3) * SECONDS,
+                    until: self.heal_at,
+                    what: Broken::Database,
+                }];
+            }
+            Plant::PredicateDropped => self.habits.named = 300,
+            Plant::NoTombstone
+            | Plant::BacklogKept
+            | Plant::NegativeEntryKept
+            | Plant::LeakedCredit
+            | Plant::AdmittedBeforeInterest
+            | Plant::AcknowledgedEarly
+            | Plant::HopsSwapped => {}
         }
     }
 

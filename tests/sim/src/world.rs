@@ -130,7 +130,10 @@ impl World {
     /// The world of a seed, nothing having happened yet.
     pub(crate) fn new(seed: u64, plant: Option<Plant>, tracing: bool) -> Self {
         let mut chance = Chance::new(seed);
-        let plan = Plan::draw(&mut chance.fork());
+        let mut plan = Plan::draw(&mut chance.fork());
+        if let Some(plant) = plant {
+            plan.suit(plant, &mut chance);
+        }
         let node = node(&plan, &mut chance.fork());
         let numbering = match plant {
             Some(Plant::NumberWithoutLock) => Numbering::Unlocked,
@@ -249,11 +252,11 @@ impl World {
         }
         let read = self.checker.read(self.step, self.now(), line);
         if let Err(violation) = read {
-            self.fail(violation);
+            self.fail(&violation);
         }
     }
 
-    fn fail(&mut self, violation: Violation) {
+    fn fail(&mut self, violation: &Violation) {
         let told = violation.to_string();
         let failure = match violation.promise {
             "P15" | "P16" => Failure::Liveness(told),

@@ -51,8 +51,8 @@ impl Policy {
             Kind::Text => door.text,
             Kind::Binary => door.binary,
         };
-        let names = !named.to.is_empty() || !named.except.is_empty();
-        let keeps = kind && body.len <= door.bytes_max && (door.named || !names);
+        let names_some = !named.to.is_empty() || !named.except.is_empty();
+        let keeps = kind && body.len <= door.bytes_max && (door.named || !names_some);
         let rules = self.rules_of(room);
         (!keeps && rules <= self.applied()).then_some(rules)
     }
@@ -201,7 +201,7 @@ impl Checker {
                 }
                 match shut {
                     _ if is_gone(room) && self.policy.gone(room) == Some(now) => {
-                        entry.out.since = entry.out.since.or(Some(now))
+                        entry.out.since = entry.out.since.or(Some(now));
                     }
                     Some(since) => entry.out.since = entry.out.since.or(Some(since)),
                     None if was_deleted => {}
@@ -209,6 +209,8 @@ impl Checker {
                 }
             }
         }
+        // Said to be applied before it was committed: out from here on.
+        self.cut();
     }
 
     /// After an acknowledgement: who is out from this step on?

@@ -23,6 +23,7 @@ pub(crate) enum Who {
 
 /// A room as an administrator wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "rules as they are written")]
 pub(crate) struct Door {
     /// Which of the rooms of this name.
     pub(crate) identity: u64,

@@ -106,11 +106,11 @@ pub(crate) fn write(
     match payload.len() {
         len @ 0..=125 => out.push(0x80 | u8::try_from(len).expect("7 bits")),
         len @ 126..=0xffff => {
-            out.push(0x80 | 126);
+            out.push(0x80 | 0x7e);
             out.extend_from_slice(&u16::try_from(len).expect("16 bits").to_be_bytes());
         }
         len => {
-            out.push(0x80 | 127);
+            out.push(0x80 | 0x7f);
             out.extend_from_slice(&u64::try_from(len).expect("64 bits").to_be_bytes());
         }
     }

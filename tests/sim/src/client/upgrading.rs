@@ -44,7 +44,7 @@ impl World {
         });
         let mut request = request(&client, room, shown.token.as_deref());
         if self.is_troubled() && self.in_thousand(self.habits().hostile) {
-            request = "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n".to_owned();
+            request.replace_range(.., "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n");
         }
         self.send_up(socket, request.as_bytes());
     }

@@ -9,6 +9,7 @@ use crate::checker::line::{Edit, Kind, Line, Named};
 use crate::client::Client;
 use crate::control::{Intent, TransactionId, room_name, user_client};
 use crate::plan::{deliver_max, rules};
+use crate::plant::Plant;
 use crate::queue::{MILLIS, SECONDS};
 
 impl World {
@@ -111,7 +112,17 @@ impl World {
     }
 
     fn commit_soon(&mut self, transaction: TransactionId) {
-        let delay = self.chance.skewed(1, 50 * MILLIS);
+        // Without the lock a node that sees a hole asks again: only what commits later is lost.
+        let longest = match self.plant {
+            Some(Plant::NumberWithoutLock) => SECONDS,
+            Some(_) | None => 50 * MILLIS,
+        };
+        let most = if self.chance.one_in(2) {
+            longest
+        } else {
+            MILLIS
+        };
+        let delay = self.chance.below(most);
         self.queue.after(delay, Event::Commit(transaction.0));
     }
 

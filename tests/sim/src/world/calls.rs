@@ -141,7 +141,7 @@ impl World {
         let waiting = self.calls.backend.iter().position(|waits| *waits == call.0);
         let Some(place) = waiting else {
             let seen = format!("call {} was completed unasked, or twice", call.0);
-            return self.fail(crate::checker::violation::Violation {
+            return self.fail(&crate::checker::violation::Violation {
                 promise: "P15",
                 seen,
             });

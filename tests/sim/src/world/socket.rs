@@ -21,6 +21,10 @@ pub(crate) enum Stage {
 
 /// A connection.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what holds of either end by itself"
+)]
 pub(crate) struct Socket {
     pub(crate) client: u32,
     pub(crate) puddle: u8,

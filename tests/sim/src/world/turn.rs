@@ -11,6 +11,9 @@ use super::{Event, World};
 use crate::plant::{Plant, to_nowhere, without_predicate, without_rooms};
 use crate::queue::{MICROS, MILLIS, Nanos};
 
+/// Of so many turns one is followed by a look at every invariant.
+const CHECKED_STEPS: u64 = 64;
+
 impl World {
     /// A puddle that sleeps takes nothing: what comes for it comes again when it wakes.
     pub(super) fn sleeps(&mut self, puddle: u8, event: Event) -> bool {
@@ -78,7 +81,7 @@ impl World {
             writes: &mut self.writes,
         };
         let deadline = worker.puddle.settle(now, &mut hands);
-        if self.step % 64 == 0 || cfg!(debug_assertions) && self.step % 16 == 0 {
+        if self.step.is_multiple_of(CHECKED_STEPS) {
             worker.puddle.check();
         }
         for output in outputs {
@@ -93,8 +96,9 @@ impl World {
     fn output(&mut self, puddle: u8, output: Output) {
         let from = PuddleId(puddle);
         match output {
-            Output::Close { socket } => self.node_closes(puddle, socket),
-            Output::HandOver { socket, .. } => self.node_closes(puddle, socket),
+            Output::Close { socket } | Output::HandOver { socket, .. } => {
+                self.node_closes(puddle, socket);
+            }
             Output::Pause { socket } => self.pause(puddle, socket, true),
             Output::Resume { socket } => self.pause(puddle, socket, false),
             Output::Hop { to, hop } => self.send_hop(puddle, to.0, hop),
@@ -164,7 +168,7 @@ impl World {
             .node
             .board
             .settle(Time::from_nanos(self.queue.now()), &mut actions);
-        if self.step % 64 == 0 {
+        if self.step.is_multiple_of(CHECKED_STEPS) {
             self.node.board.check();
         }
         for action in actions {
@@ -210,7 +214,12 @@ impl World {
             {
                 ToPuddle::Changed(Arc::new(without_rooms(&changed)))
             }
-            other => other,
+            other @ (ToPuddle::Answered { .. }
+            | ToPuddle::Changed(_)
+            | ToPuddle::Fresh { .. }
+            | ToPuddle::Resync { .. }
+            | ToPuddle::Ordered { .. }
+            | ToPuddle::Drain { .. }) => other,
         };
         self.input(puddle, told.into());
     }
