@@ -61,6 +61,8 @@ pub(crate) enum ApiError {
     KeyMissing,
     /// The key is not one that opens anything.
     KeyUnknown,
+    /// Too many keys are being looked up.
+    KeysBusy,
     /// The key lacks all of these scopes.
     ScopeMissing(&'static [Scope]),
     /// Too many passwords are being hashed.
@@ -114,7 +116,7 @@ impl ApiError {
             Self::HashingBusy(_) | Self::WaitersBusy | Self::TooLarge => Code::ResourceExhausted,
             Self::LastAdminKey | Self::TooMuch(_) => Code::FailedPrecondition,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
-            Self::StoreUnavailable | Self::StoreContended => Code::Unavailable,
+            Self::KeysBusy | Self::StoreUnavailable | Self::StoreContended => Code::Unavailable,
             Self::Internal => Code::Internal,
         }
     }
@@ -129,6 +131,7 @@ impl ApiError {
             Self::CredentialsWrong => "CREDENTIALS_WRONG",
             Self::KeyMissing => "API_KEY_MISSING",
             Self::KeyUnknown => "API_KEY_UNKNOWN",
+            Self::KeysBusy => "API_KEYS_BUSY",
             Self::ScopeMissing(_) => "SCOPE_MISSING",
             Self::HashingBusy(_) => "HASHING_BUSY",
             Self::WaitersBusy => "WAITERS_BUSY",
@@ -157,6 +160,7 @@ impl ApiError {
             Self::KeyUnknown => {
                 "the API key is mistyped, revoked, expired or of another deployment".into()
             }
+            Self::KeysBusy => "too many API keys are being looked up: ask again later".into(),
             Self::ScopeMissing(needed) => {
                 format!("the API key lacks the scope: {}", any_of(needed))
             }
@@ -193,7 +197,7 @@ impl ApiError {
             Self::HashingBusy(delay) => {
                 details.set_retry_info(Some(*delay));
             }
-            Self::WaitersBusy | Self::StoreUnavailable | Self::StoreContended => {
+            Self::KeysBusy | Self::WaitersBusy | Self::StoreUnavailable | Self::StoreContended => {
                 details.set_retry_info(Some(Duration::from_secs(1)));
             }
             Self::CredentialsWrong

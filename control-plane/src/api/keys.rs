@@ -10,7 +10,8 @@ use futures_util::FutureExt;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use porthouse_model::{Credential, CredentialKind, TokenHash};
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::identity::scope::{Access, Scope};
@@ -22,6 +23,11 @@ use super::error::ApiError;
 /// How long a key is taken without looking it up again. A key that another
 /// replica revokes is refused after this at the latest.
 const FRESH_MAX: Duration = Duration::from_secs(2);
+/// Keys that may be looked up at once: few, so that keys nobody has heard of leave
+/// most of the store's connections to calls that were let through.
+const LOOKUPS_MAX: usize = 4;
+/// How long a call waits to have its key looked up.
+const LOOKUP_WAIT_MAX: Duration = Duration::from_millis(500);
 /// The most keys that are remembered.
 const REMEMBERED_MAX: usize = 1024;
 
@@ -63,6 +69,7 @@ impl Known {
 pub(crate) struct Keys {
     store: Store,
     memory: Arc<Mutex<Memory>>,
+    lookups: Arc<Semaphore>,
 }
 
 impl Keys {
@@ -70,6 +77,7 @@ impl Keys {
         Self {
             store,
             memory: Arc::default(),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         }
     }
 
@@ -109,16 +117,19 @@ impl Keys {
             }
             memory.forgotten
         };
-        let row = self
-            .store
-            .snapshot(move |c| {
-                async move { Ok::<_, ApiError>(api_keys::by_hash(c, &hash).await?) }.boxed()
-            })
-            .await?;
+        let row = self.look_up(hash).await?;
         let key = Known::from_row(&row.ok_or(ApiError::KeyUnknown)?);
         self.memory()
             .put(hash, key.clone(), forgotten, Instant::now());
         Ok(key)
+    }
+
+    async fn look_up(&self, hash: TokenHash) -> Result<Option<ApiKeyRow>, ApiError> {
+        let place = timeout(LOOKUP_WAIT_MAX, self.lookups.acquire()).await;
+        let _place = place.ok().and_then(Result::ok).ok_or(ApiError::KeysBusy)?;
+        self.store
+            .snapshot(move |c| async move { Ok(api_keys::by_hash(c, &hash).await?) }.boxed())
+            .await
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -175,7 +186,10 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::StatusExt as _;
+
     use super::*;
+    use crate::store::StoreSettings;
 
     fn key(id: u128) -> Known {
         Known {
@@ -221,6 +235,25 @@ mod tests {
             memory.put(hash(u32::try_from(of).expect("small")), key(1), 0, now);
         }
         assert_eq!(memory.keys.len(), REMEMBERED_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_key_cannot_be_looked_up_in_time_is_told_to_ask_again() {
+        let store = Store::new("host=/nowhere", &StoreSettings::default()).expect("lazy");
+        let keys = Keys::new(store);
+        let unheard_of = keys.find(hash(1)).await;
+        assert_eq!(unheard_of.err(), Some(ApiError::StoreUnavailable));
+
+        let others = u32::try_from(LOOKUPS_MAX).expect("few");
+        let _others = keys.lookups.acquire_many(others).await.expect("open");
+        assert_eq!(keys.find(hash(1)).await.err(), Some(ApiError::KeysBusy));
+        let status = tonic::Status::from(ApiError::KeysBusy);
+        assert_eq!(status.code(), tonic::Code::Unavailable);
+        let retry = status.get_error_details().retry_info().cloned();
+        assert!(retry.expect("when to ask again").retry_delay.is_some());
+
+        keys.memory().put(hash(2), key(2), 0, Instant::now());
+        assert!(keys.find(hash(2)).await.is_ok(), "a key that is remembered");
     }
 
     #[test]
