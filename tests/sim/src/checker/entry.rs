@@ -243,7 +243,7 @@ impl Checker {
                 format!("socket {socket} is in {room} at {written:?}: {out:?}"),
             );
         }
-        let deliver_max = self.policy.deliver_max(room);
+        let deliver_max = self.policy.deliver_max(room, written.step);
         let since = out.since.or(self.sockets[index(socket)].out.since);
         let (Some(deliver_max), Some(since)) = (deliver_max, since) else {
             return Ok(());

@@ -149,9 +149,9 @@ impl Policy {
         self.rooms.get(&room)?.door.as_ref()
     }
 
-    /// How long a room that the node has heard of may deliver without word.
-    pub(crate) fn deliver_max(&self, room: u32) -> Option<u64> {
-        let heard_of = |known: &&Room| known.made <= self.applied();
+    /// How long a room that the node had heard of at this step may deliver without word.
+    pub(crate) fn deliver_max(&self, room: u32, step: u64) -> Option<u64> {
+        let heard_of = |known: &&Room| self.step_of(known.made).is_some_and(|heard| heard < step);
         let known = self.rooms.get(&room).filter(heard_of)?;
         known.door.as_ref()?.deliver_max
     }
