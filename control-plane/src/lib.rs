@@ -14,6 +14,7 @@ mod api;
 mod identity;
 mod store;
 mod policy;
+mod incoming;
 mod serve;
 mod settings;
 

@@ -16,6 +16,7 @@ use tonic_reflection::server::Builder as Reflection;
 
 use crate::api::{self, Api, GuardLayer, Keys, SignIn};
 use crate::identity::hashing::Hashing;
+use crate::incoming::incoming;
 use crate::policy::PolicyFeed;
 use crate::policy::applied::Applied;
 use crate::settings::Settings;
@@ -103,7 +104,10 @@ pub async fn serve(
         .layer(GuardLayer::new(keys))
         .add_routes(routes)
         .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            incoming(
+                TcpIncoming::from(listener).with_nodelay(Some(true)),
+                settings.connections_max,
+            ),
             stop.clone().cancelled_owned(),
         );
     tokio::pin!(serving);

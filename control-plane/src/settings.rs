@@ -22,6 +22,8 @@ pub struct Settings {
     pub feed: FeedSettings,
     /// The longest a session may last, and how long it does unless asked.
     pub session_lifetime_max: Duration,
+    /// Connections that may be open; one more is closed at once.
+    pub connections_max: usize,
     /// Calls under way on one connection; more wait.
     pub calls_per_connection_max: usize,
     /// How long calls under way may take once the replica is told to stop.
@@ -38,6 +40,7 @@ impl Settings {
             hashing: HashingSettings::default(),
             feed: FeedSettings::default(),
             session_lifetime_max: Duration::from_hours(30 * 24),
+            connections_max: 4_096,
             calls_per_connection_max: 256,
             stop_time_max: Duration::from_secs(10),
         }
@@ -52,6 +55,7 @@ impl fmt::Debug for Settings {
             .field("hashing", &self.hashing)
             .field("feed", &self.feed)
             .field("session_lifetime_max", &self.session_lifetime_max)
+            .field("connections_max", &self.connections_max)
             .field("calls_per_connection_max", &self.calls_per_connection_max)
             .field("stop_time_max", &self.stop_time_max)
             .finish_non_exhaustive()
