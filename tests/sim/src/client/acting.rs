@@ -98,6 +98,7 @@ impl World {
             return self.authenticate(client, socket);
         }
         for room in self.clients[at(client)].rooms.clone() {
+            self.answer(socket, room);
             self.join(socket, room);
         }
     }
@@ -179,10 +180,13 @@ impl World {
 
     /// Answers a room's question: right, wrong, or with an old password.
     pub(crate) fn answer(&mut self, socket: u32, room: u32) {
-        let is_open = |known: &crate::world::Socket| known.stage == Stage::Open;
-        if !self.sockets[at(socket)].as_deref().is_some_and(is_open) {
+        let Some(known) = self.sockets[at(socket)].as_mut() else {
+            return;
+        };
+        if known.stage != Stage::Open || !known.challenged.contains(&room) {
             return;
         }
+        known.challenged.retain(|of| *of != room);
         let wrong = self.is_troubled() && self.chance.percent(self.habits().wrong_password);
         let current = self.room_password(room).filter(|_| !wrong);
         let (version, password) = match current {

@@ -226,6 +226,7 @@ impl World {
         if !known.joining.contains(&room) {
             known.joining.push(room);
         }
+        known.challenged.push(room);
         self.see(&Line::Challenged { socket, room });
         // Some think longer than they have.
         let never = self.is_troubled() && self.chance.one_in(20);
@@ -242,6 +243,7 @@ impl World {
         };
         let known = self.sockets[at(socket)].as_mut().expect("being read");
         known.joining.retain(|of| *of != room);
+        known.challenged.retain(|of| *of != room);
         known.inside.push(room);
         self.learn(client);
         let written = heard.written;
@@ -287,6 +289,7 @@ impl World {
         let known = self.sockets[at(socket)].as_mut().expect("being read");
         known.inside.retain(|of| *of != room);
         known.joining.retain(|of| *of != room);
+        known.challenged.retain(|of| *of != room);
     }
 }
 

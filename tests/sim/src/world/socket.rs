@@ -63,6 +63,8 @@ pub(crate) struct Socket {
     pub(crate) session: Option<u32>,
     pub(crate) inside: Vec<u32>,
     pub(crate) joining: Vec<u32>,
+    /// Rooms that have asked something and were not answered.
+    pub(crate) challenged: Vec<u32>,
 }
 
 impl Socket {
@@ -93,6 +95,7 @@ impl Socket {
             session: None,
             inside: Vec::new(),
             joining: Vec::new(),
+            challenged: Vec::new(),
         }
     }
 
