@@ -245,3 +245,52 @@ fn a_kicked_client_is_out() {
     );
     assert_eq!(close_frame(&world.take(ben)).0, 4006);
 }
+
+#[test]
+fn what_is_queued_is_dropped_when_its_client_closes() {
+    let mut world = World::new(1);
+    let ada = world.raw(0, "lobby");
+    let ben = world.raw(0, "lobby");
+    world.stall(ada, 5);
+    world.say(ben, Text, b"begun");
+    world.say(ben, Text, b"queued, and nobody could take it back");
+    world.bytes(ada, vec![0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
+    world.unstall(ada);
+    let told = world.take(ada);
+    let rest = told
+        .strip_prefix(frame(Text, b"begun").as_slice())
+        .expect("a frame that was begun ends");
+    assert_eq!(close_frame(rest).0, 1000);
+}
+
+#[test]
+fn leaving_drops_what_the_room_had_said() {
+    let mut world = World::new(1);
+    let ada = world.joined(0, &["lobby"]);
+    let ben = world.raw(0, "lobby");
+    world.take(ada);
+    world.stall(ada, 0);
+    world.say(ben, Text, b"said before");
+    world.line(ada, r#"{"op":"leave","room":"lobby","id":9}"#);
+    world.unstall(ada);
+    let told = world.take_text(ada);
+    assert!(told.contains(r#""op":"left""#), "{told}");
+    assert!(!told.contains("said before"), "{told}");
+}
+
+#[test]
+fn who_is_put_back_before_a_door_and_refused_is_told_closed() {
+    let mut world = World::new(1);
+    world.room("lobby", RoomRules::default());
+    world.session(1);
+    let ada = world.lobby_of(0, 1);
+    world.line(ada, r#"{"op":"join","room":"lobby","id":1}"#);
+    world.take(ada);
+    world.rule("lobby", members_only());
+    let told = world.take_text(ada);
+    assert!(told.contains(r#""op":"closed","room":"lobby""#), "{told}");
+    assert!(
+        !told.contains(r#""op":"refused""#),
+        "nothing was asked: {told}"
+    );
+}

@@ -213,3 +213,24 @@ fn the_last_to_leave_ends_a_transient_room_everywhere() {
         0
     );
 }
+
+#[test]
+fn a_backend_names_receivers_in_any_order() {
+    let mut world = World::new(1);
+    let users = [3, 1, 2].map(|user| world.session(user));
+    let sockets = [3, 1, 2].map(|user| {
+        let socket = world.lobby_of(0, user);
+        world.line(socket, r#"{"op":"join","room":"lobby","id":1}"#);
+        world.take(socket);
+        socket
+    });
+    world.order(&Command::Publish(Arc::new(Publish {
+        room: "lobby".parse().expect("a name"),
+        kind: Text,
+        payload: (*b"for one of three").into(),
+        to: users.map(Into::into).to_vec(),
+        except: vec![users[0].into(), users[1].into()],
+    })));
+    let heard = sockets.map(|socket| world.take_text(socket).contains("for one of three"));
+    assert_eq!(heard, [false, false, true]);
+}
