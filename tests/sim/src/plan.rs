@@ -136,13 +136,14 @@ impl Plan {
                 }];
             }
             Plant::PredicateDropped => self.habits.named = 300,
+            // Messages meet on their way from puddle to puddle.
+            Plant::HopsSwapped => self.part_delay = 20 * MILLIS,
             Plant::NoTombstone
             | Plant::BacklogKept
             | Plant::NegativeEntryKept
             | Plant::LeakedCredit
             | Plant::AdmittedBeforeInterest
-            | Plant::AcknowledgedEarly
-            | Plant::HopsSwapped => {}
+            | Plant::AcknowledgedEarly => {}
         }
     }
 
