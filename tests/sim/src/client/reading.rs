@@ -145,7 +145,8 @@ impl World {
             .and_then(|name| room_number(&name.parse().ok()?));
         if said.op == "message" {
             let from = said.from.as_deref().and_then(client_id);
-            if let Some(from) = from {
+            // From a message too short to say whose it is, nobody learns who that is.
+            if let (Some(from), Some(_)) = (from, number(rest)) {
                 self.learn(from);
             }
             return self.see(&Line::Delivered {
