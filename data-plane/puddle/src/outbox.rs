@@ -191,25 +191,29 @@ impl Outbox {
                 bytes: queue.bytes(),
             };
         }
-        let wrote = match queue.spans() {
-            [span] => shell.write(socket, &[IoSlice::new(self.logs.bytes(*span))]),
-            spans if queue.bytes() <= COPY_BYTES_MAX => shell.write(
-                socket,
-                &[IoSlice::new(self.scratch.copy(spans, &self.logs))],
-            ),
+        let (wrote, offered) = match queue.spans() {
+            [span] => {
+                let wrote = shell.write(socket, &[IoSlice::new(self.logs.bytes(*span))]);
+                (wrote, span.len())
+            }
+            spans if queue.bytes() <= COPY_BYTES_MAX => {
+                let run = self.scratch.copy(spans, &self.logs);
+                (shell.write(socket, &[IoSlice::new(run)]), run.len())
+            }
             spans => {
                 let mut slices = [IoSlice::new(&[]); SLICES_MAX];
                 let count = spans.len().min(SLICES_MAX);
                 for (slice, span) in slices.iter_mut().zip(spans) {
                     *slice = IoSlice::new(self.logs.bytes(*span));
                 }
-                shell.write(socket, &slices[..count])
+                let offered = spans[..count].iter().map(|span| span.len()).sum();
+                (shell.write(socket, &slices[..count]), offered)
             }
         };
-        self.wrote(socket.slot, wrote)
+        self.wrote(socket.slot, wrote, offered)
     }
 
-    fn wrote(&mut self, slot: u32, wrote: Wrote) -> Flushed {
+    fn wrote(&mut self, slot: u32, wrote: Wrote, offered: usize) -> Flushed {
         let queue = &mut self.queues[slot as usize];
         let taken = match wrote {
             Wrote::Gone => return Flushed::Gone,
@@ -217,12 +221,7 @@ impl Outbox {
                 queue.block();
                 bytes
             }
-            Wrote::All => queue
-                .spans()
-                .iter()
-                .take(SLICES_MAX)
-                .map(|span| span.len())
-                .sum::<usize>(),
+            Wrote::All => offered,
         };
         queue.advance(taken, |span| self.logs.release(span));
         if queue.is_empty() {

@@ -60,6 +60,25 @@ fn a_room_that_echoes_is_heard_by_the_sender_too() {
 }
 
 #[test]
+fn a_long_run_of_small_messages_is_written_once() {
+    let mut world = World::new(1);
+    let (ada, ben) = (world.raw(0, "lobby"), world.raw(0, "lobby"));
+    world.stall(ben, 0);
+    let mut expected = Vec::new();
+    for number in 0..200_u8 {
+        // A pong of Ada's own between two messages: no two places touch.
+        world.bytes(
+            ada,
+            client::frame(true, crate::wire::frame::Opcode::Ping, b""),
+        );
+        world.say(ada, Binary, &[number]);
+        expected.extend(frame(Binary, &[number]));
+    }
+    world.unstall(ben);
+    assert_eq!(world.take(ben), expected);
+}
+
+#[test]
 fn a_directed_message_is_heard_by_those_it_names() {
     let mut world = World::new(2);
     let [ada, ben, cleo] = [0, 0, 1].map(|puddle| world.lobby(puddle));
