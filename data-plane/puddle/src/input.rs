@@ -1,6 +1,6 @@
 //! All that can happen to a puddle. Owns the inputs' types; decides nothing.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use porthouse_model::{

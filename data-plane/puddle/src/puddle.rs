@@ -18,9 +18,9 @@ mod settling;
 #[cfg(test)]
 mod tests;
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use porthouse_model::{

@@ -2,8 +2,8 @@
 //! decides nothing.
 
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use porthouse_model::{

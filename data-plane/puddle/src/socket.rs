@@ -4,7 +4,7 @@
 mod lobby;
 mod signed_in;
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use porthouse_model::{ClientId, Session, Time, TokenHash};

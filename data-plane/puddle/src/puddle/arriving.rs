@@ -1,7 +1,7 @@
 //! A connection arrives: its first bytes become a request, and the request a
 //! phase, or a refusal.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use porthouse_model::{Refused, Time};
 

@@ -1,10 +1,10 @@
 //! The world of these tests: puddles, their rings, a table of what the control
 //! plane knows, and clients at the end of links that can stall.
 
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io::IoSlice;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use porthouse_model::{
