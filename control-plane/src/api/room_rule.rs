@@ -93,9 +93,11 @@ pub(super) fn from_wire(room: wire::Room) -> Result<RoomColumns, ApiError> {
         user_required: connection.user_required.unwrap_or(false),
         text_refused: !messages.text.unwrap_or(true),
         binary_refused: !messages.binary.unwrap_or(true),
-        message_bytes_max: bytes_max(messages.bytes_max.unwrap_or(default.message_bytes_max))?,
-        echo: broadcast.echo.unwrap_or(default.echo),
-        receivers_named: broadcast.receivers_named.unwrap_or(default.receivers_named),
+        message_bytes_max: bytes_max(messages.bytes_max.unwrap_or(default.messages.bytes_max))?,
+        echo: broadcast.echo.unwrap_or(default.broadcast.echo),
+        receivers_named: broadcast
+            .receivers_named
+            .unwrap_or(default.broadcast.receivers_named),
         admit_max_ms,
         deliver_max_ms,
         labels: label::to_json("room.labels", room.labels)?,

@@ -10,8 +10,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{self, Array};
 use diesel_async::RunQueryDsl;
 use porthouse_model::{
-    ApiKey, ApiKeyId, Audience, Content, Member, PasswordVersion, Room, RoomId, RoomName,
-    RoomRules, Session, SessionId, Staleness, TokenHash, UnixTime, UserId,
+    ApiKey, ApiKeyId, Audience, BroadcastRules, ConnectionRules, Content, EntryRules, Member,
+    MessageRules, PasswordVersion, Role, Room, RoomId, RoomName, RoomRules, Session, SessionId,
+    Staleness, TokenHash, UnixTime, UserId,
 };
 use uuid::Uuid;
 
@@ -169,7 +170,7 @@ impl RoomRow {
     fn room(self) -> Result<Room, StoreError> {
         Ok(Room {
             id: RoomId::from_bytes(self.id.into_bytes()),
-            rules: self.rules()?,
+            rules: Box::new(self.rules()?),
             owner: self
                 .owner_id
                 .map(|owner| UserId::from_bytes(owner.into_bytes())),
@@ -182,29 +183,37 @@ impl RoomRow {
 
     fn rules(&self) -> Result<RoomRules, StoreError> {
         Ok(RoomRules {
-            audience: match (self.members_only, self.user_required) {
-                (true, _) => Audience::Members,
-                (false, true) => Audience::Users,
-                (false, false) => Audience::Anyone,
+            connection: ConnectionRules {
+                audience: match (self.members_only, self.user_required) {
+                    (true, _) => Audience::Members,
+                    (false, true) => Audience::Users,
+                    (false, false) => Audience::Anyone,
+                },
+                ..ConnectionRules::default()
             },
-            password: match self.password_version {
-                0 => None,
-                version => {
-                    Some(PasswordVersion(u64::try_from(version).map_err(|_| {
-                        StoreError::Corrupt("rooms.password_version")
-                    })?))
-                }
+            entry: match self.password_version {
+                0 => EntryRules::default(),
+                version => EntryRules::by_password(PasswordVersion(
+                    u64::try_from(version)
+                        .map_err(|_| StoreError::Corrupt("rooms.password_version"))?,
+                )),
             },
-            content: match (self.text_refused, self.binary_refused) {
-                (false, false) => Content::Any,
-                (false, true) => Content::Text,
-                (true, false) => Content::Binary,
-                (true, true) => return Err(StoreError::Corrupt("rooms.text_refused")),
+            messages: MessageRules {
+                content: match (self.text_refused, self.binary_refused) {
+                    (false, false) => Content::Any,
+                    (false, true) => Content::Text,
+                    (true, false) => Content::Binary,
+                    (true, true) => return Err(StoreError::Corrupt("rooms.text_refused")),
+                },
+                bytes_max: u32::try_from(self.message_bytes_max)
+                    .map_err(|_| StoreError::Corrupt("rooms.message_bytes_max"))?,
+                ..MessageRules::default()
             },
-            message_bytes_max: u32::try_from(self.message_bytes_max)
-                .map_err(|_| StoreError::Corrupt("rooms.message_bytes_max"))?,
-            echo: self.echo,
-            receivers_named: self.receivers_named,
+            broadcast: BroadcastRules {
+                echo: self.echo,
+                receivers_named: self.receivers_named,
+                ..BroadcastRules::default()
+            },
             staleness: Staleness {
                 admit_max: millis(self.admit_max_ms, "rooms.admit_max_ms")?,
                 deliver_max: self
@@ -212,6 +221,7 @@ impl RoomRow {
                     .map(|span| millis(span, "rooms.deliver_max_ms"))
                     .transpose()?,
             },
+            ..RoomRules::default()
         })
     }
 }
@@ -264,6 +274,7 @@ impl MemberRow {
         let member = Member {
             room: RoomId::from_bytes(self.room_id.into_bytes()),
             user: UserId::from_bytes(self.user_id.into_bytes()),
+            role: Role::MEMBER,
             expires: self.expire_time.map(unix_time),
         };
         ((member.room, member.user), (member, self.live))

@@ -39,7 +39,7 @@ impl RoomPolicy {
     /// newer control plane may send, are replaced by ones that admit nobody.
     #[must_use]
     pub fn compile(room: Room) -> Self {
-        let rules = Rules::compile(room.rules.clone()).unwrap_or_else(|_| Rules::shut());
+        let rules = Rules::compile((*room.rules).clone()).unwrap_or_else(|_| Rules::shut());
         Self { room, rules }
     }
 }

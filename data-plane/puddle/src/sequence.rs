@@ -7,8 +7,8 @@
 #[cfg(test)]
 mod explored;
 
-use porthouse_model::Refused;
-use porthouse_rules::{Entry, Passed, Rules, Standing};
+use porthouse_model::{EntryStep, Refused};
+use porthouse_rules::{Entry, Passed, Rules, Visitor};
 
 use crate::question::PasswordVerdict;
 
@@ -23,8 +23,8 @@ pub(crate) enum Door<'a> {
     Open {
         /// The room's rules.
         rules: &'a Rules,
-        /// As what this one comes.
-        standing: Standing,
+        /// Who this is.
+        visitor: Visitor<'a>,
     },
 }
 
@@ -54,24 +54,10 @@ pub(crate) enum Sequence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Carried {
     /// The steps passed so far.
-    pub passed: Steps,
+    pub passed: Passed,
     /// Wrong answers that are still forgiven.
     attempts_left: u8,
     questions: Questions,
-}
-
-/// The steps passed, in a form that can be compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Steps {
-    password: Option<porthouse_model::PasswordVersion>,
-}
-
-impl From<Steps> for Passed {
-    fn from(steps: Steps) -> Self {
-        Self {
-            password: steps.password,
-        }
-    }
 }
 
 /// See [`Sequence::Resolving`].
@@ -124,7 +110,7 @@ pub(crate) enum Action {
     /// See to it that the room's messages come here.
     Enlist,
     /// In, in this turn.
-    Admit(Steps),
+    Admit(Passed),
     /// Out.
     Refuse(Refused),
 }
@@ -140,13 +126,13 @@ pub(crate) struct Step {
 
 impl Sequence {
     /// Somebody knocks. Look at the door next.
-    pub(crate) const fn new(attempts_max: u8, questions: Questions) -> Self {
-        Self::again(Steps { password: None }, attempts_max, questions)
+    pub(crate) fn new(attempts_max: u8, questions: Questions) -> Self {
+        Self::again(Passed::default(), attempts_max, questions)
     }
 
     /// Somebody who was inside, and had passed these steps, stands before the
     /// door again because it changed.
-    pub(crate) const fn again(passed: Steps, attempts_max: u8, questions: Questions) -> Self {
+    pub(crate) const fn again(passed: Passed, attempts_max: u8, questions: Questions) -> Self {
         Self::Resolving(Resolving(Carried {
             passed,
             attempts_left: attempts_max,
@@ -262,19 +248,25 @@ impl Verifying {
 
 /// What the door says to somebody who comes with these steps passed.
 fn enter(carried: Carried, door: Door<'_>) -> Step {
-    let (rules, standing) = match door {
+    let (rules, visitor) = match door {
         Door::Unknown => return go(Sequence::Resolving(Resolving(carried)), Action::Wait),
         Door::Shut(refused) => return refuse(refused),
-        Door::Open { rules, standing } => (rules, standing),
+        Door::Open { rules, visitor } => (rules, visitor),
     };
-    match rules.enter(standing, carried.passed.into()) {
+    match rules.enter(&visitor, &carried.passed) {
         Entry::Admit => go(Sequence::Enlisting(Enlisting(carried)), Action::Enlist),
         Entry::Refuse(refused) => refuse(refused),
         // A newer password was passed than is known here: its change is on its way.
-        Entry::AskPassword if carried.passed.password > rules.source().password => {
+        Entry::Ask(EntryStep::Password(version)) if carried.passed.password > Some(version) => {
             go(Sequence::Resolving(Resolving(carried)), Action::Wait)
         }
-        Entry::AskPassword => match carried.questions {
+        Entry::Ask(
+            EntryStep::SecondFactor { .. }
+            | EntryStep::RoomCode(_)
+            | EntryStep::Approval
+            | EntryStep::Hook(_),
+        ) => refuse(Refused::Shut),
+        Entry::Ask(EntryStep::Password(_)) => match carried.questions {
             Questions::Impossible => refuse(Refused::PasswordNeeded),
             Questions::Allowed => go(
                 Sequence::Asking(Asking(carried)),

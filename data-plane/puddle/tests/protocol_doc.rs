@@ -14,6 +14,7 @@ fn row(refused: Refused) -> String {
         Retry::Never => "never".to_owned(),
         Retry::Authenticate => "authenticate".to_owned(),
         Retry::AfterMs(ms) => ms.to_string(),
+        Retry::Elsewhere => "elsewhere".to_owned(),
     };
     format!(
         "| {} | `{}` | {} | {retry} | {} |",

@@ -20,7 +20,10 @@ pub use policy::{
 };
 pub use refusal::{CloseCode, Refusal, RefusalId, Refused, Retry};
 pub use rule::{
-    Audience, Content, MESSAGE_BYTES_DEFAULT, MESSAGE_BYTES_LIMIT, MessageKind, PasswordVersion,
-    RoomRules, Staleness,
+    Act, Acts, Audience, BroadcastRules, Capabilities, ClientSockets, CodeVersion, ConnectionRules,
+    Content, DeliveryRules, EntryRules, EntryStep, Format, HistoryRules, HookVersion, Keep,
+    MESSAGE_BYTES_DEFAULT, MESSAGE_BYTES_LIMIT, MessageKind, MessageRules, OpeningHours, Order,
+    PasswordVersion, PresenceRules, Rate, Rates, Role, RoomRules, Shown, SlowConsumer, Staleness,
+    Surplus, Waiting, WeekSpan,
 };
 pub use time::{Time, UnixTime};

@@ -4,7 +4,7 @@
 use crate::credential::TokenHash;
 use crate::identity::{ApiKeyId, RoomId, SessionId, UserId};
 use crate::name::{RoomName, Username};
-use crate::rule::RoomRules;
+use crate::rule::{Role, RoomRules};
 use crate::time::UnixTime;
 
 /// A place in the policy log: given in commit order, one a transaction, from 1.
@@ -20,7 +20,7 @@ pub struct Room {
     /// Its name.
     pub name: RoomName,
     /// Its rules.
-    pub rules: RoomRules,
+    pub rules: Box<RoomRules>,
     /// The user who owns it.
     pub owner: Option<UserId>,
 }
@@ -45,6 +45,8 @@ pub struct Member {
     pub room: RoomId,
     /// The user.
     pub user: UserId,
+    /// As what the user comes.
+    pub role: Role,
     /// When it ends by itself; `None`: never.
     pub expires: Option<UnixTime>,
 }

@@ -37,6 +37,8 @@ pub enum Retry {
     Authenticate,
     /// Later; not before so many milliseconds.
     AfterMs(u32),
+    /// At once, at another address.
+    Elsewhere,
 }
 
 impl fmt::Display for Retry {
@@ -45,6 +47,7 @@ impl fmt::Display for Retry {
             Self::Never => f.write_str("never"),
             Self::Authenticate => f.write_str("authenticate"),
             Self::AfterMs(ms) => write!(f, "after {ms}ms"),
+            Self::Elsewhere => f.write_str("elsewhere"),
         }
     }
 }
@@ -113,6 +116,78 @@ pub enum Refused {
     ControlPlaneAway,
     /// The room cannot take more at the moment.
     Busy,
+    /// The room does not let this role or this user in.
+    RoleRefused,
+    /// The page comes from an origin that the room does not let in.
+    OriginRefused,
+    /// The room holds as many sockets as it may.
+    RoomFull,
+    /// The client has as many sockets in the room as it may.
+    ClientFull,
+    /// A newer socket of the same client took this one's place.
+    Replaced,
+    /// Too many joins came from this address.
+    JoinsTooFast,
+    /// The room is outside its opening hours.
+    ClosedNow,
+    /// The client is blocked from the room.
+    Blocked,
+    /// This standing may not enter.
+    JoinRefused,
+    /// This standing may not speak.
+    SendRefused,
+    /// This standing may not read what was said before.
+    HistoryRefused,
+    /// This standing may not see who is there.
+    PresenceRefused,
+    /// This standing may not let others in.
+    InviteRefused,
+    /// This standing may not put others out.
+    KickRefused,
+    /// This standing may not change the room's rules.
+    RulesRefused,
+    /// The room asks at its door, and this wire form cannot be asked.
+    QuestionsRefused,
+    /// The client's second factor was answered wrong too often on this entry.
+    SecondFactorWrong,
+    /// The client has no second factor.
+    SecondFactorMissing,
+    /// Too many wrong codes were answered lately; not only by this client.
+    SecondFactorBusy,
+    /// The room's code was answered wrong too often on this entry.
+    RoomCodeWrong,
+    /// Too many wrong codes were answered lately; not only by this client.
+    RoomCodeBusy,
+    /// Somebody inside refused to let the client in.
+    ApprovalRefused,
+    /// As many wait to be let in as may.
+    WaitingRoomFull,
+    /// The owner's backend refused to let the client in.
+    HookRefused,
+    /// The owner's backend did not answer.
+    HookAway,
+    /// The message is not in the room's format.
+    FormatRefused,
+    /// The socket says more than it may.
+    SocketTooFast,
+    /// The client says more than it may.
+    ClientTooFast,
+    /// The room takes no more at the moment.
+    RoomTooFast,
+    /// The client who made the room, and without whom it ends, has left.
+    OwnerLeft,
+    /// The client has made as many transient rooms as it may.
+    TooManyMade,
+    /// The endpoint is not open to this client.
+    EndpointRefused,
+    /// There is no endpoint of this address.
+    NoSuchEndpoint,
+    /// The secret binds to no sibling of this client.
+    BindingWrong,
+    /// The key is older than it is remembered for.
+    KeyExpired,
+    /// The socket was moved to another room.
+    Moved,
     /// The node is going away.
     Draining,
 }
@@ -138,7 +213,7 @@ const fn row(code: u16, http: u16, rule: &'static str, retry: Retry, needed: &'s
 
 impl Refused {
     /// Every refusal, in the table's order.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 62] = [
         Self::CredentialUnknown,
         Self::SessionEnded,
         Self::SignInWrong,
@@ -164,12 +239,48 @@ impl Refused {
         Self::Stale,
         Self::ControlPlaneAway,
         Self::Busy,
+        Self::RoleRefused,
+        Self::OriginRefused,
+        Self::RoomFull,
+        Self::ClientFull,
+        Self::Replaced,
+        Self::JoinsTooFast,
+        Self::ClosedNow,
+        Self::Blocked,
+        Self::JoinRefused,
+        Self::SendRefused,
+        Self::HistoryRefused,
+        Self::PresenceRefused,
+        Self::InviteRefused,
+        Self::KickRefused,
+        Self::RulesRefused,
+        Self::QuestionsRefused,
+        Self::SecondFactorWrong,
+        Self::SecondFactorMissing,
+        Self::SecondFactorBusy,
+        Self::RoomCodeWrong,
+        Self::RoomCodeBusy,
+        Self::ApprovalRefused,
+        Self::WaitingRoomFull,
+        Self::HookRefused,
+        Self::HookAway,
+        Self::FormatRefused,
+        Self::SocketTooFast,
+        Self::ClientTooFast,
+        Self::RoomTooFast,
+        Self::OwnerLeft,
+        Self::TooManyMade,
+        Self::EndpointRefused,
+        Self::NoSuchEndpoint,
+        Self::BindingWrong,
+        Self::KeyExpired,
+        Self::Moved,
         Self::Draining,
     ];
 
     #[rustfmt::skip]
     const fn row(self) -> Row {
-        use Retry::{AfterMs, Authenticate, Never};
+        use Retry::{AfterMs, Authenticate, Elsewhere, Never};
         match self {
             Self::CredentialUnknown => row(4100, 401, "credential", Authenticate, "a live session's token"),
             Self::SessionEnded => row(4101, 401, "session", Authenticate, "a session that was not revoked; sign in again"),
@@ -196,6 +307,42 @@ impl Refused {
             Self::Stale => row(4204, 503, "staleness", AfterMs(5_000), "word from the control plane"),
             Self::ControlPlaneAway => row(4205, 503, "control_plane", AfterMs(2_000), "the control plane, which cannot be reached"),
             Self::Busy => row(4207, 429, "hop_slots_max", AfterMs(100), "the room's other receivers to catch up"),
+            Self::RoleRefused => row(4007, 403, "connection.roles", Never, "a role and a user that the room lets in"),
+            Self::OriginRefused => row(4008, 403, "connection.origins", Never, "a page of an origin that the room names"),
+            Self::RoomFull => row(4210, 503, "connection.sockets_max", AfterMs(2_000), "somebody to leave the room"),
+            Self::ClientFull => row(4211, 429, "connection.sockets_per_client", AfterMs(1_000), "to close another socket of the same client first"),
+            Self::Replaced => row(4009, 409, "connection.sockets_per_client", Never, "the newer socket"),
+            Self::JoinsTooFast => row(4212, 429, "connection.joins_per_address", AfterMs(1_000), "fewer joins from this address"),
+            Self::ClosedNow => row(4213, 503, "connection.hours", AfterMs(60_000), "the room's opening hours"),
+            Self::Blocked => row(4012, 403, "block", Never, "the block to end"),
+            Self::JoinRefused => row(4013, 403, "capabilities.join", Never, "a standing that may join"),
+            Self::SendRefused => row(1008, 403, "capabilities.send", Never, "a standing that may send"),
+            Self::HistoryRefused => row(1008, 403, "capabilities.read_history", Never, "a standing that may read the history"),
+            Self::PresenceRefused => row(1008, 403, "capabilities.see_presence", Never, "a standing that may see presence"),
+            Self::InviteRefused => row(1008, 403, "capabilities.invite", Never, "a standing that may invite"),
+            Self::KickRefused => row(1008, 403, "capabilities.kick", Never, "a standing that may kick"),
+            Self::RulesRefused => row(1008, 403, "capabilities.change_rules", Never, "the owner of a transient room"),
+            Self::QuestionsRefused => row(4107, 403, "entry.steps", Authenticate, "to be asked: offer the subprotocol porthouse.raw.v1, or join over porthouse.v1 at /"),
+            Self::SecondFactorWrong => row(4108, 403, "entry.second_factor", Authenticate, "a code of the client's own second factor"),
+            Self::SecondFactorMissing => row(4109, 403, "entry.second_factor", Authenticate, "a user with a second factor: enrol, then come back"),
+            Self::SecondFactorBusy => row(4218, 429, "entry.second_factor", AfterMs(5_000), "time to pass after many wrong codes"),
+            Self::RoomCodeWrong => row(4110, 403, "entry.room_code", Authenticate, "a code of the room's, not used before"),
+            Self::RoomCodeBusy => row(4219, 429, "entry.room_code", AfterMs(5_000), "time to pass after many wrong codes"),
+            Self::ApprovalRefused => row(4010, 403, "entry.approval", Never, "to be let in by somebody inside"),
+            Self::WaitingRoomFull => row(4214, 503, "entry.approval", AfterMs(5_000), "others who wait to be let in or refused"),
+            Self::HookRefused => row(4011, 403, "entry.hook", Never, "the backend that owns the room to let the client in"),
+            Self::HookAway => row(4215, 503, "entry.hook", AfterMs(5_000), "the backend that owns the room to answer"),
+            Self::FormatRefused => row(4014, 422, "messages.format", Never, "a message in the room's format"),
+            Self::SocketTooFast => row(1008, 429, "messages.rates.per_socket", Never, "fewer messages a second from one socket"),
+            Self::ClientTooFast => row(1008, 429, "messages.rates.per_client", Never, "fewer messages a second from one client"),
+            Self::RoomTooFast => row(4216, 429, "messages.rates.per_room", AfterMs(1_000), "fewer messages a second in the room"),
+            Self::OwnerLeft => row(4015, 410, "life.peer", Never, "a room whose maker is there"),
+            Self::TooManyMade => row(4217, 429, "transient_rooms_per_client_max", AfterMs(1_000), "to leave a room that this client made"),
+            Self::EndpointRefused => row(4016, 403, "endpoint.access", Never, "to be one that the endpoint lets in"),
+            Self::NoSuchEndpoint => row(4017, 404, "endpoint", Never, "an endpoint of this address"),
+            Self::BindingWrong => row(4111, 403, "sibling.secret", Authenticate, "the secret that a sibling socket of the same client was given, once"),
+            Self::KeyExpired => row(1008, 409, "key_window", Never, "a new key, for a message that was not sent before"),
+            Self::Moved => row(4300, 409, "move", Elsewhere, "to connect to the room that was named"),
             Self::Draining => row(1012, 503, "drain", AfterMs(1_000), "another node, or this one again soon"),
         }
     }
@@ -270,6 +417,7 @@ mod tests {
                 1003 | 1008 | 1009 | 4000..=4099 => "never",
                 4100..=4199 => "authenticate",
                 1012 | 4200..=4299 => "after",
+                4300..=4399 => "elsewhere",
                 code => panic!("{code} is in no range"),
             };
             assert!(

@@ -4,7 +4,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use porthouse_model::{Audience, MESSAGE_BYTES_LIMIT, RoomRules};
+use porthouse_model::{Audience, ConnectionRules, MESSAGE_BYTES_LIMIT, RoomRules};
 
 /// The shortest staleness bound that can be kept: word is sent each second, and
 /// three may be missed.
@@ -38,7 +38,7 @@ impl Rules {
     ///
     /// [`RuleFault`] with the first field that cannot be kept.
     pub fn compile(rules: RoomRules) -> Result<Self, RuleFault> {
-        if !(1..=MESSAGE_BYTES_LIMIT).contains(&rules.message_bytes_max) {
+        if !(1..=MESSAGE_BYTES_LIMIT).contains(&rules.messages.bytes_max) {
             return Err(RuleFault {
                 field: "messages.bytes_max",
                 needed: "1 to 16,777,216 bytes",
@@ -68,7 +68,10 @@ impl Rules {
     #[must_use]
     pub fn shut() -> Self {
         Self(RoomRules {
-            audience: Audience::Nobody,
+            connection: ConnectionRules {
+                audience: Audience::Nobody,
+                ..ConnectionRules::default()
+            },
             ..RoomRules::default()
         })
     }
@@ -82,7 +85,7 @@ impl Rules {
 
 #[cfg(test)]
 mod tests {
-    use porthouse_model::Staleness;
+    use porthouse_model::{MessageRules, Staleness};
 
     use super::*;
 
@@ -90,7 +93,10 @@ mod tests {
     fn a_rule_that_cannot_be_kept_is_named() {
         let fault = |rules| Rules::compile(rules).expect_err("cannot be kept").field;
         let silent = RoomRules {
-            message_bytes_max: 0,
+            messages: MessageRules {
+                bytes_max: 0,
+                ..MessageRules::default()
+            },
             ..RoomRules::default()
         };
         assert_eq!(fault(silent), "messages.bytes_max");

@@ -1,25 +1,68 @@
 //! Entry: may this one enter, must they be asked something first, or not at all.
 
-use porthouse_model::{Audience, PasswordVersion, Refused};
+use core::time::Duration;
+
+use porthouse_model::{
+    Act, Acts, Audience, CodeVersion, EntryStep, HookVersion, PasswordVersion, Refused, Role,
+    UnixTime, UserId,
+};
 
 use crate::compile::Rules;
 
-/// Who stands at the door, as far as the rules care.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// As what somebody comes, as far as the rules care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// Not signed in.
     Anonymous,
     /// Signed in, neither member nor owner.
     User,
-    /// A member of the room, or its owner.
-    Member,
+    /// A member of the room, in this role.
+    Member(Role),
+    /// The room's owner.
+    Owner,
+    /// By a device token.
+    Device,
 }
 
-/// The steps somebody has passed, each by the version that was passed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Who stands at the door, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visitor<'a> {
+    /// As what they come.
+    pub standing: Standing,
+    /// The user, if signed in.
+    pub user: Option<UserId>,
+    /// The page's origin, where a browser gave one.
+    pub origin: Option<&'a str>,
+    /// The wall clock; `None` while it is not known.
+    pub wall: Option<UnixTime>,
+}
+
+impl Visitor<'_> {
+    /// Somebody of this standing of whom nothing else is known.
+    #[must_use]
+    pub const fn of(standing: Standing) -> Self {
+        Self {
+            standing,
+            user: None,
+            origin: None,
+            wall: None,
+        }
+    }
+}
+
+/// The steps somebody has passed, each by what was passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Passed {
     /// The room's password.
     pub password: Option<PasswordVersion>,
+    /// The client's second factor: how old it was when it was shown here.
+    pub second_factor: Option<Duration>,
+    /// The room's code.
+    pub room_code: Option<CodeVersion>,
+    /// Somebody inside let them in.
+    pub approval: bool,
+    /// The owner's backend let them in.
+    pub hook: Option<HookVersion>,
 }
 
 /// What the door says.
@@ -27,55 +70,115 @@ pub struct Passed {
 pub enum Entry {
     /// Come in.
     Admit,
-    /// The room's password is asked for.
-    AskPassword,
+    /// This step is asked for next.
+    Ask(EntryStep),
     /// No.
     Refuse(Refused),
 }
 
 impl Rules {
-    /// May somebody of this standing, who has passed these steps, be inside?
-    /// Asked before admission and again after every change.
+    /// May this visitor, who has passed these steps, be inside? Asked before
+    /// admission and again after every change.
     #[must_use]
-    pub fn enter(&self, standing: Standing, passed: Passed) -> Entry {
-        let rules = self.source();
-        match (rules.audience, standing) {
-            (Audience::Nobody, _) => return Entry::Refuse(Refused::Shut),
+    pub fn enter(&self, visitor: &Visitor<'_>, passed: &Passed) -> Entry {
+        if let Err(refused) = self.audience(visitor.standing) {
+            return Entry::Refuse(refused);
+        }
+        if !self.acts(visitor.standing).has(Act::Join) {
+            return Entry::Refuse(Refused::JoinRefused);
+        }
+        let steps = self.source().entry.steps.iter();
+        match steps.copied().find(|step| !passed.has(*step)) {
+            None => Entry::Admit,
+            Some(step) => Entry::Ask(step),
+        }
+    }
+
+    fn audience(&self, standing: Standing) -> Result<(), Refused> {
+        match (self.source().connection.audience, standing) {
+            (Audience::Nobody, _) => Err(Refused::Shut),
             (Audience::Users | Audience::Members, Standing::Anonymous) => {
-                return Entry::Refuse(Refused::UserRequired);
+                Err(Refused::UserRequired)
             }
-            (Audience::Members, Standing::User) => return Entry::Refuse(Refused::MembersOnly),
+            (Audience::Members, Standing::User) => Err(Refused::MembersOnly),
             (Audience::Anyone, _)
-            | (Audience::Users, Standing::User | Standing::Member)
-            | (Audience::Members, Standing::Member) => {}
+            | (
+                Audience::Users,
+                Standing::User | Standing::Member(_) | Standing::Owner | Standing::Device,
+            )
+            | (Audience::Members, Standing::Member(_) | Standing::Owner | Standing::Device) => {
+                Ok(())
+            }
         }
-        if rules.password.is_some() && rules.password != passed.password {
-            return Entry::AskPassword;
+    }
+
+    /// What somebody of this standing may do.
+    #[must_use]
+    pub fn acts(&self, standing: Standing) -> Acts {
+        let capabilities = &self.source().capabilities;
+        match standing {
+            Standing::Anonymous => capabilities.anonymous,
+            Standing::User => capabilities.user,
+            Standing::Member(role) => capabilities.of_role(role),
+            Standing::Owner => capabilities.owner,
+            Standing::Device => capabilities.device,
         }
-        Entry::Admit
     }
 
     /// Whether deciding about a signed-in user needs their membership.
     #[must_use]
-    pub const fn membership_matters(&self) -> bool {
-        match self.source().audience {
+    pub fn membership_matters(&self) -> bool {
+        let rules = self.source();
+        let capabilities = &rules.capabilities;
+        let plain = capabilities.member == capabilities.user
+            && capabilities
+                .roles
+                .values()
+                .all(|acts| *acts == capabilities.user);
+        let nameless = rules.connection.roles_allowed.is_empty()
+            && rules.connection.roles_denied.is_empty()
+            && rules.broadcast.never.is_empty()
+            && rules.broadcast.always.is_empty();
+        match rules.connection.audience {
             Audience::Members => true,
-            Audience::Anyone | Audience::Users | Audience::Nobody => false,
+            Audience::Anyone | Audience::Users => !(plain && nameless),
+            Audience::Nobody => false,
+        }
+    }
+}
+
+impl Passed {
+    /// Whether a step is among them.
+    #[must_use]
+    pub fn has(&self, step: EntryStep) -> bool {
+        match step {
+            EntryStep::Password(version) => self.password == Some(version),
+            EntryStep::SecondFactor { age_max } => {
+                self.second_factor.is_some_and(|age| age <= age_max)
+            }
+            EntryStep::RoomCode(version) => self.room_code == Some(version),
+            EntryStep::Approval => self.approval,
+            EntryStep::Hook(version) => self.hook == Some(version),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use porthouse_model::RoomRules;
+    use porthouse_model::{ConnectionRules, EntryRules, RoomRules};
 
     use super::*;
 
+    const MEMBER: Standing = Standing::Member(Role::MEMBER);
+
     fn rules(audience: Audience, password: Option<u64>) -> Rules {
-        let password = password.map(PasswordVersion);
+        let password = password.map(|version| EntryRules::by_password(PasswordVersion(version)));
         Rules::compile(RoomRules {
-            audience,
-            password,
+            connection: ConnectionRules {
+                audience,
+                ..ConnectionRules::default()
+            },
+            entry: password.unwrap_or_default(),
             ..RoomRules::default()
         })
         .expect("valid")
@@ -83,18 +186,18 @@ mod tests {
 
     #[test]
     fn each_audience_lets_in_its_own() {
-        use Standing::{Anonymous, Member, User};
+        use Standing::{Anonymous, Owner, User};
         let nobody = Passed::default();
         for (audience, admitted) in [
-            (Audience::Anyone, &[Anonymous, User, Member][..]),
-            (Audience::Users, &[User, Member]),
-            (Audience::Members, &[Member]),
+            (Audience::Anyone, &[Anonymous, User, MEMBER, Owner][..]),
+            (Audience::Users, &[User, MEMBER, Owner]),
+            (Audience::Members, &[MEMBER, Owner]),
             (Audience::Nobody, &[]),
         ] {
-            for standing in [Anonymous, User, Member] {
-                let admits = rules(audience, None).enter(standing, nobody) == Entry::Admit;
+            for standing in [Anonymous, User, MEMBER, Owner] {
+                let answer = rules(audience, None).enter(&Visitor::of(standing), &nobody);
                 assert_eq!(
-                    admits,
+                    answer == Entry::Admit,
                     admitted.contains(&standing),
                     "{audience:?} {standing:?}"
                 );
@@ -105,21 +208,21 @@ mod tests {
     #[test]
     fn only_the_present_password_counts() {
         let room = rules(Audience::Anyone, Some(2));
+        let anonymous = Visitor::of(Standing::Anonymous);
         let with = |version| Passed {
             password: Some(PasswordVersion(version)),
+            ..Passed::default()
         };
-        assert_eq!(
-            room.enter(Standing::Anonymous, Passed::default()),
-            Entry::AskPassword
-        );
-        assert_eq!(room.enter(Standing::Anonymous, with(1)), Entry::AskPassword);
-        assert_eq!(room.enter(Standing::Anonymous, with(2)), Entry::Admit);
+        let asked = Entry::Ask(EntryStep::Password(PasswordVersion(2)));
+        assert_eq!(room.enter(&anonymous, &Passed::default()), asked);
+        assert_eq!(room.enter(&anonymous, &with(1)), asked);
+        assert_eq!(room.enter(&anonymous, &with(2)), Entry::Admit);
     }
 
     #[test]
     fn a_stranger_is_refused_before_being_asked() {
         let room = rules(Audience::Members, Some(1));
-        let answer = room.enter(Standing::User, Passed::default());
+        let answer = room.enter(&Visitor::of(Standing::User), &Passed::default());
         assert_eq!(answer, Entry::Refuse(Refused::MembersOnly));
     }
 }

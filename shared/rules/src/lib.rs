@@ -8,4 +8,4 @@ mod enter;
 mod say;
 
 pub use compile::{RuleFault, Rules};
-pub use enter::{Entry, Passed, Standing};
+pub use enter::{Entry, Passed, Standing, Visitor};

@@ -12,7 +12,7 @@ impl Rules {
     ///
     /// The rule that refuses it.
     pub const fn kind(&self, kind: MessageKind) -> Result<(), Refused> {
-        match (self.source().content, kind) {
+        match (self.source().messages.content, kind) {
             (Content::Any, _)
             | (Content::Text, MessageKind::Text)
             | (Content::Binary, MessageKind::Binary) => Ok(()),
@@ -27,7 +27,7 @@ impl Rules {
     ///
     /// The rule that refuses it.
     pub const fn say(&self, kind: MessageKind, bytes: usize) -> Result<(), Refused> {
-        if bytes > self.source().message_bytes_max as usize {
+        if bytes > self.source().messages.bytes_max as usize {
             return Err(Refused::MessageTooLong);
         }
         self.kind(kind)
@@ -39,7 +39,7 @@ impl Rules {
     ///
     /// The rule that refuses it.
     pub const fn name_receivers(&self) -> Result<(), Refused> {
-        if self.source().receivers_named {
+        if self.source().broadcast.receivers_named {
             Ok(())
         } else {
             Err(Refused::ReceiversRefused)
@@ -49,7 +49,7 @@ impl Rules {
 
 #[cfg(test)]
 mod tests {
-    use porthouse_model::RoomRules;
+    use porthouse_model::{BroadcastRules, MessageRules, RoomRules};
 
     use super::*;
 
@@ -58,8 +58,11 @@ mod tests {
         use MessageKind::{Binary, Text};
         let room = |content| {
             let rules = RoomRules {
-                content,
-                message_bytes_max: 10,
+                messages: MessageRules {
+                    content,
+                    bytes_max: 10,
+                    ..MessageRules::default()
+                },
                 ..RoomRules::default()
             };
             Rules::compile(rules).expect("valid")
@@ -84,7 +87,10 @@ mod tests {
     #[test]
     fn receivers_are_named_only_where_the_room_lets_them_be() {
         let rules = RoomRules {
-            receivers_named: false,
+            broadcast: BroadcastRules {
+                receivers_named: false,
+                ..BroadcastRules::default()
+            },
             ..RoomRules::default()
         };
         let rules = Rules::compile(rules).expect("valid");

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use porthouse_model::{
     Change, ChangeItem, Credential, CredentialKind, Member, PasswordVersion, PolicyKey, Resolved,
-    Room, RoomId, RoomName, Session, SessionId, TokenHash, UnixTime, UserId, Username,
+    Role, Room, RoomId, RoomName, Session, SessionId, TokenHash, UnixTime, UserId, Username,
 };
 use porthouse_puddle::{Chain, PasswordVerdict, Position, SignInVerdict, Snapshot};
 use sha2::{Digest, Sha256};
@@ -173,6 +173,7 @@ impl Control {
             PolicyKey::Member(room, user) => {
                 let known = user_number(*user).is_some_and(|user| self.is_member(*room, user));
                 let member = Member {
+                    role: Role::MEMBER,
                     room: *room,
                     user: *user,
                     expires: None,
@@ -190,7 +191,7 @@ impl Control {
     /// Whether this is the room's password now.
     pub(crate) fn verify(&self, room: RoomId, password: &str) -> PasswordVerdict {
         let row = self.rooms.values().find(|row| row.room.id == room);
-        match row.and_then(|row| row.room.rules.password) {
+        match row.and_then(|row| row.room.rules.entry.password()) {
             None => PasswordVerdict::Gone,
             Some(version) if password == room_password(version) => PasswordVerdict::Right(version),
             Some(_) => PasswordVerdict::Wrong,

@@ -3,7 +3,10 @@
 
 use core::time::Duration;
 
-use porthouse_model::{Audience, Content, RoomRules, Staleness};
+use porthouse_model::{
+    Audience, BroadcastRules, ConnectionRules, Content, EntryRules, MessageRules, PasswordVersion,
+    RoomRules,
+};
 use porthouse_puddle::{PuddleId, Seed, Settings, SwitchboardSettings, TransientMakers};
 
 use crate::chance::Chance;
@@ -221,7 +224,7 @@ fn settings(chance: &mut Chance, puddles: u8) -> Settings {
         TransientMakers::Users,
     ];
     settings.transient_makers = *chance.pick(&makers);
-    settings.transient_rules.echo = chance.one_in(4);
+    settings.transient_rules.broadcast.echo = chance.one_in(4);
     settings.hop_slots_max = u32::try_from(chance.skewed(4, 4_096)).expect("32 bits");
     settings.hop_bytes_max = chance.skewed(1_024, 8 * 1024 * 1024);
     settings.slice_sockets_max = usize::try_from(chance.skewed(1, 1_024)).expect("a count");
@@ -254,15 +257,26 @@ pub(crate) fn rules(chance: &mut Chance, bytes_max: u64) -> RoomRules {
         bytes_max
     };
     RoomRules {
-        audience: *chance.pick(&audiences),
-        password: chance
-            .one_in(5)
-            .then_some(porthouse_model::PasswordVersion(0)),
-        content,
-        message_bytes_max: u32::try_from(longest).expect("a short message"),
-        echo: chance.one_in(4),
-        receivers_named: !chance.one_in(5),
-        staleness: Staleness::default(),
+        connection: ConnectionRules {
+            audience: *chance.pick(&audiences),
+            ..ConnectionRules::default()
+        },
+        entry: if chance.one_in(5) {
+            EntryRules::by_password(PasswordVersion(0))
+        } else {
+            EntryRules::default()
+        },
+        messages: MessageRules {
+            content,
+            bytes_max: u32::try_from(longest).expect("a short message"),
+            ..MessageRules::default()
+        },
+        broadcast: BroadcastRules {
+            echo: chance.one_in(4),
+            receivers_named: !chance.one_in(5),
+            ..BroadcastRules::default()
+        },
+        ..RoomRules::default()
     }
 }
 

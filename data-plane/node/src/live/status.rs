@@ -48,7 +48,7 @@ fn of_refusal(refused: Refused) -> Status {
         refused.needed()
     );
     match refused.retry() {
-        Retry::Never | Retry::Authenticate => {
+        Retry::Never | Retry::Authenticate | Retry::Elsewhere => {
             let metadata = HashMap::from([("rule".to_owned(), refused.rule().to_owned())]);
             let details = ErrorDetails::with_error_info("REFUSED", DOMAIN, metadata);
             detailed(Code::InvalidArgument, message, details)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use porthouse_model::{Audience, Member, PolicyKey, Refused, RoomName, Session, Time, TokenHash};
-use porthouse_rules::Standing;
+use porthouse_rules::{Standing, Visitor};
 
 use super::Puddle;
 use crate::policy::{Found, RoomPolicy};
@@ -40,11 +40,27 @@ impl Seen {
             Self::Unknown(_) => Door::Unknown,
             Self::Shut(refused) => Door::Shut(*refused),
             Self::Open {
-                governed, standing, ..
+                governed,
+                standing,
+                session,
+                ..
             } => Door::Open {
                 rules: governed.rules(),
-                standing: *standing,
+                visitor: Visitor {
+                    standing: *standing,
+                    user: session.as_ref().map(|session| session.user),
+                    origin: None,
+                    wall: None,
+                },
             },
+        }
+    }
+
+    /// When the right to come in by it ends by itself; never, where it is shut.
+    pub(super) const fn until(&self) -> Time {
+        match self {
+            Self::Unknown(_) | Self::Shut(_) => Puddle::never(),
+            Self::Open { until, .. } => *until,
         }
     }
 }
@@ -101,7 +117,7 @@ impl Puddle {
         }
         let standing = match &session {
             None => Standing::Anonymous,
-            Some(session) if policy.room.owner == Some(session.user) => Standing::Member,
+            Some(session) if policy.room.owner == Some(session.user) => Standing::Owner,
             Some(session) if policy.rules.membership_matters() => {
                 let (room, user) = (policy.room.id, session.user);
                 match self.policy.member(self.now, room, user) {
@@ -129,7 +145,7 @@ impl Puddle {
             return Standing::User;
         }
         *until = expires.min(*until);
-        Standing::Member
+        Standing::Member(member.role)
     }
 
     fn see_transient(
@@ -152,7 +168,7 @@ impl Puddle {
             return Seen::Shut(Refused::NoSuchRoom);
         }
         debug_assert!(
-            self.transient_rules.source().audience != Audience::Members,
+            self.transient_rules.source().connection.audience != Audience::Members,
             "a transient room has no members"
         );
         let standing = if session.is_some() {

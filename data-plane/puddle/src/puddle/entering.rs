@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use porthouse_model::{ClientId, PolicyKey, Refused, Revision, RoomName, UserId};
+use porthouse_rules::Passed;
 
 use super::Puddle;
 use super::door::{Seen, SessionSeen};
@@ -12,7 +13,7 @@ use crate::input::SocketId;
 use crate::policy::Asked;
 use crate::question::Question;
 use crate::room::{Governed, Interest, RoomIndex, Sitter};
-use crate::sequence::{Action, Event, Steps};
+use crate::sequence::{Action, Event};
 use crate::socket::{Entry, Origin, Phase, Socket, Stay, Who};
 use crate::upgrade;
 use crate::wire::multiplexed;
@@ -205,7 +206,7 @@ impl Puddle {
     }
 
     /// In. What was checked a moment ago in this turn holds.
-    fn admit(&mut self, id: SocketId, name: &RoomName, passed: Steps, seen: Seen) {
+    fn admit(&mut self, id: SocketId, name: &RoomName, passed: Passed, seen: Seen) {
         let Seen::Open {
             governed,
             session,

@@ -2,7 +2,7 @@
 //! for everybody they touch, before anything else is written to them.
 
 use porthouse_model::{ClientId, PolicyKey, Refused, Revision, RoomName, UserId};
-use porthouse_rules::Entry as Judgement;
+use porthouse_rules::{Entry as Judgement, Passed};
 
 use super::door::Seen;
 use super::{Puddle, Verifying};
@@ -10,7 +10,7 @@ use crate::input::{Changed, SocketId};
 use crate::policy::{Found, Outcome, Touched};
 use crate::question::{Answer, QuestionId};
 use crate::room::{Governed, RoomIndex};
-use crate::sequence::{Event, Questions, Sequence, Steps};
+use crate::sequence::{Door, Event, Questions, Sequence};
 use crate::socket::{Entry, Knock, Origin, Phase, Who};
 use crate::wire::multiplexed::Event as Told;
 
@@ -181,19 +181,16 @@ impl Puddle {
         let who = socket.who().clone();
         let room = self.rooms.get(index);
         let (name, passed) = (room.name.clone(), room.seats.sitter(stay.seat).passed);
-        match self.see(&who, &name, true) {
-            Seen::Shut(refused) => self.put_out(id, index, refused),
-            Seen::Unknown(_) => self.ask_again(id, index, &name, passed),
-            Seen::Open {
-                governed,
-                standing,
-                until,
-                ..
-            } => match governed.rules().enter(standing, passed.into()) {
-                Judgement::Admit => self.stays(id, index, until),
-                Judgement::Refuse(refused) => self.put_out(id, index, refused),
-                Judgement::AskPassword => self.ask_again(id, index, &name, passed),
-            },
+        let seen = self.see(&who, &name, true);
+        let judgement = match seen.door() {
+            Door::Shut(refused) => Judgement::Refuse(refused),
+            Door::Unknown => return self.ask_again(id, index, &name, passed),
+            Door::Open { rules, visitor } => rules.enter(&visitor, &passed),
+        };
+        match judgement {
+            Judgement::Admit => self.stays(id, index, seen.until()),
+            Judgement::Refuse(refused) => self.put_out(id, index, refused),
+            Judgement::Ask(_) => self.ask_again(id, index, &name, passed),
         }
     }
 
@@ -236,7 +233,7 @@ impl Puddle {
     }
 
     /// Out of a room and before its door again, with the steps passed before.
-    fn ask_again(&mut self, id: SocketId, index: RoomIndex, name: &RoomName, passed: Steps) {
+    fn ask_again(&mut self, id: SocketId, index: RoomIndex, name: &RoomName, passed: Passed) {
         let until = self.now + self.settings.entry_time_max;
         let attempts_max = self.settings.password_attempts_max;
         let origin = Origin::PutBack(self.rooms.get(index).governed.id());

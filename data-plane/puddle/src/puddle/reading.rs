@@ -137,7 +137,7 @@ impl Puddle {
                 if self.peers.is_clogged(room.elsewhere) {
                     return self.clog(id);
                 }
-                limits(room.governed.rules().source().message_bytes_max as usize)
+                limits(room.governed.rules().source().messages.bytes_max as usize)
             }
             Phase::Multiplexed(lobby) => {
                 let rooms = lobby.stays.iter().map(|stay| self.rooms.get(stay.room));
@@ -147,7 +147,7 @@ impl Puddle {
                 {
                     return self.clog(id);
                 }
-                let rules = rooms.map(|room| room.governed.rules().source().message_bytes_max);
+                let rules = rooms.map(|room| room.governed.rules().source().messages.bytes_max);
                 // A room may be left while a message to it is on its way.
                 let longest = rules.max().unwrap_or(0).max(MESSAGE_BYTES_DEFAULT) as usize;
                 limits(longest + self.settings.header_line_bytes_max)

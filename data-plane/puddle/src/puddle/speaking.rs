@@ -39,7 +39,7 @@ impl Puddle {
                 self.peers.send(puddle, Hop::Message(Arc::clone(&copy)));
             }
         }
-        let silent = if room.governed.rules().source().echo {
+        let silent = if room.governed.rules().source().broadcast.echo {
             None
         } else {
             speaker

@@ -2,10 +2,10 @@
 //! not need.
 
 use porthouse_model::{ClientId, PolicyKey};
+use porthouse_rules::Passed;
 
 use crate::input::SocketId;
 use crate::output::WireForm;
-use crate::sequence::Steps;
 
 /// What a fan-out needs of a seat: 8 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Sitter {
     /// Its client.
     pub client: ClientId,
     /// The steps it passed at the door.
-    pub passed: Steps,
+    pub passed: Passed,
     /// The membership by which it is here, which is kept known meanwhile. Boxed,
     /// for most rooms have no members.
     pub member: Option<Box<PolicyKey>>,

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use core::time::Duration;
-use porthouse_model::{Audience, PasswordVersion, RoomRules};
+use porthouse_model::{Audience, ConnectionRules, EntryRules, PasswordVersion, Role, RoomRules};
+use porthouse_rules::Standing;
 
 use super::*;
 
@@ -14,10 +15,13 @@ const ATTEMPTS_MAX: u8 = 2;
 /// Every door there can be, as far as an entry can tell.
 fn doors() -> Vec<Option<Result<(Rules, Standing), Refused>>> {
     let rules = |audience, password: Option<u64>| {
-        let password = password.map(PasswordVersion);
+        let password = password.map(|version| EntryRules::by_password(PasswordVersion(version)));
         Rules::compile(RoomRules {
-            audience,
-            password,
+            connection: ConnectionRules {
+                audience,
+                ..ConnectionRules::default()
+            },
+            entry: password.unwrap_or_default(),
             ..RoomRules::default()
         })
         .expect("valid")
@@ -29,7 +33,7 @@ fn doors() -> Vec<Option<Result<(Rules, Standing), Refused>>> {
         open(Audience::Anyone, None, Standing::Anonymous),
         open(Audience::Anyone, Some(1), Standing::User),
         open(Audience::Anyone, Some(2), Standing::User),
-        open(Audience::Members, Some(2), Standing::Member),
+        open(Audience::Members, Some(2), Standing::Member(Role::MEMBER)),
         open(Audience::Members, None, Standing::User),
     ]
 }
@@ -40,7 +44,7 @@ fn door(known: Option<&Result<(Rules, Standing), Refused>>) -> Door<'_> {
         Some(Err(refused)) => Door::Shut(*refused),
         Some(Ok((rules, standing))) => Door::Open {
             rules,
-            standing: *standing,
+            visitor: Visitor::of(*standing),
         },
     }
 }
@@ -103,10 +107,10 @@ fn judge(state: Sequence, event: Event, door: Door<'_>, step: Step) {
                 matches!(event, Event::Enlisted),
                 "only a room that comes here is entered"
             );
-            let Door::Open { rules, standing } = door else {
+            let Door::Open { rules, visitor } = door else {
                 panic!("{state:?} was admitted through {door:?}");
             };
-            assert_eq!(rules.enter(standing, passed.into()), Entry::Admit);
+            assert_eq!(rules.enter(&visitor, &passed), Entry::Admit);
         }
         Action::Challenge { attempts_left } => {
             assert!(attempts_left > 0, "who is asked may answer");

@@ -117,7 +117,7 @@ const fn headers(status: u16) -> &'static str {
 fn retry_after(retry: Retry) -> String {
     match retry {
         Retry::AfterMs(ms) => format!("Retry-After: {}\r\n", ms.div_ceil(1_000)),
-        Retry::Never | Retry::Authenticate => String::new(),
+        Retry::Never | Retry::Authenticate | Retry::Elsewhere => String::new(),
     }
 }
 

@@ -45,6 +45,7 @@ impl Explanation {
             Retry::Never => ("never", None),
             Retry::Authenticate => ("authenticate", None),
             Retry::AfterMs(ms) => ("after", Some(ms)),
+            Retry::Elsewhere => ("elsewhere", None),
         };
         Self {
             code: None,

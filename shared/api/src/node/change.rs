@@ -88,7 +88,7 @@ mod tests {
     fn items() -> Vec<model::ChangeItem> {
         let (room, user) = (RoomId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
         let name: model::RoomName = "lobby".parse().expect("a room's name");
-        let rules = model::RoomRules::default();
+        let rules = Box::new(model::RoomRules::default());
         vec![
             model::ChangeItem::Room(model::Room {
                 id: room,
@@ -100,6 +100,7 @@ mod tests {
             model::ChangeItem::Member(model::Member {
                 room,
                 user,
+                role: model::Role::MODERATOR,
                 expires: Some(UnixTime::from_millis(5)),
             }),
             model::ChangeItem::MemberGone { room, user },

@@ -1,7 +1,7 @@
 //! Memberships between the wire and the model. Does not judge whether one has expired.
 
 use porthouse_model as model;
-use porthouse_model::{RoomId, UserId};
+use porthouse_model::{Role, RoomId, UserId};
 
 use super::time::{timestamp, unix_time};
 use super::{BadMessage, InField, v1};
@@ -12,6 +12,7 @@ impl From<&model::Member> for v1::Member {
             room_id: member.room.as_bytes().to_vec(),
             user_id: member.user.as_bytes().to_vec(),
             expire_time: member.expires.map(timestamp),
+            role: member.role.as_str().to_owned(),
         }
     }
 }
@@ -26,6 +27,10 @@ impl TryFrom<v1::Member> for model::Member {
         Ok(Self {
             room: RoomId::try_from(&*member.room_id).in_field("member.room_id")?,
             user: UserId::try_from(&*member.user_id).in_field("member.user_id")?,
+            role: match &*member.role {
+                "" => Role::MEMBER,
+                role => role.parse().in_field("member.role")?,
+            },
             expires: expires.transpose()?,
         })
     }

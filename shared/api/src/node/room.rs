@@ -1,7 +1,10 @@
 //! Rooms and their rules between the wire and the model. Compiles no rule, and asks none.
 
 use porthouse_model as model;
-use porthouse_model::{MESSAGE_BYTES_LIMIT, PasswordVersion, RoomId, Staleness, UserId};
+use porthouse_model::{
+    BroadcastRules, ConnectionRules, EntryRules, MESSAGE_BYTES_LIMIT, MessageRules,
+    PasswordVersion, RoomId, Staleness, UserId,
+};
 
 use super::time::{duration, span};
 use super::{BadMessage, InField, v1};
@@ -11,7 +14,7 @@ impl From<&model::Room> for v1::Room {
         Self {
             id: room.id.as_bytes().to_vec(),
             name: room.name.as_str().to_owned(),
-            rules: Some((&room.rules).into()),
+            rules: Some((&*room.rules).into()),
             owner_id: room
                 .owner
                 .map(|owner| owner.as_bytes().to_vec())
@@ -27,7 +30,7 @@ impl TryFrom<v1::Room> for model::Room {
         Ok(Self {
             id: RoomId::try_from(&*room.id).in_field("room.id")?,
             name: room.name.parse().in_field("room.name")?,
-            rules: room.rules.in_field("room.rules")?.try_into()?,
+            rules: Box::new(room.rules.in_field("room.rules")?.try_into()?),
             owner: match &*room.owner_id {
                 [] => None,
                 owner => Some(UserId::try_from(owner).in_field("room.owner_id")?),
@@ -39,12 +42,12 @@ impl TryFrom<v1::Room> for model::Room {
 impl From<&model::RoomRules> for v1::RoomRules {
     fn from(rules: &model::RoomRules) -> Self {
         Self {
-            audience: v1::Audience::from(rules.audience).into(),
-            password_version: rules.password.map_or(0, |version| version.0),
-            content: v1::Content::from(rules.content).into(),
-            message_bytes_max: rules.message_bytes_max,
-            echo: rules.echo,
-            receivers_named: rules.receivers_named,
+            audience: v1::Audience::from(rules.connection.audience).into(),
+            password_version: rules.entry.password().map_or(0, |version| version.0),
+            content: v1::Content::from(rules.messages.content).into(),
+            message_bytes_max: rules.messages.bytes_max,
+            echo: rules.broadcast.echo,
+            receivers_named: rules.broadcast.receivers_named,
             admit_max: Some(span(rules.staleness.admit_max)),
             deliver_max: rules.staleness.deliver_max.map(span),
         }
@@ -62,13 +65,24 @@ impl TryFrom<v1::RoomRules> for model::RoomRules {
             });
         }
         Ok(Self {
-            audience: audience.try_into()?,
-            password: (rules.password_version > 0)
-                .then_some(PasswordVersion(rules.password_version)),
-            content: content.try_into()?,
-            message_bytes_max: rules.message_bytes_max,
-            echo: rules.echo,
-            receivers_named: rules.receivers_named,
+            connection: ConnectionRules {
+                audience: audience.try_into()?,
+                ..ConnectionRules::default()
+            },
+            entry: match rules.password_version {
+                0 => EntryRules::default(),
+                version => EntryRules::by_password(PasswordVersion(version)),
+            },
+            messages: MessageRules {
+                content: content.try_into()?,
+                bytes_max: rules.message_bytes_max,
+                ..MessageRules::default()
+            },
+            broadcast: BroadcastRules {
+                echo: rules.echo,
+                receivers_named: rules.receivers_named,
+                ..BroadcastRules::default()
+            },
             staleness: Staleness {
                 admit_max: rules
                     .admit_max
@@ -79,6 +93,7 @@ impl TryFrom<v1::RoomRules> for model::RoomRules {
                     .map(|span| duration(span).in_field("rules.deliver_max"))
                     .transpose()?,
             },
+            ..Self::default()
         })
     }
 }
@@ -143,12 +158,18 @@ mod tests {
         model::Room {
             id: RoomId::from_bytes([1; 16]),
             name: "lobby".parse().expect("a room's name"),
-            rules: model::RoomRules {
-                audience: model::Audience::Members,
-                password: Some(PasswordVersion(3)),
-                content: model::Content::Text,
+            rules: Box::new(model::RoomRules {
+                connection: ConnectionRules {
+                    audience: model::Audience::Members,
+                    ..ConnectionRules::default()
+                },
+                entry: EntryRules::by_password(PasswordVersion(3)),
+                messages: MessageRules {
+                    content: model::Content::Text,
+                    ..MessageRules::default()
+                },
                 ..model::RoomRules::default()
-            },
+            }),
             owner: Some(UserId::from_bytes([2; 16])),
         }
     }
@@ -176,7 +197,7 @@ mod tests {
     fn rules_of_a_later_version_are_refused_and_not_guessed() {
         let rules = v1::RoomRules {
             audience: 99,
-            ..v1::RoomRules::from(&room().rules)
+            ..v1::RoomRules::from(&*room().rules)
         };
         assert_eq!(
             model::RoomRules::try_from(rules),

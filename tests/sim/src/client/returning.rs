@@ -91,7 +91,7 @@ impl World {
 
     /// The version and the text of a room's password now.
     pub(crate) fn room_password(&self, room: u32) -> Option<(u64, String)> {
-        let version = self.control().room(room)?.room.rules.password?;
+        let version = self.control().room(room)?.room.rules.entry.password()?;
         Some((version.0, room_password(version)))
     }
 
@@ -114,14 +114,14 @@ impl World {
             );
         };
         let rules = &row.room.rules;
-        let kind = match rules.content {
+        let kind = match rules.messages.content {
             Content::Any => None,
             Content::Text => Some(Kind::Text),
             Content::Binary => Some(Kind::Binary),
         };
         (
             kind,
-            usize::try_from(rules.message_bytes_max).expect("a length"),
+            usize::try_from(rules.messages.bytes_max).expect("a length"),
         )
     }
 
@@ -156,7 +156,7 @@ impl World {
                 TransientMakers::Nobody => false,
             };
         };
-        let asks = row.room.rules.password.is_some();
+        let asks = row.room.rules.entry.password().is_some();
         if asks && matches!(known.speech, Speech::Raw { .. }) {
             return false;
         }

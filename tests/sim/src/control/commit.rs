@@ -4,8 +4,8 @@
 use core::time::Duration;
 
 use porthouse_model::{
-    Audience, Change, ChangeItem, Content, Member, PasswordVersion, Revision, Room, RoomId,
-    RoomRules,
+    Audience, Change, ChangeItem, Content, EntryRules, Member, PasswordVersion, Revision, Role,
+    Room, RoomId, RoomRules,
 };
 
 use super::{Control, RoomRow, Row, chain, room_name, user_id};
@@ -21,7 +21,7 @@ pub(crate) enum Intent {
     /// A room that is made, or stands like this from now on.
     PutRoom {
         room: u32,
-        rules: RoomRules,
+        rules: Box<RoomRules>,
     },
     /// A password that is set anew, or taken away.
     Password {
@@ -145,7 +145,11 @@ impl Control {
             Intent::PutRoom { room, ref rules } => Some(vec![self.put_room(room, rules)]),
             Intent::Password { room, some } => {
                 let mut rules = self.rooms.get(&room)?.room.rules.clone();
-                rules.password = some.then_some(PasswordVersion(0));
+                rules.entry = if some {
+                    EntryRules::by_password(PasswordVersion(0))
+                } else {
+                    EntryRules::default()
+                };
                 Some(vec![self.put_room(room, &rules)])
             }
             Intent::DeleteRoom { room } => {
@@ -194,14 +198,14 @@ impl Control {
             |row| row.identity,
         );
         let mut rules = rules.clone();
-        if rules.password.is_some() {
+        if rules.entry.password().is_some() {
             self.versions += 1;
-            rules.password = Some(PasswordVersion(self.versions));
+            rules.entry = EntryRules::by_password(PasswordVersion(self.versions));
         }
         let kept = Room {
             id: room_id(identity),
             name: room_name(room),
-            rules,
+            rules: Box::new(rules),
             owner: None,
         };
         let door = door(identity, &kept.rules);
@@ -220,6 +224,7 @@ impl Control {
         let member = Member {
             room,
             user: user_id(user),
+            role: Role::MEMBER,
             expires: None,
         };
         Some(vec![(
@@ -242,18 +247,18 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
     let nanos = |span: Duration| u64::try_from(span.as_nanos()).expect("a short span");
     Door {
         identity,
-        who: match rules.audience {
+        who: match rules.connection.audience {
             Audience::Anyone => Who::Anyone,
             Audience::Users => Who::Users,
             Audience::Members => Who::Members,
             Audience::Nobody => unreachable!("no administrator writes it"),
         },
-        password: rules.password.map(|version| version.0),
-        text: rules.content != Content::Binary,
-        binary: rules.content != Content::Text,
-        bytes_max: usize::try_from(rules.message_bytes_max).expect("a length"),
-        echo: rules.echo,
-        named: rules.receivers_named,
+        password: rules.entry.password().map(|version| version.0),
+        text: rules.messages.content != Content::Binary,
+        binary: rules.messages.content != Content::Text,
+        bytes_max: usize::try_from(rules.messages.bytes_max).expect("a length"),
+        echo: rules.broadcast.echo,
+        named: rules.broadcast.receivers_named,
         deliver_max: rules.staleness.deliver_max.map(nanos),
     }
 }

@@ -139,7 +139,10 @@ impl World {
     fn put_room(&mut self, room: u32) -> Intent {
         let mut rules = rules(&mut self.chance, self.plan.message_bytes_max);
         rules.staleness.deliver_max = deliver_max(room);
-        Intent::PutRoom { room, rules }
+        Intent::PutRoom {
+            room,
+            rules: Box::new(rules),
+        }
     }
 
     fn intent(&mut self) -> Intent {

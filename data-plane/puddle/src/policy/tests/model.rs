@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use porthouse_model::{
-    ApiKey, ApiKeyId, Change, ChangeItem, Member, PolicyKey, Revision, Room, RoomId, RoomName,
-    RoomRules, Session, SessionId, TokenHash, UnixTime, UserId,
+    ApiKey, ApiKeyId, Change, ChangeItem, Member, MessageRules, PolicyKey, Revision, Role, Room,
+    RoomId, RoomName, RoomRules, Session, SessionId, TokenHash, UnixTime, UserId,
 };
 
 use crate::input::Changed;
@@ -40,13 +40,16 @@ pub(crate) fn token(id: u8) -> TokenHash {
 
 pub(crate) fn room(id: u8, text: &str, bytes_max: u32) -> Room {
     let rules = RoomRules {
-        message_bytes_max: bytes_max,
+        messages: MessageRules {
+            bytes_max,
+            ..MessageRules::default()
+        },
         ..RoomRules::default()
     };
     Room {
         id: room_id(id),
         name: name(text),
-        rules,
+        rules: Box::new(rules),
         owner: None,
     }
 }
@@ -195,6 +198,7 @@ impl World {
                 Known::Member(Member {
                     room: *room,
                     user: *user,
+                    role: Role::MEMBER,
                     expires: None,
                 })
             }),

@@ -87,7 +87,7 @@ fn lobby() -> PolicyKey {
 
 fn bytes_max(policy: &mut Policy) -> u32 {
     match policy.room(START, &name("lobby")) {
-        Some(Found::Present(room)) => room.room.rules.message_bytes_max,
+        Some(Found::Present(room)) => room.room.rules.messages.bytes_max,
         other => panic!("no lobby: {other:?}"),
     }
 }
@@ -237,6 +237,7 @@ fn absence_does_not_outlive_creation() {
         ChangeItem::Member(Member {
             room: room_id(1),
             user: user_id(1),
+            role: porthouse_model::Role::MEMBER,
             expires: None,
         }),
     ]);
@@ -276,6 +277,7 @@ fn a_deleted_room_takes_its_members_along_and_no_other_of_its_name() {
     let member = Member {
         room: room_id(1),
         user: user_id(1),
+        role: porthouse_model::Role::MEMBER,
         expires: None,
     };
     plane.commit(vec![
@@ -574,6 +576,7 @@ fn an_answer_to_another_question_is_none() {
     let other = Known::Member(Member {
         room: room_id(1),
         user: user_id(1),
+        role: porthouse_model::Role::MEMBER,
         expires: None,
     });
     assert!(!same(&other, &Known::Absent));

@@ -55,6 +55,7 @@ pub(crate) fn items() -> impl Strategy<Value = ChangeItem> {
         (1..3_u8, 1..3_u8).prop_map(|(room, user)| ChangeItem::Member(Member {
             room: room_id(room),
             user: user_id(user),
+            role: porthouse_model::Role::MEMBER,
             expires: None,
         })),
         (1..3_u8, 1..3_u8).prop_map(|(room, user)| ChangeItem::MemberGone {

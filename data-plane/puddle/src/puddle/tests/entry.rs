@@ -15,6 +15,7 @@ fn a_member_comes_in_and_a_stranger_is_told_why_not() {
     world.members.push(Member {
         room,
         user,
+        role: porthouse_model::Role::MEMBER,
         expires: None,
     });
     let bearer = |user| format!("Authorization: Bearer {}", token(user));
@@ -209,6 +210,7 @@ fn a_membership_ends_in_its_time() {
     world.members.push(Member {
         room,
         user,
+        role: porthouse_model::Role::MEMBER,
         expires,
     });
     let ada = world.lobby_of(0, 1);

@@ -64,6 +64,7 @@ fn a_removed_member_leaves_that_room_and_keeps_the_others() {
     world.members.push(Member {
         room,
         user,
+        role: porthouse_model::Role::MEMBER,
         expires: None,
     });
     let ada = world.lobby_of(0, 1);
@@ -162,7 +163,7 @@ fn a_persistent_room_takes_over_a_transient_name() {
     let room = Room {
         id,
         name: "lobby".parse().expect("a name"),
-        rules: taking(Content::Text),
+        rules: Box::new(taking(Content::Text)),
         owner: None,
     };
     world.rooms.insert(room.name.clone(), room.clone());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use porthouse_model::{Content, MessageKind, RoomRules};
+use porthouse_model::{BroadcastRules, Content, MessageKind, MessageRules, RoomRules};
 
 use super::world::{World, close_frame, frame, taking};
 use crate::input::{Command, Publish};
@@ -50,7 +50,10 @@ fn a_room_that_echoes_is_heard_by_the_sender_too() {
     world.room(
         "echo",
         RoomRules {
-            echo: true,
+            broadcast: BroadcastRules {
+                echo: true,
+                ..BroadcastRules::default()
+            },
             ..RoomRules::default()
         },
     );
@@ -141,7 +144,10 @@ fn what_a_room_does_not_take_ends_a_raw_socket_with_the_code_that_says_so() {
     world.room(
         "short",
         RoomRules {
-            message_bytes_max: 3,
+            messages: MessageRules {
+                bytes_max: 3,
+                ..MessageRules::default()
+            },
             ..RoomRules::default()
         },
     );

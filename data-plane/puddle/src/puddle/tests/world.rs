@@ -8,9 +8,9 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Audience, Change, ChangeItem, Content, Member, MessageKind, PasswordVersion, PolicyKey,
-    Revision, Room, RoomId, RoomName, RoomRules, Session, SessionId, Time, TokenHash, UnixTime,
-    UserId,
+    Audience, Change, ChangeItem, ConnectionRules, Content, EntryRules, Member, MessageKind,
+    MessageRules, PasswordVersion, PolicyKey, Revision, Room, RoomId, RoomName, RoomRules, Session,
+    SessionId, Time, TokenHash, UnixTime, UserId,
 };
 
 use crate::puddle::Puddle;
@@ -147,7 +147,7 @@ impl World {
         let room = Room {
             id,
             name: name.parse().expect("a name"),
-            rules,
+            rules: Box::new(rules),
             owner: None,
         };
         self.rooms.insert(room.name.clone(), room);
@@ -176,7 +176,7 @@ impl World {
     /// Changes a room's rules.
     pub(super) fn rule(&mut self, name: &str, rules: RoomRules) {
         let room = self.rooms.get_mut(name).expect("a room that was made");
-        room.rules = rules;
+        *room.rules = rules;
         let room = room.clone();
         self.change(vec![ChangeItem::Room(room)]);
     }
@@ -419,7 +419,7 @@ impl World {
             },
             Question::VerifyPassword { room, password, .. } => {
                 let known = self.rooms.values().find(|known| known.id == room);
-                let verdict = match known.and_then(|room| room.rules.password) {
+                let verdict = match known.and_then(|room| room.rules.entry.password()) {
                     None => PasswordVerdict::Gone,
                     Some(version) if password.expose() == self.password => {
                         PasswordVerdict::Right(version)
@@ -484,21 +484,27 @@ pub(super) fn token(user: u8) -> String {
 
 pub(super) fn password_rules(version: u64) -> RoomRules {
     RoomRules {
-        password: Some(PasswordVersion(version)),
+        entry: EntryRules::by_password(PasswordVersion(version)),
         ..RoomRules::default()
     }
 }
 
 pub(super) fn members_only() -> RoomRules {
     RoomRules {
-        audience: Audience::Members,
+        connection: ConnectionRules {
+            audience: Audience::Members,
+            ..ConnectionRules::default()
+        },
         ..RoomRules::default()
     }
 }
 
 pub(super) fn taking(content: Content) -> RoomRules {
     RoomRules {
-        content,
+        messages: MessageRules {
+            content,
+            ..MessageRules::default()
+        },
         ..RoomRules::default()
     }
 }
