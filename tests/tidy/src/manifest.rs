@@ -4,8 +4,9 @@
 use crate::Complaint;
 use crate::tree::File;
 
-/// Complaints about manifests without `[lints] workspace = true`, and about a root that does not
-/// forbid `unsafe`.
+/// Complaints about manifests without `[lints] workspace = true`, about a root that does not
+/// forbid `unsafe`, and about a workspace of its own that does not deny it: the entry points of
+/// fuzz targets are declared by a macro, which a ban would refuse.
 #[must_use]
 pub fn lax_manifests(files: &[File]) -> Vec<Complaint> {
     let mut complaints = Vec::new();
@@ -21,6 +22,13 @@ pub fn lax_manifests(files: &[File]) -> Vec<Complaint> {
                     0,
                     "must forbid `unsafe_code` for everyone",
                 ));
+            }
+        } else if file.path.ends_with("/Cargo.toml")
+            && file.text.lines().any(|line| line == "[workspace]")
+        {
+            if !has_line(&file.text, "[lints.rust]", "unsafe_code = \"deny\"") {
+                let rule = "must deny `unsafe_code` in `[lints.rust]`";
+                complaints.push(Complaint::new(&file.path, 0, rule));
             }
         } else if file.path.ends_with("/Cargo.toml")
             && !has_line(&file.text, "[lints]", "workspace = true")
@@ -57,6 +65,14 @@ mod tests {
         assert_eq!(complaints("[package]\nname = \"x\"\n"), 1);
         assert_eq!(complaints("[lints]\n[dependencies]\nworkspace = true\n"), 1);
         assert_eq!(complaints("[lints]\nworkspace = true\n"), 0);
+    }
+
+    #[test]
+    fn a_workspace_of_its_own_keeps_unsafe_out_by_itself() {
+        let complaints = |text| lax_manifests(&[File::new("tests/fuzz/Cargo.toml", text)]).len();
+        assert_eq!(complaints("[workspace]\n[lints.rust]\n"), 1);
+        let denied = "[workspace]\n[lints.rust]\nunsafe_code = \"deny\"\n";
+        assert_eq!(complaints(denied), 0);
     }
 
     #[test]
