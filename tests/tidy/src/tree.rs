@@ -37,7 +37,8 @@ impl File {
     }
 }
 
-/// Directories that hold nothing of ours, wherever they are.
+/// What holds nothing of ours, wherever it is: directories, and the file that stands for `.git` in
+/// a linked worktree.
 const IGNORED: [&str; 5] = [".git", ".porthouse", ".tools", "node_modules", "target"];
 
 /// Every text file under `root`, sorted by path. Files that are not UTF-8 are left out.
@@ -60,10 +61,11 @@ fn enter(directory: &Path, prefix: &str, found: &mut Vec<File>) -> io::Result<()
             continue;
         };
         let path = format!("{prefix}{name}");
+        if IGNORED.contains(&name.as_str()) {
+            continue;
+        }
         if kind.is_dir() {
-            if !IGNORED.contains(&name.as_str()) {
-                enter(&entry.path(), &format!("{path}/"), found)?;
-            }
+            enter(&entry.path(), &format!("{path}/"), found)?;
         } else if kind.is_file()
             && let Ok(text) = String::from_utf8(fs::read(entry.path())?)
         {
