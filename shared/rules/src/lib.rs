@@ -3,9 +3,11 @@
 //! Asked by nodes on the path, by the control plane when a rule is written. Pure:
 //! the same question has the same answer everywhere. Never asks who is asking.
 
+mod bucket;
 mod compile;
 mod enter;
 mod say;
 
+pub use bucket::Bucket;
 pub use compile::{RuleFault, Rules};
 pub use enter::{Entry, Passed, Standing, Visitor};
