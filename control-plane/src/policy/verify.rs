@@ -120,6 +120,7 @@ impl PolicyFeed {
                 .parse()
                 .map_err(|_| Refusal::Internal)?,
             expires: resolve::unix_time(opened.session.expire_time),
+            second_factor: None,
         };
         Ok(OpenSessionResponse {
             session: Some((&session).into()),

@@ -248,6 +248,7 @@ impl SessionRow {
                 .parse()
                 .map_err(|_| StoreError::Corrupt("users.username"))?,
             expires: unix_time(self.expire_time),
+            second_factor: None,
         };
         Ok((
             token_hash(&self.token_sha256, "sessions.token_sha256")?,

@@ -244,16 +244,9 @@ impl Desk {
                     to.resolve(request, keys, min_revision).await
                 });
             }
-            Action::Verify {
-                request,
-                room,
-                client,
-                address,
-                password,
-            } => {
-                self.control.request(async move |to: Arc<Replicas>| {
-                    to.verify(request, (room, client), address, password).await
-                });
+            Action::Verify { request, what } => {
+                self.control
+                    .request(async move |to: Arc<Replicas>| to.verify(request, *what).await);
             }
             Action::SignIn {
                 request,

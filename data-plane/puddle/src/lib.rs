@@ -29,7 +29,9 @@ pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId
 pub use output::{Deadline, ListedRoom, ListedSocket, Output, Reply, Shell, WireForm, Wrote};
 pub use policy::RoomPolicy;
 pub use puddle::{Counters, Puddle};
-pub use question::{Answer, Known, PasswordVerdict, Question, QuestionId, Secret, SignInVerdict};
+pub use question::{
+    Answer, Known, Pass, Proof, Question, QuestionId, Secret, SignInVerdict, Verdict, Verification,
+};
 pub use seed::Seed;
 pub use settings::{Settings, TransientMakers};
 pub use switchboard::{

@@ -241,7 +241,7 @@ impl Policy {
                 self.flights.ended(&Known::Session(Arc::clone(session)))
             }
             Answer::SignIn(SignInVerdict::Wrong | SignInVerdict::Later(_))
-            | Answer::Password(_)
+            | Answer::Verified(_)
             | Answer::Unavailable => Revision(0),
         };
         self.flights.finish(&flight);
@@ -419,7 +419,7 @@ impl Policy {
         let read = match answer {
             Answer::Resolved { revision, known } if fits(&key, known) => Some((*revision, known)),
             Answer::Resolved { .. }
-            | Answer::Password(_)
+            | Answer::Verified(_)
             | Answer::SignIn(_)
             | Answer::Unavailable => None,
         };

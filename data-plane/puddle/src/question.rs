@@ -1,15 +1,16 @@
 //! What only the control plane can answer, and the answers. Owns the types;
 //! decides nothing.
 
+mod verification;
+
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
-use porthouse_model::{
-    ApiKey, ClientId, Member, PasswordVersion, PolicyKey, Revision, RoomId, Session, TokenHash,
-    Username,
-};
+use porthouse_model::{ApiKey, Member, PolicyKey, Revision, Session, TokenHash, Username};
+
+pub use verification::{Pass, Proof, Verdict, Verification};
 
 use crate::policy::RoomPolicy;
 
@@ -27,17 +28,8 @@ pub enum Question {
         /// The answer must be at least this new.
         min_revision: Revision,
     },
-    /// Is this the room's password?
-    VerifyPassword {
-        /// The room.
-        room: RoomId,
-        /// Who answers.
-        client: ClientId,
-        /// From where.
-        address: IpAddr,
-        /// The answer.
-        password: Secret,
-    },
+    /// Does this pass a step of a room's entry?
+    Verify(Box<Verification>),
     /// Sign this user in.
     SignIn {
         /// Who.
@@ -59,8 +51,8 @@ pub enum Answer {
         /// What was found.
         known: Known,
     },
-    /// To `VerifyPassword`.
-    Password(PasswordVerdict),
+    /// To `Verify`.
+    Verified(Verdict),
     /// To `SignIn`.
     SignIn(SignInVerdict),
     /// The control plane could not be asked.
@@ -80,19 +72,6 @@ pub enum Known {
     ApiKey(Arc<ApiKey>),
     /// There is no such thing.
     Absent,
-}
-
-/// How the verification of a room's password ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PasswordVerdict {
-    /// Right, for this version.
-    Right(PasswordVersion),
-    /// Wrong.
-    Wrong,
-    /// The room is gone or has no password.
-    Gone,
-    /// Too many attempts; not before so long.
-    Later(Duration),
 }
 
 /// How a sign-in ended.

@@ -7,10 +7,12 @@
 #[cfg(test)]
 mod explored;
 
+use core::time::Duration;
+
 use porthouse_model::{EntryStep, Refused};
 use porthouse_rules::{Entry, Passed, Rules, Visitor};
 
-use crate::question::PasswordVerdict;
+use crate::question::{Pass, Verdict};
 
 /// What is known of a door, for one who stands before it.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,17 @@ pub(crate) struct Carried {
     questions: Questions,
 }
 
+impl Carried {
+    const fn pass(&mut self, pass: Pass) {
+        match pass {
+            Pass::Password(version) => self.passed.password = Some(version),
+            Pass::SecondFactor => self.passed.second_factor = Some(Duration::ZERO),
+            Pass::RoomCode(version) => self.passed.room_code = Some(version),
+            Pass::Hook(version) => self.passed.hook = Some(version),
+        }
+    }
+}
+
 /// See [`Sequence::Resolving`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Resolving(Carried);
@@ -84,7 +97,7 @@ pub(crate) enum Event {
     /// The client answered the question.
     Answered,
     /// The control plane judged the answer.
-    Judged(PasswordVerdict),
+    Judged(Verdict),
     /// The room's messages come to this puddle now.
     Enlisted,
     /// The control plane could not be asked.
@@ -220,14 +233,14 @@ impl Verifying {
         }
     }
 
-    fn judged(self, verdict: PasswordVerdict, door: Door<'_>) -> Step {
+    fn judged(self, verdict: Verdict, door: Door<'_>) -> Step {
         let mut carried = self.0;
         match verdict {
-            PasswordVerdict::Right(version) => {
-                carried.passed.password = Some(version);
+            Verdict::Right(pass) => {
+                carried.pass(pass);
                 enter(carried, door)
             }
-            PasswordVerdict::Wrong => {
+            Verdict::Wrong => {
                 carried.attempts_left = carried.attempts_left.saturating_sub(1);
                 if carried.attempts_left == 0 {
                     return refuse(Refused::PasswordWrong);
@@ -235,13 +248,16 @@ impl Verifying {
                 enter(carried, door)
             }
             // The change that took the password away is on its way here.
-            PasswordVerdict::Gone => match door {
+            Verdict::Gone => match door {
                 Door::Shut(refused) => refuse(refused),
                 Door::Unknown | Door::Open { .. } => {
                     go(Sequence::Resolving(Resolving(carried)), Action::Wait)
                 }
             },
-            PasswordVerdict::Later(_) => refuse(Refused::PasswordBusy),
+            Verdict::Later(_) => refuse(Refused::PasswordBusy),
+            Verdict::NotEnrolled => refuse(Refused::SecondFactorMissing),
+            Verdict::Refused => refuse(Refused::HookRefused),
+            Verdict::Away => refuse(Refused::HookAway),
         }
     }
 }

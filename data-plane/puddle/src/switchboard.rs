@@ -204,7 +204,7 @@ impl Switchboard {
             Event::WatchLost { watch, reason } => self.watch.lost(now, watch, reason),
             Event::Resolved { request, found } => self.resolved(now, request, found),
             Event::Verified { request, verdict } => {
-                self.errand_ended(request, verdict.map(Answer::Password));
+                self.errand_ended(request, verdict.map(Answer::Verified));
             }
             Event::SignedIn { request, verdict } => {
                 self.errand_ended(request, verdict.map(Answer::SignIn));
@@ -291,20 +291,9 @@ impl Switchboard {
             Question::Resolve { key, min_revision } => {
                 self.resolves.ask(now, asker, key, min_revision)
             }
-            Question::VerifyPassword {
-                room,
-                client,
-                address,
-                password,
-            } => {
+            Question::Verify(what) => {
                 let request = self.name_request();
-                let errand = Action::Verify {
-                    request,
-                    room,
-                    client,
-                    address,
-                    password,
-                };
+                let errand = Action::Verify { request, what };
                 self.errands.ask(now, asker, errand)
             }
             Question::SignIn {
@@ -407,7 +396,7 @@ impl Switchboard {
             Question::Resolve { key, min_revision } => {
                 self.resolves.ask(now, asker, key, min_revision)
             }
-            Question::VerifyPassword { .. } | Question::SignIn { .. } => {
+            Question::Verify(_) | Question::SignIn { .. } => {
                 unreachable!("an API key is resolved")
             }
         };

@@ -36,6 +36,8 @@ pub struct Session {
     pub username: Username,
     /// When it ends by itself.
     pub expires: UnixTime,
+    /// When its user's second factor was last verified in it; `None`: never.
+    pub second_factor: Option<UnixTime>,
 }
 
 /// A user's membership of a room.

@@ -12,7 +12,9 @@ use porthouse_model::{
     Change, ChangeItem, Credential, CredentialKind, Member, PasswordVersion, PolicyKey, Resolved,
     Role, Room, RoomId, RoomName, Session, SessionId, TokenHash, UnixTime, UserId, Username,
 };
-use porthouse_puddle::{Chain, PasswordVerdict, Position, SignInVerdict, Snapshot};
+use porthouse_puddle::{
+    Chain, Pass, Position, Proof, SignInVerdict, Snapshot, Verdict, Verification,
+};
 use sha2::{Digest, Sha256};
 
 use crate::chance::Chance;
@@ -142,6 +144,7 @@ impl Control {
                 user: user_id(user),
                 username: username(user),
                 expires: NEVER,
+                second_factor: None,
             },
             user,
             token: credential.reveal(),
@@ -188,13 +191,17 @@ impl Control {
         }
     }
 
-    /// Whether this is the room's password now.
-    pub(crate) fn verify(&self, room: RoomId, password: &str) -> PasswordVerdict {
-        let row = self.rooms.values().find(|row| row.room.id == room);
-        match row.and_then(|row| row.room.rules.entry.password()) {
-            None => PasswordVerdict::Gone,
-            Some(version) if password == room_password(version) => PasswordVerdict::Right(version),
-            Some(_) => PasswordVerdict::Wrong,
+    /// Whether this passes a step of the room's entry now.
+    pub(crate) fn verify(&self, what: &Verification) -> Verdict {
+        let row = self.rooms.values().find(|row| row.room.id == what.room);
+        let password = row.and_then(|row| row.room.rules.entry.password());
+        match (&what.proof, password) {
+            (Proof::Password(_), None) => Verdict::Gone,
+            (Proof::Password(given), Some(version)) if given.expose() == room_password(version) => {
+                Verdict::Right(Pass::Password(version))
+            }
+            (Proof::Password(_), Some(_)) => Verdict::Wrong,
+            (Proof::SecondFactor(_) | Proof::RoomCode(_) | Proof::Hook { .. }, _) => Verdict::Away,
         }
     }
 

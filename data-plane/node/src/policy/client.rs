@@ -9,8 +9,10 @@ use std::time::Duration;
 use porthouse_api::node::resolve::token_hash;
 use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
 use porthouse_api::node::{BadMessage, v1};
-use porthouse_model::{ClientId, PasswordVersion, PolicyKey, Revision, RoomId, Username};
-use porthouse_puddle::{Event, PasswordVerdict, RequestId, Secret, SignInVerdict, Snapshot};
+use porthouse_model::{PasswordVersion, PolicyKey, Revision, Username};
+use porthouse_puddle::{
+    Event, Pass, Proof, RequestId, Secret, SignInVerdict, Snapshot, Verdict, Verification,
+};
 use tonic::Status;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
@@ -115,28 +117,27 @@ impl Replicas {
         }
     }
 
-    /// Whether this is the room's password.
-    pub(crate) async fn verify(
-        &self,
-        request: RequestId,
-        (room, client): (RoomId, ClientId),
-        address: IpAddr,
-        password: Secret,
-    ) -> Event {
+    /// Whether this passes a step of a room's entry.
+    pub(crate) async fn verify(&self, request: RequestId, what: Verification) -> Event {
+        let verdict = match &what.proof {
+            Proof::Password(password) => self.verify_password(&what, password).await,
+            Proof::SecondFactor(_) | Proof::RoomCode(_) | Proof::Hook { .. } => Some(Verdict::Away),
+        };
+        Event::Verified { request, verdict }
+    }
+
+    async fn verify_password(&self, what: &Verification, password: &Secret) -> Option<Verdict> {
         let message = v1::VerifyRoomPasswordRequest {
-            room_id: room.as_bytes().to_vec(),
+            room_id: what.room.as_bytes().to_vec(),
             password: password.expose().to_owned(),
-            client_id: client.as_bytes().to_vec(),
-            address: address.to_string(),
+            client_id: what.client.as_bytes().to_vec(),
+            address: what.address.to_string(),
         };
         let answer = self
             .feed()
             .verify_room_password(self.request(message))
             .await;
-        Event::Verified {
-            request,
-            verdict: heard("verify", answer, password_verdict),
-        }
+        heard("verify", answer, password_verdict)
     }
 
     /// Signs a user in.
@@ -186,14 +187,14 @@ fn snapshot(answer: v1::ResolveResponse) -> Result<Snapshot, BadMessage> {
     })
 }
 
-fn password_verdict(answer: v1::VerifyRoomPasswordResponse) -> Result<PasswordVerdict, BadMessage> {
+fn password_verdict(answer: v1::VerifyRoomPasswordResponse) -> Result<Verdict, BadMessage> {
     match answer.verdict() {
-        v1::Verdict::Right => Ok(PasswordVerdict::Right(PasswordVersion(
+        v1::Verdict::Right => Ok(Verdict::Right(Pass::Password(PasswordVersion(
             answer.password_version,
-        ))),
-        v1::Verdict::Wrong => Ok(PasswordVerdict::Wrong),
-        v1::Verdict::Gone => Ok(PasswordVerdict::Gone),
-        v1::Verdict::Later => Ok(PasswordVerdict::Later(delay(answer.retry_delay))),
+        )))),
+        v1::Verdict::Wrong => Ok(Verdict::Wrong),
+        v1::Verdict::Gone => Ok(Verdict::Gone),
+        v1::Verdict::Later => Ok(Verdict::Later(delay(answer.retry_delay))),
         v1::Verdict::Unspecified => Err(BadMessage { field: "verdict" }),
     }
 }
@@ -258,7 +259,7 @@ mod tests {
         };
         assert_eq!(
             password_verdict(answer),
-            Ok(PasswordVerdict::Right(PasswordVersion(3)))
+            Ok(Verdict::Right(Pass::Password(PasswordVersion(3))))
         );
     }
 
@@ -268,6 +269,6 @@ mod tests {
             verdict: v1::Verdict::Later.into(),
             ..Default::default()
         };
-        assert_eq!(password_verdict(answer), Ok(PasswordVerdict::Later(LATER)));
+        assert_eq!(password_verdict(answer), Ok(Verdict::Later(LATER)));
     }
 }

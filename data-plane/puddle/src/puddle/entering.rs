@@ -11,7 +11,7 @@ use super::door::{Seen, SessionSeen};
 use crate::hop::Hop;
 use crate::input::SocketId;
 use crate::policy::Asked;
-use crate::question::Question;
+use crate::question::{Proof, Question, Verification};
 use crate::room::{Governed, Interest, RoomIndex, Sitter};
 use crate::sequence::{Action, Event};
 use crate::socket::{Entry, Origin, Phase, Socket, Stay, Who};
@@ -139,7 +139,8 @@ impl Puddle {
             return Some(Event::Unavailable);
         };
         let room_id = governed.id()?;
-        let client = self.client_of(id, session.as_deref());
+        let session = session.as_deref();
+        let client = self.client_of(id, session);
         let address = self.sockets.get(id)?.address;
         let password = self.entry_mut(id, room)?.answer.take()?;
         let Some(question) = self.policy.reserve() else {
@@ -150,13 +151,15 @@ impl Puddle {
         entry.answered_at = Some(room_id);
         self.verifying
             .insert(question, super::Verifying::Door(id, room.clone()));
-        let what = Question::VerifyPassword {
+        let what = Verification {
             room: room_id,
             client,
+            user: session.map(|session| session.user),
+            session: session.map(|session| session.id),
             address,
-            password,
+            proof: Proof::Password(password),
         };
-        self.ask(question, what);
+        self.ask(question, Question::Verify(Box::new(what)));
         None
     }
 

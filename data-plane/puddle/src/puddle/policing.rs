@@ -76,7 +76,7 @@ impl Puddle {
         match (self.verifying.remove(&question), answer) {
             (Some(Verifying::Door(id, room)), answer) => {
                 let event = match answer {
-                    Answer::Password(verdict) => Event::Judged(verdict),
+                    Answer::Verified(verdict) => Event::Judged(verdict),
                     Answer::Resolved { .. } | Answer::SignIn(_) | Answer::Unavailable => {
                         Event::Unavailable
                     }

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use core::time::Duration;
 use porthouse_model::{Audience, ConnectionRules, EntryRules, PasswordVersion, Role, RoomRules};
 use porthouse_rules::Standing;
 
@@ -50,12 +49,12 @@ fn door(known: Option<&Result<(Rules, Standing), Refused>>) -> Door<'_> {
 }
 
 fn events() -> [Event; 10] {
-    use PasswordVerdict::{Gone, Later, Right, Wrong};
+    use Verdict::{Gone, Later, Right, Wrong};
     [
         Event::Look,
         Event::Answered,
-        Event::Judged(Right(PasswordVersion(1))),
-        Event::Judged(Right(PasswordVersion(2))),
+        Event::Judged(Right(Pass::Password(PasswordVersion(1)))),
+        Event::Judged(Right(Pass::Password(PasswordVersion(2)))),
         Event::Judged(Wrong),
         Event::Judged(Gone),
         Event::Judged(Later(Duration::from_secs(1))),
@@ -129,7 +128,7 @@ fn judge(state: Sequence, event: Event, door: Door<'_>, step: Step) {
     }
     match event {
         Event::Late => assert_eq!(step.action, Action::Refuse(Refused::EntryTooSlow)),
-        Event::Judged(PasswordVerdict::Wrong) if matches!(state, Sequence::Verifying(_)) => {
+        Event::Judged(Verdict::Wrong) if matches!(state, Sequence::Verifying(_)) => {
             assert!(
                 matches!(
                     step.action,
@@ -160,7 +159,7 @@ fn a_password_newer_than_is_known_here_waits_for_its_change() {
         (Event::Look, old, Action::Challenge { attempts_left: 2 }),
         (Event::Answered, old, Action::Verify),
         (
-            Event::Judged(PasswordVerdict::Right(PasswordVersion(2))),
+            Event::Judged(Verdict::Right(Pass::Password(PasswordVersion(2)))),
             old,
             Action::Wait,
         ),
@@ -178,7 +177,7 @@ fn the_last_wrong_answer_is_the_end() {
     let door = door(doors[3].as_ref());
     let mut sequence = Sequence::new(ATTEMPTS_MAX, Questions::Allowed);
     let mut actions = Vec::new();
-    let wrong = Event::Judged(PasswordVerdict::Wrong);
+    let wrong = Event::Judged(Verdict::Wrong);
     for event in [Event::Look, Event::Answered, wrong, Event::Answered, wrong] {
         let step = sequence.step(event, door);
         actions.push(step.action);

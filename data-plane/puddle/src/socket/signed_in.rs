@@ -90,6 +90,7 @@ mod tests {
             user,
             username: "ada".parse().expect("a name"),
             expires: UnixTime::from_millis(1),
+            second_factor: None,
         };
         let token = TokenHash::from_bytes([3; 32]);
         let socket = SocketId {

@@ -4,13 +4,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use porthouse_model::{ApiKey, ClientId, PolicyKey, Refused, Revision, RoomId, Time, Username};
+use porthouse_model::{ApiKey, PolicyKey, Refused, Revision, Time, Username};
 
 use super::chain::Position;
 use super::event::{CallId, RequestId, WatchId};
 use crate::input::{Changed, Command, Input, OrderId, PuddleId};
 use crate::output::{ListedRoom, ListedSocket};
-use crate::question::{Answer, QuestionId, Secret};
+use crate::question::{Answer, QuestionId, Secret, Verification};
 
 /// Something the shell does.
 #[derive(Debug)]
@@ -40,18 +40,12 @@ pub enum Action {
         /// The snapshot must be at least this new.
         min_revision: Revision,
     },
-    /// Ask the control plane whether this is the room's password.
+    /// Ask the control plane whether this passes a step of a room's entry.
     Verify {
         /// The request.
         request: RequestId,
-        /// The room.
-        room: RoomId,
-        /// Who answers.
-        client: ClientId,
-        /// From where.
-        address: IpAddr,
-        /// The answer.
-        password: Secret,
+        /// What is shown, and by whom.
+        what: Box<Verification>,
     },
     /// Ask the control plane to sign this user in.
     SignIn {

@@ -1,4 +1,4 @@
-//! Questions that only one socket has: passwords and sign-ins, each a request of
+//! Questions that only one socket has: verifications and sign-ins, each a request of
 //! its own. Owns who waits for which; never a verdict, and a secret only until
 //! it is sent.
 
@@ -56,7 +56,7 @@ impl Errands {
             | Action::OpenWatch { .. }
             | Action::Resolve { .. }
             | Action::Acknowledge { .. }
-            | Action::Complete { .. } => unreachable!("an errand is a password or a sign-in"),
+            | Action::Complete { .. } => unreachable!("an errand is a verification or a sign-in"),
         };
         self.under_way.insert(request, (now + self.time_max, asker));
         Some(action)

@@ -7,7 +7,7 @@ use porthouse_model::{Change, ClientId, Resolved, Revision, RoomName, Time, Toke
 use super::chain::{Chain, Position};
 use crate::input::{OrderId, Publish, PuddleId, SocketId};
 use crate::output::Reply;
-use crate::question::{PasswordVerdict, Question, QuestionId, SignInVerdict};
+use crate::question::{Question, QuestionId, SignInVerdict, Verdict};
 
 /// Names one opening of the watch, so that what comes late from an earlier one
 /// is told apart.
@@ -103,7 +103,7 @@ pub enum Event {
         /// The request.
         request: RequestId,
         /// How; `None`: the control plane could not be asked.
-        verdict: Option<PasswordVerdict>,
+        verdict: Option<Verdict>,
     },
     /// A [`super::Action::SignIn`] ended.
     SignedIn {

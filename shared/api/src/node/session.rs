@@ -13,6 +13,7 @@ impl From<&model::Session> for v1::Session {
             user_id: session.user.as_bytes().to_vec(),
             username: session.username.as_str().to_owned(),
             expire_time: Some(timestamp(session.expires)),
+            second_factor_time: session.second_factor.map(timestamp),
         }
     }
 }
@@ -29,6 +30,7 @@ impl TryFrom<v1::Session> for model::Session {
                 .expire_time
                 .and_then(unix_time)
                 .in_field("session.expire_time")?,
+            second_factor: session.second_factor_time.and_then(unix_time),
         })
     }
 }

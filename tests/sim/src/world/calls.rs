@@ -65,14 +65,9 @@ impl World {
                     found: is_there.then(|| self.control.resolve(keys)),
                 }
             }
-            Action::Verify {
-                request,
-                room,
-                password,
-                ..
-            } => Told::Verified {
+            Action::Verify { request, what } => Told::Verified {
                 request: *request,
-                verdict: can_read.then(|| self.control.verify(*room, password.expose())),
+                verdict: can_read.then(|| self.control.verify(what)),
             },
             Action::SignIn {
                 request,

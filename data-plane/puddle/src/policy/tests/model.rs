@@ -61,6 +61,7 @@ pub(crate) fn session(id: u8, user: u8) -> Session {
         user: user_id(user),
         username,
         expires: UnixTime::from_millis(u64::MAX),
+        second_factor: None,
     }
 }
 

@@ -112,7 +112,7 @@ fn what_cannot_be_looked_up_refuses_only_who_waits_for_it() {
     let (mut verdict, mut lookup) = (None, None);
     for (question, what) in asked(&mut world) {
         match what {
-            Question::VerifyPassword { .. } => verdict = Some(question),
+            Question::Verify(_) => verdict = Some(question),
             Question::Resolve {
                 key: PolicyKey::Room(_),
                 ..
@@ -127,9 +127,9 @@ fn what_cannot_be_looked_up_refuses_only_who_waits_for_it() {
         ),
         (
             verdict.expect("the password is judged"),
-            Answer::Password(crate::PasswordVerdict::Right(
+            Answer::Verified(crate::Verdict::Right(crate::Pass::Password(
                 porthouse_model::PasswordVersion(1),
-            )),
+            ))),
         ),
     ];
     for (question, answer) in answers {

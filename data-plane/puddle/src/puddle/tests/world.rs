@@ -16,9 +16,9 @@ use porthouse_model::{
 use crate::puddle::Puddle;
 use crate::wire::frame::client;
 use crate::{
-    Answer, Changed, Command, Hop, Input, Known, OrderId, Output, PasswordVerdict, PuddleId,
-    Question, Reply, RoomPolicy, Seed, Settings, Shell, SignInVerdict, SocketId, TransientMakers,
-    Wrote,
+    Answer, Changed, Command, Hop, Input, Known, OrderId, Output, Pass, Proof, PuddleId, Question,
+    Reply, RoomPolicy, Seed, Settings, Shell, SignInVerdict, SocketId, TransientMakers, Verdict,
+    Verification, Wrote,
 };
 
 pub(super) const HOUR: u64 = 3_600_000;
@@ -162,6 +162,7 @@ impl World {
             user: id,
             username: format!("user{user}").parse().expect("a name"),
             expires: UnixTime::from_millis(HOUR * 2),
+            second_factor: None,
         };
         self.sessions.insert(hash(user), session);
         id
@@ -417,17 +418,7 @@ impl World {
                 revision,
                 known: self.resolve(&key),
             },
-            Question::VerifyPassword { room, password, .. } => {
-                let known = self.rooms.values().find(|known| known.id == room);
-                let verdict = match known.and_then(|room| room.rules.entry.password()) {
-                    None => PasswordVerdict::Gone,
-                    Some(version) if password.expose() == self.password => {
-                        PasswordVerdict::Right(version)
-                    }
-                    Some(_) => PasswordVerdict::Wrong,
-                };
-                Answer::Password(verdict)
-            }
+            Question::Verify(what) => Answer::Verified(self.verdict(&what)),
             Question::SignIn {
                 username, password, ..
             } => {
@@ -444,6 +435,19 @@ impl World {
                     Some(_) | None => SignInVerdict::Wrong,
                 })
             }
+        }
+    }
+
+    fn verdict(&self, what: &Verification) -> Verdict {
+        let known = self.rooms.values().find(|known| known.id == what.room);
+        let password = known.and_then(|room| room.rules.entry.password());
+        match (&what.proof, password) {
+            (Proof::Password(_), None) => Verdict::Gone,
+            (Proof::Password(password), Some(version)) if password.expose() == self.password => {
+                Verdict::Right(Pass::Password(version))
+            }
+            (Proof::Password(_), Some(_)) => Verdict::Wrong,
+            (Proof::SecondFactor(_) | Proof::RoomCode(_) | Proof::Hook { .. }, _) => Verdict::Away,
         }
     }
 

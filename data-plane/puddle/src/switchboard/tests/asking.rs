@@ -7,7 +7,7 @@ use porthouse_model::{ClientId, PasswordVersion, Revision};
 use super::rig::{Rig, answers, other_room, requests};
 use crate::input::PuddleId;
 use crate::policy::tests::model::name;
-use crate::question::{Answer, PasswordVerdict, Question, QuestionId, Secret};
+use crate::question::{Answer, Pass, Proof, Question, QuestionId, Secret, Verdict, Verification};
 use crate::seed::Seed;
 use crate::switchboard::{
     Action, Event, RequestId, Snapshot, SwitchboardSettings, ToPuddle, WatchEnd,
@@ -195,12 +195,14 @@ fn a_puddle_that_began_anew_is_answered_nothing_it_did_not_ask() {
 }
 
 fn password(question: u64) -> Event {
-    let what = Question::VerifyPassword {
+    let what = Question::Verify(Box::new(Verification {
         room: other_room(),
         client: ClientId::from_bytes([1; 16]),
+        user: None,
+        session: None,
         address: [127, 0, 0, 1].into(),
-        password: Secret::new("open sesame".to_owned()),
-    };
+        proof: Proof::Password(Secret::new("open sesame".to_owned())),
+    }));
     Event::Asked {
         puddle: PuddleId(0),
         question: QuestionId(question),
@@ -215,7 +217,7 @@ fn verdicts(actions: &[Action]) -> Vec<(u64, bool)> {
             ..
         } => Some((
             question.0,
-            matches!(answer, Answer::Password(PasswordVerdict::Right(_))),
+            matches!(answer, Answer::Verified(Verdict::Right(_))),
         )),
         _ => None,
     });
@@ -237,7 +239,7 @@ fn passwords_wait_their_turn_and_each_has_one_verdict() {
     rig.handle(password(2));
     let first = errands(&rig.settle());
     assert_eq!(first.len(), 1);
-    let verdict = Some(PasswordVerdict::Right(PasswordVersion(1)));
+    let verdict = Some(Verdict::Right(Pass::Password(PasswordVersion(1))));
     rig.handle(Event::Verified {
         request: first[0],
         verdict,
@@ -267,7 +269,7 @@ fn a_verdict_of_a_log_that_was_cut_does_not_count() {
     rig.opening(&actions);
     rig.open();
     assert_eq!(verdicts(&rig.settle()), [(1, false)]);
-    let verdict = Some(PasswordVerdict::Right(PasswordVersion(1)));
+    let verdict = Some(Verdict::Right(Pass::Password(PasswordVersion(1))));
     rig.handle(Event::Verified { request, verdict });
     assert_eq!(verdicts(&rig.settle()), []);
 }
