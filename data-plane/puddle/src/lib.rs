@@ -17,6 +17,8 @@ mod upgrade;
 mod sequence;
 mod wire;
 mod room;
+#[cfg(test)]
+mod people;
 mod outbox;
 mod hop;
 mod question;
