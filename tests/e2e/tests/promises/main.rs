@@ -13,3 +13,4 @@ mod bad_calls;
 mod live;
 mod lifetime;
 mod shapes;
+mod vectors;
