@@ -134,6 +134,7 @@ impl Changed {
             other @ (ChangeItem::RoomGone { .. }
             | ChangeItem::Member(_)
             | ChangeItem::MemberGone { .. }
+            | ChangeItem::Session(_)
             | ChangeItem::SessionGone(_)
             | ChangeItem::UserGone(_)
             | ChangeItem::ApiKeyGone(_)) => ChangedItem::Other(other),

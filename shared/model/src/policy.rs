@@ -122,6 +122,8 @@ pub enum ChangeItem {
         /// The user.
         user: UserId,
     },
+    /// A session was changed, and stands like this now.
+    Session(Session),
     /// A session has ended.
     SessionGone(SessionId),
     /// Every session of a user has ended.

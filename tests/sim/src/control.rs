@@ -102,6 +102,7 @@ impl Control {
                 ChangeItem::RoomGone { .. }
                 | ChangeItem::Member(_)
                 | ChangeItem::MemberGone { .. }
+                | ChangeItem::Session(_)
                 | ChangeItem::SessionGone(_)
                 | ChangeItem::UserGone(_)
                 | ChangeItem::ApiKeyGone(_) => false,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use porthouse_model::{
-    ApiKeyId, ChangeItem, PolicyKey, Revision, RoomId, RoomName, SessionId, UserId,
+    ApiKeyId, ChangeItem, PolicyKey, Revision, RoomId, RoomName, Session, SessionId, UserId,
 };
 
 use super::cache::{Entry, Source};
@@ -49,6 +49,7 @@ impl Policy {
                 self.replace(&PolicyKey::Member(*room, *user), revision, || Known::Absent);
                 touched.push(Touched::Member(*room, *user));
             }
+            ChangeItem::Session(session) => self.session_changed(revision, session),
             ChangeItem::SessionGone(id) => {
                 self.flights.end(Mortal::Session(*id), revision);
                 self.session_gone(revision, *id, touched);
@@ -84,6 +85,14 @@ impl Policy {
         self.flights.end(Mortal::User(user), revision);
         for session in self.cache.index().sessions_of(user) {
             self.session_gone(revision, session, touched);
+        }
+    }
+
+    /// Nobody is judged again: what a session gains is asked for at doors alone.
+    fn session_changed(&mut self, revision: Revision, session: &Session) {
+        self.flights.end(Mortal::Session(session.id), revision);
+        if let Some(key) = self.cache.index().session(session.id) {
+            self.replace(&key, revision, || Known::Session(Arc::new(session.clone())));
         }
     }
 

@@ -36,6 +36,7 @@ impl From<&model::ChangeItem> for v1::ChangeItem {
                 room_id: room.as_bytes().to_vec(),
                 user_id: user.as_bytes().to_vec(),
             }),
+            model::ChangeItem::Session(session) => Item::Session(session.into()),
             model::ChangeItem::SessionGone(id) => Item::SessionGone(v1::SessionGone {
                 id: id.as_bytes().to_vec(),
             }),
@@ -67,6 +68,7 @@ impl TryFrom<v1::ChangeItem> for model::ChangeItem {
                 room: RoomId::try_from(&*gone.room_id).in_field("member_gone.room_id")?,
                 user: UserId::try_from(&*gone.user_id).in_field("member_gone.user_id")?,
             },
+            Item::Session(session) => Self::Session(session.try_into()?),
             Item::SessionGone(gone) => {
                 Self::SessionGone(SessionId::try_from(&*gone.id).in_field("session_gone.id")?)
             }
@@ -104,6 +106,13 @@ mod tests {
                 expires: Some(UnixTime::from_millis(5)),
             }),
             model::ChangeItem::MemberGone { room, user },
+            model::ChangeItem::Session(model::Session {
+                id: SessionId::from_bytes([3; 16]),
+                user,
+                username: "ada".parse().expect("a name"),
+                expires: UnixTime::from_millis(2),
+                second_factor: Some(UnixTime::from_millis(1)),
+            }),
             model::ChangeItem::SessionGone(SessionId::from_bytes([3; 16])),
             model::ChangeItem::UserGone(user),
             model::ChangeItem::ApiKeyGone(ApiKeyId::from_bytes([4; 16])),

@@ -30,7 +30,10 @@ impl TryFrom<v1::Session> for model::Session {
                 .expire_time
                 .and_then(unix_time)
                 .in_field("session.expire_time")?,
-            second_factor: session.second_factor_time.and_then(unix_time),
+            second_factor: session
+                .second_factor_time
+                .map(|time| unix_time(time).in_field("session.second_factor_time"))
+                .transpose()?,
         })
     }
 }

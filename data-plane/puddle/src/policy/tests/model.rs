@@ -179,6 +179,12 @@ impl World {
             ChangeItem::MemberGone { room, user } => {
                 self.members.remove(&(*room, *user));
             }
+            ChangeItem::Session(session) => {
+                let mut sessions = self.sessions.values_mut();
+                if let Some(old) = sessions.find(|old| old.id == session.id) {
+                    *old = session.clone();
+                }
+            }
             ChangeItem::SessionGone(id) => self.sessions.retain(|_, session| session.id != *id),
             ChangeItem::UserGone(user) => self.sessions.retain(|_, session| session.user != *user),
             ChangeItem::ApiKeyGone(id) => self.api_keys.retain(|_, api_key| api_key.id != *id),

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use porthouse_model::{ChangeItem, Member, PolicyKey, Revision, Time};
+use porthouse_model::{
+    ChangeItem, Member, PolicyKey, Revision, Session, Time, TokenHash, UnixTime,
+};
 
 use super::model::{ControlPlane, name, room, room_id, same, session, session_id, token, user_id};
 use crate::input::PuddleId;
@@ -92,6 +94,13 @@ fn bytes_max(policy: &mut Policy) -> u32 {
     }
 }
 
+fn shown_ms(policy: &mut Policy, token: &TokenHash) -> Option<u64> {
+    match policy.session(START, token) {
+        Some(Found::Present(session)) => session.second_factor.map(UnixTime::as_millis),
+        other => panic!("no session: {other:?}"),
+    }
+}
+
 #[test]
 fn nothing_is_known_before_the_log_is_followed() {
     let mut plane = ControlPlane::new();
@@ -137,6 +146,31 @@ fn an_answer_read_before_a_revocation_and_come_after_it_is_asked_again() {
     assert_eq!(min_revision, revoked);
     policy.answered(START, question, &plane.answer(revoked, &key));
     assert!(matches!(policy.session(START, &token), Some(Found::Absent)));
+}
+
+#[test]
+fn a_session_that_shows_its_second_factor_is_known_to_have_whenever_it_was_asked_for() {
+    let mut plane = ControlPlane::new();
+    let token = plane.sign_in(session(1, 1));
+    let mut policy = following(&plane);
+    let key = PolicyKey::Session(token);
+    let (question, min_revision) = asked(&mut policy, &key);
+    let old = plane.answer(min_revision, &key);
+
+    let mut show = |at: u64| {
+        plane.commit(vec![ChangeItem::Session(Session {
+            second_factor: Some(UnixTime::from_millis(at)),
+            ..session(1, 1)
+        })])
+    };
+    let (first, second) = (show(1), show(2));
+    let touched = tell(&mut policy, &plane, first);
+    assert_eq!(touched, [], "nobody is put out for it");
+    let (question, min_revision) = again(policy.answered(START, question, &old));
+    policy.answered(START, question, &plane.answer(min_revision, &key));
+    assert_eq!(shown_ms(&mut policy, &token), Some(1));
+    tell(&mut policy, &plane, second);
+    assert_eq!(shown_ms(&mut policy, &token), Some(2));
 }
 
 #[test]

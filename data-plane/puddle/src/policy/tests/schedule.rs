@@ -5,7 +5,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use porthouse_model::{ChangeItem, Member, PolicyKey, Revision, Time};
+use porthouse_model::{ChangeItem, Member, PolicyKey, Revision, Session, Time, UnixTime};
 use proptest::prelude::*;
 
 use super::model::{ControlPlane, name, room, room_id, same, session, session_id, token, user_id};
@@ -62,6 +62,10 @@ pub(crate) fn items() -> impl Strategy<Value = ChangeItem> {
             room: room_id(room),
             user: user_id(user),
         }),
+        (1..5_u8, any::<u64>()).prop_map(|(id, at)| ChangeItem::Session(Session {
+            second_factor: Some(UnixTime::from_millis(at)),
+            ..session(id, id % 2 + 1)
+        })),
         (1..5_u8).prop_map(|id| ChangeItem::SessionGone(session_id(id))),
         (1..3_u8).prop_map(|user| ChangeItem::UserGone(user_id(user))),
     ]
