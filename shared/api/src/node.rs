@@ -5,6 +5,7 @@ mod api_key;
 mod change;
 mod member;
 mod room;
+mod rule;
 mod session;
 mod time;
 
