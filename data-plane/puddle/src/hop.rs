@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use porthouse_model::{ClientId, MessageKind, RoomId, RoomName};
 
+use crate::home::{FromHome, ToHome};
 use crate::input::PuddleId;
 use crate::settings::Settings;
 
@@ -34,8 +35,20 @@ pub enum Hop {
     },
     /// A message of a room we both have.
     Message(Arc<RoomMessage>),
+    /// You are this room's home: something is asked of you.
+    ToHome(Box<ToHome>),
+    /// I am this room's home, and say this.
+    FromHome(Box<FromHome>),
     /// I have handled so many of your hops, of so many payload bytes.
     Credit {
+        /// Hops.
+        hops: u32,
+        /// Payload bytes.
+        bytes: u64,
+    },
+    /// The same of what was asked of homes. It comes back only once what came
+    /// of it has found its way out.
+    CreditAsks {
         /// Hops.
         hops: u32,
         /// Payload bytes.
@@ -63,13 +76,14 @@ pub struct RoomMessage {
     pub except: Box<[ClientId]>,
 }
 
-/// Credits that come back are told once a quarter of the window has gathered, so
-/// that at most this many `Credit`s are ever under way: they need no credit.
-const CREDITS_UNDER_WAY_MAX: u32 = 8;
+/// Credits that come back are told once a quarter of a window has gathered, so
+/// that at most this many of either kind are ever under way: they need no
+/// credit.
+const CREDITS_UNDER_WAY_MAX: u32 = 16;
 
 /// The ring a shell needs for each ordered pair of puddles.
-pub(crate) const fn ring_slots(hop_slots_max: u32) -> u32 {
-    hop_slots_max + CREDITS_UNDER_WAY_MAX
+pub(crate) const fn ring_slots(hop_slots_max: u32, ask_slots_max: u32) -> u32 {
+    hop_slots_max + ask_slots_max + CREDITS_UNDER_WAY_MAX
 }
 
 impl Hop {
@@ -77,10 +91,13 @@ impl Hop {
     fn bytes(&self) -> u64 {
         match self {
             Self::Message(message) => message.payload.len() as u64,
+            Self::ToHome(asked) => asked.bytes(),
+            Self::FromHome(said) => said.bytes(),
             Self::Enter { .. }
             | Self::Entered { .. }
             | Self::Leave { .. }
-            | Self::Credit { .. } => 0,
+            | Self::Credit { .. }
+            | Self::CreditAsks { .. } => 0,
         }
     }
 }
@@ -107,6 +124,10 @@ impl Puddles {
         self.0 &= !(1 << puddle.0);
     }
 
+    pub(crate) const fn contains(self, puddle: PuddleId) -> bool {
+        self.0 & 1 << puddle.0 != 0
+    }
+
     pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -122,8 +143,21 @@ impl Puddles {
 }
 
 /// What is under way to one other puddle, and what is owed to it.
+///
+/// What is asked of homes has a window of its own: its credit comes back only
+/// when what came of it is on its way, so that a home never gathers without
+/// bound, while all else is handled as it comes. If they shared a window, two
+/// homes could wait for each other.
 #[derive(Debug)]
 struct Peer {
+    hops: Window,
+    asks: Window,
+}
+
+#[derive(Debug)]
+struct Window {
+    slots_max: u32,
+    bytes_max: u64,
     slots_free: u32,
     bytes_free: u64,
     waiting: VecDeque<Hop>,
@@ -134,8 +168,6 @@ struct Peer {
 /// All the other puddles.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    slots_max: u32,
-    bytes_max: u64,
     /// By puddle; the own place is never used.
     peers: Vec<Peer>,
     ready: Vec<(PuddleId, Hop)>,
@@ -143,32 +175,29 @@ pub(crate) struct Peers {
 
 impl Peers {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let mut peers = Self {
-            slots_max: settings.hop_slots_max,
-            bytes_max: settings.hop_bytes_max,
-            peers: Vec::new(),
-            ready: Vec::new(),
+        let peer = || Peer {
+            hops: Window::new(settings.hop_slots_max, settings.hop_bytes_max),
+            asks: Window::new(settings.ask_slots_max, settings.ask_bytes_max),
         };
-        peers
-            .peers
-            .resize_with(usize::from(settings.puddles), || Peer {
-                slots_free: settings.hop_slots_max,
-                bytes_free: settings.hop_bytes_max,
-                waiting: VecDeque::new(),
-                owed_hops: 0,
-                owed_bytes: 0,
-            });
-        peers
+        Self {
+            peers: (0..settings.puddles).map(|_| peer()).collect(),
+            ready: Vec::new(),
+        }
     }
 
     /// Sends a hop, or keeps it until there is credit. Room messages are only
-    /// sent where [`Self::is_clogged`] said no, so that little ever waits.
+    /// sent where [`Self::is_clogged`] said no, and asks where
+    /// [`Self::is_asked_out`] did, so that little ever waits. An ask never
+    /// overtakes what was sent before it.
     pub(crate) fn send(&mut self, to: PuddleId, hop: Hop) {
         let peer = &mut self.peers[usize::from(to.0)];
-        if peer.waiting.is_empty() && peer.spend(hop.bytes(), self.bytes_max) {
+        let ask = matches!(hop, Hop::ToHome(_));
+        let blocked = ask && !peer.hops.waiting.is_empty();
+        let window = if ask { &mut peer.asks } else { &mut peer.hops };
+        if !blocked && window.waiting.is_empty() && window.spend(hop.bytes()) {
             self.ready.push((to, hop));
         } else {
-            peer.waiting.push_back(hop);
+            window.waiting.push_back(hop);
         }
     }
 
@@ -176,55 +205,71 @@ impl Peers {
     /// are not read until it came back.
     pub(crate) fn is_clogged(&self, to: Puddles) -> bool {
         to.iter()
-            .any(|puddle| !self.peers[usize::from(puddle.0)].waiting.is_empty())
+            .any(|puddle| !self.peers[usize::from(puddle.0)].hops.waiting.is_empty())
+    }
+
+    /// Whether something that is asked of a home there waits for credit.
+    pub(crate) fn is_asked_out(&self, home: PuddleId) -> bool {
+        !self.peers[usize::from(home.0)].asks.waiting.is_empty()
     }
 
     /// A hop was handled: its credit is owed, unless it was credit itself.
     pub(crate) fn handled(&mut self, from: PuddleId, bytes: u64) {
-        let peer = &mut self.peers[usize::from(from.0)];
-        peer.owed_hops += 1;
-        peer.owed_bytes += charged(bytes, self.bytes_max);
-        if peer.owed_hops >= self.slots_max.div_ceil(4)
-            || peer.owed_bytes >= self.bytes_max.div_ceil(4)
-        {
-            let hops = std::mem::take(&mut peer.owed_hops);
-            let bytes = std::mem::take(&mut peer.owed_bytes);
+        let window = &mut self.peers[usize::from(from.0)].hops;
+        window.owe(bytes);
+        if let Some((hops, bytes)) = window.due() {
             self.ready.push((from, Hop::Credit { hops, bytes }));
+        }
+    }
+
+    /// What was asked of a home here was handled. Its credit waits for
+    /// [`Self::give_back_asks`].
+    pub(crate) fn handled_ask(&mut self, from: PuddleId, bytes: u64) {
+        self.peers[usize::from(from.0)].asks.owe(bytes);
+    }
+
+    /// Credit for what was asked goes back, unless what came of it still waits.
+    pub(crate) fn give_back_asks(&mut self) {
+        let clogged = |peer: &Peer| !peer.hops.waiting.is_empty();
+        if self.peers.iter().any(clogged) {
+            return;
+        }
+        for (at, peer) in self.peers.iter_mut().enumerate() {
+            if let Some((hops, bytes)) = peer.asks.due() {
+                let to = PuddleId(u8::try_from(at).expect("64 puddles at most"));
+                self.ready.push((to, Hop::CreditAsks { hops, bytes }));
+            }
         }
     }
 
     /// Credit came back. Answers whether nothing waits any more.
     pub(crate) fn credit(&mut self, from: PuddleId, hops: u32, bytes: u64) -> bool {
         let peer = &mut self.peers[usize::from(from.0)];
-        peer.slots_free += hops;
-        peer.bytes_free += bytes;
-        assert!(
-            peer.slots_free <= self.slots_max,
-            "no more credit comes back than was given"
-        );
-        assert!(
-            peer.bytes_free <= self.bytes_max,
-            "no more credit comes back than was given"
-        );
-        while let Some(hop) = peer.waiting.front() {
-            let bytes = hop.bytes();
-            if !peer.spend(bytes, self.bytes_max) {
-                return false;
-            }
-            self.ready
-                .extend(peer.waiting.pop_front().map(|hop| (from, hop)));
+        peer.hops.refill(hops, bytes);
+        peer.hops.release(from, &mut self.ready);
+        let free = peer.hops.waiting.is_empty();
+        if free {
+            peer.asks.release(from, &mut self.ready);
         }
-        true
+        free
+    }
+
+    /// Credit for what was asked came back. Answers whether nothing of it waits
+    /// any more.
+    pub(crate) fn credit_asks(&mut self, from: PuddleId, hops: u32, bytes: u64) -> bool {
+        let peer = &mut self.peers[usize::from(from.0)];
+        peer.asks.refill(hops, bytes);
+        if peer.hops.waiting.is_empty() {
+            peer.asks.release(from, &mut self.ready);
+        }
+        peer.asks.waiting.is_empty()
     }
 
     /// A puddle began anew: nothing is under way to it, nothing is owed.
     pub(crate) fn restarted(&mut self, puddle: PuddleId) {
         let peer = &mut self.peers[usize::from(puddle.0)];
-        peer.slots_free = self.slots_max;
-        peer.bytes_free = self.bytes_max;
-        peer.waiting.clear();
-        peer.owed_hops = 0;
-        peer.owed_bytes = 0;
+        peer.hops.begin_anew();
+        peer.asks.begin_anew();
         self.ready.retain(|(to, _)| *to != puddle);
     }
 
@@ -234,9 +279,21 @@ impl Peers {
     }
 }
 
-impl Peer {
-    fn spend(&mut self, bytes: u64, bytes_max: u64) -> bool {
-        let bytes = charged(bytes, bytes_max);
+impl Window {
+    const fn new(slots_max: u32, bytes_max: u64) -> Self {
+        Self {
+            slots_max,
+            bytes_max,
+            slots_free: slots_max,
+            bytes_free: bytes_max,
+            waiting: VecDeque::new(),
+            owed_hops: 0,
+            owed_bytes: 0,
+        }
+    }
+
+    fn spend(&mut self, bytes: u64) -> bool {
+        let bytes = self.charged(bytes);
         if self.slots_free == 0 || self.bytes_free < bytes {
             return false;
         }
@@ -244,12 +301,57 @@ impl Peer {
         self.bytes_free -= bytes;
         true
     }
-}
 
-/// What a hop is charged: half the window at most, so that a giant can go even
-/// while the last quarter of the credit is owed.
-fn charged(bytes: u64, bytes_max: u64) -> u64 {
-    bytes.min(bytes_max / 2)
+    fn owe(&mut self, bytes: u64) {
+        self.owed_hops += 1;
+        self.owed_bytes += self.charged(bytes);
+    }
+
+    /// What is owed, once it is worth a hop.
+    fn due(&mut self) -> Option<(u32, u64)> {
+        let due = self.owed_hops >= self.slots_max.div_ceil(4)
+            || self.owed_bytes >= self.bytes_max.div_ceil(4);
+        due.then(|| {
+            (
+                std::mem::take(&mut self.owed_hops),
+                std::mem::take(&mut self.owed_bytes),
+            )
+        })
+    }
+
+    fn refill(&mut self, hops: u32, bytes: u64) {
+        self.slots_free += hops;
+        self.bytes_free += bytes;
+        assert!(
+            self.slots_free <= self.slots_max,
+            "no more credit comes back than was given"
+        );
+        assert!(
+            self.bytes_free <= self.bytes_max,
+            "no more credit comes back than was given"
+        );
+    }
+
+    /// What waits goes as far as there is credit.
+    fn release(&mut self, to: PuddleId, ready: &mut Vec<(PuddleId, Hop)>) {
+        while let Some(hop) = self.waiting.front() {
+            let bytes = hop.bytes();
+            if !self.spend(bytes) {
+                return;
+            }
+            ready.extend(self.waiting.pop_front().map(|hop| (to, hop)));
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        *self = Self::new(self.slots_max, self.bytes_max);
+    }
+
+    /// What a hop is charged: half the window at most, so that a giant can go
+    /// even while the last quarter of the credit is owed.
+    fn charged(&self, bytes: u64) -> u64 {
+        bytes.min(self.bytes_max / 2)
+    }
 }
 
 #[cfg(test)]

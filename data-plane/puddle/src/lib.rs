@@ -21,11 +21,13 @@ mod room;
 mod people;
 mod outbox;
 mod hop;
+mod home;
 mod question;
 mod policy;
 mod switchboard;
 mod timer;
 
+pub use home::{FromHome, ToHome};
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
 pub use output::{Deadline, ListedRoom, ListedSocket, Output, Reply, Shell, WireForm, Wrote};

@@ -11,6 +11,7 @@ mod raw;
 mod multiplexed;
 mod speaking;
 mod hopping;
+mod homing;
 mod closing;
 mod policing;
 mod ordering;
@@ -28,6 +29,7 @@ use porthouse_model::{
 };
 use porthouse_rules::Rules;
 
+use crate::home::Homes;
 use crate::hop::{Peers, Puddles};
 use crate::input::{Input, PuddleId, SocketId};
 use crate::outbox::{Lane, Outbox};
@@ -39,6 +41,7 @@ use crate::seed::{Chance, Map, Seed};
 use crate::settings::Settings;
 use crate::socket::{SignedIn, Sockets};
 use crate::timer::Timers;
+use homing::Asking;
 
 /// One worker of a node: its sockets, its part of the rooms, and what it knows.
 ///
@@ -66,6 +69,10 @@ pub struct Puddle {
     others: Puddles,
     outbox: Outbox,
     peers: Peers,
+    /// The rooms whose home this puddle is.
+    homes: Homes,
+    /// What is asked of homes.
+    asking: Asking,
     timers: Timers,
     /// Who waits until something is known.
     waiting: Map<PolicyKey, BTreeSet<SocketId>>,
@@ -170,6 +177,8 @@ impl Puddle {
             rooms: Rooms::new(others, settings.rooms_max, hasher),
             outbox: Outbox::default(),
             peers: Peers::new(&settings),
+            homes: Homes::new(&settings),
+            asking: Asking::default(),
             timers: Timers::default(),
             waiting: Map::with_hasher(hasher),
             verifying: Map::with_hasher(hasher),
@@ -218,6 +227,8 @@ impl Puddle {
         self.keep_staleness();
         self.keep_draining();
         self.keep_resyncing();
+        self.homes.keep(self.now);
+        self.peers.give_back_asks();
         // Before the flush: the other puddles write at the same time.
         for (to, hop) in self.peers.drain() {
             shell.output(Output::Hop { to, hop });
@@ -252,6 +263,7 @@ impl Puddle {
     pub fn check(&self) {
         self.policy.check();
         self.rooms.check();
+        self.homes.check();
         self.outbox.check();
         for (index, room) in self.rooms.iter() {
             for (seat, sitter) in room.seats.sitters().iter().enumerate() {

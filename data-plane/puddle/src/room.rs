@@ -13,6 +13,7 @@ use std::sync::Arc;
 use porthouse_model::{RoomId, RoomName};
 use porthouse_rules::Rules;
 
+use crate::home::Stand;
 use crate::hop::Puddles;
 use crate::input::{PuddleId, SocketId};
 use crate::policy::RoomPolicy;
@@ -74,6 +75,8 @@ pub(crate) struct Room {
     pub interest: Interest,
     /// Who waits for that.
     pub entrants: BTreeSet<SocketId>,
+    /// How far the room is, as its home said last; nothing where nobody asked.
+    pub stand: Option<Stand>,
 }
 
 /// All rooms of a puddle.
@@ -151,6 +154,7 @@ impl Rooms {
             elsewhere: self.elsewhere.get(name).copied().unwrap_or_default(),
             interest,
             entrants: BTreeSet::new(),
+            stand: None,
         };
         let index = if let Some(index) = self.free.pop() {
             self.rooms[index as usize] = Some(room);
@@ -181,6 +185,12 @@ impl Rooms {
             self.get_mut(index).elsewhere.insert(puddle);
         }
         self.elsewhere.entry(name).or_default().insert(puddle);
+    }
+
+    /// Whether another puddle has this room.
+    pub(crate) fn is_elsewhere(&self, name: &RoomName, puddle: PuddleId) -> bool {
+        let elsewhere = self.elsewhere.get(name);
+        elsewhere.is_some_and(|puddles| puddles.contains(puddle))
     }
 
     /// Another puddle no longer has this room.

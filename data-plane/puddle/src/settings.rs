@@ -79,6 +79,14 @@ pub struct Settings {
     pub hop_slots_max: u32,
     /// Payload bytes under way to one puddle.
     pub hop_bytes_max: u64,
+    /// Asks under way to the homes at one puddle that have not been done with.
+    pub ask_slots_max: u32,
+    /// Payload bytes under way in them.
+    pub ask_bytes_max: u64,
+    /// Rooms whose home this puddle is, live or with something kept; past it
+    /// those kept longest without anybody inside are forgotten, and if there is
+    /// none, an entry is refused retryably.
+    pub homes_max: usize,
     /// Silence from a socket after which it is pinged; after the same again it
     /// is closed.
     pub silence_time_max: Duration,
@@ -115,6 +123,9 @@ impl Settings {
             absent_time_max: Duration::from_mins(5),
             hop_slots_max: 4_096,
             hop_bytes_max: 8 * 1024 * 1024,
+            ask_slots_max: 1_024,
+            ask_bytes_max: 4 * 1024 * 1024,
+            homes_max: 100_000,
             silence_time_max: Duration::from_secs(45),
         }
     }
@@ -122,6 +133,6 @@ impl Settings {
     /// What a ring from one puddle to another must hold, in hops.
     #[must_use]
     pub const fn hop_ring_slots(&self) -> u32 {
-        crate::hop::ring_slots(self.hop_slots_max)
+        crate::hop::ring_slots(self.hop_slots_max, self.ask_slots_max)
     }
 }

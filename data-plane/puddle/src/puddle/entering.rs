@@ -12,7 +12,7 @@ use crate::hop::Hop;
 use crate::input::SocketId;
 use crate::policy::Asked;
 use crate::question::{Proof, Question, Verification};
-use crate::room::{Governed, Interest, RoomIndex, Sitter};
+use crate::room::{Governed, RoomIndex, Sitter};
 use crate::sequence::{Action, Event};
 use crate::socket::{Entry, Origin, Phase, Socket, Stay, Who};
 use crate::upgrade;
@@ -94,7 +94,10 @@ impl Puddle {
                 None
             }
             Action::Verify => self.verify(id, room, &seen),
-            Action::Enlist => self.enlist(id, room, &seen),
+            Action::Enlist => {
+                self.enlist(id, room, &seen);
+                None
+            }
             Action::Admit(passed) => {
                 self.admit(id, room, passed, seen);
                 None
@@ -165,24 +168,20 @@ impl Puddle {
 
     /// Sees to it that what is said on other puddles comes here before anybody
     /// is inside.
-    fn enlist(&mut self, id: SocketId, name: &RoomName, seen: &Seen) -> Option<Event> {
+    fn enlist(&mut self, id: SocketId, name: &RoomName, seen: &Seen) {
         let Seen::Open { governed, .. } = seen else {
-            return None;
+            return;
         };
         let room = match self.open_room(name, governed) {
             Ok(room) => room,
-            Err(refused) => {
-                self.refuse_entry(id, name, refused);
-                return None;
-            }
+            Err(refused) => return self.refuse_entry(id, name, refused),
         };
         let known = self.rooms.get_mut(room);
         known.entrants.insert(id);
-        let confirmed = known.interest == Interest::Confirmed;
         if let Some(entry) = self.entry_mut(id, name) {
             entry.enlisted = Some(room);
         }
-        confirmed.then_some(Event::Enlisted)
+        self.hear(id, name);
     }
 
     /// Finds or makes a room, and tells the other puddles of a new one.
@@ -229,6 +228,7 @@ impl Puddle {
         let Some(form) = self.sockets.get(id).map(Socket::form) else {
             return;
         };
+        let reported = self.asking.take_welcome();
         let known = self.rooms.get_mut(room);
         known.governed = governed;
         known.entrants.remove(&id);
@@ -238,6 +238,7 @@ impl Puddle {
                 client,
                 passed,
                 member,
+                reported: reported.is_some(),
             },
             form,
         );
@@ -262,6 +263,7 @@ impl Puddle {
         client: ClientId,
         revision: Revision,
     ) {
+        let stand = self.stand_of(stay.room);
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
         };
@@ -285,6 +287,8 @@ impl Puddle {
                     room: name,
                     client,
                     revision: revision.0,
+                    epoch: stand.map(|stand| stand.epoch),
+                    offset: stand.map(|stand| stand.offset),
                 };
                 self.tell(id, |out| event.frame(out));
                 self.arm(id);
@@ -386,7 +390,7 @@ impl Puddle {
         }
     }
 
-    fn entry(&self, id: SocketId, room: &RoomName) -> Option<&Entry> {
+    pub(super) fn entry(&self, id: SocketId, room: &RoomName) -> Option<&Entry> {
         match &self.sockets.get(id)?.phase {
             Phase::Knocking(knock) => (knock.entry.room == *room).then_some(&knock.entry),
             Phase::Multiplexed(lobby) => lobby.entries.iter().find(|entry| entry.room == *room),

@@ -7,7 +7,6 @@ use super::Puddle;
 use crate::hop::Hop;
 use crate::input::{PuddleId, SocketId};
 use crate::room::RoomIndex;
-use crate::sequence::Event;
 
 impl Puddle {
     pub(super) fn hopped(&mut self, from: PuddleId, hop: Hop) {
@@ -17,6 +16,22 @@ impl Puddle {
                     self.unclog();
                 }
                 return;
+            }
+            Hop::CreditAsks { hops, bytes } => {
+                if self.peers.credit_asks(from, hops, bytes) {
+                    self.unclog();
+                }
+                return;
+            }
+            Hop::ToHome(asked) => {
+                let bytes = asked.bytes();
+                self.home_asked(from, *asked);
+                return self.peers.handled_ask(from, bytes);
+            }
+            Hop::FromHome(said) => {
+                let bytes = said.bytes();
+                self.home_said(*said);
+                bytes
             }
             Hop::Enter { room, visit } => {
                 self.rooms.entered_elsewhere(room.clone(), from);
@@ -29,6 +44,8 @@ impl Puddle {
             }
             Hop::Leave { room } => {
                 self.rooms.left_elsewhere(&room, from);
+                self.homes.left_by(from, Some(&room));
+                self.home_deserted(&room);
                 0
             }
             Hop::Message(message) => {
@@ -45,7 +62,7 @@ impl Puddle {
         };
         if self.rooms.get_mut(room).confirmed_by(from, visit) {
             for entrant in self.rooms.get(room).entrants.clone() {
-                self.advance(entrant, name, Event::Enlisted);
+                self.hear(entrant, name);
             }
         }
     }
@@ -63,6 +80,7 @@ impl Puddle {
         for (room, visit) in self.rooms.restarted(puddle) {
             self.peers.send(puddle, Hop::Enter { room, visit });
         }
+        self.home_restarted(puddle);
         self.unclog();
     }
 
@@ -77,6 +95,7 @@ impl Puddle {
         for puddle in self.others.iter() {
             self.peers.send(puddle, Hop::Leave { room: name.clone() });
         }
+        self.home_deserted(&name);
     }
 
     /// A socket gives up its seat.
@@ -87,13 +106,18 @@ impl Puddle {
             id,
             "everybody leaves their own seat"
         );
-        let member = known.seats.sitter(seat).member.clone();
+        let sitter = known.seats.sitter(seat);
+        let (member, reported) = (sitter.member.clone(), sitter.reported);
         if let Some(moved) = known.seats.remove(seat) {
             let moved = self.sockets.get_mut(moved).expect("who sits is here");
             moved.reseat(room, seat);
         }
         if let Some(member) = member {
             self.policy.unpin(&member);
+        }
+        if reported {
+            let name = self.rooms.get(room).name.clone();
+            self.depart(&name, id);
         }
         self.close_room_if_empty(room);
     }

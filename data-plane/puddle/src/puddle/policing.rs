@@ -96,6 +96,7 @@ impl Puddle {
     }
 
     pub(super) fn changed(&mut self, changed: &Changed) {
+        self.tell_homes(changed);
         for touched in self.policy.change(changed) {
             self.touch(&touched);
         }
@@ -104,6 +105,7 @@ impl Puddle {
     pub(super) fn resync(&mut self, revision: Revision) {
         self.policy.resync(self.now, revision);
         self.acknowledged = Revision::default();
+        self.homes.resync();
     }
 
     fn touch(&mut self, touched: &Touched) {
@@ -160,6 +162,7 @@ impl Puddle {
         let ended = room.governed.id().is_some_and(|id| now.id() != Some(id));
         room.governed = now;
         self.note_strictness(index);
+        self.report_guests(index);
         let sitters: Vec<SocketId> = room_sitters(self.rooms.get(index));
         for id in sitters {
             if ended {

@@ -134,17 +134,14 @@ impl Puddle {
             Phase::Knocking(_) => Stage::Later,
             Phase::Raw(stay, _) => {
                 let room = self.rooms.get(stay.room);
-                if self.peers.is_clogged(room.elsewhere) {
+                if self.is_held_up(room) {
                     return self.clog(id);
                 }
                 limits(room.governed.rules().source().messages.bytes_max as usize)
             }
             Phase::Multiplexed(lobby) => {
                 let rooms = lobby.stays.iter().map(|stay| self.rooms.get(stay.room));
-                if rooms
-                    .clone()
-                    .any(|room| self.peers.is_clogged(room.elsewhere))
-                {
+                if rooms.clone().any(|room| self.is_held_up(room)) {
                     return self.clog(id);
                 }
                 let rules = rooms.map(|room| room.governed.rules().source().messages.bytes_max);

@@ -293,7 +293,9 @@ impl Puddle {
         let stale = self
             .stale_at()
             .map(|due| at(due, "rooms whose policy grows old"));
-        [turn, socket, policy, drain, stale]
+        let homes = self.homes.deadline();
+        let homes = homes.map(|due| at(due, "a room's home to forget"));
+        [turn, socket, policy, drain, stale, homes]
             .into_iter()
             .flatten()
             .min()

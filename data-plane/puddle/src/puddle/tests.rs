@@ -8,3 +8,4 @@ mod limits;
 mod neighbours;
 mod talk;
 mod world;
+mod homes;

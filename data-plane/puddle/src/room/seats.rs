@@ -28,6 +28,8 @@ pub(crate) struct Sitter {
     /// The membership by which it is here, which is kept known meanwhile. Boxed,
     /// for most rooms have no members.
     pub member: Option<Box<PolicyKey>>,
+    /// Whether the room's home was told of them.
+    pub reported: bool,
 }
 
 /// A room's seats. A seat's number changes when another is taken away.
@@ -59,6 +61,23 @@ impl Seats {
         self.sitters.swap_remove(at);
         self.multiplexed -= usize::from(gone.form == WireForm::Multiplexed);
         self.sitters.get(at).map(|sitter| sitter.socket)
+    }
+
+    /// Those of whom the room's home was not told; it is now.
+    pub(crate) fn report(&mut self) -> Vec<SocketId> {
+        let unreported = self.sitters.iter_mut().filter(|sitter| !sitter.reported);
+        let told = unreported.map(|sitter| {
+            sitter.reported = true;
+            sitter.socket
+        });
+        told.collect()
+    }
+
+    /// The room's home knows nobody any more.
+    pub(crate) fn unreport(&mut self) {
+        for sitter in &mut self.sitters {
+            sitter.reported = false;
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -267,7 +267,12 @@ impl World {
                 self.watch.entered.insert(key, self.now());
                 Hop::Entered { room, visit }
             }
-            other @ (Hop::Enter { .. } | Hop::Leave { .. } | Hop::Credit { .. }) => other,
+            other @ (Hop::Enter { .. }
+            | Hop::Leave { .. }
+            | Hop::ToHome(_)
+            | Hop::FromHome(_)
+            | Hop::Credit { .. }
+            | Hop::CreditAsks { .. }) => other,
         };
         let from = PuddleId(from);
         self.input(to, Input::Hopped { from, hop });

@@ -385,6 +385,11 @@ impl World {
         self.run();
     }
 
+    /// The hops that stand are lost, as when a puddle begins anew.
+    pub(super) fn lose_hops(&mut self) {
+        self.standing.clear();
+    }
+
     fn output(&mut self, at: usize, output: Output) {
         match output {
             Output::Hop { to, hop } if self.hops_stand => self.standing.push((at, to, hop)),

@@ -44,6 +44,20 @@ pub(crate) enum Event<'a> {
         client: ClientId,
         /// The policy's revision that was decided by; 0 for a transient room.
         revision: u64,
+        /// Which life of the room's offsets it is, where it has them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
+        /// What was said after this offset comes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        offset: Option<u64>,
+    },
+    /// The room's offsets begin anew: what comes has this epoch, and offsets
+    /// after this one.
+    Epoch {
+        #[serde(serialize_with = "as_text")]
+        room: &'a RoomName,
+        epoch: u64,
+        offset: u64,
     },
     /// A request was refused; the socket stays.
     Refused {
@@ -239,8 +253,29 @@ mod tests {
                 room: &room,
                 client: CLIENT,
                 revision: 12,
+                epoch: None,
+                offset: None,
             }),
             r#"{"op":"admitted","room":"lobby","client":"01010101-0101-0101-0101-010101010101","revision":12}"#
+        );
+        assert_eq!(
+            written(&Event::Admitted {
+                id: None,
+                room: &room,
+                client: CLIENT,
+                revision: 0,
+                epoch: Some(77),
+                offset: Some(3),
+            }),
+            r#"{"op":"admitted","room":"lobby","client":"01010101-0101-0101-0101-010101010101","revision":0,"epoch":77,"offset":3}"#
+        );
+        assert_eq!(
+            written(&Event::Epoch {
+                room: &room,
+                epoch: 78,
+                offset: 0,
+            }),
+            r#"{"op":"epoch","room":"lobby","epoch":78,"offset":0}"#
         );
     }
 

@@ -1,0 +1,106 @@
+//! Who is inside a room, on all puddles. Owns the list and the numbers in it;
+//! never decides who may be.
+
+use std::collections::BTreeMap;
+
+use porthouse_model::ClientId;
+
+use crate::input::{PuddleId, SocketId};
+
+/// A socket that is inside, or in the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Guest {
+    /// The socket.
+    pub socket: SocketId,
+    /// Its client.
+    pub client: ClientId,
+    /// Whether the client is a user, who is the same when they come back.
+    pub user: bool,
+}
+
+/// Who is inside.
+#[derive(Debug, Default)]
+pub(crate) struct Guests {
+    by_socket: BTreeMap<(PuddleId, SocketId), Guest>,
+    sockets_of: BTreeMap<ClientId, u32>,
+}
+
+impl Guests {
+    /// One more is inside. Answers whether it is the first of its client.
+    pub(crate) fn add(&mut self, puddle: PuddleId, guest: Guest) -> bool {
+        if self
+            .by_socket
+            .insert((puddle, guest.socket), guest)
+            .is_some()
+        {
+            return false;
+        }
+        let sockets = self.sockets_of.entry(guest.client).or_default();
+        *sockets += 1;
+        *sockets == 1
+    }
+
+    /// One has gone. Answers who, if it was the last of its client.
+    pub(crate) fn remove(&mut self, puddle: PuddleId, socket: SocketId) -> Option<Guest> {
+        let guest = self.by_socket.remove(&(puddle, socket))?;
+        let sockets = self
+            .sockets_of
+            .get_mut(&guest.client)
+            .expect("who is inside is counted");
+        *sockets -= 1;
+        if *sockets > 0 {
+            return None;
+        }
+        self.sockets_of.remove(&guest.client);
+        Some(guest)
+    }
+
+    /// All of a puddle have gone. Answers those who were the last of their
+    /// client.
+    pub(crate) fn gone_with(&mut self, puddle: PuddleId) -> Vec<Guest> {
+        let theirs = self.by_socket.keys().filter(|(of, _)| *of == puddle);
+        let sockets: Vec<_> = theirs.map(|(_, socket)| *socket).collect();
+        let gone = sockets
+            .into_iter()
+            .filter_map(|socket| self.remove(puddle, socket));
+        gone.collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_socket.is_empty()
+    }
+
+    pub(crate) fn check(&self) {
+        let counted: usize = self.sockets_of.values().map(|count| *count as usize).sum();
+        assert_eq!(counted, self.by_socket.len(), "sockets are counted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest(slot: u32, client: u8) -> Guest {
+        Guest {
+            socket: SocketId {
+                slot,
+                generation: 0,
+            },
+            client: ClientId::from_bytes([client; 16]),
+            user: true,
+        }
+    }
+
+    #[test]
+    fn a_client_is_inside_while_one_of_its_sockets_is() {
+        let mut guests = Guests::default();
+        let (one, other) = (PuddleId(0), PuddleId(1));
+        assert!(guests.add(one, guest(1, 7)));
+        assert!(!guests.add(other, guest(1, 7)), "the second of its client");
+        assert!(!guests.add(other, guest(1, 7)), "told twice");
+        assert_eq!(guests.remove(one, guest(1, 7).socket), None);
+        assert_eq!(guests.gone_with(other), [guest(1, 7)]);
+        assert!(guests.is_empty());
+        guests.check();
+    }
+}

@@ -1,0 +1,193 @@
+//! Homes: what is one per room is one on a node, whichever puddle its sockets
+//! are on, and is forgotten with the room.
+
+use porthouse_model::{DeliveryRules, Order, Revision, RoomName, RoomRules, UnixTime};
+
+use super::world::{Client, HOUR, World};
+use crate::home::home_of;
+use crate::{Input, Puddle, PuddleId, Seed, Settings, TransientMakers};
+
+pub(super) fn ordered() -> RoomRules {
+    RoomRules {
+        delivery: DeliveryRules {
+            order: Order::Ordered,
+            ..DeliveryRules::default()
+        },
+        ..RoomRules::default()
+    }
+}
+
+/// A field of the first event of this op that came, as it is written.
+pub(super) fn told(text: &str, op: &str, field: &str) -> Option<String> {
+    let at = text.find(&format!(r#""op":"{op}""#))?;
+    let line = &text[at..at + text[at..].find('}')?];
+    let at = line.find(&format!(r#""{field}":"#))? + field.len() + 3;
+    let rest = &line[at..];
+    Some(rest[..rest.find(',').unwrap_or(rest.len())].to_owned())
+}
+
+/// Joins, and answers what was told.
+pub(super) fn join(world: &mut World, puddle: usize, room: &str) -> (Client, String) {
+    let client = world.lobby(puddle);
+    world.line(
+        client,
+        &format!(r#"{{"op":"join","room":"{room}","id":1}}"#),
+    );
+    let told = world.take_text(client);
+    assert!(told.contains(r#""op":"admitted""#), "{told}");
+    (client, told)
+}
+
+/// The puddle that is the home of a room, and one that is not, of three.
+pub(super) fn home_and_other(room: &str) -> (usize, usize) {
+    let room: RoomName = room.parse().expect("a name");
+    let home = usize::from(home_of(&room, 3).0);
+    (home, (home + 1) % 3)
+}
+
+/// A puddle begins anew.
+pub(super) fn restart(world: &mut World, at: usize, seed: u64) {
+    let number = PuddleId(u8::try_from(at).expect("few puddles"));
+    let puddles = u8::try_from(world.puddles.len()).expect("few puddles");
+    let mut settings = Settings::new(number, puddles);
+    settings.transient_makers = TransientMakers::Anyone;
+    let mut fresh = Puddle::new(settings, Seed(seed), world.now);
+    let revision = Revision(world.revision);
+    fresh.handle(world.now, Input::Wall(UnixTime::from_millis(HOUR)));
+    fresh.handle(world.now, Input::Resync { revision });
+    fresh.handle(world.now, Input::Fresh { revision });
+    world.puddles[at] = fresh;
+    for other in (0..world.puddles.len()).filter(|other| *other != at) {
+        world.puddles[other].handle(world.now, Input::Restarted { puddle: number });
+    }
+    world.run();
+}
+
+#[test]
+fn one_epoch_is_told_on_every_puddle() {
+    let mut world = World::new(3);
+    world.room("ledger", ordered());
+    let epochs = [0, 1, 2].map(|puddle| {
+        let (_, admitted) = join(&mut world, puddle, "ledger");
+        assert_eq!(told(&admitted, "admitted", "offset").as_deref(), Some("0"));
+        told(&admitted, "admitted", "epoch").expect("it has one")
+    });
+    assert!(epochs.iter().all(|epoch| *epoch == epochs[0]), "{epochs:?}");
+}
+
+#[test]
+fn a_plain_room_has_neither_home_nor_offset() {
+    let mut world = World::new(3);
+    let (_, admitted) = join(&mut world, 0, "lobby");
+    assert_eq!(told(&admitted, "admitted", "epoch"), None);
+    for puddle in &world.puddles {
+        assert_eq!(puddle.homes.rooms().count(), 0);
+    }
+}
+
+#[test]
+fn nobody_is_admitted_before_the_home_says_where_the_room_stands() {
+    let mut world = World::new(3);
+    world.room("ledger", ordered());
+    let (_, other) = home_and_other("ledger");
+    let client = world.lobby(other);
+    world.hops_stand = true;
+    world.line(client, r#"{"op":"join","room":"ledger","id":1}"#);
+    assert_eq!(world.take_text(client), "");
+    world.release_hops();
+    assert!(world.take_text(client).contains(r#""op":"admitted""#));
+}
+
+#[test]
+fn who_leaves_while_the_home_is_asked_is_nobodys_guest() {
+    let mut world = World::new(3);
+    world.room("ledger", ordered());
+    let (home, other) = home_and_other("ledger");
+    let (staying, _) = join(&mut world, other, "ledger");
+    let client = world.lobby(other);
+    world.hops_stand = true;
+    world.line(client, r#"{"op":"join","room":"ledger","id":1}"#);
+    world.line(client, r#"{"op":"leave","room":"ledger","id":2}"#);
+    world.release_hops();
+    assert!(!world.take_text(client).contains(r#""op":"admitted""#));
+    world.line(staying, r#"{"op":"leave","room":"ledger","id":3}"#);
+    assert_eq!(world.puddles[home].homes.rooms().count(), 0, "forgotten");
+}
+
+#[test]
+fn a_room_that_ended_begins_with_another_epoch() {
+    let mut world = World::new(3);
+    world.room("ledger", ordered());
+    let (client, before) = join(&mut world, 1, "ledger");
+    world.line(client, r#"{"op":"leave","room":"ledger","id":2}"#);
+    let (_, after) = join(&mut world, 2, "ledger");
+    assert_ne!(
+        told(&before, "admitted", "epoch"),
+        told(&after, "admitted", "epoch")
+    );
+}
+
+#[test]
+fn a_home_that_begins_anew_announces_its_epoch() {
+    let mut world = World::new(3);
+    world.room("ledger", ordered());
+    let (home, other) = home_and_other("ledger");
+    let (client, before) = join(&mut world, other, "ledger");
+    restart(&mut world, home, 99);
+    let event = world.take_text(client);
+    let epoch = told(&event, "epoch", "epoch");
+    assert!(epoch.is_some(), "{event}");
+    assert_ne!(epoch, told(&before, "admitted", "epoch"));
+    assert_eq!(world.take_text(client), "", "it is told once");
+    let (_, admitted) = join(&mut world, home, "ledger");
+    assert_eq!(told(&admitted, "admitted", "epoch"), epoch);
+}
+
+#[test]
+fn an_entry_whose_home_begins_anew_is_asked_for_again() {
+    let mut world = World::new(3);
+    world.room("ledger", ordered());
+    let (home, other) = home_and_other("ledger");
+    join(&mut world, other, "ledger");
+    let client = world.lobby(other);
+    world.hops_stand = true;
+    world.line(client, r#"{"op":"join","room":"ledger","id":1}"#);
+    world.lose_hops();
+    restart(&mut world, home, 99);
+    world.release_hops();
+    assert!(world.take_text(client).contains(r#""op":"admitted""#));
+}
+
+#[test]
+fn a_room_that_comes_to_need_its_home_tells_who_is_inside() {
+    let mut world = World::new(3);
+    world.room("ledger", RoomRules::default());
+    let (_, other) = home_and_other("ledger");
+    let (client, before) = join(&mut world, other, "ledger");
+    assert_eq!(told(&before, "admitted", "epoch"), None);
+    world.rule("ledger", ordered());
+    let event = world.take_text(client);
+    assert!(told(&event, "epoch", "epoch").is_some(), "{event}");
+    let (_, admitted) = join(&mut world, other, "ledger");
+    assert_eq!(
+        told(&admitted, "admitted", "epoch"),
+        told(&event, "epoch", "epoch")
+    );
+}
+
+#[test]
+fn homes_are_bounded() {
+    let mut world = World::with(1, |settings| settings.homes_max = 2);
+    for room in ["one", "two", "three"] {
+        world.room(room, ordered());
+    }
+    let (one, _) = join(&mut world, 0, "one");
+    join(&mut world, 0, "two");
+    let third = world.lobby(0);
+    world.line(third, r#"{"op":"join","room":"three","id":1}"#);
+    let refused = world.take_text(third);
+    assert!(refused.contains(r#""code":4202"#), "{refused}");
+    world.line(one, r#"{"op":"leave","room":"one","id":2}"#);
+    world.line(third, r#"{"op":"join","room":"three","id":2}"#);
+    assert!(world.take_text(third).contains(r#""op":"admitted""#));
+}
