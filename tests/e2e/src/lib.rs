@@ -10,6 +10,7 @@
 //! * [`backend`]: control.v1 and live.v1 under one API key
 //! * [`raw`], [`multiplexed`]: sockets as any client has them
 //! * [`wire`]: bytes on TCP, for what no well-behaved client sends
+//! * [`browser`]: a page in a real browser
 //! * [`vector`]: the conformance vectors, read
 //! * [`wait`]: the bounds of all waiting
 
@@ -22,4 +23,5 @@ pub mod raw;
 pub mod multiplexed;
 pub mod wire;
 pub mod vector;
+pub mod browser;
 pub mod wait;

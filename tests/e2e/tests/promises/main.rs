@@ -14,3 +14,4 @@ mod live;
 mod lifetime;
 mod shapes;
 mod vectors;
+mod browser;
