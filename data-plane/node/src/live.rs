@@ -208,6 +208,7 @@ fn live_socket((puddle, listed): &(PuddleId, ListedSocket)) -> v1::LiveSocket {
     let wire_form = match listed.wire_form {
         WireForm::Raw => v1::WireForm::Raw,
         WireForm::Multiplexed => v1::WireForm::Multiplexed,
+        WireForm::EventStream => v1::WireForm::EventStream,
     };
     let user = listed.username.as_ref().map(|user| format!("users/{user}"));
     v1::LiveSocket {

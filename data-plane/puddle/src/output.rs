@@ -139,6 +139,8 @@ pub enum WireForm {
     Raw,
     /// `porthouse.v1`: every frame a header line, then the payload.
     Multiplexed,
+    /// One room as server-sent events, to be heard only.
+    EventStream,
 }
 
 /// When the puddle must be settled again, at the latest, and why.

@@ -8,6 +8,8 @@ mod reading;
 mod door;
 mod entering;
 mod raw;
+mod posting;
+mod streaming;
 mod multiplexed;
 mod speaking;
 mod hopping;
@@ -313,7 +315,7 @@ impl Puddle {
         let Some(known) = self.sockets.get(socket) else {
             return;
         };
-        let frame = self.outbox.frame(known.form(), Lane::Control, write);
+        let frame = self.outbox.frame(known.form, Lane::Control, write);
         self.outbox.push(socket.slot, frame, Lane::Control);
     }
 

@@ -13,7 +13,7 @@ use crate::input::SocketId;
 use crate::output::WireForm;
 use crate::room::RoomIndex;
 use crate::sequence::Sequence;
-use crate::upgrade::Upgrade;
+use crate::upgrade::{Asks, Post, Upgrade};
 use crate::wire::assembly::Assembly;
 pub(crate) use lobby::{Entry, Given, Lobby, Origin, SignIn, Stay};
 pub(crate) use signed_in::SignedIn;
@@ -37,6 +37,8 @@ pub(crate) struct Socket {
     pub reading: Reading,
     /// Whether a ping is under way.
     pub pinged: bool,
+    /// How it speaks; raw until its request says otherwise.
+    pub form: WireForm,
     /// Where it is in its life.
     pub phase: Phase,
 }
@@ -64,9 +66,9 @@ pub(crate) enum Phase {
         /// The last moment.
         until: Time,
     },
-    /// A raw socket before its room's door.
+    /// A socket of one room, or a message to it, before the room's door.
     Knocking(Box<Knock>),
-    /// A raw socket in its room.
+    /// A raw socket or an event stream in its room.
     Raw(Stay, Who),
     /// A `porthouse.v1` socket.
     Multiplexed(Box<Lobby>),
@@ -109,6 +111,21 @@ pub(crate) struct Knock {
     pub upgrade: Option<Upgrade>,
 }
 
+impl Knock {
+    /// The message whose sender knocks, if it is one that does.
+    pub(crate) fn post(&self) -> Option<&Post> {
+        match &self.upgrade.as_ref()?.asks {
+            Asks::Post(post) => Some(post),
+            Asks::Socket(_) | Asks::Stream | Asks::Preflight => None,
+        }
+    }
+
+    /// Whether as much is kept as the message has, for the door has opened to it.
+    pub(crate) fn is_let_in(&self) -> bool {
+        self.post().is_some_and(|post| post.is_let_in)
+    }
+}
+
 impl Socket {
     pub(crate) fn new(id: SocketId, address: IpAddr, now: Time, until: Time) -> Self {
         Self {
@@ -120,6 +137,7 @@ impl Socket {
             assembly: Assembly::default(),
             reading: Reading::On,
             pinged: false,
+            form: WireForm::Raw,
             phase: Phase::Upgrading { until },
         }
     }
@@ -141,17 +159,6 @@ impl Socket {
             Phase::Raw(_, who) => Some(who),
             Phase::Multiplexed(lobby) => Some(&mut lobby.who),
             Phase::Upgrading { .. } | Phase::Closing { .. } => None,
-        }
-    }
-
-    /// How it speaks, once that is known.
-    pub(crate) const fn form(&self) -> WireForm {
-        match &self.phase {
-            Phase::Multiplexed(_) => WireForm::Multiplexed,
-            Phase::Upgrading { .. }
-            | Phase::Knocking(_)
-            | Phase::Raw(..)
-            | Phase::Closing { .. } => WireForm::Raw,
         }
     }
 

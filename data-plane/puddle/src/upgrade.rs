@@ -1,11 +1,13 @@
-//! A socket's first bytes: a request to upgrade (RFC 6455, section 4.2), read
-//! into where it goes, how it will speak and who it says it is, or refused.
+//! A connection's first bytes: a request to upgrade (RFC 6455, section 4.2), or
+//! to say or hear something over plain HTTP, read into where it goes, what it
+//! asks and who it says it is, or refused.
 //!
 //! Owns what a well-formed request is. Never decides whether somebody may enter,
 //! and never keeps, shows or echoes a credential.
 
 mod head;
 mod target;
+mod plain;
 mod offer;
 mod reply;
 #[cfg(test)]
@@ -16,18 +18,19 @@ use porthouse_model::{Retry, RoomName, TokenHash};
 use crate::output::WireForm;
 use crate::settings::Settings;
 use offer::Subprotocol;
-pub(crate) use reply::{accepted, bad, refused, turned_away};
+pub(crate) use plain::Post;
+pub(crate) use reply::{accepted, bad, continued, posted, preflight, refused, turned_away};
 
 /// What the first bytes are.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Head {
     /// A request's beginning, within its limits.
     Partial,
-    /// A request to upgrade.
+    /// A request that may be granted.
     Complete {
         /// What it asks.
         request: Upgrade,
-        /// Its bytes; what follows them are the first frames.
+        /// Its head's bytes; what follows them are the first frames, or a body.
         bytes: usize,
     },
     /// A request for the node's own routes, to be handed over with all bytes.
@@ -36,21 +39,34 @@ pub(crate) enum Head {
     Bad(BadUpgrade),
 }
 
-/// A request to upgrade.
+/// A request that may be granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Upgrade {
     /// Where it goes.
     pub endpoint: Endpoint,
     /// How the socket will speak.
     pub form: WireForm,
-    /// The answer to its key.
-    pub accept: [u8; ACCEPT_BYTES],
+    /// What it asks.
+    pub asks: Asks,
     /// The subprotocol that is selected. Never one that carries a secret.
     pub subprotocol: Option<Subprotocol>,
     /// Who it says it is.
     pub credential: Presented,
-    /// Whether a browser asks, which cannot read the body of a refusal.
-    pub browser: bool,
+    /// The page that asks, where a browser does.
+    pub origin: Option<Box<str>>,
+}
+
+/// What a request asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// A WebSocket; this answers its key.
+    Socket([u8; ACCEPT_BYTES]),
+    /// To hear a room as server-sent events.
+    Stream,
+    /// To say one message.
+    Post(Post),
+    /// Whether a page may do so (Fetch, section 3.3).
+    Preflight,
 }
 
 /// Where a request goes.
@@ -137,7 +153,7 @@ pub(crate) fn read_head(bytes: &[u8], settings: &Settings) -> Head {
         Ok(None) => Head::Partial,
         Ok(Some((request, bytes))) => match target::read(&request) {
             Ok(target::Target::Own) => Head::Own,
-            Ok(target::Target::Path(target)) => complete(&request, &target)
+            Ok(target::Target::Path(target)) => granted(&request, &target)
                 .map_or_else(Head::Bad, |request| Head::Complete { request, bytes }),
             Err(bad) => Head::Bad(bad),
         },
@@ -145,14 +161,41 @@ pub(crate) fn read_head(bytes: &[u8], settings: &Settings) -> Head {
     }
 }
 
+fn granted(request: &head::Request<'_>, target: &target::Path<'_>) -> Result<Upgrade, BadUpgrade> {
+    request.is_current()?;
+    let Some(asks) = plain::read(request)? else {
+        return handshake(request, target);
+    };
+    target.refuse_secrets()?;
+    let endpoint = target.endpoint()?;
+    if endpoint == Endpoint::Primary {
+        return Err(plain::NO_ROOM);
+    }
+    let form = match asks {
+        Asks::Stream => WireForm::EventStream,
+        Asks::Socket(_) | Asks::Post(_) | Asks::Preflight => WireForm::Raw,
+    };
+    Ok(Upgrade {
+        endpoint,
+        form,
+        asks,
+        subprotocol: None,
+        credential: offer::Offer::default().credential(request)?,
+        origin: request.origin(),
+    })
+}
+
 /// First what makes it a handshake at all, then what a person got wrong, which a
 /// browser is told after an upgrade.
-fn complete(request: &head::Request<'_>, target: &target::Path<'_>) -> Result<Upgrade, BadUpgrade> {
+fn handshake(
+    request: &head::Request<'_>,
+    target: &target::Path<'_>,
+) -> Result<Upgrade, BadUpgrade> {
     let accept = request.handshake()?;
     let offer = offer::read(request)?;
-    let browser = request.has("origin");
+    let origin = request.origin();
     let told = |mut bad: BadUpgrade| {
-        if browser {
+        if origin.is_some() {
             bad.told = Told::Close {
                 accept,
                 subprotocol: offer.any(),
@@ -167,10 +210,10 @@ fn complete(request: &head::Request<'_>, target: &target::Path<'_>) -> Result<Up
     Ok(Upgrade {
         endpoint,
         form,
-        accept,
+        asks: Asks::Socket(accept),
         subprotocol,
         credential,
-        browser,
+        origin,
     })
 }
 
@@ -195,14 +238,14 @@ mod tests {
             Upgrade {
                 endpoint: Endpoint::Room("chat".parse().expect("a name")),
                 form: WireForm::Raw,
-                accept: *b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+                asks: Asks::Socket(*b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
                 subprotocol: None,
                 credential: Presented::Nothing,
-                browser: true,
+                origin: Some("http://example.com".into()),
             }
         );
         let mut out = Vec::new();
-        accepted(&upgrade, &mut out);
+        accepted(&upgrade, None, &mut out);
         assert_eq!(
             String::from_utf8(out).expect("ASCII"),
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -247,7 +290,7 @@ mod tests {
             let marked = format!("{name}: {value}needle");
             let mut out = Vec::new();
             match read(&handshake(&target.replace(' ', "+"), &[&marked])) {
-                Head::Complete { request, .. } => accepted(&request, &mut out),
+                Head::Complete { request, .. } => accepted(&request, None, &mut out),
                 Head::Bad(refusal) => bad(&refusal, porthouse_model::RefusalId(1), &mut out),
                 Head::Partial | Head::Own => {}
             }

@@ -8,3 +8,4 @@ pub(crate) mod frame;
 pub(crate) mod assembly;
 pub(crate) mod explanation;
 pub(crate) mod multiplexed;
+pub(crate) mod event_stream;

@@ -75,7 +75,7 @@ impl Segment {
 pub(super) struct Logs {
     segments: Vec<Segment>,
     free: Vec<u32>,
-    open: [Option<u32>; 2],
+    open: [Option<u32>; 3],
     /// How many were opened before.
     opened: u64,
     held_bytes: usize,
@@ -107,6 +107,7 @@ impl Logs {
         let at = match form {
             WireForm::Raw => 0,
             WireForm::Multiplexed => 1,
+            WireForm::EventStream => 2,
         };
         match self.open[at] {
             Some(number) if self.segment(number).bytes.len() < SEGMENT_BYTES => number,

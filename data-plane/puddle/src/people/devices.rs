@@ -11,18 +11,21 @@ pub(crate) struct Devices {
     pub raw: u32,
     /// Those of `porthouse.v1`.
     pub multiplexed: u32,
+    /// Event streams.
+    pub event_streams: u32,
 }
 
 impl Devices {
     /// All of them.
     pub(crate) const fn sockets(self) -> u32 {
-        self.raw + self.multiplexed
+        self.raw + self.multiplexed + self.event_streams
     }
 
     const fn of(&mut self, form: WireForm) -> &mut u32 {
         match form {
             WireForm::Raw => &mut self.raw,
             WireForm::Multiplexed => &mut self.multiplexed,
+            WireForm::EventStream => &mut self.event_streams,
         }
     }
 }
@@ -72,6 +75,7 @@ impl Whereabouts {
         all.fold(Devices::default(), |sum, (_, devices)| Devices {
             raw: sum.raw + devices.raw,
             multiplexed: sum.multiplexed + devices.multiplexed,
+            event_streams: sum.event_streams + devices.event_streams,
         })
     }
 }
@@ -86,8 +90,13 @@ mod tests {
         there.add(PuddleId(0), WireForm::Raw);
         there.add(PuddleId(1), WireForm::Raw);
         there.add(PuddleId(1), WireForm::Multiplexed);
-        let (raw, multiplexed) = (2, 1);
-        assert_eq!(there.total(), Devices { raw, multiplexed });
+        there.add(PuddleId(1), WireForm::EventStream);
+        let all = Devices {
+            raw: 2,
+            multiplexed: 1,
+            event_streams: 1,
+        };
+        assert_eq!(there.total(), all);
         assert!(there.lose(PuddleId(1)));
         assert!(!there.lose(PuddleId(1)));
         assert_eq!(there.total().sockets(), 1);

@@ -79,13 +79,16 @@ impl Puddle {
             }
         };
         self.ended_handshake(id);
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.form = request.form;
+        }
         match request.form {
-            WireForm::Raw => self.knock(id, request, who),
+            WireForm::Raw | WireForm::EventStream => self.knock(id, request, who),
             WireForm::Multiplexed => self.open_lobby(id, &request, who),
         }
     }
 
-    /// A raw socket's request is answered once its room's door has.
+    /// A request for one room is answered once the room's door has.
     fn knock(&mut self, id: SocketId, request: Upgrade, who: Who) {
         let Endpoint::Room(room) = request.endpoint.clone() else {
             unreachable!("the primary bridge is multiplexed only");
@@ -124,7 +127,7 @@ impl Puddle {
             idle_until: self.now + self.settings.lobby_time_max,
         };
         self.set_phase(id, Phase::Multiplexed(Box::new(lobby)));
-        self.tell(id, |out| upgrade::accepted(request, out));
+        self.tell(id, |out| upgrade::accepted(request, None, out));
         self.look_at_session(id);
     }
 

@@ -34,9 +34,10 @@ impl Puddle {
         refused: Refused,
     ) {
         let refusal = self.refusal(refused);
+        let page = request.and_then(|request| self.page_named(request));
         self.tell(id, |out| match request {
-            Some(request) => upgrade::turned_away(request, &refusal, out),
-            None => upgrade::refused(&refusal, out),
+            Some(request) => upgrade::turned_away(request, &refusal, page.as_deref(), out),
+            None => upgrade::refused(&refusal, None, out),
         });
         self.end(id);
     }
@@ -51,7 +52,11 @@ impl Puddle {
             return;
         }
         let refusal = self.refusal(refused);
-        self.close(id, refused.code(), &refusal.reason());
+        if self.is_stream(id) {
+            self.close_stream(id, &refusal);
+        } else {
+            self.close(id, refused.code(), &refusal.reason());
+        }
     }
 
     /// A frame that cannot be read. From a socket that is closing anyway nothing
@@ -140,7 +145,7 @@ impl Puddle {
     }
 
     /// Takes from a socket all that it has: seats, entries, session.
-    fn strip(&mut self, id: SocketId) {
+    pub(super) fn strip(&mut self, id: SocketId) {
         self.ended_handshake(id);
         let until = self.now;
         let Some(socket) = self.sockets.get_mut(id) else {

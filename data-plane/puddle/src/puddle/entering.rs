@@ -14,7 +14,7 @@ use crate::policy::Asked;
 use crate::question::{Proof, Question, Verification};
 use crate::room::{Governed, RoomIndex, Sitter};
 use crate::sequence::{Action, Event};
-use crate::socket::{Entry, Origin, Phase, Socket, Stay, Who};
+use crate::socket::{Entry, Origin, Phase, Stay, Who};
 use crate::upgrade;
 use crate::wire::multiplexed;
 
@@ -41,6 +41,9 @@ impl Puddle {
                 }
                 seen @ (Seen::Unknown(_) | Seen::Shut(_) | Seen::Open { .. }) => seen,
             };
+            if self.answered_preflight(id, &seen) {
+                return;
+            }
             let step = sequence.step(event, seen.door());
             if let (Some(sequence), Some(entry)) = (step.next, self.entry_mut(id, room)) {
                 entry.sequence = sequence;
@@ -96,6 +99,10 @@ impl Puddle {
             Action::Verify => self.verify(id, room, &seen),
             Action::Enlist => {
                 self.enlist(id, room, &seen);
+                None
+            }
+            Action::Admit(_) if self.post_of(id).is_some() => {
+                self.let_in(id, room, seen);
                 None
             }
             Action::Admit(passed) => {
@@ -225,7 +232,7 @@ impl Puddle {
             Governed::Persistent(_) => self.policy.applied(),
             Governed::Transient(_) => Revision::default(),
         };
-        let Some(form) = self.sockets.get(id).map(Socket::form) else {
+        let Some(form) = self.sockets.get(id).map(|socket| socket.form) else {
             return;
         };
         let reported = self.asking.take_welcome();
@@ -273,7 +280,8 @@ impl Puddle {
                 let request = knock.upgrade.take();
                 socket.phase = Phase::Raw(stay, who);
                 if let Some(request) = request {
-                    self.tell(id, |out| upgrade::accepted(&request, out));
+                    let page = self.page_named(&request);
+                    self.tell(id, |out| upgrade::accepted(&request, page.as_deref(), out));
                 }
                 self.arm(id);
                 self.resume(id);

@@ -96,7 +96,7 @@ impl Puddle {
                     socket: sitter.socket,
                     client: sitter.client,
                     username,
-                    wire_form: socket.form(),
+                    wire_form: socket.form,
                 })
             })
             .collect();

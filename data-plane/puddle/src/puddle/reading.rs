@@ -5,7 +5,7 @@ use porthouse_model::MESSAGE_BYTES_DEFAULT;
 
 use super::Puddle;
 use crate::input::SocketId;
-use crate::output::Output;
+use crate::output::{Output, WireForm};
 use crate::socket::{Held, Phase, Reading};
 use crate::wire::assembly::{Event, Step};
 use crate::wire::frame::Limits;
@@ -43,6 +43,7 @@ impl Puddle {
                 self.consume_held(id, *held);
             }
         }
+        self.keep_posting(id);
     }
 
     /// What was kept can be used now, perhaps.
@@ -90,7 +91,13 @@ impl Puddle {
             return;
         };
         let held = socket.held.as_ref().map_or(0, |held| held.0.len());
-        let undecided = matches!(socket.phase, Phase::Knocking(_));
+        let undecided = match &socket.phase {
+            Phase::Knocking(knock) => !knock.is_let_in(),
+            Phase::Upgrading { .. }
+            | Phase::Raw(..)
+            | Phase::Multiplexed(_)
+            | Phase::Closing { .. } => false,
+        };
         if undecided && held > HELD_BYTES_MAX && socket.reading == Reading::On {
             socket.reading = Reading::Full;
             self.outputs.push(Output::Pause { socket: id });
@@ -132,6 +139,7 @@ impl Puddle {
         match &socket.phase {
             Phase::Upgrading { .. } => Stage::Request,
             Phase::Knocking(_) => Stage::Later,
+            Phase::Raw(..) if socket.form == WireForm::EventStream => Stage::Over,
             Phase::Raw(stay, _) => {
                 let room = self.rooms.get(stay.room);
                 if self.is_held_up(room) {

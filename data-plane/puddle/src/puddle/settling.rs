@@ -8,7 +8,7 @@ use porthouse_model::{Refused, Time};
 use super::{Drain, Puddle};
 use crate::input::SocketId;
 use crate::outbox::Flushed;
-use crate::output::{Deadline, Output, Shell};
+use crate::output::{Deadline, Output, Shell, WireForm};
 use crate::sequence::Event;
 use crate::socket::Phase;
 use crate::upgrade::BadUpgrade;
@@ -99,7 +99,9 @@ impl Puddle {
         if self.now.since(socket.heard) < silence_max {
             return;
         }
-        if !socket.pinged {
+        if socket.form == WireForm::EventStream {
+            self.keep_stream(id);
+        } else if !socket.pinged {
             socket.pinged = true;
             self.tell(id, |out| frame::ping(b"", out));
         } else if self.now.since(socket.heard) >= silence_max * 2 {

@@ -6,6 +6,7 @@ mod entry;
 mod live_permission;
 mod limits;
 mod neighbours;
+mod plain;
 mod talk;
 mod world;
 mod homes;

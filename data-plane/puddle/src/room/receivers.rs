@@ -78,6 +78,7 @@ fn is_named(client: ClientId, message: Message<'_>) -> bool {
 struct Frames {
     raw: Option<Span>,
     multiplexed: Option<Span>,
+    event_stream: Option<Span>,
 }
 
 impl Frames {
@@ -90,6 +91,7 @@ impl Frames {
         Self {
             raw: frame(WireForm::Raw),
             multiplexed: frame(WireForm::Multiplexed),
+            event_stream: frame(WireForm::EventStream),
         }
     }
 
@@ -97,6 +99,7 @@ impl Frames {
         let frame = match form {
             WireForm::Raw => self.raw,
             WireForm::Multiplexed => self.multiplexed,
+            WireForm::EventStream => self.event_stream,
         };
         frame.expect("a form that is spoken was encoded")
     }
@@ -108,5 +111,6 @@ fn encode(form: WireForm, room: &RoomName, message: Message<'_>, out: &mut Vec<u
         WireForm::Multiplexed => {
             wire::multiplexed::message(room, message.from, message.kind, message.payload, out);
         }
+        WireForm::EventStream => wire::event_stream::message(message.kind, message.payload, out),
     }
 }

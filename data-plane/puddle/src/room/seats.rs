@@ -38,6 +38,7 @@ pub(crate) struct Seats {
     seats: Vec<Seat>,
     sitters: Vec<Sitter>,
     multiplexed: usize,
+    event_streams: usize,
 }
 
 impl Seats {
@@ -50,6 +51,7 @@ impl Seats {
         });
         self.sitters.push(sitter);
         self.multiplexed += usize::from(form == WireForm::Multiplexed);
+        self.event_streams += usize::from(form == WireForm::EventStream);
         number
     }
 
@@ -60,6 +62,7 @@ impl Seats {
         let gone = self.seats.swap_remove(at);
         self.sitters.swap_remove(at);
         self.multiplexed -= usize::from(gone.form == WireForm::Multiplexed);
+        self.event_streams -= usize::from(gone.form == WireForm::EventStream);
         self.sitters.get(at).map(|sitter| sitter.socket)
     }
 
@@ -104,7 +107,8 @@ impl Seats {
     pub(crate) fn speaks(&self, form: WireForm) -> bool {
         match form {
             WireForm::Multiplexed => self.multiplexed > 0,
-            WireForm::Raw => self.multiplexed < self.seats.len(),
+            WireForm::EventStream => self.event_streams > 0,
+            WireForm::Raw => self.multiplexed + self.event_streams < self.seats.len(),
         }
     }
 
@@ -114,13 +118,10 @@ impl Seats {
             self.sitters.len(),
             "every seat has its sitter"
         );
-        let multiplexed = self
-            .seats
-            .iter()
-            .filter(|seat| seat.form == WireForm::Multiplexed);
+        let count = |form| self.seats.iter().filter(|seat| seat.form == form).count();
         assert_eq!(
-            multiplexed.count(),
-            self.multiplexed,
+            (count(WireForm::Multiplexed), count(WireForm::EventStream)),
+            (self.multiplexed, self.event_streams),
             "wire forms are counted"
         );
         for (seat, sitter) in self.seats.iter().zip(&self.sitters) {

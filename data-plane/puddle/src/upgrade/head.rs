@@ -19,7 +19,8 @@ const KEY_PADDING: &[u8] = b"==";
 pub(super) struct Request<'a> {
     /// The minor version: HTTP/1.0 or HTTP/1.1.
     version: u8,
-    method: &'a str,
+    /// In its own case, which counts.
+    pub method: &'a str,
     /// As it was written.
     pub target: &'a str,
     headers: SmallVec<[(&'a str, &'a [u8]); HEADERS_INLINE]>,
@@ -109,18 +110,33 @@ impl<'a> Request<'a> {
             .any(|listed| listed.eq_ignore_ascii_case(element))
     }
 
-    /// Checks that this is an opening handshake, and answers its key.
-    pub(super) fn handshake(&self) -> Result<[u8; ACCEPT_BYTES], BadUpgrade> {
-        if self.version != 1 {
-            return Err(unreadable(httparse::Error::Version));
+    /// Checks that it is HTTP/1.1.
+    pub(super) fn is_current(&self) -> Result<(), BadUpgrade> {
+        if self.version == 1 {
+            Ok(())
+        } else {
+            Err(unreadable(httparse::Error::Version))
         }
-        if self.method != "GET" {
-            return Err(BadUpgrade::new(
-                405,
-                "http.method",
-                "GET, to open a WebSocket",
-            ));
+    }
+
+    /// Whether it asks for another protocol.
+    pub(super) fn upgrades(&self) -> bool {
+        self.has("upgrade")
+    }
+
+    /// The page that asks, where a browser does. One that hides itself, or that
+    /// cannot be read, is `null` (RFC 6454, section 7.3).
+    pub(super) fn origin(&self) -> Option<Box<str>> {
+        match self.once("origin") {
+            Ok(origin) => {
+                origin.map(|origin| core::str::from_utf8(origin).unwrap_or("null").into())
+            }
+            Err(Repeated) => Some("null".into()),
         }
+    }
+
+    /// Checks that nothing follows it.
+    pub(super) fn has_no_body(&self) -> Result<(), BadUpgrade> {
         if self.has("transfer-encoding")
             || self.values("content-length").any(|length| length != b"0")
         {
@@ -130,11 +146,25 @@ impl<'a> Request<'a> {
                 "a request without a body",
             ));
         }
+        Ok(())
+    }
+
+    /// Checks that this is an opening handshake, and answers its key.
+    pub(super) fn handshake(&self) -> Result<[u8; ACCEPT_BYTES], BadUpgrade> {
+        if self.method != "GET" {
+            return Err(BadUpgrade::new(
+                405,
+                "http.method",
+                "GET to open a WebSocket or an event stream, or POST to say one message",
+            ));
+        }
+        self.has_no_body()?;
         if !self.lists("upgrade", b"websocket") {
             return Err(BadUpgrade::new(
                 426,
                 "http.upgrade",
-                "a WebSocket client: this address is opened with `Upgrade: websocket` (RFC 6455)",
+                "a WebSocket client: this address is opened with `Upgrade: websocket` (RFC 6455), \
+                 or heard with `Accept: text/event-stream`",
             ));
         }
         if !self.lists("connection", b"upgrade") {

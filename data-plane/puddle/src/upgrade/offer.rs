@@ -43,6 +43,7 @@ impl Subprotocol {
 }
 
 /// What a client offers.
+#[derive(Default)]
 pub(super) struct Offer<'a> {
     names: SmallVec<[&'a str; 4]>,
 }

@@ -1,32 +1,97 @@
-//! The answers to a request: 101, or a refusal that a person can read. Owns their
-//! bytes. Never echoes anything that was sent.
+//! The answers to a request: that it is granted, or a refusal that a person can
+//! read. Owns their bytes. Never echoes anything that was sent.
 
-use porthouse_model::{CloseCode, Refusal, RefusalId, Retry};
+use porthouse_model::{CloseCode, Refusal, RefusalId, Retry, RoomName};
 use serde::Serialize;
 
-use super::{ACCEPT_BYTES, BadUpgrade, Subprotocol, Told, Upgrade};
+use super::{ACCEPT_BYTES, Asks, BadUpgrade, Subprotocol, Told, Upgrade};
 use crate::wire::explanation::Explanation;
 use crate::wire::frame;
 
-/// Appends the 101.
-pub(crate) fn accepted(upgrade: &Upgrade, out: &mut Vec<u8>) {
-    switching(&upgrade.accept, upgrade.subprotocol, out);
+/// Appends the beginning of what was asked for: a WebSocket's 101, or an event
+/// stream's head. What a page of another origin may read is said where the room
+/// names it.
+pub(crate) fn accepted(upgrade: &Upgrade, page: Option<&str>, out: &mut Vec<u8>) {
+    match &upgrade.asks {
+        Asks::Socket(accept) => switching(accept, upgrade.subprotocol, out),
+        Asks::Stream => {
+            // No length: the stream ends with the connection. The last line has
+            // nginx pass on each event as it comes.
+            let head = format!(
+                "HTTP/1.1 200 OK\r\n\
+                 Content-Type: text/event-stream\r\n\
+                 Cache-Control: no-store\r\n\
+                 X-Accel-Buffering: no\r\n\
+                 {}Connection: close\r\n\r\n",
+                readable_by(page),
+            );
+            out.extend_from_slice(head.as_bytes());
+        }
+        Asks::Post(_) | Asks::Preflight => unreachable!("these are answered at once"),
+    }
 }
 
-/// Appends the refusal of a request: its HTTP status with the reasons as JSON; a
-/// browser is upgraded and closed, for it shows its page no more than a close
-/// frame.
-pub(crate) fn turned_away(upgrade: &Upgrade, refusal: &Refusal, out: &mut Vec<u8>) {
-    if upgrade.browser {
-        accepted(upgrade, out);
-        frame::close(refusal.refused.code(), &refusal.reason(), out);
+/// Appends the word that a message's bytes may come (RFC 9110, section 10.1.1).
+pub(crate) fn continued(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+/// Appends the answer to a message that this node took.
+pub(crate) fn posted(room: &RoomName, page: Option<&str>, out: &mut Vec<u8>) {
+    let receipt = Receipt {
+        room: room.as_str(),
+        level: "accepted",
+    };
+    let headers = readable_by(page) + "Connection: close\r\n";
+    json(202, &headers, &receipt, out);
+}
+
+/// Appends the answer to a page's question what it may ask; without the page,
+/// that it may not.
+pub(crate) fn preflight(page: Option<&str>, out: &mut Vec<u8>) {
+    let allowed = if page.is_some() {
+        "Access-Control-Allow-Methods: GET, POST\r\n\
+         Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key\r\n\
+         Access-Control-Max-Age: 60\r\n"
     } else {
-        refused(refusal, out);
+        ""
+    };
+    let head = format!(
+        "HTTP/1.1 204 No Content\r\n{}{allowed}Connection: close\r\n\r\n",
+        readable_by(page),
+    );
+    out.extend_from_slice(head.as_bytes());
+}
+
+/// Lets a page of another origin read the answer (Fetch, section 3.3).
+fn readable_by(page: Option<&str>) -> String {
+    page.map_or_else(String::new, |origin| {
+        format!("Access-Control-Allow-Origin: {origin}\r\nVary: Origin\r\n")
+    })
+}
+
+/// Appends the refusal of a request: its HTTP status with the reasons as JSON. A
+/// browser's WebSocket is opened and closed, for it shows its page no more than a
+/// close frame.
+pub(crate) fn turned_away(
+    upgrade: &Upgrade,
+    refusal: &Refusal,
+    page: Option<&str>,
+    out: &mut Vec<u8>,
+) {
+    match (&upgrade.asks, &upgrade.origin) {
+        (Asks::Socket(accept), Some(_)) => {
+            switching(accept, upgrade.subprotocol, out);
+            frame::close(refusal.refused.code(), &refusal.reason(), out);
+        }
+        (Asks::Socket(_) | Asks::Stream | Asks::Post(_) | Asks::Preflight, _) => {
+            refused(refusal, page, out);
+        }
     }
 }
 
 /// Appends a refusal's HTTP status with the reasons as JSON.
-pub(crate) fn refused(refusal: &Refusal, out: &mut Vec<u8>) {
+pub(crate) fn refused(refusal: &Refusal, page: Option<&str>, out: &mut Vec<u8>) {
     let refused = refusal.refused;
     let body = Body {
         explanation: Explanation::of(refusal),
@@ -36,7 +101,7 @@ pub(crate) fn refused(refusal: &Refusal, out: &mut Vec<u8>) {
             refused.needed()
         ),
     };
-    answer(refused.http_status(), refused.retry(), &body, out);
+    answer(refused.http_status(), refused.retry(), page, &body, out);
 }
 
 /// Appends the answer to a request that cannot be upgraded. In any case the
@@ -48,7 +113,7 @@ pub(crate) fn bad(bad: &BadUpgrade, id: RefusalId, out: &mut Vec<u8>) {
                 explanation: Explanation::new(bad.rule, bad.needed, bad.retry, id),
                 message: format!("Refused by {}: needed is {}.", bad.rule, bad.needed),
             };
-            answer(bad.status, bad.retry, &body, out);
+            answer(bad.status, bad.retry, None, &body, out);
         }
         Told::Close {
             accept,
@@ -59,6 +124,13 @@ pub(crate) fn bad(bad: &BadUpgrade, id: RefusalId, out: &mut Vec<u8>) {
             frame::close(CloseCode::POLICY, &reason, out);
         }
     }
+}
+
+/// What became of a message, as JSON.
+#[derive(Serialize)]
+struct Receipt<'a> {
+    room: &'a str,
+    level: &'static str,
 }
 
 /// A refusal as JSON.
@@ -84,18 +156,21 @@ fn switching(accept: &[u8; ACCEPT_BYTES], subprotocol: Option<Subprotocol>, out:
     out.extend_from_slice(b"\r\n\r\n");
 }
 
-fn answer(status: u16, retry: Retry, body: &Body, out: &mut Vec<u8>) {
-    let body = serde_json::to_string(body).expect("a refusal is JSON");
+fn answer(status: u16, retry: Retry, page: Option<&str>, body: &Body, out: &mut Vec<u8>) {
+    let headers = readable_by(page) + &retry_after(retry) + headers(status);
+    json(status, &headers, body, out);
+}
+
+fn json(status: u16, headers: &str, body: &impl Serialize, out: &mut Vec<u8>) {
+    let body = serde_json::to_string(body).expect("an answer is JSON");
     let head = format!(
         "HTTP/1.1 {status} {}\r\n\
          Content-Type: application/json\r\n\
          Content-Length: {}\r\n\
          Cache-Control: no-store\r\n\
-         {}{}\r\n{body}\n",
+         {headers}\r\n{body}\n",
         phrase(status),
         body.len() + 1,
-        retry_after(retry),
-        headers(status),
     );
     out.extend_from_slice(head.as_bytes());
 }
@@ -104,7 +179,7 @@ fn answer(status: u16, retry: Retry, body: &Body, out: &mut Vec<u8>) {
 const fn headers(status: u16) -> &'static str {
     match status {
         401 => "WWW-Authenticate: Bearer\r\nConnection: close\r\n",
-        405 => "Allow: GET\r\nConnection: close\r\n",
+        405 => "Allow: GET, POST\r\nConnection: close\r\n",
         426 => {
             "Upgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\n\
@@ -124,6 +199,7 @@ fn retry_after(retry: Retry) -> String {
 /// The reason phrases of RFC 9110, section 15.
 const fn phrase(status: u16) -> &'static str {
     match status {
+        202 => "Accepted",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -132,6 +208,7 @@ const fn phrase(status: u16) -> &'static str {
         408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",
+        411 => "Length Required",
         413 => "Content Too Large",
         415 => "Unsupported Media Type",
         422 => "Unprocessable Content",
@@ -164,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_status_and_reasons_a_person_can_read() {
-        let written = text(|out| refused(&refusal(Refused::Stale), out));
+        let written = text(|out| refused(&refusal(Refused::Stale), None, out));
         let (head, body) = written.split_once("\r\n\r\n").expect("head and body");
         assert_eq!(
             head,
@@ -186,7 +263,7 @@ mod tests {
     #[test]
     fn every_refusal_has_a_phrase_and_what_its_status_must_come_with() {
         for one in Refused::ALL {
-            let written = text(|out| refused(&refusal(one), out));
+            let written = text(|out| refused(&refusal(one), None, out));
             let status = one.http_status();
             assert!(
                 written.starts_with(&format!("HTTP/1.1 {status} ")),
@@ -211,7 +288,7 @@ mod tests {
             written.contains("\r\nConnection: close, Upgrade\r\n\r\n{\"rule\":\"http.upgrade\"")
         );
         let post = fixture::bad(&fixture::altered("GET", "POST"));
-        assert!(text(|out| bad(&post, ID, out)).contains("\r\nAllow: GET\r\n"));
+        assert!(text(|out| bad(&post, ID, out)).contains("\r\nAllow: GET, POST\r\n"));
         for (limit, status) in [(BadUpgrade::SLOW, "408 "), (BadUpgrade::CROWDED, "429 ")] {
             let written = text(|out| bad(&limit, ID, out));
             assert!(written.contains(status) && written.contains("Retry-After: 1\r\n"));
@@ -232,7 +309,7 @@ mod tests {
 
         let door = fixture::upgrade(&fixture::handshake("/a", &[page]));
         let mut out = Vec::new();
-        turned_away(&door, &refusal(Refused::MembersOnly), &mut out);
+        turned_away(&door, &refusal(Refused::MembersOnly), None, &mut out);
         let reason = b"\x0f\xa3visibility.private; retry never; 00000000000000ab";
         assert!(out.starts_with(b"HTTP/1.1 101 ") && out.ends_with(reason));
     }
@@ -240,7 +317,7 @@ mod tests {
     #[test]
     fn anything_else_reads_the_status() {
         let door = fixture::upgrade(&fixture::handshake("/a", &[]));
-        let written = text(|out| turned_away(&door, &refusal(Refused::MembersOnly), out));
+        let written = text(|out| turned_away(&door, &refusal(Refused::MembersOnly), None, out));
         assert!(written.starts_with("HTTP/1.1 403 Forbidden\r\n"));
         let broken = fixture::altered("Sec-WebSocket-Version: 13", "Origin: https://example.com");
         let written = text(|out| bad(&fixture::bad(&broken), ID, out));

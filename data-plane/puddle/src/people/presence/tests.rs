@@ -95,7 +95,11 @@ fn a_second_device_is_an_update_of_the_same_client() {
     let page = presence.page(None, ALL);
     assert_eq!(page.seq, 2);
     let (raw, multiplexed) = (1, 1);
-    let devices = Devices { raw, multiplexed };
+    let devices = Devices {
+        raw,
+        multiplexed,
+        ..Devices::default()
+    };
     let username = Some(ada);
     let client = client(1);
     assert_eq!(

@@ -1,0 +1,170 @@
+//! One message over plain HTTP: its sender knocks like a socket, and the message
+//! is said in the turn in which the door opens to it whole. It never takes a
+//! seat, and nothing is kept of it before the door has opened once.
+
+use core::str;
+
+use porthouse_model::{Act, MessageKind, Refused, RoomName};
+
+use super::Puddle;
+use super::door::Seen;
+use crate::input::SocketId;
+use crate::policy::Found;
+use crate::room::Message;
+use crate::sequence::Event;
+use crate::socket::Phase;
+use crate::upgrade::{self, Asks, Post, Upgrade};
+
+impl Puddle {
+    /// The message whose sender knocks here, if it is one that does.
+    pub(super) fn post_of(&self, id: SocketId) -> Option<&Post> {
+        match &self.sockets.get(id)?.phase {
+            Phase::Knocking(knock) => knock.post(),
+            Phase::Upgrading { .. }
+            | Phase::Raw(..)
+            | Phase::Multiplexed(_)
+            | Phase::Closing { .. } => None,
+        }
+    }
+
+    /// The door has opened. A message that came whole is said in this turn; of
+    /// another the rest is read, and the door is looked at again.
+    pub(super) fn let_in(&mut self, id: SocketId, name: &RoomName, seen: Seen) {
+        let Seen::Open {
+            governed,
+            standing,
+            session,
+            ..
+        } = seen
+        else {
+            unreachable!("only an open door admits");
+        };
+        let Some(post) = self.post_of(id) else {
+            return;
+        };
+        let (kind, bytes) = (post.kind, post.bytes);
+        let rules = governed.rules();
+        let allowed = if rules.acts(standing).has(Act::Send) {
+            rules.say(kind, bytes)
+        } else {
+            Err(Refused::SendRefused)
+        };
+        if let Err(refused) = allowed {
+            return self.refuse_entry(id, name, refused);
+        }
+        if self.held_bytes(id) < bytes {
+            return self.read_rest(id);
+        }
+        let index = self.rooms.find(name).expect("who was enlisted has a room");
+        if self.is_held_up(self.rooms.get(index)) {
+            return self.refuse_entry(id, name, Refused::Busy);
+        }
+        self.rooms.get_mut(index).governed = governed;
+        self.note_strictness(index);
+        let socket = self.sockets.get_mut(id).expect("it knocks");
+        let held = socket.held.take().map_or_else(Vec::new, |held| held.0);
+        let payload = &held[..bytes];
+        if kind == MessageKind::Text && str::from_utf8(payload).is_err() {
+            return self.refuse_bad(id, &Post::NO_TEXT);
+        }
+        let message = Message {
+            from: Some(self.client_of(id, session.as_deref())),
+            kind,
+            payload,
+            to: &[],
+            except: &[],
+        };
+        self.say(index, None, message);
+        self.answer_post(id, name);
+    }
+
+    fn answer_post(&mut self, id: SocketId, name: &RoomName) {
+        let request = self.request_of(id).cloned();
+        let page = request.and_then(|request| self.page_named(&request));
+        self.tell(id, |out| upgrade::posted(name, page.as_deref(), out));
+        self.end(id);
+    }
+
+    /// From here on as much is kept as the message has.
+    fn read_rest(&mut self, id: SocketId) {
+        let Some(Asks::Post(post)) = self.request_mut(id).map(|request| &mut request.asks) else {
+            return;
+        };
+        let waits = std::mem::take(&mut post.waits);
+        post.is_let_in = true;
+        if waits {
+            self.tell(id, upgrade::continued);
+        }
+        self.resume(id);
+    }
+
+    /// More of a message has come, perhaps all.
+    pub(super) fn keep_posting(&mut self, id: SocketId) {
+        let Some(post) = self.post_of(id) else {
+            return;
+        };
+        if post.is_let_in && self.held_bytes(id) >= post.bytes {
+            for room in self.doors_of(id) {
+                self.advance(id, &room, Event::Enlisted);
+            }
+        }
+    }
+
+    /// A page asks what it may: that is all it is told, once the room is known.
+    pub(super) fn answered_preflight(&mut self, id: SocketId, seen: &Seen) -> bool {
+        let Some(request) = self
+            .request_of(id)
+            .filter(|request| request.asks == Asks::Preflight)
+        else {
+            return false;
+        };
+        if matches!(seen, Seen::Unknown(_)) {
+            return false;
+        }
+        let request = request.clone();
+        let page = self.page_named(&request);
+        self.tell(id, |out| upgrade::preflight(page.as_deref(), out));
+        self.end(id);
+        true
+    }
+
+    /// The page that asks, if the room it asks for names it: then it may read the
+    /// answer.
+    pub(super) fn page_named(&mut self, request: &Upgrade) -> Option<Box<str>> {
+        let origin = request.origin.as_deref()?;
+        let upgrade::Endpoint::Room(name) = &request.endpoint else {
+            return None;
+        };
+        let room = self.policy.room(self.now, name)?;
+        let Found::Present(room) = room else {
+            return None;
+        };
+        let named = &room.rules.source().connection.origins;
+        named.get(origin).map(|origin| origin.as_str().into())
+    }
+
+    fn request_of(&self, id: SocketId) -> Option<&Upgrade> {
+        match &self.sockets.get(id)?.phase {
+            Phase::Knocking(knock) => knock.upgrade.as_ref(),
+            Phase::Upgrading { .. }
+            | Phase::Raw(..)
+            | Phase::Multiplexed(_)
+            | Phase::Closing { .. } => None,
+        }
+    }
+
+    fn request_mut(&mut self, id: SocketId) -> Option<&mut Upgrade> {
+        match &mut self.sockets.get_mut(id)?.phase {
+            Phase::Knocking(knock) => knock.upgrade.as_mut(),
+            Phase::Upgrading { .. }
+            | Phase::Raw(..)
+            | Phase::Multiplexed(_)
+            | Phase::Closing { .. } => None,
+        }
+    }
+
+    fn held_bytes(&self, id: SocketId) -> usize {
+        let held = self.sockets.get(id).and_then(|socket| socket.held.as_ref());
+        held.map_or(0, |held| held.0.len())
+    }
+}

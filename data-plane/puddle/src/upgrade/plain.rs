@@ -1,0 +1,251 @@
+//! Requests that open no WebSocket: one message to say (`POST`), a room to hear
+//! (`Accept: text/event-stream`), and a page that asks what it may. Owns what is
+//! well formed of them; never reads a body.
+
+use porthouse_model::MessageKind;
+
+use super::head::{Repeated, Request};
+use super::{Asks, BadUpgrade};
+
+/// The type of an event stream.
+const EVENT_STREAM: &[u8] = b"text/event-stream";
+
+/// What plain HTTP is refused with where no one room is.
+pub(super) const NO_ROOM: BadUpgrade =
+    BadUpgrade::new(404, "room", "a room's own address: /{room}");
+
+/// One message, whose bytes follow the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Post {
+    /// Its kind, by its content type.
+    pub kind: MessageKind,
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// Whether they wait until they are asked for.
+    pub waits: bool,
+    /// Whether the room's door has opened to it, and as much as it has is kept.
+    pub is_let_in: bool,
+}
+
+impl Post {
+    /// What a message is refused with that is not of its type.
+    pub(crate) const NO_TEXT: BadUpgrade =
+        BadUpgrade::new(400, "http.body", "text in UTF-8, or another content type");
+}
+
+/// Reads what a request asks that opens no WebSocket, if it does not.
+pub(super) fn read(request: &Request<'_>) -> Result<Option<Asks>, BadUpgrade> {
+    if request.upgrades() {
+        return Ok(None);
+    }
+    match request.method {
+        "POST" => post(request).map(|post| Some(Asks::Post(post))),
+        "GET" if accepts_events(request) => {
+            request.has_no_body()?;
+            Ok(Some(Asks::Stream))
+        }
+        "OPTIONS" if request.has("access-control-request-method") => {
+            request.has_no_body()?;
+            Ok(Some(Asks::Preflight))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn accepts_events(request: &Request<'_>) -> bool {
+    let mut types = request.elements("accept").map(media_type);
+    types.any(|accepted| accepted.eq_ignore_ascii_case(EVENT_STREAM))
+}
+
+fn post(request: &Request<'_>) -> Result<Post, BadUpgrade> {
+    let expects = request.elements("expect");
+    Ok(Post {
+        bytes: length(request)?,
+        kind: kind(request)?,
+        waits: expects
+            .into_iter()
+            .any(|expected| expected.eq_ignore_ascii_case(b"100-continue")),
+        is_let_in: false,
+    })
+}
+
+/// How long the body is, said once and in digits: where two ways to say it
+/// differ, two servers read two requests (RFC 9112, section 11.2).
+fn length(request: &Request<'_>) -> Result<usize, BadUpgrade> {
+    let one = BadUpgrade::new(400, "http.body", "one `Content-Length`, in digits");
+    let missing = BadUpgrade::new(
+        411,
+        "http.body",
+        "`Content-Length`: a message comes whole, without `Transfer-Encoding`",
+    );
+    let length = match request.once("content-length") {
+        Ok(Some(_)) if request.has("transfer-encoding") => return Err(one),
+        Ok(Some(length)) => length,
+        Ok(None) => return Err(missing),
+        Err(Repeated) => return Err(one),
+    };
+    if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
+        return Err(one);
+    }
+    // More than can be counted is more than any room takes.
+    let digits = core::str::from_utf8(length).expect("digits are ASCII");
+    Ok(digits.parse().unwrap_or(usize::MAX))
+}
+
+/// Text is what says it is: `text/…` and JSON.
+fn kind(request: &Request<'_>) -> Result<MessageKind, BadUpgrade> {
+    let Ok(content) = request.once("content-type") else {
+        return Err(BadUpgrade::new(400, "http.body", "one `Content-Type`"));
+    };
+    let media = media_type(content.unwrap_or_default()).to_ascii_lowercase();
+    Ok(
+        if media.starts_with(b"text/") || media == b"application/json" {
+            MessageKind::Text
+        } else {
+            MessageKind::Binary
+        },
+    )
+}
+
+/// Without parameters (RFC 9110, section 8.3.1).
+fn media_type(value: &[u8]) -> &[u8] {
+    let end = value.iter().position(|byte| *byte == b';');
+    value[..end.unwrap_or(value.len())].trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Endpoint;
+    use super::super::fixture::{read, refused_by, session, upgrade};
+    use super::super::{Head, Presented};
+    use super::*;
+    use crate::output::WireForm;
+
+    fn request(method: &str, target: &str, lines: &[&str]) -> String {
+        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n");
+        for line in lines {
+            request += line;
+            request += "\r\n";
+        }
+        request + "\r\n"
+    }
+
+    fn posted(lines: &[&str]) -> Post {
+        match upgrade(&request("POST", "/lobby", lines)).asks {
+            Asks::Post(post) => post,
+            other @ (Asks::Socket(_) | Asks::Stream | Asks::Preflight) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_message_is_text_if_it_says_so() {
+        for (line, kind) in [
+            ("Content-Type: text/plain", MessageKind::Text),
+            ("content-type: TEXT/html ; charset=utf-8", MessageKind::Text),
+            ("Content-Type: application/json", MessageKind::Text),
+            ("Content-Type: application/cbor", MessageKind::Binary),
+            (
+                "Content-Type: application/x-www-form-urlencoded",
+                MessageKind::Binary,
+            ),
+            ("Content-Type: ", MessageKind::Binary),
+            ("X: y", MessageKind::Binary),
+        ] {
+            let post = posted(&[line, "Content-Length: 5"]);
+            assert_eq!((post.kind, post.bytes), (kind, 5), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_message_says_its_length_once() {
+        let refused = |lines: &[&str]| refused_by(&request("POST", "/lobby", lines));
+        assert_eq!(refused(&[]), (411, "http.body"));
+        assert_eq!(refused(&["Transfer-Encoding: chunked"]), (411, "http.body"));
+        for lines in [
+            &["Content-Length: 5", "Content-Length: 6"][..],
+            &["Content-Length: 5", "Transfer-Encoding: chunked"],
+            &["Content-Length: 5, 5"],
+            &["Content-Length: +5"],
+            &["Content-Length: 0x5"],
+            &["Content-Length: "],
+            &[
+                "Content-Length: 5",
+                "Content-Type: a/b",
+                "Content-Type: c/d",
+            ],
+        ] {
+            assert_eq!(refused(lines), (400, "http.body"), "{lines:?}");
+        }
+        let endless = format!("Content-Length: {}", "9".repeat(100));
+        assert_eq!(posted(&[&endless]).bytes, usize::MAX);
+    }
+
+    #[test]
+    fn a_reader_of_events_asks_for_them_by_type() {
+        for accept in [
+            "Accept: text/event-stream",
+            "Accept: text/html, Text/Event-Stream;q=0.9",
+        ] {
+            let stream = upgrade(&request("GET", "/lobby", &[accept, "Origin: https://a"]));
+            assert_eq!(stream.asks, Asks::Stream);
+            assert_eq!(stream.form, WireForm::EventStream);
+            assert_eq!(stream.origin.as_deref(), Some("https://a"));
+            assert_eq!(
+                stream.endpoint,
+                Endpoint::Room("lobby".parse().expect("a name"))
+            );
+        }
+        for accept in ["Accept: */*", "Accept: text/event-streams", "X: y"] {
+            let plain = request("GET", "/lobby", &[accept]);
+            assert_eq!(refused_by(&plain), (426, "http.upgrade"), "{accept}");
+        }
+        let with_body = ["Accept: text/event-stream", "Content-Length: 1"];
+        assert_eq!(
+            refused_by(&request("GET", "/lobby", &with_body)),
+            (400, "http.body")
+        );
+    }
+
+    #[test]
+    fn plain_requests_are_held_to_the_same_rules_as_handshakes() {
+        let token = session().reveal();
+        let bearer = format!("Authorization: Bearer {token}");
+        let subprotocol = format!("Sec-WebSocket-Protocol: porthouse.bearer.{token}");
+        let length = "Content-Length: 0";
+        let known = upgrade(&request("POST", "/lobby", &[length, &bearer]));
+        assert_eq!(known.credential, Presented::Session(session().hash()));
+        let unknown = upgrade(&request("POST", "/lobby", &[length, &subprotocol]));
+        assert_eq!(unknown.credential, Presented::Nothing);
+
+        let refused = |target: &str| refused_by(&request("POST", target, &[length]));
+        assert_eq!(refused("/"), (404, "room"));
+        assert_eq!(refused("/a..b"), (404, "room"));
+        assert_eq!(refused("/%2d/live"), (404, "room"));
+        assert_eq!(refused("/lobby?token=x"), (400, "credential.in_url"));
+        assert_eq!(refused("http://other/lobby"), (400, "http.host"));
+        let old = request("POST", "/lobby", &[length]).replace("HTTP/1.1", "HTTP/1.0");
+        assert_eq!(refused_by(&old), (505, "http.version"));
+        // A body with an upgrade is neither.
+        let both = [length, "Upgrade: websocket"];
+        assert_eq!(
+            refused_by(&request("POST", "/lobby", &both)),
+            (405, "http.method")
+        );
+        for method in ["PUT", "DELETE", "OPTIONS", "HEAD", "post"] {
+            let other = request(method, "/lobby", &[length]);
+            assert_eq!(refused_by(&other), (405, "http.method"), "{method}");
+        }
+        let asks = ["Origin: https://a", "Access-Control-Request-Method: POST"];
+        let preflight = upgrade(&request("OPTIONS", "/lobby", &asks));
+        assert_eq!(preflight.asks, Asks::Preflight);
+    }
+
+    #[test]
+    fn what_follows_the_head_is_left_for_the_body() {
+        let head = request("POST", "/lobby", &["Content-Length: 5"]);
+        let Head::Complete { bytes, .. } = read(&(head.clone() + "hello")) else {
+            panic!("a message");
+        };
+        assert_eq!(bytes, head.len());
+    }
+}
