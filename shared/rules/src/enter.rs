@@ -1,6 +1,7 @@
 //! Entry: may this one enter, must they be asked something first, or not at all.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use porthouse_model::{
     Act, Acts, Audience, CodeVersion, EntryStep, HookVersion, PasswordVersion, Refused, Role,
@@ -81,16 +82,78 @@ impl Rules {
     /// admission and again after every change.
     #[must_use]
     pub fn enter(&self, visitor: &Visitor<'_>, passed: &Passed) -> Entry {
-        if let Err(refused) = self.audience(visitor.standing) {
+        if let Err(refused) = self.lets_in(visitor) {
             return Entry::Refuse(refused);
-        }
-        if !self.acts(visitor.standing).has(Act::Join) {
-            return Entry::Refuse(Refused::JoinRefused);
         }
         let steps = self.source().entry.steps.iter();
         match steps.copied().find(|step| !passed.has(*step)) {
             None => Entry::Admit,
             Some(step) => Entry::Ask(step),
+        }
+    }
+
+    /// All that is known of a visitor without asking them anything. First whether
+    /// they may know of the room: nothing else is told to who may not.
+    fn lets_in(&self, visitor: &Visitor<'_>) -> Result<(), Refused> {
+        let acts = self.acts(visitor.standing);
+        if !acts.has(Act::See) {
+            return Err(Refused::NoSuchRoom);
+        }
+        self.audience(visitor.standing)?;
+        self.lists(visitor)?;
+        self.origin(visitor.origin)?;
+        if self.hours.is_some() && self.open_until(visitor.wall).is_none() {
+            return Err(Refused::ClosedNow);
+        }
+        if acts.has(Act::Join) {
+            Ok(())
+        } else {
+            Err(Refused::JoinRefused)
+        }
+    }
+
+    /// When the room closes next by its opening hours; `None` where it has none,
+    /// is closed now, or the time is not known.
+    #[must_use]
+    pub fn open_until(&self, wall: Option<UnixTime>) -> Option<UnixTime> {
+        self.hours.as_ref()?.open_until(wall?)
+    }
+
+    /// The lists of roles and users, which the owner is above. Who might be on
+    /// one, were it known who they are, is told to sign in.
+    fn lists(&self, visitor: &Visitor<'_>) -> Result<(), Refused> {
+        let lists = &self.source().connection;
+        let role = match visitor.standing {
+            Standing::Owner => return Ok(()),
+            Standing::Member(role) => Some(role),
+            Standing::Anonymous | Standing::User | Standing::Device => None,
+        };
+        let is_on =
+            |users: &BTreeSet<UserId>| visitor.user.is_some_and(|user| users.contains(&user));
+        let named = |roles: &BTreeSet<Role>| role.is_some_and(|role| roles.contains(&role));
+        let allowed = (lists.roles_allowed.is_empty() || named(&lists.roles_allowed))
+            && (lists.users_allowed.is_empty() || is_on(&lists.users_allowed));
+        match visitor.standing {
+            Standing::Anonymous if !allowed => Err(Refused::UserRequired),
+            _ if !allowed || named(&lists.roles_denied) || is_on(&lists.users_denied) => {
+                Err(Refused::RoleRefused)
+            }
+            Standing::Anonymous
+            | Standing::User
+            | Standing::Member(_)
+            | Standing::Owner
+            | Standing::Device => Ok(()),
+        }
+    }
+
+    /// Only a browser says of which page a socket is, and there it cannot lie.
+    fn origin(&self, origin: Option<&str>) -> Result<(), Refused> {
+        let origins = &self.source().connection.origins;
+        match origin {
+            Some(origin) if !origins.is_empty() && !origins.contains(origin) => {
+                Err(Refused::OriginRefused)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -138,7 +201,8 @@ impl Rules {
         let nameless = rules.connection.roles_allowed.is_empty()
             && rules.connection.roles_denied.is_empty()
             && rules.broadcast.never.is_empty()
-            && rules.broadcast.always.is_empty();
+            && rules.broadcast.always.is_empty()
+            && rules.history.waiting.is_none();
         match rules.connection.audience {
             Audience::Members => true,
             Audience::Anyone | Audience::Users => !(plain && nameless),
