@@ -7,7 +7,7 @@ use porthouse_control::Settings;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
-use crate::database;
+use crate::{database, sealing};
 
 /// Run the control plane, or make its first API key
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,7 @@ pub(crate) struct Arguments {
 enum Command {
     Serve(Serve),
     Init(Init),
+    SecretsKey(SecretsKey),
 }
 
 /// Run a replica of the control plane (the same as without `serve`)
@@ -30,7 +31,7 @@ enum Command {
 /// Any number of replicas run over one database. It must have been migrated.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
-#[command(after_help = database::HELP)]
+#[command(after_help = format!("{}\n\n{}", database::HELP, sealing::HELP))]
 struct Serve {
     /// Where control.v1 is served, to backends and nodes; port 0 is any free port
     #[arg(
@@ -42,6 +43,19 @@ struct Serve {
     grpc: SocketAddr,
     #[command(flatten)]
     database: database::Arguments,
+    #[command(flatten)]
+    sealing: sealing::Arguments,
+}
+
+/// Make and print a key that secrets in the database can be sealed under
+///
+/// Print it into a file that only the control plane can read, and name that by
+/// --secrets-key-file.
+#[derive(Debug, clap::Args)]
+struct SecretsKey {
+    /// What the key is called: 1 to 32 of a-z, 0-9, - and _
+    #[arg(value_name = "NAME")]
+    name: String,
 }
 
 /// Make and print the first API key; only a database without one is given it
@@ -60,6 +74,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         None => serve(arguments.serve).await,
         Some(Command::Serve(arguments)) => serve(arguments).await,
         Some(Command::Init(arguments)) => init(arguments).await,
+        Some(Command::SecretsKey(arguments)) => sealing::print(&arguments.name),
     }
 }
 
@@ -68,7 +83,8 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     let url = arguments.database.url()?;
     let listener = listen(arguments.grpc).await?;
     tracing::info!(grpc = %listener.local_addr()?, "the control plane listens");
-    let settings = Settings::new(url.reveal());
+    let mut settings = Settings::new(url.reveal());
+    settings.sealing_keys = arguments.sealing.given()?;
     Ok(porthouse_control::serve(settings, listener, Routes::default(), stop).await?)
 }
 

@@ -19,13 +19,13 @@ mod keys;
 mod probe;
 mod ready;
 
-use directory::Directory;
+pub(crate) use directory::Directory;
 use keys::Keys;
 use ready::Ready;
 
 use crate::database;
 use crate::postgres::Postgres;
-use crate::{control, node};
+use crate::{control, node, sealing};
 
 /// How long sockets may take to leave: there is no other node to go to.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
@@ -109,7 +109,7 @@ async fn over(
         admin_key: keys.admin,
     };
     let planes = Planes {
-        database_url,
+        control: control_settings(database_url, directory)?,
         listener,
         node,
     };
@@ -117,13 +117,13 @@ async fn over(
 }
 
 /// The two planes, about to run beside each other.
-struct Planes<'a> {
-    database_url: &'a str,
+struct Planes {
+    control: porthouse_control::Settings,
     listener: TcpListener,
     node: Node,
 }
 
-impl Planes<'_> {
+impl Planes {
     /// Runs them; the node stops first, for it tells the control plane that it
     /// leaves.
     async fn run(
@@ -134,7 +134,7 @@ impl Planes<'_> {
     ) -> anyhow::Result<()> {
         let node_gone = CancellationToken::new();
         let serving = porthouse_control::serve(
-            porthouse_control::Settings::new(self.database_url),
+            self.control,
             self.listener,
             Routes::new(self.node.live()),
             node_gone.clone(),
@@ -169,6 +169,15 @@ async fn announced(
     let outcome = node::until(node, stop, DRAIN_TIME_MAX).await;
     Ready::withdraw(directory)?;
     outcome
+}
+
+fn control_settings(
+    database_url: &str,
+    directory: &Directory,
+) -> anyhow::Result<porthouse_control::Settings> {
+    let mut settings = porthouse_control::Settings::new(database_url);
+    settings.sealing_keys = Some(sealing::of(directory)?);
+    Ok(settings)
 }
 
 fn node_settings(

@@ -18,6 +18,7 @@ mod migrate;
 mod database;
 mod log;
 mod secret;
+mod sealing;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@ use wire::member_service_server::MemberServiceServer;
 use wire::node_service_server::NodeServiceServer;
 use wire::policy_service_server::PolicyServiceServer;
 use wire::room_service_server::RoomServiceServer;
+use wire::second_factor_service_server::SecondFactorServiceServer;
 use wire::session_service_server::SessionServiceServer;
 use wire::user_service_server::UserServiceServer;
 
@@ -21,6 +22,7 @@ use crate::policy::applied::Applied;
 use crate::store::{Connection, Store};
 
 mod api_key;
+mod code_check;
 mod error;
 mod etag;
 mod guard;
@@ -34,14 +36,18 @@ mod policy;
 mod resource_name;
 mod room;
 mod room_rule;
+mod sealing;
+mod second_factor;
 mod session;
 mod sign_in;
 mod time;
 mod user;
 
+pub(crate) use code_check::{Checked, CodeCheck, Given, Shown};
 pub(crate) use error::ApiError;
 pub(crate) use guard::GuardLayer;
 pub(crate) use keys::{CallersKey, Keys};
+pub(crate) use sealing::Sealing;
 pub(crate) use sign_in::{Answer, SignIn};
 
 /// The most bytes of a request.
@@ -53,6 +59,7 @@ pub(crate) struct Api {
     pub(crate) hashing: Hashing,
     pub(crate) keys: Keys,
     pub(crate) sign_in: SignIn,
+    pub(crate) code_check: CodeCheck,
     pub(crate) applied: Applied,
 }
 
@@ -65,6 +72,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
     }
     Routes::new(bounded!(UserServiceServer))
         .add_service(bounded!(SessionServiceServer))
+        .add_service(bounded!(SecondFactorServiceServer))
         .add_service(bounded!(RoomServiceServer))
         .add_service(bounded!(MemberServiceServer))
         .add_service(bounded!(ApiKeyServiceServer))

@@ -3,7 +3,11 @@
 //! Decisions only: never knows SQL or gRPC. What is drawn by chance comes from
 //! [`chance`]; what costs a processor's time waits its turn in [`hashing`].
 
+pub(crate) mod backoff;
 pub(crate) mod chance;
 pub(crate) mod hashing;
 pub(crate) mod password;
+pub(crate) mod recovery;
 pub(crate) mod scope;
+pub(crate) mod sealing;
+pub(crate) mod totp;

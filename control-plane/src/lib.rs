@@ -20,6 +20,7 @@ mod settings;
 
 pub use identity::hashing::HashingSettings;
 pub use identity::password::PasswordCost;
+pub use identity::sealing::{BadSealingKeys, SealingKeys};
 pub use policy::FeedSettings;
 pub use serve::{ServeError, serve};
 pub use settings::Settings;

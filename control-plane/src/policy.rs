@@ -7,14 +7,15 @@ use std::time::Duration;
 use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedService;
 use porthouse_api::node::v1::{
     OpenSessionRequest, OpenSessionResponse, ResolveRequest, ResolveResponse,
-    VerifyRoomPasswordRequest, VerifyRoomPasswordResponse, WatchRequest, WatchResponse,
+    VerifyRoomPasswordRequest, VerifyRoomPasswordResponse, VerifyStepRequest, VerifyStepResponse,
+    WatchRequest, WatchResponse,
 };
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::api::{CallersKey, SignIn};
+use crate::api::{CallersKey, CodeCheck, SignIn};
 use crate::identity::hashing::Hashing;
 use crate::store::Store;
 use crate::store::tail::Tail;
@@ -28,6 +29,7 @@ mod introduction;
 mod lease;
 mod refusal;
 mod resolve;
+mod step;
 mod verify;
 mod watch;
 
@@ -69,6 +71,7 @@ pub(crate) struct PolicyFeed {
     tail: Tail,
     hashing: Hashing,
     sign_in: SignIn,
+    code_check: CodeCheck,
     settings: FeedSettings,
     watches: Arc<Semaphore>,
     resolves: Arc<Semaphore>,
@@ -82,7 +85,7 @@ impl PolicyFeed {
     pub(crate) fn new(
         store: Store,
         tail: Tail,
-        sign_in: SignIn,
+        (sign_in, code_check): (SignIn, CodeCheck),
         settings: FeedSettings,
         stop: CancellationToken,
     ) -> Self {
@@ -91,6 +94,7 @@ impl PolicyFeed {
             tail,
             hashing: sign_in.hashing.clone(),
             sign_in,
+            code_check,
             watches: Arc::new(Semaphore::new(settings.watches_max)),
             resolves: Arc::new(Semaphore::new(settings.resolves_max)),
             resolves_waiting: Arc::new(Semaphore::new(settings.resolves_waiting_max)),
@@ -128,6 +132,15 @@ impl PolicyFeedService for PolicyFeed {
         request: Request<VerifyRoomPasswordRequest>,
     ) -> Result<Response<VerifyRoomPasswordResponse>, Status> {
         self.verify_password(request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn verify_step(
+        &self,
+        request: Request<VerifyStepRequest>,
+    ) -> Result<Response<VerifyStepResponse>, Status> {
+        self.verify_step_of(request.into_inner())
             .await
             .map(Response::new)
     }

@@ -14,7 +14,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_reflection::server::Builder as Reflection;
 
-use crate::api::{self, Api, GuardLayer, Keys, SignIn};
+use crate::api::{self, Api, CodeCheck, GuardLayer, Keys, Sealing, SignIn};
 use crate::identity::hashing::Hashing;
 use crate::incoming::incoming;
 use crate::policy::PolicyFeed;
@@ -79,10 +79,14 @@ pub async fn serve(
         hashing: hashing.clone(),
         lifetime_max: settings.session_lifetime_max,
     };
+    let code_check = CodeCheck {
+        store: store.clone(),
+        sealing: Sealing::new(settings.sealing_keys.clone()),
+    };
     let feed = PolicyFeed::new(
         store.clone(),
         tail.clone(),
-        sign_in.clone(),
+        (sign_in.clone(), code_check.clone()),
         settings.feed.clone(),
         stop.clone(),
     );
@@ -92,6 +96,7 @@ pub async fn serve(
         hashing,
         keys: keys.clone(),
         sign_in,
+        code_check,
         applied,
     });
 

@@ -1,9 +1,11 @@
 //! What a replica can be told when it starts, each with its default.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::hashing::HashingSettings;
+use crate::identity::sealing::SealingKeys;
 use crate::policy::FeedSettings;
 use crate::store::StoreSettings;
 
@@ -20,6 +22,9 @@ pub struct Settings {
     pub hashing: HashingSettings,
     /// How nodes are served.
     pub feed: FeedSettings,
+    /// What secrets that must be read again are sealed under. `None`: calls that
+    /// keep or read one are refused.
+    pub sealing_keys: Option<Arc<SealingKeys>>,
     /// The longest a session may last, and how long it does unless asked.
     pub session_lifetime_max: Duration,
     /// Connections that may be open; one more is closed at once.
@@ -39,6 +44,7 @@ impl Settings {
             store: StoreSettings::default(),
             hashing: HashingSettings::default(),
             feed: FeedSettings::default(),
+            sealing_keys: None,
             session_lifetime_max: Duration::from_hours(30 * 24),
             connections_max: 4_096,
             calls_per_connection_max: 256,
@@ -54,6 +60,7 @@ impl fmt::Debug for Settings {
             .field("store", &self.store)
             .field("hashing", &self.hashing)
             .field("feed", &self.feed)
+            .field("sealing_keys", &self.sealing_keys)
             .field("session_lifetime_max", &self.session_lifetime_max)
             .field("connections_max", &self.connections_max)
             .field("calls_per_connection_max", &self.calls_per_connection_max)

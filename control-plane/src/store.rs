@@ -29,6 +29,7 @@ pub(crate) mod tail;
 pub(crate) mod page;
 pub(crate) mod users;
 pub(crate) mod sessions;
+pub(crate) mod second_factors;
 pub(crate) mod rooms;
 pub(crate) mod members;
 pub(crate) mod api_keys;

@@ -69,6 +69,19 @@ pub(crate) enum ApiError {
     HashingBusy(Duration),
     /// As many wait for a revision as may.
     WaitersBusy,
+    /// There is no key to seal secrets with; or not the one of this name, under
+    /// which one was sealed.
+    SealingKeysMissing(Option<String>),
+    /// The code is wrong, was used before or is too old.
+    CodeWrong,
+    /// Too many codes were wrong.
+    CodesTooMany(Duration),
+    /// The user has no second factor.
+    SecondFactorMissing,
+    /// The user's second factor was not begun.
+    SecondFactorNotBegun,
+    /// The user has a second factor already.
+    SecondFactorEnabled,
     /// Without this key nobody could make another.
     LastAdminKey,
     /// The call took longer than a call may.
@@ -112,9 +125,16 @@ impl ApiError {
             Self::Exists(..) => Code::AlreadyExists,
             Self::Stale(..) => Code::Aborted,
             Self::CredentialsWrong | Self::KeyMissing | Self::KeyUnknown => Code::Unauthenticated,
-            Self::ScopeMissing(_) => Code::PermissionDenied,
-            Self::HashingBusy(_) | Self::WaitersBusy | Self::TooLarge => Code::ResourceExhausted,
-            Self::LastAdminKey | Self::TooMuch(_) => Code::FailedPrecondition,
+            Self::ScopeMissing(_) | Self::CodeWrong => Code::PermissionDenied,
+            Self::HashingBusy(_) | Self::CodesTooMany(_) | Self::WaitersBusy | Self::TooLarge => {
+                Code::ResourceExhausted
+            }
+            Self::LastAdminKey
+            | Self::TooMuch(_)
+            | Self::SealingKeysMissing(_)
+            | Self::SecondFactorMissing
+            | Self::SecondFactorNotBegun
+            | Self::SecondFactorEnabled => Code::FailedPrecondition,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::KeysBusy | Self::StoreUnavailable | Self::StoreContended => Code::Unavailable,
             Self::Internal => Code::Internal,
@@ -135,6 +155,12 @@ impl ApiError {
             Self::ScopeMissing(_) => "SCOPE_MISSING",
             Self::HashingBusy(_) => "HASHING_BUSY",
             Self::WaitersBusy => "WAITERS_BUSY",
+            Self::SealingKeysMissing(_) => "SECRETS_KEY_MISSING",
+            Self::CodeWrong => "CODE_WRONG",
+            Self::CodesTooMany(_) => "CODES_TOO_MANY",
+            Self::SecondFactorMissing => "SECOND_FACTOR_MISSING",
+            Self::SecondFactorNotBegun => "SECOND_FACTOR_NOT_BEGUN",
+            Self::SecondFactorEnabled => "SECOND_FACTOR_ENABLED",
             Self::LastAdminKey => "LAST_ADMIN_KEY",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::TooLarge => "REQUEST_TOO_LARGE",
@@ -166,6 +192,28 @@ impl ApiError {
             }
             Self::HashingBusy(_) => "too many passwords are being checked: ask again later".into(),
             Self::WaitersBusy => "as many calls wait for a revision as may: ask again".into(),
+            Self::SealingKeysMissing(None) => {
+                "the control plane has no key to seal secrets with: start it with \
+                 --secrets-key-file (PORTHOUSE_SECRETS_KEY_FILE)"
+                    .into()
+            }
+            Self::SealingKeysMissing(Some(id)) => {
+                format!("it is sealed under the key `{id}`, which --secrets-key-file does not hold")
+            }
+            Self::CodeWrong => {
+                "the code is wrong, was used before or is too old: check that the clock of the \
+                 device that makes codes is right"
+                    .into()
+            }
+            Self::CodesTooMany(delay) => {
+                let seconds = delay.as_secs().max(1);
+                format!("too many codes were wrong: ask again in {seconds} s")
+            }
+            Self::SecondFactorMissing => "the user has no second factor".into(),
+            Self::SecondFactorNotBegun => "no second factor was begun: call BeginTotp".into(),
+            Self::SecondFactorEnabled => {
+                "the user has a second factor already: call DisableTotp first".into()
+            }
             Self::LastAdminKey => {
                 "this is the last lasting key with the scope admin: make another one first".into()
             }
@@ -194,7 +242,7 @@ impl ApiError {
             Self::Absent(kind, name) | Self::Exists(kind, name) | Self::Stale(kind, name) => {
                 details.set_resource_info(kind.message(), name, "", self.message());
             }
-            Self::HashingBusy(delay) => {
+            Self::HashingBusy(delay) | Self::CodesTooMany(delay) => {
                 details.set_retry_info(Some(*delay));
             }
             Self::KeysBusy | Self::WaitersBusy | Self::StoreUnavailable | Self::StoreContended => {
@@ -204,6 +252,11 @@ impl ApiError {
             | Self::KeyMissing
             | Self::KeyUnknown
             | Self::ScopeMissing(_)
+            | Self::SealingKeysMissing(_)
+            | Self::CodeWrong
+            | Self::SecondFactorMissing
+            | Self::SecondFactorNotBegun
+            | Self::SecondFactorEnabled
             | Self::LastAdminKey
             | Self::DeadlineExceeded
             | Self::TooLarge

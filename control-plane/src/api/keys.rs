@@ -34,7 +34,11 @@ const REMEMBERED_MAX: usize = 1024;
 /// The key that let a call through, for calls that outlast the look at it; an
 /// extension of the call's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CallersKey(pub(crate) Uuid);
+pub(crate) struct CallersKey {
+    pub(crate) id: Uuid,
+    /// Whether it has the scope `admin`.
+    pub(crate) is_admin: bool,
+}
 
 /// A key that opens something.
 #[derive(Clone, Debug)]
@@ -94,7 +98,10 @@ impl Keys {
         };
         let key = self.find(secret(headers)?.hash()).await?;
         if key.scopes.iter().any(|scope| needed.contains(scope)) {
-            Ok(Some(CallersKey(key.id)))
+            Ok(Some(CallersKey {
+                id: key.id,
+                is_admin: key.scopes.contains(&Scope::Admin),
+            }))
         } else {
             Err(ApiError::ScopeMissing(needed))
         }

@@ -3,6 +3,7 @@
 
 use porthouse_model::{Credential, CredentialKind};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 /// Bytes of a password's salt (RFC 9106, section 3.1, recommends 16).
 pub(crate) const SALT_BYTES: usize = 16;
@@ -21,4 +22,34 @@ pub(crate) fn credential(kind: CredentialKind) -> Credential {
 /// time of its drawing).
 pub(crate) fn identity() -> Uuid {
     Uuid::now_v7()
+}
+
+/// Bytes of a key that secrets are sealed under.
+pub(crate) const SEALING_KEY_BYTES: usize = 32;
+/// Bytes of what a sealing under one key never uses twice. At 24 of them,
+/// drawing is enough.
+pub(crate) const SEALING_NONCE_BYTES: usize = 24;
+/// Bytes of a secret that codes are made of (RFC 4226, section 4, recommends 20).
+pub(crate) const CODE_SECRET_BYTES: usize = 20;
+/// Bytes of a recovery code: enough that a fast hash of it can be kept.
+pub(crate) const RECOVERY_CODE_BYTES: usize = 16;
+
+/// A key that nothing was sealed under.
+pub(crate) fn sealing_key() -> Zeroizing<[u8; SEALING_KEY_BYTES]> {
+    Zeroizing::new(rand::random())
+}
+
+/// What no other sealing uses.
+pub(crate) fn sealing_nonce() -> [u8; SEALING_NONCE_BYTES] {
+    rand::random()
+}
+
+/// A secret that no other device makes codes of.
+pub(crate) fn code_secret() -> Zeroizing<[u8; CODE_SECRET_BYTES]> {
+    Zeroizing::new(rand::random())
+}
+
+/// A recovery code that nobody else has.
+pub(crate) fn recovery_code() -> Zeroizing<[u8; RECOVERY_CODE_BYTES]> {
+    Zeroizing::new(rand::random())
 }

@@ -94,7 +94,9 @@ pub(crate) fn access(path: &str) -> Access {
         "grpc.health.v1.Health"
         | "grpc.reflection.v1.ServerReflection"
         | "grpc.reflection.v1alpha.ServerReflection" => Access::Open,
-        "porthouse.control.v1.UserService" => Access::AnyOf(&[Scope::Users, Scope::Admin]),
+        "porthouse.control.v1.UserService" | "porthouse.control.v1.SecondFactorService" => {
+            Access::AnyOf(&[Scope::Users, Scope::Admin])
+        }
         "porthouse.control.v1.SessionService" => {
             Access::AnyOf(&[Scope::Sessions, Scope::Users, Scope::Admin])
         }

@@ -45,7 +45,7 @@ pub(super) fn introduced(request: WatchRequest, key: CallersKey) -> Result<Intro
                 .map_err(|_| Refusal::Bad("start.node: 1 to 63 of a-z, 0-9 and -"))?,
             incarnation: <[u8; 16]>::try_from(&*start.incarnation)
                 .map_err(|_| Refusal::Bad("start.incarnation: 16 bytes"))?,
-            key: key.0,
+            key: key.id,
         },
         introduction: introduction(start, from)?,
         from,
@@ -95,7 +95,10 @@ pub(super) fn deliver_max(
 mod tests {
     use super::*;
 
-    const KEY: CallersKey = CallersKey(uuid::Uuid::nil());
+    const KEY: CallersKey = CallersKey {
+        id: uuid::Uuid::nil(),
+        is_admin: false,
+    };
 
     fn start() -> WatchStart {
         WatchStart {

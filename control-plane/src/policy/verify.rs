@@ -161,7 +161,7 @@ impl PolicyFeed {
     }
 }
 
-fn address(address: String) -> Result<String, Refusal> {
+pub(super) fn address(address: String) -> Result<String, Refusal> {
     if address.len() > ADDRESS_BYTES_MAX {
         return Err(Refusal::Bad("address: at most 255 bytes"));
     }
@@ -182,10 +182,10 @@ fn later(delay: Duration) -> OpenSessionResponse {
     }
 }
 
-fn wait(delay: Duration) -> prost_types::Duration {
+pub(super) fn wait(delay: Duration) -> prost_types::Duration {
     prost_types::Duration::try_from(delay).unwrap_or_default()
 }
 
-fn revision(revision: Revision) -> i64 {
+pub(super) fn revision(revision: Revision) -> i64 {
     i64::try_from(revision.0).expect("it came from an int64")
 }

@@ -280,6 +280,7 @@ enum Noted {
     RoomGone(RoomId, RoomName),
     Member(RoomId, UserId),
     MemberGone(RoomId, UserId),
+    Session(SessionId),
     SessionGone(SessionId),
     UserGone(UserId),
     ApiKeyGone(ApiKeyId),
@@ -299,6 +300,7 @@ impl Pending {
             }
             ("member", Some(user), None) => Some(Noted::Member(room, user)),
             ("member_gone", Some(user), None) => Some(Noted::MemberGone(room, user)),
+            ("session", None, None) => Some(Noted::Session(SessionId::from_bytes(subject))),
             ("session_gone", None, None) => {
                 Some(Noted::SessionGone(SessionId::from_bytes(subject)))
             }
@@ -329,16 +331,19 @@ async fn items(
         .collect();
     last.reverse();
 
-    let (mut rooms, mut pairs) = (Vec::new(), Vec::new());
+    let (mut rooms, mut pairs, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
     for noted in &last {
         if let Noted::Room(room) = noted {
             rooms.push(Uuid::from_bytes(*room.as_bytes()));
         } else if let Noted::Member(room, user) = noted {
             pairs.push((*room, *user));
+        } else if let Noted::Session(session) = noted {
+            sessions.push(Uuid::from_bytes(*session.as_bytes()));
         }
     }
     let mut rooms = resolve::rooms_by_id(connection, &rooms).await?;
     let mut members = resolve::members(connection, &pairs).await?;
+    let mut sessions = resolve::sessions_by_id(connection, &sessions).await?;
     let item = |noted| match noted {
         Noted::Room(room) => rooms.remove(&room).map(ChangeItem::Room),
         Noted::RoomGone(id, name) => Some(ChangeItem::RoomGone { id, name }),
@@ -346,6 +351,7 @@ async fn items(
             .remove(&(room, user))
             .map(|(member, _)| ChangeItem::Member(member)),
         Noted::MemberGone(room, user) => Some(ChangeItem::MemberGone { room, user }),
+        Noted::Session(session) => sessions.remove(&session).map(ChangeItem::Session),
         Noted::SessionGone(session) => Some(ChangeItem::SessionGone(session)),
         Noted::UserGone(user) => Some(ChangeItem::UserGone(user)),
         Noted::ApiKeyGone(key) => Some(ChangeItem::ApiKeyGone(key)),

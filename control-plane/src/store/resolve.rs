@@ -75,6 +75,27 @@ pub(crate) async fn sessions_by_token(
     rows.into_iter().map(SessionRow::session).collect()
 }
 
+/// The live sessions of enabled users of these identities.
+pub(crate) async fn sessions_by_id(
+    connection: &mut Connection,
+    ids: &[Uuid],
+) -> Result<HashMap<SessionId, Session>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<SessionRow> = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::id.eq_any(ids))
+        .filter(sessions::expire_time.gt(now))
+        .filter(users::disabled.eq(false))
+        .select(SessionRow::as_select())
+        .load(connection)
+        .await?;
+    rows.into_iter()
+        .map(|row| row.session().map(|(_, session)| (session.id, session)))
+        .collect()
+}
+
 /// Those of these memberships that are there, each with whether it is still
 /// live by the database's clock.
 pub(crate) async fn members(
@@ -234,6 +255,7 @@ struct SessionRow {
     user_id: Uuid,
     token_sha256: Vec<u8>,
     expire_time: DateTime<Utc>,
+    second_factor_time: Option<DateTime<Utc>>,
     #[diesel(select_expression = users::username)]
     username: String,
 }
@@ -248,7 +270,7 @@ impl SessionRow {
                 .parse()
                 .map_err(|_| StoreError::Corrupt("users.username"))?,
             expires: unix_time(self.expire_time),
-            second_factor: None,
+            second_factor: self.second_factor_time.map(unix_time),
         };
         Ok((
             token_hash(&self.token_sha256, "sessions.token_sha256")?,

@@ -26,6 +26,25 @@ diesel::table! {
         expire_time -> Timestamptz,
         client_address -> Text,
         user_agent -> Text,
+        second_factor_time -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    second_factors (user_id) {
+        user_id -> Uuid,
+        secret_sealed -> Binary,
+        enable_time -> Nullable<Timestamptz>,
+        step_last -> BigInt,
+        wrong_count -> Integer,
+        wrong_time -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    recovery_codes (user_id, code_sha256) {
+        user_id -> Uuid,
+        code_sha256 -> Binary,
     }
 }
 
@@ -117,6 +136,8 @@ diesel::joinable!(members -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     sessions,
+    second_factors,
+    recovery_codes,
     api_keys,
     rooms,
     members,

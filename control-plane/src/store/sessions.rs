@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::Connection;
 use super::page::Page;
 use super::schema::{sessions, users};
+use super::second_factors::clock_timestamp;
 
 /// A session as it stands.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -100,6 +101,34 @@ pub(crate) async fn make_room(c: &mut Connection, user: Uuid, keep: i64) -> Quer
         .execute(c)
         .await?;
     Ok(())
+}
+
+/// Whose session this is, if it is live and its user enabled.
+pub(crate) async fn holder(c: &mut Connection, id: Uuid) -> QueryResult<Option<Uuid>> {
+    sessions::table
+        .inner_join(users::table)
+        .filter(sessions::id.eq(id))
+        .filter(sessions::expire_time.gt(now))
+        .filter(users::disabled.eq(false))
+        .select(sessions::user_id)
+        .first(c)
+        .await
+        .optional()
+}
+
+/// Notes that a session's user has just shown the second factor, and when that
+/// was; `None`: the session has ended meanwhile.
+pub(crate) async fn show_second_factor(
+    c: &mut Connection,
+    id: Uuid,
+) -> QueryResult<Option<DateTime<Utc>>> {
+    let shown: Option<Option<DateTime<Utc>>> = diesel::update(sessions::table.find(id))
+        .set(sessions::second_factor_time.eq(clock_timestamp().nullable()))
+        .returning(sessions::second_factor_time)
+        .get_result(c)
+        .await
+        .optional()?;
+    Ok(shown.flatten())
 }
 
 /// Ends a session; says whether it was there.

@@ -10,3 +10,4 @@ mod log;
 mod watch;
 mod resolve;
 mod applied;
+mod second_factor;

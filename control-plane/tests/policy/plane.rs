@@ -3,11 +3,15 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use porthouse_api::control::v1 as control;
 use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
 use porthouse_api::control::v1::room_service_client::RoomServiceClient;
+use porthouse_api::control::v1::second_factor_service_client::SecondFactorServiceClient;
+use porthouse_api::control::v1::session_service_client::SessionServiceClient;
 use porthouse_api::control::v1::user_service_client::UserServiceClient;
 use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
 use porthouse_api::node::v1::watch_request::Message as Word;
@@ -15,7 +19,7 @@ use porthouse_api::node::v1::watch_response::Message;
 use porthouse_api::node::v1::{
     Change, Position, WatchAlive, WatchApplied, WatchRequest, WatchResponse, WatchStart,
 };
-use porthouse_control::{HashingSettings, PasswordCost, Settings};
+use porthouse_control::{HashingSettings, PasswordCost, SealingKeys, Settings};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -106,6 +110,11 @@ impl Plane {
         served
     }
 
+    /// Where the first replica is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// To whatever a backend may ask.
     pub(crate) fn admin_channel(&self) -> Keyed {
         channel(self.address, &self.admin)
@@ -117,6 +126,27 @@ impl Plane {
 
     pub(crate) fn users(&self) -> UserServiceClient<Keyed> {
         UserServiceClient::new(self.admin_channel())
+    }
+
+    pub(crate) fn second_factors(&self) -> SecondFactorServiceClient<Keyed> {
+        self.second_factors_at(self.address)
+    }
+
+    pub(crate) fn second_factors_at(
+        &self,
+        address: SocketAddr,
+    ) -> SecondFactorServiceClient<Keyed> {
+        SecondFactorServiceClient::new(channel(address, &self.admin))
+    }
+
+    pub(crate) fn sessions(&self) -> SessionServiceClient<Keyed> {
+        SessionServiceClient::new(self.admin_channel())
+    }
+
+    /// With a key of these scopes.
+    pub(crate) async fn keyed(&self, scopes: &[&str]) -> Keyed {
+        let key = porthouse_control::issue_api_key(&self.cluster.url(), "", scopes).await;
+        channel(self.address, &key.expect("a key"))
     }
 
     pub(crate) fn policy(&self) -> PolicyServiceClient<Keyed> {
@@ -179,9 +209,20 @@ pub(crate) async fn wait_applied(
     Ok(policy.wait_applied(request).await?.into_inner())
 }
 
+/// Keys of these names, the same each time.
+pub(crate) fn sealing_keys(names: &[&str]) -> SealingKeys {
+    let key = |name: &&str| BASE64.encode(&Sha256::digest(name));
+    let lines: Vec<_> = names
+        .iter()
+        .map(|name| format!("{name} {}", key(name)))
+        .collect();
+    SealingKeys::parse(&lines.join("\n")).expect("keys")
+}
+
 /// How the replicas run unless a test says otherwise.
 pub(crate) fn settings(url: String) -> Settings {
     let mut settings = Settings::new(url);
+    settings.sealing_keys = Some(Arc::new(sealing_keys(&["test"])));
     settings.hashing = HashingSettings {
         cost: PasswordCost {
             memory_kib: 64,

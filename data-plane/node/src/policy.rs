@@ -3,6 +3,7 @@
 //! nothing, and tries nothing again by itself.
 
 pub(crate) mod client;
+mod step;
 pub(crate) mod watch;
 
 use std::future::Future;

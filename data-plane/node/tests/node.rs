@@ -378,6 +378,13 @@ impl PolicyFeedService for Control {
         Err(Status::unimplemented("no room has a password"))
     }
 
+    async fn verify_step(
+        &self,
+        _: Request<v1::VerifyStepRequest>,
+    ) -> Result<Response<v1::VerifyStepResponse>, Status> {
+        Err(Status::unimplemented("no room asks anything"))
+    }
+
     async fn open_session(
         &self,
         _: Request<v1::OpenSessionRequest>,

@@ -17,6 +17,7 @@ use tonic::Status;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
 
+use super::step;
 use crate::error::StartError;
 use crate::settings::Settings;
 
@@ -121,9 +122,19 @@ impl Replicas {
     pub(crate) async fn verify(&self, request: RequestId, what: Verification) -> Event {
         let verdict = match &what.proof {
             Proof::Password(password) => self.verify_password(&what, password).await,
-            Proof::SecondFactor(_) | Proof::RoomCode(_) | Proof::Hook { .. } => Some(Verdict::Away),
+            Proof::SecondFactor(_) | Proof::RoomCode(_) | Proof::Hook { .. } => {
+                self.verify_step(&what).await
+            }
         };
         Event::Verified { request, verdict }
+    }
+
+    async fn verify_step(&self, what: &Verification) -> Option<Verdict> {
+        let message = step::question(what)?;
+        let answer = self.feed().verify_step(self.request(message)).await;
+        heard("verify", answer, |answer| {
+            step::verdict(&what.proof, &answer)
+        })
     }
 
     async fn verify_password(&self, what: &Verification, password: &Secret) -> Option<Verdict> {
@@ -218,7 +229,7 @@ fn sign_in_verdict(answer: v1::OpenSessionResponse) -> Result<SignInVerdict, Bad
     }
 }
 
-fn delay(span: Option<prost_types::Duration>) -> Duration {
+pub(super) fn delay(span: Option<prost_types::Duration>) -> Duration {
     span.and_then(|span| Duration::try_from(span).ok())
         .unwrap_or(LATER)
 }

@@ -9,3 +9,4 @@
 pub(crate) mod model;
 mod promises;
 pub(crate) mod schedule;
+mod sessions;

@@ -2,9 +2,7 @@
 
 use core::time::Duration;
 
-use porthouse_model::{
-    ChangeItem, Member, PolicyKey, Revision, Session, Time, TokenHash, UnixTime,
-};
+use porthouse_model::{ChangeItem, Member, PolicyKey, Revision, Time};
 
 use super::model::{ControlPlane, name, room, room_id, same, session, session_id, token, user_id};
 use crate::input::PuddleId;
@@ -13,7 +11,7 @@ use crate::question::{Answer, Known, Question, QuestionId, SignInVerdict};
 use crate::seed::{Chance, Seed};
 use crate::settings::Settings;
 
-const START: Time = Time::from_nanos(1_000_000_000);
+pub(super) const START: Time = Time::from_nanos(1_000_000_000);
 
 fn after(span: Duration) -> Time {
     START + span
@@ -36,13 +34,13 @@ fn small(questions_max: usize, entries_max: usize) -> Policy {
 }
 
 /// One that follows the log from its head.
-fn following(plane: &ControlPlane) -> Policy {
+pub(super) fn following(plane: &ControlPlane) -> Policy {
     let mut policy = policy();
     policy.resync(START, plane.head());
     policy
 }
 
-fn asked(policy: &mut Policy, key: &PolicyKey) -> (QuestionId, Revision) {
+pub(super) fn asked(policy: &mut Policy, key: &PolicyKey) -> (QuestionId, Revision) {
     match policy.ask(key.clone()) {
         Asked::New {
             question,
@@ -59,7 +57,7 @@ fn asked(policy: &mut Policy, key: &PolicyKey) -> (QuestionId, Revision) {
     }
 }
 
-fn again(outcome: Outcome) -> (QuestionId, Revision) {
+pub(super) fn again(outcome: Outcome) -> (QuestionId, Revision) {
     match outcome {
         Outcome::AskAgain {
             question,
@@ -77,7 +75,7 @@ fn learn(policy: &mut Policy, plane: &ControlPlane, key: &PolicyKey) {
     policy.check();
 }
 
-fn tell(policy: &mut Policy, plane: &ControlPlane, revision: Revision) -> Vec<Touched> {
+pub(super) fn tell(policy: &mut Policy, plane: &ControlPlane, revision: Revision) -> Vec<Touched> {
     let touched = policy.change(plane.change(revision));
     policy.check();
     touched
@@ -91,13 +89,6 @@ fn bytes_max(policy: &mut Policy) -> u32 {
     match policy.room(START, &name("lobby")) {
         Some(Found::Present(room)) => room.room.rules.messages.bytes_max,
         other => panic!("no lobby: {other:?}"),
-    }
-}
-
-fn shown_ms(policy: &mut Policy, token: &TokenHash) -> Option<u64> {
-    match policy.session(START, token) {
-        Some(Found::Present(session)) => session.second_factor.map(UnixTime::as_millis),
-        other => panic!("no session: {other:?}"),
     }
 }
 
@@ -146,31 +137,6 @@ fn an_answer_read_before_a_revocation_and_come_after_it_is_asked_again() {
     assert_eq!(min_revision, revoked);
     policy.answered(START, question, &plane.answer(revoked, &key));
     assert!(matches!(policy.session(START, &token), Some(Found::Absent)));
-}
-
-#[test]
-fn a_session_that_shows_its_second_factor_is_known_to_have_whenever_it_was_asked_for() {
-    let mut plane = ControlPlane::new();
-    let token = plane.sign_in(session(1, 1));
-    let mut policy = following(&plane);
-    let key = PolicyKey::Session(token);
-    let (question, min_revision) = asked(&mut policy, &key);
-    let old = plane.answer(min_revision, &key);
-
-    let mut show = |at: u64| {
-        plane.commit(vec![ChangeItem::Session(Session {
-            second_factor: Some(UnixTime::from_millis(at)),
-            ..session(1, 1)
-        })])
-    };
-    let (first, second) = (show(1), show(2));
-    let touched = tell(&mut policy, &plane, first);
-    assert_eq!(touched, [], "nobody is put out for it");
-    let (question, min_revision) = again(policy.answered(START, question, &old));
-    policy.answered(START, question, &plane.answer(min_revision, &key));
-    assert_eq!(shown_ms(&mut policy, &token), Some(1));
-    tell(&mut policy, &plane, second);
-    assert_eq!(shown_ms(&mut policy, &token), Some(2));
 }
 
 #[test]
