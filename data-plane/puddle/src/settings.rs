@@ -2,6 +2,7 @@
 //! a room may ask is in its rules.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use porthouse_model::RoomRules;
 
@@ -25,6 +26,9 @@ pub struct Settings {
     pub puddle: PuddleId,
     /// How many puddles the node has, this one included; 1 to 64.
     pub puddles: u8,
+    /// Hosts that end with this are endpoints' addresses (`.example.com`, in
+    /// lower case); any other is the node's own. `None`: every host is.
+    pub endpoint_host_suffix: Option<Arc<str>>,
     /// Who makes transient rooms.
     pub transient_makers: TransientMakers,
     /// The rules of transient rooms.
@@ -99,6 +103,7 @@ impl Settings {
         Self {
             puddle,
             puddles,
+            endpoint_host_suffix: None,
             transient_makers: TransientMakers::Users,
             transient_rules: RoomRules::default(),
             sockets_max: 100_000,

@@ -108,7 +108,7 @@ impl Puddle {
         }
     }
 
-    fn join(&mut self, id: SocketId, reply_to: Option<Id>, room: &RoomName) {
+    pub(super) fn join(&mut self, id: SocketId, reply_to: Option<Id>, room: &RoomName) {
         let until = self.now + self.settings.entry_time_max;
         let attempts_max = self.settings.password_attempts_max;
         let rooms_max = self.settings.rooms_per_socket_max;
