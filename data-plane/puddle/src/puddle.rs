@@ -4,11 +4,11 @@
 //! one stretch of a message's way.
 
 mod arriving;
-mod routing;
 mod reading;
 mod door;
 mod entering;
 mod raw;
+mod behaving;
 mod posting;
 mod streaming;
 mod multiplexed;
@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Address, ClientId, PolicyKey, RefusalId, Revision, RoomName, Session, Time, UnixTime,
+    ClientId, PolicyKey, RefusalId, Revision, RoomName, Session, Time, UnixTime,
 };
 use porthouse_rules::Rules;
 
@@ -79,8 +79,6 @@ pub struct Puddle {
     timers: Timers,
     /// Who waits until something is known.
     waiting: Map<PolicyKey, BTreeSet<SocketId>>,
-    /// Who came by which address, or asks what is there.
-    arrived: Map<Address, BTreeSet<SocketId>>,
     /// Who knocks at which room's door.
     doors: Map<RoomName, BTreeSet<SocketId>>,
     /// Whose answer is being verified, and at which door.
@@ -187,7 +185,6 @@ impl Puddle {
             timers: Timers::default(),
             waiting: Map::with_hasher(hasher),
             verifying: Map::with_hasher(hasher),
-            arrived: Map::with_hasher(hasher),
             doors: Map::with_hasher(hasher),
             signed_in: SignedIn::new(hasher),
             strict: BTreeSet::new(),
@@ -303,6 +300,21 @@ impl Puddle {
             Some((at, then)) => at + wall.since(then),
             None => self.now,
         }
+    }
+
+    /// What the wall clock shows; nothing while that is not known.
+    fn wall_now(&self) -> Option<UnixTime> {
+        let (at, then) = self.wall?;
+        let since = self.now.since(at).as_millis();
+        let since = u64::try_from(since).unwrap_or(u64::MAX);
+        Some(UnixTime::from_millis(
+            then.as_millis().saturating_add(since),
+        ))
+    }
+
+    /// The page a socket is of, where a browser said so.
+    fn page_of(&self, id: SocketId) -> Option<&str> {
+        self.sockets.get(id)?.page.as_deref()
     }
 
     /// Whom a socket's messages are from: a user, or a client of its own whose id

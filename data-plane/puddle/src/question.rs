@@ -8,9 +8,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
-use porthouse_model::{
-    ApiKey, Endpoint, Member, PolicyKey, Revision, Session, TokenHash, Username,
-};
+use porthouse_model::{ApiKey, Member, PolicyKey, Revision, Session, TokenHash, Username};
 
 pub use verification::{Pass, Proof, Verdict, Verification};
 
@@ -72,8 +70,6 @@ pub enum Known {
     Member(Member),
     /// An API key.
     ApiKey(Arc<ApiKey>),
-    /// An endpoint.
-    Endpoint(Arc<Endpoint>),
     /// There is no such thing.
     Absent,
 }

@@ -19,7 +19,7 @@ use crate::input::{PuddleId, SocketId};
 use crate::policy::RoomPolicy;
 use crate::seed::{Hasher, Map};
 pub(crate) use receivers::{Message, deliver};
-pub(crate) use seats::{Seats, Sitter};
+pub(crate) use seats::{Rights, Seats, Sitter};
 
 /// A room's place in [`Rooms`]; used again once the room is gone.
 pub(crate) type RoomIndex = u32;

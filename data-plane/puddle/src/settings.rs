@@ -1,10 +1,10 @@
 //! Every limit of a puddle, by name and with its default. Owns no policy: what
 //! a room may ask is in its rules.
 
+use core::num::NonZeroU32;
 use core::time::Duration;
-use std::sync::Arc;
 
-use porthouse_model::RoomRules;
+use porthouse_model::{Rate, RoomRules};
 
 use crate::input::PuddleId;
 
@@ -26,9 +26,6 @@ pub struct Settings {
     pub puddle: PuddleId,
     /// How many puddles the node has, this one included; 1 to 64.
     pub puddles: u8,
-    /// Hosts that end with this are endpoints' addresses (`.example.com`, in
-    /// lower case); any other is the node's own. `None`: every host is.
-    pub endpoint_host_suffix: Option<Arc<str>>,
     /// Who makes transient rooms.
     pub transient_makers: TransientMakers,
     /// The rules of transient rooms.
@@ -91,6 +88,16 @@ pub struct Settings {
     /// those kept longest without anybody inside are forgotten, and if there is
     /// none, an entry is refused retryably.
     pub homes_max: usize,
+    /// Pings of one socket, by frame or by line; past it a `porthouse.v1` socket
+    /// gets errors and then 1008, any other 1008.
+    pub ping_rate_max: Rate,
+    /// Messages without a byte, of one socket; past it as with pings.
+    pub empty_message_rate_max: Rate,
+    /// Joins and leaves of one socket; past it as with pings.
+    pub move_rate_max: Rate,
+    /// Refusals and errors of one socket for going too fast, by a room's rates or
+    /// by those above; past it 1008.
+    pub haste_rate_max: Rate,
     /// Silence from a socket after which it is pinged; after the same again it
     /// is closed.
     pub silence_time_max: Duration,
@@ -103,7 +110,6 @@ impl Settings {
         Self {
             puddle,
             puddles,
-            endpoint_host_suffix: None,
             transient_makers: TransientMakers::Users,
             transient_rules: RoomRules::default(),
             sockets_max: 100_000,
@@ -131,6 +137,10 @@ impl Settings {
             ask_slots_max: 1_024,
             ask_bytes_max: 4 * 1024 * 1024,
             homes_max: 100_000,
+            ping_rate_max: rate(10, 1_000),
+            empty_message_rate_max: rate(100, 1_000),
+            move_rate_max: rate(10, 512),
+            haste_rate_max: rate(1, 16),
             silence_time_max: Duration::from_secs(45),
         }
     }
@@ -139,5 +149,13 @@ impl Settings {
     #[must_use]
     pub const fn hop_ring_slots(&self) -> u32 {
         crate::hop::ring_slots(self.hop_slots_max, self.ask_slots_max)
+    }
+}
+
+/// A default: so many a second, and so many at once.
+const fn rate(per_second: u32, burst: u32) -> Rate {
+    Rate {
+        per_second: NonZeroU32::new(per_second).expect("a default is not zero"),
+        burst: NonZeroU32::new(burst).expect("a default is not zero"),
     }
 }

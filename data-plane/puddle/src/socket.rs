@@ -1,13 +1,14 @@
 //! A socket's life: upgrading, knocking, inside, closing. Owns what a puddle
 //! remembers of each socket. Never decides: the phases' own files do.
 
+mod conduct;
 mod lobby;
 mod signed_in;
 
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use porthouse_model::{Address, ClientId, RoomName, Session, Time, TokenHash};
+use porthouse_model::{ClientId, Session, Time, TokenHash};
 
 use crate::input::SocketId;
 use crate::output::WireForm;
@@ -15,6 +16,7 @@ use crate::room::RoomIndex;
 use crate::sequence::Sequence;
 use crate::upgrade::{Asks, Post, Upgrade};
 use crate::wire::assembly::Assembly;
+pub(crate) use conduct::{Conduct, Habit};
 pub(crate) use lobby::{Entry, Given, Lobby, Origin, SignIn, Stay};
 pub(crate) use signed_in::SignedIn;
 
@@ -37,10 +39,12 @@ pub(crate) struct Socket {
     pub reading: Reading,
     /// Whether a ping is under way.
     pub pinged: bool,
+    /// The page it is of, where a browser said so.
+    pub page: Option<Box<str>>,
+    /// What it does often. Boxed, for most do nothing of it.
+    pub conduct: Option<Box<Conduct>>,
     /// How it speaks; raw until its request says otherwise.
     pub form: WireForm,
-    /// The address it came by, if it did by one.
-    pub via: Option<Box<Via>>,
     /// Where it is in its life.
     pub phase: Phase,
 }
@@ -63,13 +67,10 @@ pub(crate) enum Reading {
 /// Where a socket is in its life.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// The request has not come whole, or has not been brought to its room or
-    /// lobby; not later than this.
+    /// The request has not come whole; not later than this.
     Upgrading {
         /// The last moment.
         until: Time,
-        /// A whole request, until it is known what is at its address.
-        routed: Option<Box<Routed>>,
     },
     /// A socket of one room, or a message to it, before the room's door.
     Knocking(Box<Knock>),
@@ -84,26 +85,6 @@ pub(crate) enum Phase {
         /// Whether nothing more comes from the peer that is waited for.
         answered: bool,
     },
-}
-
-/// A request to an address.
-#[derive(Debug)]
-pub(crate) struct Routed {
-    /// The address.
-    pub address: Address,
-    /// The request.
-    pub request: Upgrade,
-    /// As whom.
-    pub who: Who,
-}
-
-/// The address by which a socket came.
-#[derive(Debug)]
-pub(crate) struct Via {
-    /// The address.
-    pub address: Address,
-    /// The rooms it led to when that was last looked at.
-    pub rooms: Vec<RoomName>,
 }
 
 /// As whom a socket comes.
@@ -162,12 +143,10 @@ impl Socket {
             assembly: Assembly::default(),
             reading: Reading::On,
             pinged: false,
+            page: None,
+            conduct: None,
             form: WireForm::Raw,
-            via: None,
-            phase: Phase::Upgrading {
-                until,
-                routed: None,
-            },
+            phase: Phase::Upgrading { until },
         }
     }
 
@@ -220,7 +199,7 @@ impl Socket {
                 silence_max
             };
         match &self.phase {
-            Phase::Upgrading { until, .. } | Phase::Closing { until, .. } => *until,
+            Phase::Upgrading { until } | Phase::Closing { until, .. } => *until,
             Phase::Knocking(knock) => knock.entry.until,
             Phase::Raw(stay, _) => silence.min(stay.until),
             Phase::Multiplexed(lobby) => silence.min(lobby.deadline()),

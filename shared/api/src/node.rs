@@ -3,7 +3,6 @@
 
 mod api_key;
 mod change;
-mod endpoint;
 mod member;
 mod room;
 mod rule;

@@ -105,9 +105,7 @@ impl Control {
                 | ChangeItem::Session(_)
                 | ChangeItem::SessionGone(_)
                 | ChangeItem::UserGone(_)
-                | ChangeItem::ApiKeyGone(_)
-                | ChangeItem::Endpoint(_)
-                | ChangeItem::EndpointGone(_) => false,
+                | ChangeItem::ApiKeyGone(_) => false,
             };
             row.change.items.iter().any(of)
         };
@@ -190,7 +188,7 @@ impl Control {
                     Resolved::Absent
                 }
             }
-            PolicyKey::ApiKey(_) | PolicyKey::Endpoint(_) => Resolved::Absent,
+            PolicyKey::ApiKey(_) => Resolved::Absent,
         }
     }
 

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use porthouse_model::{Audience, Member, PolicyKey, Refused, RoomName, Session, Time, TokenHash};
+use porthouse_model::{
+    Audience, Member, PolicyKey, Refused, RoomName, Session, Time, TokenHash, UnixTime,
+};
 use porthouse_rules::{Standing, Visitor};
 
 use super::Puddle;
 use crate::policy::{Found, RoomPolicy};
-use crate::room::Governed;
+use crate::room::{Governed, Rights};
 use crate::sequence::Door;
 use crate::settings::TransientMakers;
 use crate::socket::Who;
@@ -30,12 +32,14 @@ pub(super) enum Seen {
         session: Option<Arc<Session>>,
         /// When the right to it ends by itself.
         until: Time,
+        /// The wall clock, when it was looked at.
+        wall: Option<UnixTime>,
     },
 }
 
 impl Seen {
-    /// What the sequence needs of it.
-    pub(super) fn door(&self) -> Door<'_> {
+    /// What the sequence needs of it, for one who comes from this page.
+    pub(super) fn door<'a>(&'a self, page: Option<&'a str>) -> Door<'a> {
         match self {
             Self::Unknown(_) => Door::Unknown,
             Self::Shut(refused) => Door::Shut(*refused),
@@ -43,16 +47,30 @@ impl Seen {
                 governed,
                 standing,
                 session,
-                ..
+                wall,
+                until: _,
             } => Door::Open {
                 rules: governed.rules(),
                 visitor: Visitor {
                     standing: *standing,
                     user: session.as_ref().map(|session| session.user),
-                    origin: None,
-                    wall: None,
+                    origin: page,
+                    wall: *wall,
                 },
             },
+        }
+    }
+
+    /// What somebody may do behind it.
+    pub(super) fn rights(&self) -> Option<Rights> {
+        match self {
+            Self::Unknown(_) | Self::Shut(_) => None,
+            Self::Open {
+                governed, standing, ..
+            } => Some(Rights {
+                acts: governed.rules().acts(*standing),
+                hearing: governed.rules().hearing(*standing),
+            }),
         }
     }
 
@@ -100,9 +118,6 @@ impl Puddle {
         };
         match self.policy.room(self.now, room) {
             None => Seen::Unknown(PolicyKey::Room(room.clone())),
-            Some(Found::Absent) if room.freeport_of().is_some() => {
-                Seen::Shut(Refused::NoSuchEndpoint)
-            }
             Some(Found::Absent) => self.see_transient(room, session, until, inside),
             Some(Found::Present(policy)) => self.see_persistent(policy, session, until, inside),
         }
@@ -131,11 +146,26 @@ impl Puddle {
             }
             Some(_) => Standing::User,
         };
+        self.open_door(Governed::Persistent(policy), standing, session, until)
+    }
+
+    /// Open, for as long as the room is.
+    fn open_door(
+        &self,
+        governed: Governed,
+        standing: Standing,
+        session: Option<Arc<Session>>,
+        until: Time,
+    ) -> Seen {
+        let wall = self.wall_now();
+        let closes = governed.rules().open_until(wall);
+        let closes = closes.map_or_else(Self::never, |closes| self.moment(closes));
         Seen::Open {
-            governed: Governed::Persistent(policy),
+            governed,
             standing,
             session,
-            until,
+            until: until.min(closes),
+            wall,
         }
     }
 
@@ -180,11 +210,6 @@ impl Puddle {
             Standing::Anonymous
         };
         let governed = Governed::Transient(Arc::clone(&self.transient_rules));
-        Seen::Open {
-            governed,
-            standing,
-            session,
-            until,
-        }
+        self.open_door(governed, standing, session, until)
     }
 }

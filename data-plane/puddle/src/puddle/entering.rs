@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use porthouse_model::{ClientId, PolicyKey, Refused, Revision, RoomName, UserId};
-use porthouse_rules::Passed;
+use porthouse_rules::{Bucket, Passed};
 
 use super::Puddle;
 use super::door::{Seen, SessionSeen};
@@ -44,7 +44,7 @@ impl Puddle {
             if self.answered_preflight(id, &seen) {
                 return;
             }
-            let step = sequence.step(event, seen.door());
+            let step = sequence.step(event, seen.door(self.page_of(id)));
             if let (Some(sequence), Some(entry)) = (step.next, self.entry_mut(id, room)) {
                 entry.sequence = sequence;
             }
@@ -216,6 +216,7 @@ impl Puddle {
 
     /// In. What was checked a moment ago in this turn holds.
     fn admit(&mut self, id: SocketId, name: &RoomName, passed: Passed, seen: Seen) {
+        let rights = seen.rights().expect("only an open door admits");
         let Seen::Open {
             governed,
             session,
@@ -245,6 +246,8 @@ impl Puddle {
                 client,
                 passed,
                 member,
+                rights,
+                spoken: Bucket::default(),
                 reported: reported.is_some(),
             },
             form,

@@ -4,6 +4,7 @@
 use porthouse_model::{
     ClientId, CloseCode, MessageKind, PolicyKey, Refused, RoomName, TokenHash, Username,
 };
+use porthouse_rules::Rules;
 
 use super::door::SessionSeen;
 use super::{Puddle, Verifying};
@@ -11,7 +12,7 @@ use crate::input::SocketId;
 use crate::question::{Question, Secret, SignInVerdict};
 use crate::room::Message;
 use crate::sequence::{Event, Questions, Sequence};
-use crate::socket::{Entry, Given, Holder, Lobby, Origin, Phase, SignIn, Who};
+use crate::socket::{Entry, Given, Habit, Holder, Lobby, Origin, Phase, SignIn, Who};
 use crate::wire::multiplexed::{
     self, Event as Told, Id, LINE_TOO_LONG, Level, Line, LineError, LineFault, Op,
 };
@@ -20,6 +21,17 @@ use crate::wire::multiplexed::{
 struct Receivers {
     to: Vec<ClientId>,
     except: Vec<ClientId>,
+}
+
+impl Receivers {
+    /// May they be named where these are the rules?
+    fn allowed_by(&self, rules: &Rules) -> Result<(), Refused> {
+        if self.to.is_empty() && self.except.is_empty() {
+            Ok(())
+        } else {
+            rules.name_receivers()
+        }
+    }
 }
 
 impl Puddle {
@@ -42,6 +54,9 @@ impl Puddle {
                 self.send(id, request.as_ref(), &room, kind, payload, &receivers);
             }
             Op::Ping => {
+                if !self.behaves(id, Habit::Ping, request.as_ref()) {
+                    return;
+                }
                 let pong = Told::Pong {
                     id: request.as_ref(),
                 };
@@ -75,21 +90,17 @@ impl Puddle {
             let outside = LineError::new("room", "a room this socket is in: join it first");
             return self.tell(id, |out| Told::error(request, &outside).frame(out));
         };
-        let known = self.rooms.get(index);
-        let rules = known.governed.rules();
-        let names_receivers = !receivers.to.is_empty() || !receivers.except.is_empty();
-        let allowed = rules.say(kind, payload.len()).and_then(|()| {
-            if names_receivers {
-                rules.name_receivers()
-            } else {
-                Ok(())
-            }
-        });
-        let name = known.name.clone();
-        if let Err(refused) = allowed {
-            return self.refuse_line(id, request, Some(&name), refused);
+        if payload.is_empty() && !self.behaves(id, Habit::Empty, request) {
+            return;
         }
+        let known = self.rooms.get(index);
+        let name = known.name.clone();
         let from = Some(known.seats.sitter(stay.seat).client);
+        let named = receivers.allowed_by(known.governed.rules());
+        let allowed = named.and_then(|()| self.may_say(index, stay.seat, kind, payload));
+        if let Err(refused) = allowed {
+            return self.refuse_said(id, request, &name, refused);
+        }
         let message = Message {
             from,
             kind,
@@ -108,7 +119,10 @@ impl Puddle {
         }
     }
 
-    pub(super) fn join(&mut self, id: SocketId, reply_to: Option<Id>, room: &RoomName) {
+    fn join(&mut self, id: SocketId, reply_to: Option<Id>, room: &RoomName) {
+        if !self.behaves(id, Habit::Move, reply_to.as_ref()) {
+            return;
+        }
         let until = self.now + self.settings.entry_time_max;
         let attempts_max = self.settings.password_attempts_max;
         let rooms_max = self.settings.rooms_per_socket_max;
@@ -156,6 +170,9 @@ impl Puddle {
     /// From a room, or from its door; then the entry's request is answered too.
     /// Nothing more of what was said there is written: the right to it may end.
     fn leave(&mut self, id: SocketId, request: Option<&Id>, room: &RoomName) {
+        if !self.behaves(id, Habit::Move, request) {
+            return;
+        }
         if let Some((index, seat)) = self.seat_in(id, room) {
             self.outbox.cut_room(id.slot, index);
             self.leave_room(id, index, seat);
@@ -314,7 +331,7 @@ impl Puddle {
         }
     }
 
-    fn refuse_line(
+    pub(super) fn refuse_line(
         &mut self,
         id: SocketId,
         request: Option<&Id>,

@@ -34,7 +34,9 @@ impl Puddle {
         if room.seats.is_empty() {
             return Reply::Published { receivers: None };
         }
-        if let Err(refused) = room.governed.rules().say(said.kind, said.payload.len()) {
+        let rules = room.governed.rules();
+        let allowed = rules.say(said.kind, said.payload.len());
+        if let Err(refused) = allowed.and_then(|()| rules.format(&said.payload)) {
             return Reply::Refused(refused);
         }
         let sorted = |named: &[ClientId]| {

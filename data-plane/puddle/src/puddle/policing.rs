@@ -39,7 +39,6 @@ impl Puddle {
                     self.touch(&Touched::Session(session));
                 }
             }
-            PolicyKey::Endpoint(address) => self.touch(&Touched::Endpoint(address.clone())),
             PolicyKey::ApiKey(_) => {}
         }
         let waiting = self.waiting.remove(key).unwrap_or_default();
@@ -48,14 +47,12 @@ impl Puddle {
             return;
         }
         for id in waiting {
-            self.route(id);
             self.look_at_session(id);
             self.advance_all(id, Event::Look);
         }
     }
 
     fn unavailable(&mut self, id: SocketId, key: &PolicyKey) {
-        self.unroutable(id);
         if let PolicyKey::Session(_) = key {
             let signs_in = self.lobby_mut(id).is_some_and(|lobby| lobby.is_resolving());
             if signs_in {
@@ -126,7 +123,6 @@ impl Puddle {
                 }
             }
             Touched::Member(room, user) => self.judge_user(*room, *user),
-            Touched::Endpoint(address) => self.judge_arrivals(address),
         }
     }
 
@@ -189,13 +185,17 @@ impl Puddle {
         let room = self.rooms.get(index);
         let (name, passed) = (room.name.clone(), room.seats.sitter(stay.seat).passed);
         let seen = self.see(&who, &name, true);
-        let judgement = match seen.door() {
+        let judgement = match seen.door(self.page_of(id)) {
             Door::Shut(refused) => Judgement::Refuse(refused),
             Door::Unknown => return self.ask_again(id, index, &name, passed),
             Door::Open { rules, visitor } => rules.enter(&visitor, &passed),
         };
         match judgement {
-            Judgement::Admit => self.stays(id, index, seen.until()),
+            Judgement::Admit => {
+                let rights = seen.rights().expect("only an open door admits");
+                self.rooms.get_mut(index).seats.entitle(stay.seat, rights);
+                self.stays(id, index, seen.until());
+            }
             Judgement::Refuse(refused) => self.put_out(id, index, refused),
             Judgement::Ask(_) => self.ask_again(id, index, &name, passed),
         }

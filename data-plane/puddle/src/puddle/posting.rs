@@ -4,7 +4,7 @@
 
 use core::str;
 
-use porthouse_model::{Act, MessageKind, Refused, RoomName};
+use porthouse_model::{MessageKind, Refused, RoomName};
 
 use super::Puddle;
 use super::door::Seen;
@@ -44,12 +44,8 @@ impl Puddle {
         };
         let (kind, bytes) = (post.kind, post.bytes);
         let rules = governed.rules();
-        let allowed = if rules.acts(standing).has(Act::Send) {
-            rules.say(kind, bytes)
-        } else {
-            Err(Refused::SendRefused)
-        };
-        if let Err(refused) = allowed {
+        let acts = rules.acts(standing);
+        if let Err(refused) = rules.speak(acts, kind, bytes) {
             return self.refuse_entry(id, name, refused);
         }
         if self.held_bytes(id) < bytes {
@@ -59,14 +55,17 @@ impl Puddle {
         if self.is_held_up(self.rooms.get(index)) {
             return self.refuse_entry(id, name, Refused::Busy);
         }
-        self.rooms.get_mut(index).governed = governed;
-        self.note_strictness(index);
         let socket = self.sockets.get_mut(id).expect("it knocks");
         let held = socket.held.take().map_or_else(Vec::new, |held| held.0);
         let payload = &held[..bytes];
         if kind == MessageKind::Text && str::from_utf8(payload).is_err() {
             return self.refuse_bad(id, &Post::NO_TEXT);
         }
+        if let Err(refused) = governed.rules().format(payload) {
+            return self.refuse_entry(id, name, refused);
+        }
+        self.rooms.get_mut(index).governed = governed;
+        self.note_strictness(index);
         let message = Message {
             from: Some(self.client_of(id, session.as_deref())),
             kind,

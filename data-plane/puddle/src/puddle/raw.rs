@@ -5,7 +5,7 @@ use porthouse_model::MessageKind;
 use super::Puddle;
 use crate::input::SocketId;
 use crate::room::Message;
-use crate::socket::Stay;
+use crate::socket::{Habit, Stay};
 
 impl Puddle {
     /// A raw message that the room's rules refuse ends the socket: there is no
@@ -17,12 +17,14 @@ impl Puddle {
         kind: MessageKind,
         payload: &[u8],
     ) {
-        let room = self.rooms.get(stay.room);
-        if let Err(refused) = room.governed.rules().say(kind, payload.len()) {
+        if payload.is_empty() && !self.behaves(id, Habit::Empty, None) {
+            return;
+        }
+        if let Err(refused) = self.may_say(stay.room, stay.seat, kind, payload) {
             self.close_refused(id, refused);
             return;
         }
-        let from = Some(room.seats.sitter(stay.seat).client);
+        let from = Some(self.rooms.get(stay.room).seats.sitter(stay.seat).client);
         let message = Message {
             from,
             kind,

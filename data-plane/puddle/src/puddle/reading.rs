@@ -6,7 +6,7 @@ use porthouse_model::MESSAGE_BYTES_DEFAULT;
 use super::Puddle;
 use crate::input::SocketId;
 use crate::output::{Output, WireForm};
-use crate::socket::{Held, Phase, Reading};
+use crate::socket::{Habit, Held, Phase, Reading};
 use crate::wire::assembly::{Event, Step};
 use crate::wire::frame::Limits;
 
@@ -93,8 +93,10 @@ impl Puddle {
         let held = socket.held.as_ref().map_or(0, |held| held.0.len());
         let undecided = match &socket.phase {
             Phase::Knocking(knock) => !knock.is_let_in(),
-            Phase::Upgrading { routed, .. } => routed.is_some(),
-            Phase::Raw(..) | Phase::Multiplexed(_) | Phase::Closing { .. } => false,
+            Phase::Upgrading { .. }
+            | Phase::Raw(..)
+            | Phase::Multiplexed(_)
+            | Phase::Closing { .. } => false,
         };
         if undecided && held > HELD_BYTES_MAX && socket.reading == Reading::On {
             socket.reading = Reading::Full;
@@ -135,8 +137,8 @@ impl Puddle {
             })
         };
         match &socket.phase {
-            Phase::Upgrading { routed: None, .. } => Stage::Request,
-            Phase::Upgrading { .. } | Phase::Knocking(_) => Stage::Later,
+            Phase::Upgrading { .. } => Stage::Request,
+            Phase::Knocking(_) => Stage::Later,
             Phase::Raw(..) if socket.form == WireForm::EventStream => Stage::Over,
             Phase::Raw(stay, _) => {
                 let room = self.rooms.get(stay.room);
@@ -213,7 +215,11 @@ impl Puddle {
                     unreachable!("frames are read inside only")
                 }
             },
-            Event::Ping(payload) => self.pong(id, payload),
+            Event::Ping(payload) => {
+                if self.behaves(id, Habit::Ping, None) {
+                    self.pong(id, payload);
+                }
+            }
             Event::Pong => {}
             Event::Close(code) => self.closed_by_peer(id, *code),
         }

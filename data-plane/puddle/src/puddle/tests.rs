@@ -2,12 +2,13 @@
 //! what they are told to, and a control plane that answers from a table.
 
 mod doors;
-mod endpoints;
 mod entry;
 mod live_permission;
 mod limits;
 mod neighbours;
 mod plain;
+mod saying;
 mod talk;
+mod visiting;
 mod world;
 mod homes;

@@ -2,9 +2,10 @@
 //! once a wire form; a receiver costs one push.
 
 use porthouse_model::{ClientId, MessageKind, RoomName};
+use porthouse_rules::Hearing;
 
 use super::Room;
-use super::seats::Seat;
+use super::seats::{Seat, Sitter};
 use crate::outbox::{Lane, Outbox, Span};
 use crate::output::WireForm;
 use crate::wire;
@@ -35,19 +36,18 @@ pub(crate) fn deliver(
 ) -> u64 {
     let seats = room.seats.as_slice();
     let frames = Frames::encode(room, lane, message, outbox);
-    if message.to.is_empty() && message.except.is_empty() {
-        broadcast(seats, frames, silent, lane, outbox)
-    } else {
-        let sitters = room.seats.sitters().iter().zip(seats);
-        let mut receivers = 0;
-        for (sitter, seat) in sitters {
-            if silent != Some(seat.slot) && is_named(sitter.client, message) {
-                outbox.push(seat.slot, frames.of(seat.form), lane);
-                receivers += 1;
-            }
-        }
-        receivers
+    let to_all = message.to.is_empty() && message.except.is_empty();
+    if to_all && room.seats.are_alike() {
+        return broadcast(seats, frames, silent, lane, outbox);
     }
+    let mut receivers = 0;
+    for (sitter, seat) in room.seats.sitters().iter().zip(seats) {
+        if silent != Some(seat.slot) && receives(sitter, message) {
+            outbox.push(seat.slot, frames.of(seat.form), lane);
+            receivers += 1;
+        }
+    }
+    receivers
 }
 
 fn broadcast(
@@ -66,6 +66,14 @@ fn broadcast(
         }
     }
     receivers
+}
+
+fn receives(sitter: &Sitter, message: Message<'_>) -> bool {
+    match sitter.rights.hearing {
+        Hearing::Named => is_named(sitter.client, message),
+        Hearing::Never => false,
+        Hearing::Always => true,
+    }
 }
 
 fn is_named(client: ClientId, message: Message<'_>) -> bool {

@@ -1,8 +1,8 @@
 //! The seats of a room: what a fan-out walks over, and beside it what it does
 //! not need.
 
-use porthouse_model::{ClientId, PolicyKey};
-use porthouse_rules::Passed;
+use porthouse_model::{Acts, ClientId, MessageKind, PolicyKey, Refused, Time};
+use porthouse_rules::{Bucket, Hearing, Passed, Rules};
 
 use crate::input::SocketId;
 use crate::output::WireForm;
@@ -28,8 +28,48 @@ pub(crate) struct Sitter {
     /// The membership by which it is here, which is kept known meanwhile. Boxed,
     /// for most rooms have no members.
     pub member: Option<Box<PolicyKey>>,
+    /// What they may do here.
+    pub rights: Rights,
+    /// What is left of the room's rate for one socket.
+    pub spoken: Bucket,
     /// Whether the room's home was told of them.
     pub reported: bool,
+}
+
+/// What a sitter may do: decided when they are admitted, and again whenever they
+/// are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rights {
+    /// The acts.
+    pub acts: Acts,
+    /// Whether they receive what is said.
+    pub hearing: Hearing,
+}
+
+impl Rights {
+    fn is_particular(self) -> bool {
+        self.hearing != Hearing::Named
+    }
+}
+
+impl Sitter {
+    /// May they say this here, now? The cheapest is asked first; what their rate
+    /// lets pass counts, whether it is in the room's format or not.
+    pub(crate) fn may_say(
+        &mut self,
+        rules: &Rules,
+        kind: MessageKind,
+        payload: &[u8],
+        now: Time,
+    ) -> Result<(), Refused> {
+        rules.speak(self.rights.acts, kind, payload.len())?;
+        if let Some(rate) = rules.source().messages.rates.per_socket
+            && !self.spoken.take(rate, now)
+        {
+            return Err(Refused::SocketTooFast);
+        }
+        rules.format(payload)
+    }
 }
 
 /// A room's seats. A seat's number changes when another is taken away.
@@ -39,6 +79,8 @@ pub(crate) struct Seats {
     sitters: Vec<Sitter>,
     multiplexed: usize,
     event_streams: usize,
+    /// Those who receive by other rules than most.
+    particular: usize,
 }
 
 impl Seats {
@@ -49,6 +91,7 @@ impl Seats {
             slot: sitter.socket.slot,
             form,
         });
+        self.particular += usize::from(sitter.rights.is_particular());
         self.sitters.push(sitter);
         self.multiplexed += usize::from(form == WireForm::Multiplexed);
         self.event_streams += usize::from(form == WireForm::EventStream);
@@ -60,10 +103,24 @@ impl Seats {
     pub(crate) fn remove(&mut self, number: u32) -> Option<SocketId> {
         let at = number as usize;
         let gone = self.seats.swap_remove(at);
-        self.sitters.swap_remove(at);
+        let left = self.sitters.swap_remove(at);
+        self.particular -= usize::from(left.rights.is_particular());
         self.multiplexed -= usize::from(gone.form == WireForm::Multiplexed);
         self.event_streams -= usize::from(gone.form == WireForm::EventStream);
         self.sitters.get(at).map(|sitter| sitter.socket)
+    }
+
+    /// Gives a sitter these rights instead.
+    pub(crate) fn entitle(&mut self, number: u32, rights: Rights) {
+        let before = &mut self.sitters[number as usize].rights;
+        self.particular -= usize::from(before.is_particular());
+        self.particular += usize::from(rights.is_particular());
+        *before = rights;
+    }
+
+    /// Whether all receive by the same rules.
+    pub(crate) const fn are_alike(&self) -> bool {
+        self.particular == 0
     }
 
     /// Those of whom the room's home was not told; it is now.
@@ -103,6 +160,10 @@ impl Seats {
         &self.sitters[number as usize]
     }
 
+    pub(crate) fn sitter_mut(&mut self, number: u32) -> &mut Sitter {
+        &mut self.sitters[number as usize]
+    }
+
     /// Whether some socket here speaks like this.
     pub(crate) fn speaks(&self, form: WireForm) -> bool {
         match form {
@@ -123,6 +184,15 @@ impl Seats {
             (count(WireForm::Multiplexed), count(WireForm::EventStream)),
             (self.multiplexed, self.event_streams),
             "wire forms are counted"
+        );
+        let particular = self
+            .sitters
+            .iter()
+            .filter(|sitter| sitter.rights.is_particular());
+        assert_eq!(
+            particular.count(),
+            self.particular,
+            "the particular are counted"
         );
         for (seat, sitter) in self.seats.iter().zip(&self.sitters) {
             assert_eq!(
