@@ -95,6 +95,7 @@ async fn read(
             PolicyKey::Session(hash) => tokens.push(*hash),
             PolicyKey::Member(room, user) => pairs.push((*room, *user)),
             PolicyKey::ApiKey(hash) => secrets.push(*hash),
+            PolicyKey::Endpoint(_) => {}
         }
     }
     let rooms = resolve::rooms_by_name(connection, &names).await?;
@@ -108,6 +109,7 @@ async fn read(
             .get(&(*room, *user))
             .and_then(|(member, live)| live.then_some(Resolved::Member(*member))),
         PolicyKey::ApiKey(hash) => api_keys.get(hash).cloned().map(Resolved::ApiKey),
+        PolicyKey::Endpoint(_) => None,
     };
     Ok(keys
         .iter()

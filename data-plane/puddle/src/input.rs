@@ -137,7 +137,9 @@ impl Changed {
             | ChangeItem::Session(_)
             | ChangeItem::SessionGone(_)
             | ChangeItem::UserGone(_)
-            | ChangeItem::ApiKeyGone(_)) => ChangedItem::Other(other),
+            | ChangeItem::ApiKeyGone(_)
+            | ChangeItem::Endpoint(_)
+            | ChangeItem::EndpointGone(_)) => ChangedItem::Other(other),
         });
         Self {
             revision: change.revision,

@@ -12,8 +12,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
-    ApiKey, Member, PolicyKey, Revision, Room, RoomId, RoomName, Session, SessionId, Time,
-    TokenHash, UserId,
+    Address, ApiKey, Endpoint, Member, PolicyKey, Revision, Room, RoomId, RoomName, Session,
+    SessionId, Time, TokenHash, UserId,
 };
 use porthouse_rules::Rules;
 
@@ -95,6 +95,8 @@ pub(crate) enum Touched {
     Member(RoomId, UserId),
     /// A session has ended.
     Session(SessionId),
+    /// What is at an address was made, changed or withdrawn.
+    Endpoint(Address),
 }
 
 /// How much is kept and asked.
@@ -165,7 +167,10 @@ impl Policy {
         match self.known(now, &PolicyKey::Room(name.clone()))? {
             Known::Room(room) => Some(Found::Present(room)),
             Known::Absent => Some(Found::Absent),
-            other @ (Known::Session(_) | Known::Member(_) | Known::ApiKey(_)) => misfit(&other),
+            other @ (Known::Session(_)
+            | Known::Member(_)
+            | Known::ApiKey(_)
+            | Known::Endpoint(_)) => misfit(&other),
         }
     }
 
@@ -175,7 +180,9 @@ impl Policy {
         match self.known(now, &PolicyKey::Session(*token))? {
             Known::Session(session) => Some(Found::Present(session)),
             Known::Absent => Some(Found::Absent),
-            other @ (Known::Room(_) | Known::Member(_) | Known::ApiKey(_)) => misfit(&other),
+            other @ (Known::Room(_) | Known::Member(_) | Known::ApiKey(_) | Known::Endpoint(_)) => {
+                misfit(&other)
+            }
         }
     }
 
@@ -190,7 +197,10 @@ impl Policy {
         match self.known(now, &PolicyKey::Member(room, user))? {
             Known::Member(member) => Some(Found::Present(member)),
             Known::Absent => Some(Found::Absent),
-            other @ (Known::Room(_) | Known::Session(_) | Known::ApiKey(_)) => misfit(&other),
+            other
+            @ (Known::Room(_) | Known::Session(_) | Known::ApiKey(_) | Known::Endpoint(_)) => {
+                misfit(&other)
+            }
         }
     }
 
@@ -200,7 +210,25 @@ impl Policy {
         match self.known(now, &PolicyKey::ApiKey(*hash))? {
             Known::ApiKey(api_key) => Some(Found::Present(api_key)),
             Known::Absent => Some(Found::Absent),
-            other @ (Known::Room(_) | Known::Session(_) | Known::Member(_)) => misfit(&other),
+            other
+            @ (Known::Room(_) | Known::Session(_) | Known::Member(_) | Known::Endpoint(_)) => {
+                misfit(&other)
+            }
+        }
+    }
+
+    /// What is at an address; `None`: it must be asked.
+    pub(crate) fn endpoint(
+        &mut self,
+        now: Time,
+        address: &Address,
+    ) -> Option<Found<Arc<Endpoint>>> {
+        match self.known(now, &PolicyKey::Endpoint(address.clone()))? {
+            Known::Endpoint(endpoint) => Some(Found::Present(endpoint)),
+            Known::Absent => Some(Found::Absent),
+            other @ (Known::Room(_) | Known::Session(_) | Known::Member(_) | Known::ApiKey(_)) => {
+                misfit(&other)
+            }
         }
     }
 
@@ -505,13 +533,18 @@ fn fits(key: &PolicyKey, known: &Known) -> bool {
         (PolicyKey::Member(room, user), Known::Member(member)) => {
             (member.room, member.user) == (*room, *user)
         }
+        (PolicyKey::Endpoint(address), Known::Endpoint(endpoint)) => endpoint.address == *address,
         (PolicyKey::Session(_), Known::Session(_))
         | (PolicyKey::ApiKey(_), Known::ApiKey(_))
         | (_, Known::Absent) => true,
-        (PolicyKey::Room(_), Known::Session(_) | Known::Member(_) | Known::ApiKey(_))
-        | (PolicyKey::Session(_), Known::Room(_) | Known::Member(_) | Known::ApiKey(_))
-        | (PolicyKey::Member(..), Known::Room(_) | Known::Session(_) | Known::ApiKey(_))
-        | (PolicyKey::ApiKey(_), Known::Room(_) | Known::Session(_) | Known::Member(_)) => false,
+        (
+            _,
+            Known::Room(_)
+            | Known::Member(_)
+            | Known::Session(_)
+            | Known::ApiKey(_)
+            | Known::Endpoint(_),
+        ) => false,
     }
 }
 

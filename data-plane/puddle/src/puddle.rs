@@ -4,6 +4,7 @@
 //! one stretch of a message's way.
 
 mod arriving;
+mod routing;
 mod reading;
 mod door;
 mod entering;
@@ -28,7 +29,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use porthouse_model::{
-    ClientId, PolicyKey, RefusalId, Revision, RoomName, Session, Time, UnixTime,
+    Address, ClientId, PolicyKey, RefusalId, Revision, RoomName, Session, Time, UnixTime,
 };
 use porthouse_rules::Rules;
 
@@ -79,6 +80,8 @@ pub struct Puddle {
     timers: Timers,
     /// Who waits until something is known.
     waiting: Map<PolicyKey, BTreeSet<SocketId>>,
+    /// Who came by which address, or asks what is there.
+    arrived: Map<Address, BTreeSet<SocketId>>,
     /// Who knocks at which room's door.
     doors: Map<RoomName, BTreeSet<SocketId>>,
     /// Whose answer is being verified, and at which door.
@@ -185,6 +188,7 @@ impl Puddle {
             timers: Timers::default(),
             waiting: Map::with_hasher(hasher),
             verifying: Map::with_hasher(hasher),
+            arrived: Map::with_hasher(hasher),
             doors: Map::with_hasher(hasher),
             signed_in: SignedIn::new(hasher),
             strict: BTreeSet::new(),

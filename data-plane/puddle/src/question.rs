@@ -8,7 +8,9 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
-use porthouse_model::{ApiKey, Member, PolicyKey, Revision, Session, TokenHash, Username};
+use porthouse_model::{
+    ApiKey, Endpoint, Member, PolicyKey, Revision, Session, TokenHash, Username,
+};
 
 pub use verification::{Pass, Proof, Verdict, Verification};
 
@@ -70,6 +72,8 @@ pub enum Known {
     Member(Member),
     /// An API key.
     ApiKey(Arc<ApiKey>),
+    /// An endpoint.
+    Endpoint(Arc<Endpoint>),
     /// There is no such thing.
     Absent,
 }

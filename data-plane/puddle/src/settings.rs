@@ -3,6 +3,7 @@
 
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::sync::Arc;
 
 use porthouse_model::{Rate, RoomRules};
 
@@ -26,6 +27,9 @@ pub struct Settings {
     pub puddle: PuddleId,
     /// How many puddles the node has, this one included; 1 to 64.
     pub puddles: u8,
+    /// Hosts that end with this are endpoints' addresses (`.example.com`, in
+    /// lower case); any other is the node's own. `None`: every host is.
+    pub endpoint_host_suffix: Option<Arc<str>>,
     /// Who makes transient rooms.
     pub transient_makers: TransientMakers,
     /// The rules of transient rooms.
@@ -110,6 +114,7 @@ impl Settings {
         Self {
             puddle,
             puddles,
+            endpoint_host_suffix: None,
             transient_makers: TransientMakers::Users,
             transient_rules: RoomRules::default(),
             sockets_max: 100_000,

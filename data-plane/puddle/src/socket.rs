@@ -8,7 +8,7 @@ mod signed_in;
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use porthouse_model::{ClientId, Session, Time, TokenHash};
+use porthouse_model::{Address, ClientId, RoomName, Session, Time, TokenHash};
 
 use crate::input::SocketId;
 use crate::output::WireForm;
@@ -45,6 +45,8 @@ pub(crate) struct Socket {
     pub conduct: Option<Box<Conduct>>,
     /// How it speaks; raw until its request says otherwise.
     pub form: WireForm,
+    /// The address it came by, if it did by one.
+    pub via: Option<Box<Via>>,
     /// Where it is in its life.
     pub phase: Phase,
 }
@@ -67,10 +69,13 @@ pub(crate) enum Reading {
 /// Where a socket is in its life.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// The request has not come whole; not later than this.
+    /// The request has not come whole, or has not been brought to its room or
+    /// lobby; not later than this.
     Upgrading {
         /// The last moment.
         until: Time,
+        /// A whole request, until it is known what is at its address.
+        routed: Option<Box<Routed>>,
     },
     /// A socket of one room, or a message to it, before the room's door.
     Knocking(Box<Knock>),
@@ -85,6 +90,26 @@ pub(crate) enum Phase {
         /// Whether nothing more comes from the peer that is waited for.
         answered: bool,
     },
+}
+
+/// A request to an address.
+#[derive(Debug)]
+pub(crate) struct Routed {
+    /// The address.
+    pub address: Address,
+    /// The request.
+    pub request: Upgrade,
+    /// As whom.
+    pub who: Who,
+}
+
+/// The address by which a socket came.
+#[derive(Debug)]
+pub(crate) struct Via {
+    /// The address.
+    pub address: Address,
+    /// The rooms it led to when that was last looked at.
+    pub rooms: Vec<RoomName>,
 }
 
 /// As whom a socket comes.
@@ -146,7 +171,11 @@ impl Socket {
             page: None,
             conduct: None,
             form: WireForm::Raw,
-            phase: Phase::Upgrading { until },
+            via: None,
+            phase: Phase::Upgrading {
+                until,
+                routed: None,
+            },
         }
     }
 
@@ -199,7 +228,7 @@ impl Socket {
                 silence_max
             };
         match &self.phase {
-            Phase::Upgrading { until } | Phase::Closing { until, .. } => *until,
+            Phase::Upgrading { until, .. } | Phase::Closing { until, .. } => *until,
             Phase::Knocking(knock) => knock.entry.until,
             Phase::Raw(stay, _) => silence.min(stay.until),
             Phase::Multiplexed(lobby) => silence.min(lobby.deadline()),

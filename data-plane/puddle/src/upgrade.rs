@@ -13,7 +13,7 @@ mod reply;
 #[cfg(test)]
 mod fixture;
 
-use porthouse_model::{Retry, RoomName, TokenHash};
+use porthouse_model::{Address, Retry, RoomName, TokenHash};
 
 use crate::output::WireForm;
 use crate::settings::Settings;
@@ -76,6 +76,8 @@ pub(crate) enum Endpoint {
     Primary,
     /// `/{room}`.
     Room(RoomName),
+    /// `/@{name}`, or a host's name: what is there must be looked up.
+    Address(Address),
 }
 
 /// Who a request says it is from.
@@ -119,6 +121,25 @@ enum Told {
 /// `Sec-WebSocket-Accept` is the base64 of a SHA-1.
 const ACCEPT_BYTES: usize = 28;
 
+impl Upgrade {
+    /// What is refused to it where its address leads to several rooms and it
+    /// speaks of one.
+    pub(crate) fn leads_to_several(&self) -> BadUpgrade {
+        let mut bad = BadUpgrade::new(
+            400,
+            "subprotocol",
+            "the subprotocol porthouse.v1 here: this address leads to several rooms",
+        );
+        if let (Asks::Socket(accept), Some(_)) = (&self.asks, &self.origin) {
+            bad.told = Told::Close {
+                accept: *accept,
+                subprotocol: self.subprotocol,
+            };
+        }
+        bad
+    }
+}
+
 impl BadUpgrade {
     /// The request did not come in time.
     pub(crate) const SLOW: Self = Self {
@@ -153,7 +174,7 @@ pub(crate) fn read_head(bytes: &[u8], settings: &Settings) -> Head {
         Ok(None) => Head::Partial,
         Ok(Some((request, bytes))) => match target::read(&request) {
             Ok(target::Target::Own) => Head::Own,
-            Ok(target::Target::Path(target)) => granted(&request, &target)
+            Ok(target::Target::Path(target)) => granted(&request, &target, settings)
                 .map_or_else(Head::Bad, |request| Head::Complete { request, bytes }),
             Err(bad) => Head::Bad(bad),
         },
@@ -161,13 +182,18 @@ pub(crate) fn read_head(bytes: &[u8], settings: &Settings) -> Head {
     }
 }
 
-fn granted(request: &head::Request<'_>, target: &target::Path<'_>) -> Result<Upgrade, BadUpgrade> {
+fn granted(
+    request: &head::Request<'_>,
+    target: &target::Path<'_>,
+    settings: &Settings,
+) -> Result<Upgrade, BadUpgrade> {
+    let suffix = settings.endpoint_host_suffix.as_deref();
     request.is_current()?;
     let Some(asks) = plain::read(request)? else {
-        return handshake(request, target);
+        return handshake(request, target, suffix);
     };
     target.refuse_secrets()?;
-    let endpoint = target.endpoint()?;
+    let endpoint = target.endpoint(suffix)?;
     if endpoint == Endpoint::Primary {
         return Err(plain::NO_ROOM);
     }
@@ -190,6 +216,7 @@ fn granted(request: &head::Request<'_>, target: &target::Path<'_>) -> Result<Upg
 fn handshake(
     request: &head::Request<'_>,
     target: &target::Path<'_>,
+    suffix: Option<&str>,
 ) -> Result<Upgrade, BadUpgrade> {
     let accept = request.handshake()?;
     let offer = offer::read(request)?;
@@ -204,7 +231,7 @@ fn handshake(
         bad
     };
     target.refuse_secrets().map_err(told)?;
-    let endpoint = target.endpoint().map_err(told)?;
+    let endpoint = target.endpoint(suffix).map_err(told)?;
     let (form, subprotocol) = offer.select(&endpoint).map_err(told)?;
     let credential = offer.credential(request).map_err(told)?;
     Ok(Upgrade {

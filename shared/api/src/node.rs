@@ -3,6 +3,7 @@
 
 mod api_key;
 mod change;
+mod endpoint;
 mod member;
 mod room;
 mod rule;

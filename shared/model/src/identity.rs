@@ -85,12 +85,30 @@ identity! {
     ApiKeyId
 }
 identity! {
+    /// An endpoint. The one that a freeport is has its user's bytes.
+    EndpointId
+}
+identity! {
     /// Whoever is behind one or more sockets: a user, whose client id is the
     /// user's id, or an anonymous socket with an id of its own.
     ClientId
 }
 
 impl From<UserId> for ClientId {
+    fn from(user: UserId) -> Self {
+        Self(user.0)
+    }
+}
+
+/// A user's freeport.
+impl From<UserId> for RoomId {
+    fn from(user: UserId) -> Self {
+        Self(user.0)
+    }
+}
+
+/// The endpoint that a user's freeport is.
+impl From<UserId> for EndpointId {
     fn from(user: UserId) -> Self {
         Self(user.0)
     }

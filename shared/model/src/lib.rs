@@ -13,10 +13,11 @@ mod rule;
 mod time;
 
 pub use credential::{BadCredential, Credential, CredentialKind, TokenHash};
-pub use identity::{ApiKeyId, BadIdentity, ClientId, RoomId, SessionId, UserId};
-pub use name::{BadName, NodeName, RoomName, Username};
+pub use identity::{ApiKeyId, BadIdentity, ClientId, EndpointId, RoomId, SessionId, UserId};
+pub use name::{Address, BadName, NodeName, RoomName, Username};
 pub use policy::{
-    ApiKey, Change, ChangeItem, Member, PolicyKey, Resolved, Revision, Room, Session,
+    ApiKey, Change, ChangeItem, Endpoint, EndpointAccess, Member, PolicyKey, Resolved, Revision,
+    Room, Session,
 };
 pub use refusal::{CloseCode, Refusal, RefusalId, Refused, Retry};
 pub use rule::{

@@ -74,17 +74,38 @@ macro_rules! name {
 
 name! {
     /// A room's name. Case counts. 1 to 128 bytes of ASCII letters, digits and
-    /// `- _ . : ~`, the first a letter or digit, and never two dots together.
+    /// `- _ . : ~`, the first a letter or digit, and never two dots together. Or
+    /// `@` and a user's name, in which case does not count: that user's freeport,
+    /// a room that is there because the user is, and cannot be made.
     RoomName,
     "room",
-    "1 to 128 of A-Z a-z 0-9 - _ . : ~, starting with a letter or digit, without two dots together",
-    |text| {
-        bounded(text, 128)
-            && text.as_bytes()[0].is_ascii_alphanumeric()
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:~".contains(&byte))
-            && !text.contains("..")
+    "1 to 128 of A-Z a-z 0-9 - _ . : ~, starting with a letter or digit, without two dots \
+     together; or @ and a user's name",
+    |text| match text.strip_prefix('@') {
+        Some(user) => is_username(user),
+        None => {
+            bounded(text, 128)
+                && text.as_bytes()[0].is_ascii_alphanumeric()
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:~".contains(&byte))
+                && !text.contains("..")
+        }
     },
-    |text| text.into()
+    |text| if text.starts_with('@') { text.to_ascii_lowercase().into() } else { text.into() }
+}
+
+impl RoomName {
+    /// A user's freeport.
+    #[must_use]
+    pub fn freeport(user: &Username) -> Self {
+        Self(format!("@{user}").into())
+    }
+
+    /// Whose freeport it is, if it is one.
+    #[must_use]
+    pub fn freeport_of(&self) -> Option<Username> {
+        let user = self.0.strip_prefix('@')?;
+        Some(Username(user.into()))
+    }
 }
 
 name! {
@@ -94,14 +115,33 @@ name! {
     Username,
     "user",
     "1 to 64 of A-Z a-z 0-9 - _ ., starting and ending with a letter or digit; case does not count",
-    |text| {
-        let bytes = text.as_bytes();
-        bounded(text, 64)
-            && bytes[0].is_ascii_alphanumeric()
-            && bytes[bytes.len() - 1].is_ascii_alphanumeric()
-            && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+    is_username,
+    |text| text.to_ascii_lowercase().into()
+}
+
+name! {
+    /// Where an endpoint is reached: `@` and a name like a user's, which is a path
+    /// of every node, or a host's name in DNS: labels of `a-z 0-9 -`, at least
+    /// two, an internationalised one as its A-labels. Case does not count: it is
+    /// kept in lower case.
+    Address,
+    "endpoint",
+    "@ and 1 to 64 of A-Z a-z 0-9 - _ ., starting and ending with a letter or digit; or a host's \
+     name with a dot, at most 253 bytes",
+    |text| match text.strip_prefix('@') {
+        Some(path) => is_username(path),
+        None => is_host(text),
     },
     |text| text.to_ascii_lowercase().into()
+}
+
+impl Address {
+    /// The freeport that is at this address unless an endpoint is: that of the
+    /// user of this name. A host is nobody's.
+    #[must_use]
+    pub fn freeport(&self) -> Option<RoomName> {
+        self.0.starts_with('@').then(|| RoomName(self.0.clone()))
+    }
 }
 
 name! {
@@ -116,6 +156,34 @@ name! {
             && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
     },
     |text| text.into()
+}
+
+fn is_username(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bounded(text, 64)
+        && bytes[0].is_ascii_alphanumeric()
+        && bytes[bytes.len() - 1].is_ascii_alphanumeric()
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+}
+
+/// Host names as RFC 1123, section 2.1, has them, without a root dot. One that
+/// ends in digits is an address of IPv4.
+fn is_host(text: &str) -> bool {
+    let is_label = |label: &str| {
+        bounded(label, 63)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    bounded(text, 253)
+        && text.contains('.')
+        && text.split('.').all(is_label)
+        && !text.rsplit('.').next().is_some_and(is_number)
 }
 
 fn bounded(text: &str, bytes_max: usize) -> bool {
@@ -144,7 +212,11 @@ mod tests {
             "a/b",
             "a*",
             "a>",
-            "@a",
+            "@",
+            "@a:b",
+            "a@b",
+            "@@a",
+            "@-a",
             "%2f",
             "a b",
             "a\0",
@@ -164,6 +236,55 @@ mod tests {
         assert_eq!(ada, "aDA.l".parse().expect("a username"));
         assert_eq!(ada.as_str(), "ada.l");
         assert!("ada.".parse::<Username>().is_err());
+    }
+
+    #[test]
+    fn a_freeport_is_named_for_its_user() {
+        let ada: Username = "Ada".parse().expect("a username");
+        let freeport = RoomName::freeport(&ada);
+        assert_eq!(freeport, "@ADA".parse().expect("a freeport"));
+        assert_eq!(freeport.freeport_of(), Some(ada));
+        let lobby: RoomName = "lobby".parse().expect("a name");
+        assert_eq!(lobby.freeport_of(), None);
+        let address: Address = "@Ada".parse().expect("an address");
+        assert_eq!(address.freeport(), Some(freeport));
+    }
+
+    #[test]
+    fn an_address_is_a_path_or_a_host() {
+        for text in [
+            "@a",
+            "@ada.l",
+            "alice.example.com",
+            "A.B",
+            "xn--bcher-kva.example",
+        ] {
+            let address: Address = text.parse().expect(text);
+            assert_eq!(address.as_str(), text.to_ascii_lowercase());
+        }
+        let long = format!("{}.a", "a.".repeat(126));
+        for text in [
+            "",
+            "@",
+            "ada",
+            "@a/b",
+            "localhost",
+            "a.",
+            ".a",
+            "a..b",
+            "-a.b",
+            "a-.b",
+            "a.b:80",
+            "127.0.0.1",
+            "[::1]",
+            "b\u{fc}cher.example",
+            "a_b.c",
+            "*.example.com",
+            &long,
+        ] {
+            assert!(text.parse::<Address>().is_err(), "{text:?}");
+        }
+        assert_eq!("a.b".parse::<Address>().expect("a host").freeport(), None);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! members and keys, how they are asked for, and how they change.
 
 use crate::credential::TokenHash;
-use crate::identity::{ApiKeyId, RoomId, SessionId, UserId};
-use crate::name::{RoomName, Username};
+use crate::identity::{ApiKeyId, EndpointId, RoomId, SessionId, UserId};
+use crate::name::{Address, RoomName, Username};
 use crate::rule::{Role, RoomRules};
 use crate::time::UnixTime;
 
@@ -53,6 +53,32 @@ pub struct Member {
     pub expires: Option<UnixTime>,
 }
 
+/// Where sockets arrive, and where that leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its identity.
+    pub id: EndpointId,
+    /// Where it is reached.
+    pub address: Address,
+    /// The user who owns it.
+    pub owner: Option<UserId>,
+    /// The rooms it leads to, in order, all different; at least one.
+    pub rooms: Vec<RoomName>,
+    /// Who may arrive by it. The rooms judge everybody once more.
+    pub access: EndpointAccess,
+}
+
+/// Who may arrive by an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndpointAccess {
+    /// Anyone.
+    Anyone,
+    /// Signed-in users.
+    Users,
+    /// Its owner alone.
+    Owner,
+}
+
 /// An API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
@@ -75,6 +101,8 @@ pub enum PolicyKey {
     Member(RoomId, UserId),
     /// An API key by its secret's hash.
     ApiKey(TokenHash),
+    /// An endpoint by its address.
+    Endpoint(Address),
 }
 
 /// The answer to a [`PolicyKey`].
@@ -88,6 +116,8 @@ pub enum Resolved {
     Member(Member),
     /// The API key.
     ApiKey(ApiKey),
+    /// The endpoint.
+    Endpoint(Endpoint),
     /// There is no such thing.
     Absent,
 }
@@ -130,4 +160,8 @@ pub enum ChangeItem {
     UserGone(UserId),
     /// An API key has ended.
     ApiKeyGone(ApiKeyId),
+    /// An endpoint was made or changed.
+    Endpoint(Endpoint),
+    /// Nothing is at an address any more.
+    EndpointGone(Address),
 }

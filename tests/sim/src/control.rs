@@ -105,7 +105,9 @@ impl Control {
                 | ChangeItem::Session(_)
                 | ChangeItem::SessionGone(_)
                 | ChangeItem::UserGone(_)
-                | ChangeItem::ApiKeyGone(_) => false,
+                | ChangeItem::ApiKeyGone(_)
+                | ChangeItem::Endpoint(_)
+                | ChangeItem::EndpointGone(_) => false,
             };
             row.change.items.iter().any(of)
         };
@@ -188,7 +190,7 @@ impl Control {
                     Resolved::Absent
                 }
             }
-            PolicyKey::ApiKey(_) => Resolved::Absent,
+            PolicyKey::ApiKey(_) | PolicyKey::Endpoint(_) => Resolved::Absent,
         }
     }
 

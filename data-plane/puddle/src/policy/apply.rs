@@ -56,6 +56,18 @@ impl Policy {
             }
             ChangeItem::UserGone(user) => self.user_gone(revision, *user, touched),
             ChangeItem::ApiKeyGone(id) => self.api_key_gone(revision, *id),
+            ChangeItem::Endpoint(endpoint) => {
+                let key = PolicyKey::Endpoint(endpoint.address.clone());
+                self.replace(&key, revision, || {
+                    Known::Endpoint(Arc::new(endpoint.clone()))
+                });
+                touched.push(Touched::Endpoint(endpoint.address.clone()));
+            }
+            ChangeItem::EndpointGone(address) => {
+                let key = PolicyKey::Endpoint(address.clone());
+                self.replace(&key, revision, || Known::Absent);
+                touched.push(Touched::Endpoint(address.clone()));
+            }
         }
     }
 
@@ -68,7 +80,11 @@ impl Policy {
             .peek(&key)
             .is_some_and(|entry| match &entry.known {
                 Known::Room(policy) => policy.room.id != id,
-                Known::Absent | Known::Session(_) | Known::Member(_) | Known::ApiKey(_) => false,
+                Known::Absent
+                | Known::Session(_)
+                | Known::Member(_)
+                | Known::ApiKey(_)
+                | Known::Endpoint(_) => false,
             });
         if is_other {
             self.flights.touch(&key, revision);

@@ -201,7 +201,7 @@ impl Cache {
             pinned += usize::from(slot.pins > 0);
             indexed += usize::from(match slot.entry.known {
                 Known::Session(_) | Known::ApiKey(_) | Known::Member(_) => true,
-                Known::Room(_) | Known::Absent => false,
+                Known::Room(_) | Known::Endpoint(_) | Known::Absent => false,
             });
         }
         assert_eq!(
@@ -268,9 +268,11 @@ impl Cache {
     fn spare(&mut self, at: usize) -> &mut Spare {
         match self.slot(at).entry.known {
             Known::Absent => &mut self.absent,
-            Known::Room(_) | Known::Session(_) | Known::Member(_) | Known::ApiKey(_) => {
-                &mut self.present
-            }
+            Known::Room(_)
+            | Known::Session(_)
+            | Known::Member(_)
+            | Known::ApiKey(_)
+            | Known::Endpoint(_) => &mut self.present,
         }
     }
 

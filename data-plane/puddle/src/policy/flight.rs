@@ -137,7 +137,7 @@ impl Flight {
             Some(PolicyKey::Session(_) | PolicyKey::ApiKey(_) | PolicyKey::Member(..)) | None => {
                 true
             }
-            Some(PolicyKey::Room(_)) => false,
+            Some(PolicyKey::Room(_) | PolicyKey::Endpoint(_)) => false,
         }
     }
 }
@@ -195,7 +195,7 @@ impl Ended {
             }
             Known::ApiKey(api_key) => at(Mortal::ApiKey(api_key.id)),
             Known::Member(member) => at(Mortal::Room(member.room)),
-            Known::Room(_) | Known::Absent => return Revision(0),
+            Known::Room(_) | Known::Endpoint(_) | Known::Absent => return Revision(0),
         };
         ended.max(self.floor)
     }

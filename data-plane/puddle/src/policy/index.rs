@@ -40,7 +40,9 @@ impl Index {
             (PolicyKey::Member(room, user), Known::Member(_)) => {
                 self.members.insert((*room, *user));
             }
-            (PolicyKey::Room(_), Known::Room(_)) | (_, Known::Absent) => {}
+            (PolicyKey::Room(_), Known::Room(_))
+            | (PolicyKey::Endpoint(_), Known::Endpoint(_))
+            | (_, Known::Absent) => {}
             (key, known) => unreachable!("{key:?} is never {known:?}"),
         }
     }
@@ -58,7 +60,7 @@ impl Index {
             Known::Member(member) => {
                 self.members.remove(&(member.room, member.user));
             }
-            Known::Room(_) | Known::Absent => {}
+            Known::Room(_) | Known::Endpoint(_) | Known::Absent => {}
         }
     }
 

@@ -78,6 +78,14 @@ impl Puddle {
                 return;
             }
         };
+        match request.endpoint.clone() {
+            Endpoint::Address(address) => self.arrive_by(id, address, request, who),
+            Endpoint::Primary | Endpoint::Room(_) => self.begin(id, request, who),
+        }
+    }
+
+    /// It is known which room or lobby a request is for.
+    pub(super) fn begin(&mut self, id: SocketId, request: Upgrade, who: Who) {
         self.ended_handshake(id);
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.form = request.form;
@@ -92,7 +100,7 @@ impl Puddle {
     /// A request for one room is answered once the room's door has.
     fn knock(&mut self, id: SocketId, request: Upgrade, who: Who) {
         let Endpoint::Room(room) = request.endpoint.clone() else {
-            unreachable!("the primary bridge is multiplexed only");
+            unreachable!("who speaks of one room comes to one");
         };
         let entry = Entry {
             room: room.clone(),

@@ -147,6 +147,7 @@ impl Puddle {
     /// Takes from a socket all that it has: seats, entries, session.
     pub(super) fn strip(&mut self, id: SocketId) {
         self.ended_handshake(id);
+        self.forget_arrival(id);
         let until = self.now;
         let Some(socket) = self.sockets.get_mut(id) else {
             return;

@@ -118,6 +118,9 @@ impl Puddle {
         };
         match self.policy.room(self.now, room) {
             None => Seen::Unknown(PolicyKey::Room(room.clone())),
+            Some(Found::Absent) if room.freeport_of().is_some() => {
+                Seen::Shut(Refused::NoSuchEndpoint)
+            }
             Some(Found::Absent) => self.see_transient(room, session, until, inside),
             Some(Found::Present(policy)) => self.see_persistent(policy, session, until, inside),
         }

@@ -119,7 +119,7 @@ impl Puddle {
         }
     }
 
-    fn join(&mut self, id: SocketId, reply_to: Option<Id>, room: &RoomName) {
+    pub(super) fn join(&mut self, id: SocketId, reply_to: Option<Id>, room: &RoomName) {
         if !self.behaves(id, Habit::Move, reply_to.as_ref()) {
             return;
         }

@@ -39,6 +39,7 @@ impl Puddle {
                     self.touch(&Touched::Session(session));
                 }
             }
+            PolicyKey::Endpoint(address) => self.touch(&Touched::Endpoint(address.clone())),
             PolicyKey::ApiKey(_) => {}
         }
         let waiting = self.waiting.remove(key).unwrap_or_default();
@@ -47,12 +48,14 @@ impl Puddle {
             return;
         }
         for id in waiting {
+            self.route(id);
             self.look_at_session(id);
             self.advance_all(id, Event::Look);
         }
     }
 
     fn unavailable(&mut self, id: SocketId, key: &PolicyKey) {
+        self.unroutable(id);
         if let PolicyKey::Session(_) = key {
             let signs_in = self.lobby_mut(id).is_some_and(|lobby| lobby.is_resolving());
             if signs_in {
@@ -123,6 +126,7 @@ impl Puddle {
                 }
             }
             Touched::Member(room, user) => self.judge_user(*room, *user),
+            Touched::Endpoint(address) => self.judge_arrivals(address),
         }
     }
 

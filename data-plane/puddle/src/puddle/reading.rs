@@ -93,10 +93,8 @@ impl Puddle {
         let held = socket.held.as_ref().map_or(0, |held| held.0.len());
         let undecided = match &socket.phase {
             Phase::Knocking(knock) => !knock.is_let_in(),
-            Phase::Upgrading { .. }
-            | Phase::Raw(..)
-            | Phase::Multiplexed(_)
-            | Phase::Closing { .. } => false,
+            Phase::Upgrading { routed, .. } => routed.is_some(),
+            Phase::Raw(..) | Phase::Multiplexed(_) | Phase::Closing { .. } => false,
         };
         if undecided && held > HELD_BYTES_MAX && socket.reading == Reading::On {
             socket.reading = Reading::Full;
@@ -137,8 +135,8 @@ impl Puddle {
             })
         };
         match &socket.phase {
-            Phase::Upgrading { .. } => Stage::Request,
-            Phase::Knocking(_) => Stage::Later,
+            Phase::Upgrading { routed: None, .. } => Stage::Request,
+            Phase::Upgrading { .. } | Phase::Knocking(_) => Stage::Later,
             Phase::Raw(..) if socket.form == WireForm::EventStream => Stage::Over,
             Phase::Raw(stay, _) => {
                 let room = self.rooms.get(stay.room);

@@ -2,6 +2,7 @@
 //! what they are told to, and a control plane that answers from a table.
 
 mod doors;
+mod endpoints;
 mod entry;
 mod live_permission;
 mod limits;

@@ -146,6 +146,7 @@ fn known(found: Resolved) -> Known {
         Resolved::Session(session) => Known::Session(Arc::new(session)),
         Resolved::Member(member) => Known::Member(member),
         Resolved::ApiKey(api_key) => Known::ApiKey(Arc::new(api_key)),
+        Resolved::Endpoint(endpoint) => Known::Endpoint(Arc::new(endpoint)),
         Resolved::Absent => Known::Absent,
     }
 }

@@ -103,23 +103,26 @@ impl Offer<'_> {
     ) -> Result<(WireForm, Option<Subprotocol>), BadUpgrade> {
         let is_other = |name: &&str| name.starts_with(OURS) && !name.starts_with(BEARER);
         match endpoint {
-            Endpoint::Primary if self.has(Subprotocol::V1) => {
+            Endpoint::Primary | Endpoint::Address(_) if self.has(Subprotocol::V1) => {
                 Ok((WireForm::Multiplexed, Some(Subprotocol::V1)))
             }
             Endpoint::Primary => Err(bad(
                 "the subprotocol porthouse.v1 here; or connect at /{room} for raw frames",
             )),
-            Endpoint::Room(_) if self.has(Subprotocol::Plain) => {
+            Endpoint::Room(_) | Endpoint::Address(_) if self.has(Subprotocol::Plain) => {
                 Ok((WireForm::Raw, Some(Subprotocol::Plain)))
             }
             Endpoint::Room(_) if self.has(Subprotocol::V1) => Err(bad(
                 "to connect at / for porthouse.v1; a room's own address speaks raw frames, with \
                  porthouse.plain or none",
             )),
+            Endpoint::Address(_) if self.names.iter().any(is_other) => Err(bad(
+                "porthouse.v1, porthouse.plain or no subprotocol at an endpoint's address",
+            )),
             Endpoint::Room(_) if self.names.iter().any(is_other) => Err(bad(
                 "porthouse.plain or no subprotocol at a room's own address; porthouse.v1 at /",
             )),
-            Endpoint::Room(_) => Ok((WireForm::Raw, None)),
+            Endpoint::Room(_) | Endpoint::Address(_) => Ok((WireForm::Raw, None)),
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) enum Target<'a> {
 /// A path and what follows it, as they were written.
 #[derive(Debug)]
 pub(super) struct Path<'a> {
+    /// Without its port.
+    host: &'a str,
     path: &'a str,
     query: &'a str,
 }
@@ -56,7 +58,8 @@ pub(super) fn read<'a>(request: &Request<'a>) -> Result<Target<'a>, BadUpgrade> 
     if path.starts_with(OWN) {
         return Ok(Target::Own);
     }
-    Ok(Target::Path(Path { path, query }))
+    let host = without_port(host);
+    Ok(Target::Path(Path { host, path, query }))
 }
 
 /// Authority, and path with query, of an absolute target.
@@ -115,19 +118,44 @@ impl Path<'_> {
         Ok(())
     }
 
-    /// The lobby, or a room. Percent-encoding is taken off once.
-    pub(super) fn endpoint(&self) -> Result<Endpoint, BadUpgrade> {
+    /// The lobby, a room, or an address; `/` is a host's address where the host
+    /// ends with this suffix. Percent-encoding is taken off once.
+    pub(super) fn endpoint(&self, host_suffix: Option<&str>) -> Result<Endpoint, BadUpgrade> {
         let name = match self.path {
-            "" | "/" => return Ok(Endpoint::Primary),
+            "" | "/" => return self.at_root(host_suffix),
             path => path
                 .strip_prefix('/')
                 .ok_or_else(|| bad_target("a target that starts with `/`"))?,
         };
         let name = decode(name).ok_or_else(|| bad_target("percent-encoded UTF-8"))?;
+        if name.starts_with('@') {
+            return address(&name);
+        }
         let room = name
             .parse()
             .map_err(|bad: porthouse_model::BadName| BadUpgrade::new(404, "room", bad.rule))?;
         Ok(Endpoint::Room(room))
+    }
+
+    fn at_root(&self, host_suffix: Option<&str>) -> Result<Endpoint, BadUpgrade> {
+        let host = self.host.to_ascii_lowercase();
+        match host_suffix {
+            Some(suffix) if host.ends_with(suffix) => address(&host),
+            Some(_) | None => Ok(Endpoint::Primary),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<Endpoint, BadUpgrade> {
+    text.parse()
+        .map(Endpoint::Address)
+        .map_err(|bad: porthouse_model::BadName| BadUpgrade::new(404, "endpoint", bad.rule))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        Some(_) | None => host,
     }
 }
 
@@ -172,7 +200,7 @@ mod tests {
     fn room(target: &str) -> String {
         match upgrade(&handshake(target, &[])).endpoint {
             Endpoint::Room(room) => room.to_string(),
-            Endpoint::Primary => panic!("{target} is a room's"),
+            other @ (Endpoint::Primary | Endpoint::Address(_)) => panic!("{target}: {other:?}"),
         }
     }
 
@@ -227,7 +255,7 @@ mod tests {
             "/.",
             "/..",
             "/a..b",
-            "/@ada",
+            "/a@b",
             "/a*",
             "/a>",
             "/%e2%80%aeabc",
@@ -282,6 +310,69 @@ mod tests {
             "/lobby",
             &["X-Forwarded-Host: other.example.com"],
         ));
+    }
+
+    #[test]
+    fn an_address_is_a_path_with_an_at() {
+        let ada = Endpoint::Address("@ada.l".parse().expect("an address"));
+        for target in ["/@ada.l", "/@Ada.L?v=1", "/%40ada.l"] {
+            assert_eq!(upgrade(&handshake(target, &[])).endpoint, ada, "{target}");
+        }
+        for target in [
+            "/@",
+            "/@ada/",
+            "/@a:b",
+            "/@@ada",
+            "/@../x",
+            "/@%00",
+            "/%2540ada",
+        ] {
+            assert_eq!(refused_by(&handshake(target, &[])).0, 404, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_an_address_where_its_suffix_is_set() {
+        let mut settings = super::super::fixture::settings();
+        settings.endpoint_host_suffix = Some(".example.com".into());
+        let endpoint = |request: &str| match super::super::read_head(request.as_bytes(), &settings)
+        {
+            Head::Complete { request, .. } => Ok(request.endpoint),
+            Head::Bad(bad) => Err((bad.status, bad.rule)),
+            other @ (Head::Partial | Head::Own) => panic!("{other:?}"),
+        };
+        let at = |host: &str, target: &str| {
+            let request = handshake(target, &[V1]);
+            endpoint(&request.replace("server.example.com", host))
+        };
+        let alice = Endpoint::Address("alice.example.com".parse().expect("an address"));
+        assert_eq!(at("alice.example.com", "/"), Ok(alice.clone()));
+        assert_eq!(at("ALICE.Example.com:4000", "/?v=1"), Ok(alice.clone()));
+        assert_eq!(
+            at("Alice.example.com", "http://alice.EXAMPLE.com/"),
+            Ok(alice)
+        );
+        for own in [
+            "example.com",
+            "localhost:4000",
+            "alice.example.org",
+            "[::1]:80",
+        ] {
+            assert_eq!(at(own, "/"), Ok(Endpoint::Primary), "{own}");
+        }
+        for none in [".example.com", "-a.example.com", "a..example.com"] {
+            assert_eq!(at(none, "/"), Err((404, "endpoint")), "{none}");
+        }
+        // One canonical host: what a proxy claims, or another in the target, is none.
+        assert_eq!(
+            at("example.com", "http://alice.example.com/"),
+            Err((400, "http.host"))
+        );
+        let claimed = handshake("/", &[V1, "X-Forwarded-Host: alice.example.com"]);
+        let claimed = claimed.replace("server.example.com", "example.com");
+        assert_eq!(endpoint(&claimed), Ok(Endpoint::Primary));
+        let idn = handshake("/", &[V1]).replace("server.example.com", "\u{e4}.example.com");
+        assert_eq!(endpoint(&idn), Err((400, "http.host")));
     }
 
     #[test]

@@ -46,6 +46,10 @@ impl From<&model::ChangeItem> for v1::ChangeItem {
             model::ChangeItem::ApiKeyGone(id) => Item::ApiKeyGone(v1::ApiKeyGone {
                 id: id.as_bytes().to_vec(),
             }),
+            model::ChangeItem::Endpoint(endpoint) => Item::Endpoint(endpoint.into()),
+            model::ChangeItem::EndpointGone(address) => Item::EndpointGone(v1::EndpointGone {
+                address: address.as_str().to_owned(),
+            }),
         };
         Self { item: Some(item) }
     }
@@ -78,6 +82,10 @@ impl TryFrom<v1::ChangeItem> for model::ChangeItem {
             Item::ApiKeyGone(gone) => {
                 Self::ApiKeyGone(ApiKeyId::try_from(&*gone.id).in_field("api_key_gone.id")?)
             }
+            Item::Endpoint(endpoint) => Self::Endpoint(endpoint.try_into()?),
+            Item::EndpointGone(gone) => {
+                Self::EndpointGone(gone.address.parse().in_field("endpoint_gone.address")?)
+            }
         })
     }
 }
@@ -85,7 +93,7 @@ impl TryFrom<v1::ChangeItem> for model::ChangeItem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use porthouse_model::UnixTime;
+    use porthouse_model::{EndpointId, UnixTime};
 
     fn items() -> Vec<model::ChangeItem> {
         let (room, user) = (RoomId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
@@ -116,6 +124,17 @@ mod tests {
             model::ChangeItem::SessionGone(SessionId::from_bytes([3; 16])),
             model::ChangeItem::UserGone(user),
             model::ChangeItem::ApiKeyGone(ApiKeyId::from_bytes([4; 16])),
+            model::ChangeItem::Endpoint(model::Endpoint {
+                id: EndpointId::from_bytes([5; 16]),
+                address: "@front-desk".parse().expect("an address"),
+                owner: Some(user),
+                rooms: vec![
+                    "lobby".parse().expect("a name"),
+                    "@ada".parse().expect("a name"),
+                ],
+                access: model::EndpointAccess::Users,
+            }),
+            model::ChangeItem::EndpointGone("alice.example.com".parse().expect("an address")),
         ]
     }
 

@@ -17,6 +17,7 @@ impl From<&PolicyKey> for v1::ResolveKey {
                 user_id: user.as_bytes().to_vec(),
             }),
             PolicyKey::ApiKey(hash) => Key::ApiKeySha256(hash.as_bytes().to_vec()),
+            PolicyKey::Endpoint(address) => Key::EndpointAddress(address.as_str().to_owned()),
         };
         Self { key: Some(key) }
     }
@@ -38,6 +39,9 @@ impl TryFrom<v1::ResolveKey> for PolicyKey {
             Key::ApiKeySha256(hash) => {
                 Self::ApiKey(token_hash(&hash).in_field("key.api_key_sha256")?)
             }
+            Key::EndpointAddress(address) => {
+                Self::Endpoint(address.parse().in_field("key.endpoint_address")?)
+            }
         })
     }
 }
@@ -49,6 +53,7 @@ impl From<&model::Resolved> for v1::Resolved {
             model::Resolved::Session(session) => Some(Found::Session(session.into())),
             model::Resolved::Member(member) => Some(Found::Member(member.into())),
             model::Resolved::ApiKey(key) => Some(Found::ApiKey(key.into())),
+            model::Resolved::Endpoint(endpoint) => Some(Found::Endpoint(endpoint.into())),
             model::Resolved::Absent => None,
         };
         Self { found }
@@ -64,6 +69,7 @@ impl TryFrom<v1::Resolved> for model::Resolved {
             Some(Found::Session(session)) => Self::Session(session.try_into()?),
             Some(Found::Member(member)) => Self::Member(member.try_into()?),
             Some(Found::ApiKey(key)) => Self::ApiKey(key.try_into()?),
+            Some(Found::Endpoint(endpoint)) => Self::Endpoint(endpoint.try_into()?),
             None => Self::Absent,
         })
     }
@@ -89,6 +95,7 @@ mod tests {
             PolicyKey::Session(hash),
             member,
             PolicyKey::ApiKey(hash),
+            PolicyKey::Endpoint("@ada".parse().expect("an address")),
         ] {
             assert_eq!(v1::ResolveKey::from(&key).try_into(), Ok(key));
         }

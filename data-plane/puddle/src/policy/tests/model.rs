@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use porthouse_model::{
-    ApiKey, ApiKeyId, Change, ChangeItem, Member, MessageRules, PolicyKey, Revision, Role, Room,
-    RoomId, RoomName, RoomRules, Session, SessionId, TokenHash, UnixTime, UserId,
+    Address, ApiKey, ApiKeyId, Change, ChangeItem, Endpoint, Member, MessageRules, PolicyKey,
+    Revision, Role, Room, RoomId, RoomName, RoomRules, Session, SessionId, TokenHash, UnixTime,
+    UserId,
 };
 
 use crate::input::Changed;
@@ -72,6 +73,7 @@ struct World {
     members: BTreeSet<(RoomId, UserId)>,
     sessions: BTreeMap<TokenHash, Session>,
     api_keys: BTreeMap<TokenHash, ApiKey>,
+    endpoints: BTreeMap<Address, Endpoint>,
 }
 
 /// The log and all its snapshots.
@@ -188,6 +190,13 @@ impl World {
             ChangeItem::SessionGone(id) => self.sessions.retain(|_, session| session.id != *id),
             ChangeItem::UserGone(user) => self.sessions.retain(|_, session| session.user != *user),
             ChangeItem::ApiKeyGone(id) => self.api_keys.retain(|_, api_key| api_key.id != *id),
+            ChangeItem::Endpoint(endpoint) => {
+                self.endpoints
+                    .insert(endpoint.address.clone(), endpoint.clone());
+            }
+            ChangeItem::EndpointGone(address) => {
+                self.endpoints.remove(address);
+            }
         }
     }
 
@@ -213,6 +222,10 @@ impl World {
                 .api_keys
                 .get(hash)
                 .map(|api_key| Known::ApiKey(Arc::new(api_key.clone()))),
+            PolicyKey::Endpoint(address) => self
+                .endpoints
+                .get(address)
+                .map(|endpoint| Known::Endpoint(Arc::new(endpoint.clone()))),
         };
         found.unwrap_or(Known::Absent)
     }
@@ -225,6 +238,7 @@ pub(crate) fn same(one: &Known, other: &Known) -> bool {
         (Known::Session(one), Known::Session(other)) => one == other,
         (Known::Member(one), Known::Member(other)) => one == other,
         (Known::ApiKey(one), Known::ApiKey(other)) => one == other,
+        (Known::Endpoint(one), Known::Endpoint(other)) => one == other,
         (Known::Absent, Known::Absent) => true,
         _ => false,
     }

@@ -8,9 +8,9 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Audience, Change, ChangeItem, ConnectionRules, Content, EntryRules, Member, MessageKind,
-    MessageRules, PasswordVersion, PolicyKey, Revision, Room, RoomId, RoomName, RoomRules, Session,
-    SessionId, Time, TokenHash, UnixTime, UserId,
+    Address, Audience, Change, ChangeItem, ConnectionRules, Content, Endpoint, EntryRules, Member,
+    MessageKind, MessageRules, PasswordVersion, PolicyKey, Revision, Room, RoomId, RoomName,
+    RoomRules, Session, SessionId, Time, TokenHash, UnixTime, UserId,
 };
 
 use crate::puddle::Puddle;
@@ -85,6 +85,7 @@ pub(super) struct World {
     pub(super) rooms: BTreeMap<RoomName, Room>,
     pub(super) sessions: BTreeMap<TokenHash, Session>,
     pub(super) members: Vec<Member>,
+    pub(super) endpoints: BTreeMap<Address, Endpoint>,
     pub(super) password: &'static str,
     pub(super) revision: u64,
     /// Nothing is answered while it is away.
@@ -130,6 +131,7 @@ impl World {
             rooms: BTreeMap::new(),
             sessions: BTreeMap::new(),
             members: Vec::new(),
+            endpoints: BTreeMap::new(),
             password: "open sesame",
             revision: 0,
             away: false,
@@ -166,6 +168,11 @@ impl World {
         };
         self.sessions.insert(hash(user), session);
         id
+    }
+
+    /// What is at an address, known to the control plane from here on.
+    pub(super) fn endpoint(&mut self, endpoint: Endpoint) {
+        self.endpoints.insert(endpoint.address.clone(), endpoint);
     }
 
     /// One revision.
@@ -474,6 +481,10 @@ impl World {
                     .map(|member| Known::Member(*member))
             }
             PolicyKey::ApiKey(_) => None,
+            PolicyKey::Endpoint(address) => self
+                .endpoints
+                .get(address)
+                .map(|endpoint| Known::Endpoint(Arc::new(endpoint.clone()))),
         };
         known.unwrap_or(Known::Absent)
     }

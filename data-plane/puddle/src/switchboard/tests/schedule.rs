@@ -205,7 +205,7 @@ impl Puddle {
                 .policy
                 .member(now, *room, *user)
                 .map(|found| as_known(found, Known::Member)),
-            PolicyKey::ApiKey(_) => None,
+            PolicyKey::ApiKey(_) | PolicyKey::Endpoint(_) => None,
         }
     }
 }
@@ -422,6 +422,7 @@ impl Run {
             Known::Session(session) => Resolved::Session((*session).clone()),
             Known::Member(member) => Resolved::Member(member),
             Known::ApiKey(api_key) => Resolved::ApiKey((*api_key).clone()),
+            Known::Endpoint(endpoint) => Resolved::Endpoint((*endpoint).clone()),
             Known::Absent => Resolved::Absent,
         });
         let found = found.collect();
