@@ -9,6 +9,7 @@ use porthouse_model::{ClientId, MessageKind, RoomId, RoomName};
 use crate::home::{FromHome, ToHome};
 use crate::input::PuddleId;
 use crate::settings::Settings;
+use crate::waiting::WaitingHop;
 
 /// One thing told. A shell's ring for a pair of puddles must hold
 /// [`crate::Settings::hop_ring_slots`] of them.
@@ -39,6 +40,8 @@ pub enum Hop {
     ToHome(Box<ToHome>),
     /// I am this room's home, and say this.
     FromHome(Box<FromHome>),
+    /// About those who wait to be let in to a room.
+    Waiting(Box<WaitingHop>),
     /// I have handled so many of your hops, of so many payload bytes.
     Credit {
         /// Hops.
@@ -93,6 +96,7 @@ impl Hop {
             Self::Message(message) => message.payload.len() as u64,
             Self::ToHome(asked) => asked.bytes(),
             Self::FromHome(said) => said.bytes(),
+            Self::Waiting(hop) => hop.bytes(),
             Self::Enter { .. }
             | Self::Entered { .. }
             | Self::Leave { .. }

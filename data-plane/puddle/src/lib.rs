@@ -23,6 +23,7 @@ mod outbox;
 mod hop;
 mod home;
 mod question;
+mod waiting;
 mod policy;
 mod switchboard;
 mod timer;
@@ -42,3 +43,4 @@ pub use switchboard::{
     Action, Call, CallId, CallResult, Chain, Event, Position, RequestId, Snapshot, Switchboard,
     SwitchboardCounters, SwitchboardSettings, ToPuddle, WatchEnd, WatchId,
 };
+pub use waiting::{Decision, Fate, WaitingHop};

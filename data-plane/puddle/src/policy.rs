@@ -256,6 +256,13 @@ impl Policy {
         (!self.flights.is_full()).then(|| self.flights.start(own))
     }
 
+    /// A name that was reserved is not asked under.
+    pub(crate) fn give_back(&mut self, question: QuestionId) {
+        if let Some(flight) = self.flights.take(question) {
+            self.flights.finish(&flight);
+        }
+    }
+
     /// Takes an answer. The answer to a sign-in is kept too, unless what was
     /// applied meanwhile ended the session: after it, look the session up by its
     /// token, and ask for it as for any other.

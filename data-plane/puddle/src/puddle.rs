@@ -8,6 +8,9 @@ mod routing;
 mod reading;
 mod door;
 mod entering;
+mod verifying;
+mod waiting;
+mod handshake;
 mod raw;
 mod behaving;
 mod posting;
@@ -25,7 +28,7 @@ mod tests;
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use porthouse_model::{
@@ -45,6 +48,7 @@ use crate::seed::{Chance, Map, Seed};
 use crate::settings::Settings;
 use crate::socket::{SignedIn, Sockets};
 use crate::timer::Timers;
+use crate::waiting::WaitingRooms;
 use homing::Asking;
 
 /// One worker of a node: its sockets, its part of the rooms, and what it knows.
@@ -86,6 +90,10 @@ pub struct Puddle {
     doors: Map<RoomName, BTreeSet<SocketId>>,
     /// Whose answer is being verified, and at which door.
     verifying: Map<QuestionId, Verifying>,
+    /// Who waits to be let in to the rooms whose home is here.
+    waiting_rooms: WaitingRooms,
+    /// Who waits, as far as we were told, for the rooms we have.
+    crowds: BTreeMap<RoomName, Arc<[ClientId]>>,
     /// Who is signed in on which sockets.
     signed_in: SignedIn,
     /// Sockets that are not read until other puddles have taken more.
@@ -123,7 +131,7 @@ impl Drain {
 /// For what a verification is.
 #[derive(Debug)]
 enum Verifying {
-    /// A password at a room's door.
+    /// What was shown at a room's door.
     Door(SocketId, RoomName),
     /// A name and a password.
     SignIn(SocketId),
@@ -190,6 +198,8 @@ impl Puddle {
             verifying: Map::with_hasher(hasher),
             arrived: Map::with_hasher(hasher),
             doors: Map::with_hasher(hasher),
+            waiting_rooms: WaitingRooms::new(settings.waiting_max),
+            crowds: BTreeMap::new(),
             signed_in: SignedIn::new(hasher),
             strict: BTreeSet::new(),
             clogged: Vec::new(),
@@ -236,6 +246,7 @@ impl Puddle {
         self.keep_resyncing();
         self.homes.keep(self.now);
         self.peers.give_back_asks();
+        self.keep_waiting_rooms();
         // Before the flush: the other puddles write at the same time.
         for (to, hop) in self.peers.drain() {
             shell.output(Output::Hop { to, hop });
@@ -269,6 +280,7 @@ impl Puddle {
     /// When one does not hold.
     pub fn check(&self) {
         self.policy.check();
+        self.waiting_rooms.check();
         self.rooms.check();
         self.homes.check();
         self.outbox.check();

@@ -126,6 +126,11 @@ impl Rooms {
             .expect("an index held by a socket is of a room")
     }
 
+    /// The other puddles that have a room, whether we do or not.
+    pub(crate) fn elsewhere(&self, name: &RoomName) -> Puddles {
+        self.elsewhere.get(name).copied().unwrap_or_default()
+    }
+
     /// Whether anybody on this node is in a room of this name.
     pub(crate) fn is_live(&self, name: &RoomName) -> bool {
         self.by_name.contains_key(name) || self.elsewhere.contains_key(name)

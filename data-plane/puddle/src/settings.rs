@@ -53,6 +53,16 @@ pub struct Settings {
     pub lobby_time_max: Duration,
     /// Wrong answers in one entry; at the last the entry is refused.
     pub password_attempts_max: u8,
+    /// Wrong codes of one kind in one entry, of the second factor or the room's
+    /// own; at the last the entry is refused.
+    pub code_attempts_max: u8,
+    /// How long somebody may wait to be let in by those inside.
+    pub approval_time_max: Duration,
+    /// Sockets that may wait to be let in to one room; past it 4214.
+    pub waiting_max: usize,
+    /// What may come from a `porthouse.raw.v1` socket before it starts, in
+    /// bytes; it is discarded, and past it the socket is closed with 1008.
+    pub before_start_bytes_max: usize,
     /// Rooms a multiplexed socket may be in or entering.
     pub rooms_per_socket_max: usize,
     /// Rooms of this puddle; past it an entry is refused retryably.
@@ -125,6 +135,10 @@ impl Settings {
             entry_time_max: Duration::from_mins(1),
             lobby_time_max: Duration::from_secs(30),
             password_attempts_max: 3,
+            code_attempts_max: 3,
+            approval_time_max: Duration::from_mins(5),
+            waiting_max: 64,
+            before_start_bytes_max: 64 * 1024,
             rooms_per_socket_max: 128,
             rooms_max: 100_000,
             header_line_bytes_max: 4 * 1024,

@@ -17,7 +17,7 @@ use crate::sequence::Sequence;
 use crate::upgrade::{Asks, Post, Upgrade};
 use crate::wire::assembly::Assembly;
 pub(crate) use conduct::{Conduct, Habit};
-pub(crate) use lobby::{Entry, Given, Lobby, Origin, SignIn, Stay};
+pub(crate) use lobby::{Entry, Given, LeadsTo, Lobby, Origin, SignIn, Stay};
 pub(crate) use signed_in::SignedIn;
 
 /// A socket.
@@ -137,15 +137,58 @@ pub(crate) struct Knock {
     pub who: Who,
     /// The entry.
     pub entry: Entry,
-    /// The request to be answered once the door has; `None`: it was answered
-    /// before, and the socket was inside.
-    pub upgrade: Option<Upgrade>,
+    /// What was said to its request.
+    pub opening: Opening,
+}
+
+/// What was said to the request of a raw socket that knocks.
+#[derive(Debug)]
+pub(crate) enum Opening {
+    /// Nothing: it is answered once the door has.
+    Unanswered(Upgrade),
+    /// Welcome; the handshake of `porthouse.raw.v1` runs.
+    Handshake {
+        /// What came of its bytes to be discarded.
+        discarded_bytes: usize,
+    },
+    /// Welcome; the socket was inside before.
+    Answered,
+}
+
+impl Opening {
+    /// The request, if it is to be answered still.
+    pub(crate) const fn request(&self) -> Option<&Upgrade> {
+        match self {
+            Self::Unanswered(request) => Some(request),
+            Self::Handshake { .. } | Self::Answered => None,
+        }
+    }
+
+    /// The request, if it is to be answered still.
+    pub(crate) const fn request_mut(&mut self) -> Option<&mut Upgrade> {
+        match self {
+            Self::Unanswered(request) => Some(request),
+            Self::Handshake { .. } | Self::Answered => None,
+        }
+    }
+
+    /// The request, if it is to be answered still; it is, from here on.
+    pub(crate) fn answer(&mut self) -> Option<Upgrade> {
+        match std::mem::replace(self, Self::Answered) {
+            Self::Unanswered(request) => Some(request),
+            handshake @ Self::Handshake { .. } => {
+                *self = handshake;
+                None
+            }
+            Self::Answered => None,
+        }
+    }
 }
 
 impl Knock {
     /// The message whose sender knocks, if it is one that does.
     pub(crate) fn post(&self) -> Option<&Post> {
-        match &self.upgrade.as_ref()?.asks {
+        match &self.opening.request()?.asks {
             Asks::Post(post) => Some(post),
             Asks::Socket(_) | Asks::Stream | Asks::Preflight => None,
         }

@@ -17,7 +17,7 @@ use porthouse_model::{Address, Retry, RoomName, TokenHash};
 
 use crate::output::WireForm;
 use crate::settings::Settings;
-use offer::Subprotocol;
+pub(crate) use offer::Subprotocol;
 pub(crate) use plain::Post;
 pub(crate) use reply::{accepted, bad, continued, posted, preflight, refused, turned_away};
 

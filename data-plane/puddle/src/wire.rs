@@ -9,3 +9,4 @@ pub(crate) mod assembly;
 pub(crate) mod explanation;
 pub(crate) mod multiplexed;
 pub(crate) mod event_stream;
+pub(crate) mod handshake;

@@ -85,8 +85,17 @@ impl Rules {
         if let Err(refused) = self.lets_in(visitor) {
             return Entry::Refuse(refused);
         }
+        // Who may let others in is let in by themselves.
+        let invites = self.acts(visitor.standing).has(Act::Invite);
+        let is_open = |step: EntryStep| match step {
+            EntryStep::Approval => passed.approval || invites,
+            EntryStep::Password(_)
+            | EntryStep::SecondFactor { .. }
+            | EntryStep::RoomCode(_)
+            | EntryStep::Hook(_) => passed.has(step),
+        };
         let steps = self.source().entry.steps.iter();
-        match steps.copied().find(|step| !passed.has(*step)) {
+        match steps.copied().find(|step| !is_open(*step)) {
             None => Entry::Admit,
             Some(step) => Entry::Ask(step),
         }
@@ -281,6 +290,21 @@ mod tests {
         assert_eq!(room.enter(&anonymous, &Passed::default()), asked);
         assert_eq!(room.enter(&anonymous, &with(1)), asked);
         assert_eq!(room.enter(&anonymous, &with(2)), Entry::Admit);
+    }
+
+    #[test]
+    fn who_may_let_others_in_needs_nobody_to_be_let_in() {
+        let room = Rules::compile(RoomRules {
+            entry: EntryRules {
+                steps: vec![EntryStep::Approval],
+            },
+            ..RoomRules::default()
+        })
+        .expect("valid");
+        let enter = |standing| room.enter(&Visitor::of(standing), &Passed::default());
+        assert_eq!(enter(Standing::Owner), Entry::Admit);
+        assert_eq!(enter(Standing::Member(Role::MODERATOR)), Entry::Admit);
+        assert_eq!(enter(Standing::User), Entry::Ask(EntryStep::Approval));
     }
 
     #[test]

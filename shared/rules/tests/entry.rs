@@ -112,7 +112,11 @@ fn nobody_enters_who_has_not_passed_every_step_and_the_first_missing_is_asked() 
                 for which in 0..32 {
                     combinations += 1;
                     let answer = rules.enter(&Visitor::of(standing), &passed(which));
-                    let missing = order.iter().find(|step| which & 1 << **step == 0);
+                    let invites = rules.acts(standing).has(Act::Invite);
+                    let by_itself = |step: usize| invites && STEPS[step] == EntryStep::Approval;
+                    let missing = order
+                        .iter()
+                        .find(|step| which & 1 << **step == 0 && !by_itself(**step));
                     match (lets_in(audience, standing), missing) {
                         (false, _) => assert!(matches!(answer, Entry::Refuse(_)), "{answer:?}"),
                         (true, Some(step)) => assert_eq!(answer, Entry::Ask(STEPS[*step])),

@@ -8,9 +8,9 @@ use porthouse_model::{Refused, Time};
 use super::Puddle;
 use crate::input::SocketId;
 use crate::output::{Output, WireForm};
-use crate::sequence::{Event, Questions, Sequence};
-use crate::socket::{Entry, Given, Holder, Knock, Lobby, Origin, Phase, SignIn, Socket, Who};
-use crate::upgrade::{self, BadUpgrade, Endpoint, Head, Presented, Upgrade};
+use crate::sequence::{Attempts, Event, Manner, Sequence};
+use crate::socket::{Entry, Given, Holder, Knock, Lobby, Opening, Phase, SignIn, Socket, Who};
+use crate::upgrade::{self, BadUpgrade, Endpoint, Head, Presented, Subprotocol, Upgrade};
 
 impl Puddle {
     pub(super) fn connected(&mut self, id: SocketId, address: IpAddr) {
@@ -97,27 +97,29 @@ impl Puddle {
         }
     }
 
-    /// A request for one room is answered once the room's door has.
+    /// A request for one room is answered once the room's door has, unless the
+    /// client can be asked.
     fn knock(&mut self, id: SocketId, request: Upgrade, who: Who) {
         let Endpoint::Room(room) = request.endpoint.clone() else {
             unreachable!("who speaks of one room comes to one");
         };
-        let entry = Entry {
-            room: room.clone(),
-            origin: Origin::Asked,
-            sequence: Sequence::new(self.settings.password_attempts_max, Questions::Impossible),
-            until: self.now + self.settings.entry_time_max,
-            reply_to: None,
-            answer: None,
-            answered_at: None,
-            question: None,
-            enlisted: None,
+        let (manner, opening) = match request.subprotocol {
+            Some(Subprotocol::RawV1) => {
+                self.tell(id, |out| upgrade::accepted(&request, None, out));
+                let discarded_bytes = 0;
+                (Manner::Handshake, Opening::Handshake { discarded_bytes })
+            }
+            Some(Subprotocol::Plain | Subprotocol::V1) | None => {
+                (Manner::Silent, Opening::Unanswered(request))
+            }
         };
+        let sequence = Sequence::new(Attempts::new(&self.settings), manner);
+        let until = self.now + self.settings.entry_time_max;
         self.doors.entry(room.clone()).or_default().insert(id);
         let knock = Knock {
             who,
-            entry,
-            upgrade: Some(request),
+            entry: Entry::new(room.clone(), sequence, until),
+            opening,
         };
         self.set_phase(id, Phase::Knocking(Box::new(knock)));
         self.advance(id, &room, Event::Look);

@@ -5,6 +5,7 @@
 use porthouse_model::{CloseCode, PolicyKey, Refusal, Refused};
 
 use super::Puddle;
+use super::handshake::TOO_MUCH;
 use crate::input::SocketId;
 use crate::output::Output;
 use crate::socket::{Phase, SignIn, Who};
@@ -46,7 +47,7 @@ impl Puddle {
     /// rest of a frame already begun.
     pub(super) fn close_refused(&mut self, id: SocketId, refused: Refused) {
         if let Some(Phase::Knocking(knock)) = self.sockets.get_mut(id).map(|known| &mut known.phase)
-            && let Some(request) = knock.upgrade.take()
+            && let Some(request) = knock.opening.answer()
         {
             self.refuse_upgrade(id, Some(&request), refused);
             return;
@@ -64,6 +65,9 @@ impl Puddle {
     pub(super) fn fault(&mut self, id: SocketId, fault: Fault) {
         match self.sockets.get(id).map(|socket| &socket.phase) {
             Some(Phase::Closing { .. }) => self.end(id),
+            Some(Phase::Knocking(_)) if fault == Fault::TooLong => {
+                self.close(id, CloseCode::POLICY, TOO_MUCH);
+            }
             Some(_) | None => self.close(id, fault.code(), fault.reason()),
         }
     }

@@ -1,6 +1,7 @@
 //! What is known of a room's door, for one who stands before it or sits behind
 //! it: the one place where session, room, membership and freshness meet.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
@@ -57,6 +58,7 @@ impl Seen {
                     origin: page,
                     wall: *wall,
                 },
+                factor_age: factor_age(session.as_deref(), *wall),
             },
         }
     }
@@ -81,6 +83,11 @@ impl Seen {
             Self::Open { until, .. } => *until,
         }
     }
+}
+
+/// How long ago a session showed its second factor.
+fn factor_age(session: Option<&Session>, wall: Option<UnixTime>) -> Option<Duration> {
+    Some(wall?.since(session?.second_factor?))
 }
 
 /// How a session stands.

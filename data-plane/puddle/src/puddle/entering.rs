@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use porthouse_model::{ClientId, PolicyKey, Refused, Revision, RoomName, UserId};
+use porthouse_model::{ClientId, PolicyKey, Refused, Revision, RoomName, Session, UserId};
 use porthouse_rules::{Bucket, Passed};
 
 use super::Puddle;
@@ -11,45 +11,54 @@ use super::door::{Seen, SessionSeen};
 use crate::hop::Hop;
 use crate::input::SocketId;
 use crate::policy::Asked;
-use crate::question::{Proof, Question, Verification};
 use crate::room::{Governed, RoomIndex, Sitter};
-use crate::sequence::{Action, Event};
-use crate::socket::{Entry, Origin, Phase, Stay, Who};
+use crate::sequence::{Action, Event, Sequence};
+use crate::socket::{Entry, Opening, Origin, Phase, Stay, Who};
 use crate::upgrade;
-use crate::wire::multiplexed;
+use crate::wire::multiplexed::{self, AskedStep};
 
 impl Puddle {
     /// Moves an entry on by one event, and by what follows from it at once.
     pub(super) fn advance(&mut self, id: SocketId, room: &RoomName, event: Event) {
         let mut next = Some(event);
         while let Some(event) = next {
-            self.recognise(id);
-            let Some(entry) = self.entry(id, room) else {
+            let Some((action, seen)) = self.step(id, room, event) else {
                 return;
             };
-            let sequence = entry.sequence;
-            if !matches!(event, Event::Late) && self.is_signing_in(id) {
-                return;
-            }
-            let who = self
-                .sockets
-                .get(id)
-                .map_or(Who::Anonymous, |socket| socket.who().clone());
-            let seen = match self.see(&who, room, false) {
-                Seen::Open { governed, .. } if !self.admits_to(id, room, &governed) => {
-                    Seen::Shut(Refused::RoomClosed)
-                }
-                seen @ (Seen::Unknown(_) | Seen::Shut(_) | Seen::Open { .. }) => seen,
-            };
-            if self.answered_preflight(id, &seen) {
-                return;
-            }
-            let step = sequence.step(event, seen.door(self.page_of(id)));
-            if let (Some(sequence), Some(entry)) = (step.next, self.entry_mut(id, room)) {
-                entry.sequence = sequence;
-            }
-            next = self.act(id, room, step.action, seen);
+            next = self.act(id, room, action, seen);
         }
+        self.resume_handshake(id);
+    }
+
+    /// Moves an entry on by one event. Answers what is to be done, and how the
+    /// door was seen.
+    pub(super) fn step(
+        &mut self,
+        id: SocketId,
+        room: &RoomName,
+        event: Event,
+    ) -> Option<(Action, Seen)> {
+        self.recognise(id);
+        let sequence = self.entry(id, room)?.sequence;
+        if !matches!(event, Event::Late) && self.is_signing_in(id) {
+            return None;
+        }
+        let who = self.sockets.get(id)?.who().clone();
+        let seen = match self.see(&who, room, false) {
+            Seen::Open { governed, .. } if !self.admits_to(id, room, &governed) => {
+                Seen::Shut(Refused::RoomClosed)
+            }
+            seen @ (Seen::Unknown(_) | Seen::Shut(_) | Seen::Open { .. }) => seen,
+        };
+        if self.answered_preflight(id, &seen) {
+            return None;
+        }
+        let step = sequence.step(event, seen.door(self.page_of(id)));
+        if let Some(next) = step.next {
+            self.entry_mut(id, room)?.sequence = next;
+            self.left_state(id, room, sequence, Some(next));
+        }
+        Some((step.action, seen))
     }
 
     /// Moves every entry of a socket on.
@@ -92,11 +101,26 @@ impl Puddle {
                 Seen::Unknown(key) => self.wait_for(id, key),
                 Seen::Shut(_) | Seen::Open { .. } => None,
             },
-            Action::Challenge { attempts_left } => {
-                self.challenge(id, room, attempts_left);
+            Action::Challenge {
+                asked,
+                attempts_left,
+            } => {
+                self.challenge(id, room, AskedStep::of(asked), Some(attempts_left));
                 None
             }
-            Action::Verify => self.verify(id, room, &seen),
+            Action::Call => Some(match self.policy.reserve() {
+                Some(question) => Event::Called(question),
+                None => Event::Unavailable,
+            }),
+            Action::Verify(_) => self.call_hook(id, room, &seen),
+            Action::Apply => {
+                self.apply(id, room, &seen);
+                None
+            }
+            Action::Welcome => {
+                self.welcome(id, room, &seen);
+                None
+            }
             Action::Enlist => {
                 self.enlist(id, room, &seen);
                 None
@@ -127,52 +151,6 @@ impl Puddle {
         None
     }
 
-    fn challenge(&mut self, id: SocketId, room: &RoomName, attempts_left: u8) {
-        let reply_to = self
-            .entry_mut(id, room)
-            .and_then(|entry| entry.reply_to.take());
-        let step = multiplexed::AskedStep::Password;
-        let event = multiplexed::Event::Challenge {
-            id: reply_to.as_ref(),
-            room,
-            step,
-            attempts_left,
-        };
-        self.tell(id, |out| event.frame(out));
-    }
-
-    fn verify(&mut self, id: SocketId, room: &RoomName, seen: &Seen) -> Option<Event> {
-        let Seen::Open {
-            governed, session, ..
-        } = seen
-        else {
-            return Some(Event::Unavailable);
-        };
-        let room_id = governed.id()?;
-        let session = session.as_deref();
-        let client = self.client_of(id, session);
-        let address = self.sockets.get(id)?.address;
-        let password = self.entry_mut(id, room)?.answer.take()?;
-        let Some(question) = self.policy.reserve() else {
-            return Some(Event::Unavailable);
-        };
-        let entry = self.entry_mut(id, room)?;
-        entry.question = Some(question);
-        entry.answered_at = Some(room_id);
-        self.verifying
-            .insert(question, super::Verifying::Door(id, room.clone()));
-        let what = Verification {
-            room: room_id,
-            client,
-            user: session.map(|session| session.user),
-            session: session.map(|session| session.id),
-            address,
-            proof: Proof::Password(password),
-        };
-        self.ask(question, Question::Verify(Box::new(what)));
-        None
-    }
-
     /// Sees to it that what is said on other puddles comes here before anybody
     /// is inside.
     fn enlist(&mut self, id: SocketId, name: &RoomName, seen: &Seen) {
@@ -185,9 +163,6 @@ impl Puddle {
         };
         let known = self.rooms.get_mut(room);
         known.entrants.insert(id);
-        if let Some(entry) = self.entry_mut(id, name) {
-            entry.enlisted = Some(room);
-        }
         self.hear(id, name);
     }
 
@@ -229,10 +204,7 @@ impl Puddle {
         let room = self.rooms.find(name).expect("who was enlisted has a room");
         let client = self.client_of(id, session.as_deref());
         let member = self.pin_member(&governed, session.as_deref().map(|session| session.user));
-        let revision = match &governed {
-            Governed::Persistent(_) => self.policy.applied(),
-            Governed::Transient(_) => Revision::default(),
-        };
+        let revision = self.decided_by(&governed);
         let Some(form) = self.sockets.get(id).map(|socket| socket.form) else {
             return;
         };
@@ -255,13 +227,8 @@ impl Puddle {
         self.counters.admitted += 1;
         self.note_strictness(room);
         self.stop_knocking(id, name);
-        if let Some(question) = self
-            .entry_mut(id, name)
-            .and_then(|entry| entry.question.take())
-        {
-            self.verifying.remove(&question);
-        }
         self.arrive(id, name, Stay { room, seat, until }, client, revision);
+        self.show_crowd(id, name);
     }
 
     /// Whoever has a seat is told so, and is heard from here on.
@@ -280,11 +247,17 @@ impl Puddle {
         match &mut socket.phase {
             Phase::Knocking(knock) => {
                 let who = std::mem::replace(&mut knock.who, Who::Anonymous);
-                let request = knock.upgrade.take();
+                let opening = std::mem::replace(&mut knock.opening, Opening::Answered);
                 socket.phase = Phase::Raw(stay, who);
-                if let Some(request) = request {
-                    let page = self.page_named(&request);
-                    self.tell(id, |out| upgrade::accepted(&request, page.as_deref(), out));
+                match opening {
+                    Opening::Unanswered(request) => {
+                        let page = self.page_named(&request);
+                        self.tell(id, |out| upgrade::accepted(&request, page.as_deref(), out));
+                    }
+                    Opening::Handshake { .. } => {
+                        self.tell(id, |out| multiplexed::Event::Started.frame(out));
+                    }
+                    Opening::Answered => {}
                 }
                 self.arm(id);
                 self.resume(id);
@@ -316,13 +289,10 @@ impl Puddle {
             return;
         };
         match &mut socket.phase {
-            Phase::Knocking(knock) => {
-                let request = knock.upgrade.take();
-                match request {
-                    Some(request) => self.refuse_upgrade(id, Some(&request), refused),
-                    None => self.close_refused(id, refused),
-                }
-            }
+            Phase::Knocking(knock) => match knock.opening.answer() {
+                Some(request) => self.refuse_upgrade(id, Some(&request), refused),
+                None => self.close_refused(id, refused),
+            },
             Phase::Multiplexed(lobby) => {
                 let Some(entry) = lobby.take_entry(room) else {
                     return;
@@ -331,8 +301,8 @@ impl Puddle {
                 let refusal = self.refusal(refused);
                 let reply_to = entry.reply_to.as_ref();
                 let event = match (entry.origin, reply_to) {
-                    (Origin::PutBack(_), None) => multiplexed::Event::closed(room, &refusal),
-                    (Origin::PutBack(_), Some(_)) | (Origin::Asked, _) => {
+                    (Origin::PutBack, None) => multiplexed::Event::closed(room, &refusal),
+                    (Origin::PutBack, Some(_)) | (Origin::Asked, _) => {
                         multiplexed::Event::refused(reply_to, Some(room), &refusal)
                     }
                 };
@@ -346,12 +316,35 @@ impl Puddle {
     /// An entry is over: its socket no longer knocks.
     pub(super) fn leave_door(&mut self, id: SocketId, entry: &Entry) {
         self.stop_knocking(id, &entry.room);
-        if let Some(question) = entry.question {
-            self.verifying.remove(&question);
+        self.left_state(id, &entry.room, entry.sequence, None);
+    }
+
+    /// What an entry had by its state, it has no longer.
+    fn left_state(
+        &mut self,
+        id: SocketId,
+        room: &RoomName,
+        before: Sequence,
+        now: Option<Sequence>,
+    ) {
+        let kept = |has: fn(&Sequence) -> bool| now.as_ref().is_some_and(has);
+        if before.is_waiting() && !kept(Sequence::is_waiting) {
+            self.withdraw(id, room);
         }
-        if let Some(room) = entry.enlisted {
-            self.rooms.get_mut(room).entrants.remove(&id);
-            self.close_room_if_empty(room);
+        if before.is_enlisted() && !kept(Sequence::is_enlisted) {
+            // Unless it could not be opened.
+            if let Some(index) = self.rooms.find(room) {
+                self.rooms.get_mut(index).entrants.remove(&id);
+                self.close_room_if_empty(index);
+            }
+        }
+    }
+
+    /// The policy's revision somebody is let in by; 0 for a transient room.
+    pub(super) fn decided_by(&self, governed: &Governed) -> Revision {
+        match governed {
+            Governed::Persistent(_) => self.policy.applied(),
+            Governed::Transient(_) => Revision::default(),
         }
     }
 
@@ -398,6 +391,14 @@ impl Puddle {
         let socket = self.sockets.get_mut(id).expect("it was there");
         if let Some(Who::Session(holder)) = socket.who_mut() {
             holder.session = Some(Arc::clone(&session));
+        }
+    }
+
+    /// The session by which a socket comes, as far as it is known.
+    pub(super) fn session_of(&self, id: SocketId) -> Option<Arc<Session>> {
+        match self.sockets.get(id)?.who() {
+            Who::Session(holder) => holder.session.clone(),
+            Who::Anonymous => None,
         }
     }
 

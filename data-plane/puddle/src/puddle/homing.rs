@@ -17,7 +17,7 @@ use crate::input::{Changed, ChangedItem, PuddleId, SocketId};
 use crate::outbox::Lane;
 use crate::output::WireForm;
 use crate::room::{Governed, Interest, Room, RoomIndex};
-use crate::sequence::{Event, Sequence};
+use crate::sequence::Event;
 use crate::socket::Who;
 use crate::wire::multiplexed::Event as Told;
 
@@ -59,14 +59,14 @@ impl Puddle {
         let Some(index) = self.rooms.find(room) else {
             return;
         };
-        let enlisting = self
-            .entry(id, room)
-            .is_some_and(|entry| matches!(entry.sequence, Sequence::Enlisting(_)));
+        let Some(sequence) = self.entry(id, room).map(|entry| entry.sequence) else {
+            return;
+        };
         let known = self.rooms.get(index);
-        if !enlisting || known.interest != Interest::Confirmed {
+        if !sequence.is_listening() || known.interest != Interest::Confirmed {
             return;
         }
-        if !counts_guests(known.governed.rules().source()) {
+        if !sequence.is_joining() || !counts_guests(known.governed.rules().source()) {
             return self.advance(id, room, Event::Enlisted);
         }
         if !self.asking.arriving.insert((id, room.clone())) {

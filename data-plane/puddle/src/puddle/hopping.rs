@@ -35,6 +35,7 @@ impl Puddle {
             }
             Hop::Enter { room, visit } => {
                 self.rooms.entered_elsewhere(room.clone(), from);
+                self.show_crowd_to(from, &room);
                 self.peers.send(from, Hop::Entered { room, visit });
                 0
             }
@@ -47,6 +48,11 @@ impl Puddle {
                 self.homes.left_by(from, Some(&room));
                 self.home_deserted(&room);
                 0
+            }
+            Hop::Waiting(hop) => {
+                let bytes = hop.bytes();
+                self.waiting_hop(from, *hop);
+                bytes
             }
             Hop::Message(message) => {
                 self.overheard(&message);
@@ -77,6 +83,7 @@ impl Puddle {
     /// A puddle began anew: it is told of our rooms, and asked for its own.
     pub(super) fn restarted(&mut self, puddle: PuddleId) {
         self.peers.restarted(puddle);
+        self.wait_anew(puddle);
         for (room, visit) in self.rooms.restarted(puddle) {
             self.peers.send(puddle, Hop::Enter { room, visit });
         }
@@ -92,6 +99,7 @@ impl Puddle {
         self.outbox.forget_room(room);
         self.strict.remove(&room);
         self.policy.unpin(&PolicyKey::Room(name.clone()));
+        self.crowds.remove(&name);
         for puddle in self.others.iter() {
             self.peers.send(puddle, Hop::Leave { room: name.clone() });
         }

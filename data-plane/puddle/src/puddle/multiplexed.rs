@@ -11,10 +11,10 @@ use super::{Puddle, Verifying};
 use crate::input::SocketId;
 use crate::question::{Question, Secret, SignInVerdict};
 use crate::room::Message;
-use crate::sequence::{Event, Questions, Sequence};
-use crate::socket::{Entry, Given, Habit, Holder, Lobby, Origin, Phase, SignIn, Who};
+use crate::sequence::{Asked, Attempts, Event, Manner, Sequence};
+use crate::socket::{Entry, Given, Habit, Holder, Lobby, Phase, SignIn, Who};
 use crate::wire::multiplexed::{
-    self, Event as Told, Id, LINE_TOO_LONG, Level, Line, LineError, LineFault, Op,
+    self, Answer, Event as Told, Id, LINE_TOO_LONG, Level, Line, LineError, LineFault, Op,
 };
 
 /// To whom a message goes.
@@ -64,7 +64,12 @@ impl Puddle {
             }
             Op::Join { room } => self.join(id, request, &room),
             Op::Leave { room } => self.leave(id, request.as_ref(), &room),
-            Op::Answer { room, password } => self.answer(id, request, &room, password),
+            Op::Answer { room, answer } => self.answer(id, request, &room, answer),
+            Op::Decide {
+                room,
+                client,
+                decision,
+            } => self.decide(id, request.as_ref(), &room, client, decision),
             Op::AuthSession { token: Ok(token) } => self.sign_in_by_token(id, request, token),
             Op::AuthSession { token: Err(_) } => {
                 self.refuse_line(id, request.as_ref(), None, Refused::CredentialUnknown);
@@ -124,7 +129,7 @@ impl Puddle {
             return;
         }
         let until = self.now + self.settings.entry_time_max;
-        let attempts_max = self.settings.password_attempts_max;
+        let attempts = Attempts::new(&self.settings);
         let rooms_max = self.settings.rooms_per_socket_max;
         let inside = self.seat_in(id, room);
         let Some(lobby) = self.lobby_mut(id) else {
@@ -138,33 +143,32 @@ impl Puddle {
         if lobby.stays.len() + lobby.entries.len() >= rooms_max {
             return self.refuse_line(id, reply_to.as_ref(), Some(room), Refused::TooManyRooms);
         }
+        let sequence = Sequence::new(attempts, Manner::Asked);
         lobby.entries.push(Entry {
-            room: room.clone(),
-            origin: Origin::Asked,
-            sequence: Sequence::new(attempts_max, Questions::Allowed),
-            until,
             reply_to,
-            answer: None,
-            answered_at: None,
-            question: None,
-            enlisted: None,
+            ..Entry::new(room.clone(), sequence, until)
         });
         self.doors.entry(room.clone()).or_default().insert(id);
         self.arm(id);
         self.advance(id, room, Event::Look);
     }
 
-    fn answer(&mut self, id: SocketId, request: Option<Id>, room: &RoomName, password: Secret) {
-        let asks = self
-            .entry_mut(id, room)
-            .filter(|entry| entry.sequence.is_asking());
-        let Some(entry) = asks else {
-            let unasked = LineError::new("answer", "a room that asked this socket something");
+    fn answer(&mut self, id: SocketId, request: Option<Id>, room: &RoomName, answer: Answer) {
+        let entry = self.entry_mut(id, room);
+        let asked = entry.and_then(|entry| entry.sequence.asked());
+        let Some(proof) = asked.and_then(|asked| answer.to(asked)) else {
+            let needed = match asked {
+                None => "a room that asked this socket something",
+                Some(Asked::Password) => "a `password`, which was asked for",
+                Some(Asked::SecondFactor | Asked::RoomCode) => "a `code`, which was asked for",
+            };
+            let unasked = LineError::new("answer", needed);
             return self.tell(id, |out| Told::error(request.as_ref(), &unasked).frame(out));
         };
-        entry.reply_to = request;
-        entry.answer = Some(password);
-        self.advance(id, room, Event::Answered);
+        if let Some(entry) = self.entry_mut(id, room) {
+            entry.reply_to = request;
+        }
+        self.shown(id, room, proof);
     }
 
     /// From a room, or from its door; then the entry's request is answered too.
@@ -361,7 +365,7 @@ impl Puddle {
         }
     }
 
-    fn seat_in(&self, id: SocketId, room: &RoomName) -> Option<(u32, u32)> {
+    pub(super) fn seat_in(&self, id: SocketId, room: &RoomName) -> Option<(u32, u32)> {
         let index = self.rooms.find(room)?;
         let stay = self.sockets.get(id)?.stay(index)?;
         Some((index, stay.seat))

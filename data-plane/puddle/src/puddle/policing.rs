@@ -10,8 +10,8 @@ use crate::input::{Changed, SocketId};
 use crate::policy::{Found, Outcome, Touched};
 use crate::question::{Answer, QuestionId};
 use crate::room::{Governed, RoomIndex};
-use crate::sequence::{Door, Event, Questions, Sequence};
-use crate::socket::{Entry, Knock, Origin, Phase, Who};
+use crate::sequence::{Attempts, Door, Event, Manner, Sequence};
+use crate::socket::{Entry, Knock, LeadsTo, Opening, Origin, Phase, Who};
 use crate::wire::multiplexed::Event as Told;
 
 impl Puddle {
@@ -79,16 +79,12 @@ impl Puddle {
         match (self.verifying.remove(&question), answer) {
             (Some(Verifying::Door(id, room)), answer) => {
                 let event = match answer {
-                    Answer::Verified(verdict) => Event::Judged(verdict),
+                    Answer::Verified(verdict) => Event::Judged(question, verdict),
                     Answer::Resolved { .. } | Answer::SignIn(_) | Answer::Unavailable => {
-                        Event::Unavailable
+                        Event::Unjudged(question)
                     }
                 };
-                let entry = self.entry_mut(id, &room);
-                if let Some(entry) = entry.filter(|entry| entry.question == Some(question)) {
-                    entry.question = None;
-                    self.advance(id, &room, event);
-                }
+                self.advance(id, &room, event);
             }
             (Some(Verifying::SignIn(id)), Answer::SignIn(verdict)) => {
                 self.signed_in(id, Some(&verdict));
@@ -192,7 +188,7 @@ impl Puddle {
         let judgement = match seen.door(self.page_of(id)) {
             Door::Shut(refused) => Judgement::Refuse(refused),
             Door::Unknown => return self.ask_again(id, index, &name, passed),
-            Door::Open { rules, visitor } => rules.enter(&visitor, &passed),
+            Door::Open { rules, visitor, .. } => rules.enter(&visitor, &passed),
         };
         match judgement {
             Judgement::Admit => {
@@ -246,18 +242,17 @@ impl Puddle {
     /// Out of a room and before its door again, with the steps passed before.
     fn ask_again(&mut self, id: SocketId, index: RoomIndex, name: &RoomName, passed: Passed) {
         let until = self.now + self.settings.entry_time_max;
-        let attempts_max = self.settings.password_attempts_max;
-        let origin = Origin::PutBack(self.rooms.get(index).governed.id());
-        let entry = |questions| Entry {
-            room: name.clone(),
-            origin,
-            sequence: Sequence::again(passed, attempts_max, questions),
-            until,
-            reply_to: None,
-            answer: None,
-            answered_at: None,
-            question: None,
-            enlisted: None,
+        let attempts = Attempts::new(&self.settings);
+        let governed = &self.rooms.get(index).governed;
+        let leads_to = governed.id().map_or(LeadsTo::Any, LeadsTo::Only);
+        let entry = |manner| Entry {
+            origin: Origin::PutBack,
+            leads_to,
+            ..Entry::new(
+                name.clone(),
+                Sequence::again(passed, attempts, manner),
+                until,
+            )
         };
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
@@ -269,16 +264,16 @@ impl Puddle {
         match &mut socket.phase {
             Phase::Raw(_, who) => {
                 let who = std::mem::replace(who, Who::Anonymous);
-                let entry = entry(Questions::Impossible);
+                let entry = entry(Manner::Silent);
                 socket.phase = Phase::Knocking(Box::new(Knock {
                     who,
                     entry,
-                    upgrade: None,
+                    opening: Opening::Answered,
                 }));
             }
             Phase::Multiplexed(lobby) => {
                 lobby.stays.retain(|other| other.room != index);
-                lobby.entries.push(entry(Questions::Allowed));
+                lobby.entries.push(entry(Manner::Asked));
             }
             Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. } => {
                 unreachable!("who has a seat is inside")

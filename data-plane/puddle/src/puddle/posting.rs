@@ -144,7 +144,7 @@ impl Puddle {
 
     fn request_of(&self, id: SocketId) -> Option<&Upgrade> {
         match &self.sockets.get(id)?.phase {
-            Phase::Knocking(knock) => knock.upgrade.as_ref(),
+            Phase::Knocking(knock) => knock.opening.request(),
             Phase::Upgrading { .. }
             | Phase::Raw(..)
             | Phase::Multiplexed(_)
@@ -154,7 +154,7 @@ impl Puddle {
 
     fn request_mut(&mut self, id: SocketId) -> Option<&mut Upgrade> {
         match &mut self.sockets.get_mut(id)?.phase {
-            Phase::Knocking(knock) => knock.upgrade.as_mut(),
+            Phase::Knocking(knock) => knock.opening.request_mut(),
             Phase::Upgrading { .. }
             | Phase::Raw(..)
             | Phase::Multiplexed(_)

@@ -4,6 +4,7 @@
 use porthouse_model::MESSAGE_BYTES_DEFAULT;
 
 use super::Puddle;
+use super::handshake::is_shaking_hands;
 use crate::input::SocketId;
 use crate::output::{Output, WireForm};
 use crate::socket::{Habit, Held, Phase, Reading};
@@ -136,6 +137,9 @@ impl Puddle {
         };
         match &socket.phase {
             Phase::Upgrading { routed: None, .. } => Stage::Request,
+            phase @ Phase::Knocking(_) if is_shaking_hands(phase) => {
+                limits(self.settings.before_start_bytes_max)
+            }
             Phase::Upgrading { .. } | Phase::Knocking(_) => Stage::Later,
             Phase::Raw(..) if socket.form == WireForm::EventStream => Stage::Over,
             Phase::Raw(stay, _) => {
@@ -209,8 +213,9 @@ impl Puddle {
                     self.raw_message(id, stay, *kind, payload);
                 }
                 Phase::Multiplexed(_) => self.multiplexed_message(id, *kind, payload),
-                Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. } => {
-                    unreachable!("frames are read inside only")
+                Phase::Knocking(_) => self.handshake_message(id, *kind, payload),
+                Phase::Upgrading { .. } | Phase::Closing { .. } => {
+                    unreachable!("frames are read once the request was answered")
                 }
             },
             Event::Ping(payload) => {

@@ -14,7 +14,7 @@ impl Puddle {
     pub(super) fn is_stream(&self, id: SocketId) -> bool {
         self.sockets.get(id).is_some_and(|socket| {
             let begun = match &socket.phase {
-                Phase::Knocking(knock) => knock.upgrade.is_none(),
+                Phase::Knocking(knock) => knock.opening.request().is_none(),
                 Phase::Raw(..) => true,
                 Phase::Upgrading { .. } | Phase::Multiplexed(_) | Phase::Closing { .. } => false,
             };

@@ -4,6 +4,9 @@
 mod doors;
 mod endpoints;
 mod entry;
+mod steps;
+mod waiting;
+mod raw_v1;
 mod live_permission;
 mod limits;
 mod neighbours;

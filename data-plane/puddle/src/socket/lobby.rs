@@ -3,7 +3,7 @@
 use porthouse_model::{RoomId, RoomName, Time};
 
 use super::{ClientId, Sequence, Who};
-use crate::question::{QuestionId, Secret};
+use crate::question::QuestionId;
 use crate::room::RoomIndex;
 use crate::wire::multiplexed::Id;
 
@@ -24,19 +24,18 @@ pub(crate) enum Origin {
     /// The client asked for it.
     Asked,
     /// The socket was inside, and the room or what is known of its client has
-    /// changed. It goes back into the room it was in, and into no other of that
-    /// name.
-    PutBack(Option<RoomId>),
+    /// changed.
+    PutBack,
 }
 
-impl Origin {
-    /// Whether a room that is this one now may be entered.
-    fn admits_to(self, room: Option<RoomId>) -> bool {
-        match self {
-            Self::Asked | Self::PutBack(None) => true,
-            Self::PutBack(before) => before == room,
-        }
-    }
+/// Which room of its name an entry may lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeadsTo {
+    /// Whichever has the name then.
+    Any,
+    /// The one where something was answered, or where the socket was inside:
+    /// no successor is entered by it.
+    Only(RoomId),
 }
 
 /// A socket's entry to one room.
@@ -46,21 +45,14 @@ pub(crate) struct Entry {
     pub room: RoomName,
     /// How it came about.
     pub origin: Origin,
+    /// Which room of the name is meant.
+    pub leads_to: LeadsTo,
     /// Where the entry stands.
     pub sequence: Sequence,
     /// The last moment for it.
     pub until: Time,
     /// The request that waits for its reply.
     pub reply_to: Option<Id>,
-    /// An answer that was given and is about to be verified.
-    pub answer: Option<Secret>,
-    /// The room whose password was answered: no successor of its name is entered
-    /// by it.
-    pub answered_at: Option<RoomId>,
-    /// The verification under way.
-    pub question: Option<QuestionId>,
-    /// The room it waits in front of, once it is enlisted.
-    pub enlisted: Option<RoomIndex>,
 }
 
 /// How far a sign-in on this socket is.
@@ -86,9 +78,24 @@ pub(crate) enum Given {
 }
 
 impl Entry {
+    /// A client knocks.
+    pub(crate) const fn new(room: RoomName, sequence: Sequence, until: Time) -> Self {
+        Self {
+            room,
+            origin: Origin::Asked,
+            leads_to: LeadsTo::Any,
+            sequence,
+            until,
+            reply_to: None,
+        }
+    }
+
     /// Whether a room that is this one now may be entered.
     pub(crate) fn admits_to(&self, room: Option<RoomId>) -> bool {
-        self.origin.admits_to(room) && self.answered_at.is_none_or(|at| room == Some(at))
+        match self.leads_to {
+            LeadsTo::Any => true,
+            LeadsTo::Only(only) => room == Some(only),
+        }
     }
 }
 

@@ -28,16 +28,19 @@ pub(crate) enum Subprotocol {
     /// Raw frames from the first one, as without any subprotocol. For browsers,
     /// which fail a socket whose offer was not answered.
     Plain,
+    /// Raw frames after a handshake of JSON lines, in which a door can ask.
+    RawV1,
 }
 
 impl Subprotocol {
-    const ALL: [Self; 2] = [Self::V1, Self::Plain];
+    const ALL: [Self; 3] = [Self::V1, Self::RawV1, Self::Plain];
 
     /// Its name on the wire.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::V1 => "porthouse.v1",
             Self::Plain => "porthouse.plain",
+            Self::RawV1 => "porthouse.raw.v1",
         }
     }
 }
@@ -109,18 +112,23 @@ impl Offer<'_> {
             Endpoint::Primary => Err(bad(
                 "the subprotocol porthouse.v1 here; or connect at /{room} for raw frames",
             )),
+            Endpoint::Room(_) | Endpoint::Address(_) if self.has(Subprotocol::RawV1) => {
+                Ok((WireForm::Raw, Some(Subprotocol::RawV1)))
+            }
             Endpoint::Room(_) | Endpoint::Address(_) if self.has(Subprotocol::Plain) => {
                 Ok((WireForm::Raw, Some(Subprotocol::Plain)))
             }
             Endpoint::Room(_) if self.has(Subprotocol::V1) => Err(bad(
                 "to connect at / for porthouse.v1; a room's own address speaks raw frames, with \
-                 porthouse.plain or none",
+                 porthouse.raw.v1, porthouse.plain or none",
             )),
             Endpoint::Address(_) if self.names.iter().any(is_other) => Err(bad(
-                "porthouse.v1, porthouse.plain or no subprotocol at an endpoint's address",
+                "porthouse.v1, porthouse.raw.v1, porthouse.plain or no subprotocol at an endpoint's \
+                 address",
             )),
             Endpoint::Room(_) if self.names.iter().any(is_other) => Err(bad(
-                "porthouse.plain or no subprotocol at a room's own address; porthouse.v1 at /",
+                "porthouse.raw.v1, porthouse.plain or no subprotocol at a room's own address; \
+                 porthouse.v1 at /",
             )),
             Endpoint::Room(_) | Endpoint::Address(_) => Ok((WireForm::Raw, None)),
         }
@@ -223,7 +231,7 @@ mod tests {
         assert_eq!((hint.status, hint.rule), (400, "subprotocol"));
         assert!(hint.needed.contains("connect at /"), "{}", hint.needed);
         for names in [
-            "porthouse.raw.v1",
+            "porthouse.raw.v2",
             "porthouse.sibling.v1, mqtt",
             "porthouse.v2",
         ] {

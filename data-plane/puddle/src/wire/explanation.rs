@@ -58,6 +58,14 @@ impl Explanation {
     }
 }
 
+/// Writes values as their texts.
+pub(crate) fn as_texts<S: Serializer>(
+    values: &[impl core::fmt::Display],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
+}
+
 /// Writes a value as its text.
 pub(crate) fn as_text<S: Serializer>(
     value: &impl core::fmt::Display,

@@ -10,8 +10,10 @@ use std::borrow::Cow;
 
 use porthouse_model::{BadCredential, ClientId, RoomName, TokenHash, Username};
 
-use crate::question::Secret;
+use crate::question::{Proof, Secret};
+use crate::sequence::Asked;
 use crate::settings::Settings;
+use crate::waiting::Decision;
 pub(crate) use event::{Event, Level, Step as AskedStep, message};
 pub(crate) use id::Id;
 
@@ -51,7 +53,16 @@ pub(crate) enum Op<'a> {
         /// The room.
         room: RoomName,
         /// The answer.
-        password: Secret,
+        answer: Answer,
+    },
+    /// Let in or turn away who waits to be let in.
+    Decide {
+        /// The room.
+        room: RoomName,
+        /// Who waits.
+        client: ClientId,
+        /// What is decided.
+        decision: Decision,
     },
     /// Leave a room, or its door.
     Leave {
@@ -70,6 +81,28 @@ pub(crate) enum Op<'a> {
     },
     /// Reply with a pong.
     Ping,
+}
+
+/// An answer, of a kind that fits the question or does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// A password.
+    Password(Secret),
+    /// A code.
+    Code(Secret),
+}
+
+impl Answer {
+    /// What it shows, if it is of the kind that was asked for.
+    pub(crate) fn to(self, asked: Asked) -> Option<Proof> {
+        match (self, asked) {
+            (Self::Password(password), Asked::Password) => Some(Proof::Password(password)),
+            (Self::Code(code), Asked::SecondFactor) => Some(Proof::SecondFactor(code)),
+            (Self::Code(code), Asked::RoomCode) => Some(Proof::RoomCode(code)),
+            (Self::Password(_), Asked::SecondFactor | Asked::RoomCode)
+            | (Self::Code(_), Asked::Password) => None,
+        }
+    }
 }
 
 /// Why a frame could not be read.
@@ -233,7 +266,23 @@ mod tests {
             op(r#"{"op":"answer","room":"a","password":"pass\"word"}"#),
             Op::Answer {
                 room: room("a"),
-                password: Secret::new("pass\"word".into()),
+                answer: Answer::Password(Secret::new("pass\"word".into())),
+            }
+        );
+        assert_eq!(
+            op(r#"{"op":"answer","room":"a","code":"123456"}"#),
+            Op::Answer {
+                room: room("a"),
+                answer: Answer::Code(Secret::new("123456".into())),
+            }
+        );
+        let line = format!(r#"{{"op":"admit","room":"a","client":"{}"}}"#, client(1));
+        assert_eq!(
+            op(&line),
+            Op::Decide {
+                room: room("a"),
+                client: client(1),
+                decision: Decision::Admit,
             }
         );
         assert_eq!(op(r#"{"op":"ping"}"#), Op::Ping);
@@ -291,7 +340,10 @@ mod tests {
             bad(r#"{"id":3}"#),
             (
                 Some(Id::Natural(3)),
-                LineError::new("op", "one of auth, join, answer, leave, send, ping",)
+                LineError::new(
+                    "op",
+                    "one of auth, join, answer, leave, send, admit, refuse, ping",
+                )
             )
         );
         let long = format!(r#"{{"op":"{}"}}"#, "é".repeat(1_000));
@@ -314,7 +366,17 @@ mod tests {
             (r#"{"op":"send","room":"a","to":[],"id":1}"#, "to"),
             (r#"{"op":"send","room":"a","to":["b"],"id":1}"#, "to"),
             (r#"{"op":"send","room":"a","except":[7],"id":1}"#, "except"),
-            (r#"{"op":"answer","room":"a","id":1}"#, "password"),
+            (r#"{"op":"answer","room":"a","id":1}"#, "answer"),
+            (
+                r#"{"op":"answer","room":"a","password":"b","code":"c","id":1}"#,
+                "answer",
+            ),
+            (r#"{"op":"answer","room":"a","code":"","id":1}"#, "code"),
+            (r#"{"op":"admit","room":"a","id":1}"#, "client"),
+            (
+                r#"{"op":"refuse","room":"a","client":"b","id":1}"#,
+                "client",
+            ),
             (
                 r#"{"op":"answer","room":"a","password":"","id":1}"#,
                 "password",

@@ -271,6 +271,7 @@ impl World {
             | Hop::Leave { .. }
             | Hop::ToHome(_)
             | Hop::FromHome(_)
+            | Hop::Waiting(_)
             | Hop::Credit { .. }
             | Hop::CreditAsks { .. }) => other,
         };

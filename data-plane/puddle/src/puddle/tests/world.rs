@@ -8,9 +8,10 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Address, Audience, Change, ChangeItem, ConnectionRules, Content, Endpoint, EntryRules, Member,
-    MessageKind, MessageRules, PasswordVersion, PolicyKey, Revision, Room, RoomId, RoomName,
-    RoomRules, Session, SessionId, Time, TokenHash, UnixTime, UserId,
+    Acts, Address, Audience, Capabilities, Change, ChangeItem, CodeVersion, ConnectionRules,
+    Content, Endpoint, EntryRules, EntryStep, HookVersion, Member, MessageKind, MessageRules,
+    PasswordVersion, PolicyKey, Revision, Room, RoomId, RoomName, RoomRules, Session, SessionId,
+    Time, TokenHash, UnixTime, UserId,
 };
 
 use crate::puddle::Puddle;
@@ -87,6 +88,10 @@ pub(super) struct World {
     pub(super) members: Vec<Member>,
     pub(super) endpoints: BTreeMap<Address, Endpoint>,
     pub(super) password: &'static str,
+    /// The code that is right, of second factors and rooms alike.
+    pub(super) code: &'static str,
+    /// What the owner's backend says.
+    pub(super) hook: Verdict,
     pub(super) revision: u64,
     /// Nothing is answered while it is away.
     pub(super) away: bool,
@@ -133,6 +138,8 @@ impl World {
             members: Vec::new(),
             endpoints: BTreeMap::new(),
             password: "open sesame",
+            code: "123456",
+            hook: Verdict::Right(Pass::Hook(HookVersion(1))),
             revision: 0,
             away: false,
             hops_stand: false,
@@ -458,8 +465,16 @@ impl World {
             (Proof::Password(password), Some(version)) if password.expose() == self.password => {
                 Verdict::Right(Pass::Password(version))
             }
-            (Proof::Password(_), Some(_)) => Verdict::Wrong,
-            (Proof::SecondFactor(_) | Proof::RoomCode(_) | Proof::Hook { .. }, _) => Verdict::Away,
+            (Proof::SecondFactor(code), _) if code.expose() == self.code => {
+                Verdict::Right(Pass::SecondFactor)
+            }
+            (Proof::RoomCode(code), _) if code.expose() == self.code => {
+                Verdict::Right(Pass::RoomCode(CodeVersion(1)))
+            }
+            (Proof::Password(_), Some(_)) | (Proof::SecondFactor(_) | Proof::RoomCode(_), _) => {
+                Verdict::Wrong
+            }
+            (Proof::Hook { .. }, _) => self.hook,
         }
     }
 
@@ -505,6 +520,20 @@ pub(super) fn token(user: u8) -> String {
 pub(super) fn password_rules(version: u64) -> RoomRules {
     RoomRules {
         entry: EntryRules::by_password(PasswordVersion(version)),
+        ..RoomRules::default()
+    }
+}
+
+/// Rules with these steps, under which whoever is signed in may let others in.
+pub(super) fn asking(steps: &[EntryStep]) -> RoomRules {
+    RoomRules {
+        entry: EntryRules {
+            steps: steps.to_vec(),
+        },
+        capabilities: Capabilities {
+            user: Acts::MODERATE,
+            ..Capabilities::open()
+        },
         ..RoomRules::default()
     }
 }

@@ -5,7 +5,8 @@ use porthouse_model::{ClientId, MessageKind, Refusal, RoomName, UnixTime, Userna
 use serde::{Serialize, Serializer};
 
 use super::{Id, LineError};
-use crate::wire::explanation::{Explanation, as_text};
+use crate::sequence::Asked;
+use crate::wire::explanation::{Explanation, as_text, as_texts};
 use crate::wire::frame;
 
 /// Something a client is told, apart from a room's messages. One text frame, all
@@ -32,8 +33,30 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_text")]
         room: &'a RoomName,
         step: Step,
-        attempts_left: u8,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attempts_left: Option<u8>,
     },
+    /// Who waits to be let in to a room where this client may do so. All of
+    /// them, each time that changes.
+    Waiting {
+        #[serde(serialize_with = "as_text")]
+        room: &'a RoomName,
+        count: usize,
+        #[serde(serialize_with = "as_texts")]
+        clients: &'a [ClientId],
+    },
+    /// What was decided about somebody who waits is on its way to them.
+    Decided {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a Id>,
+        #[serde(serialize_with = "as_text")]
+        room: &'a RoomName,
+        #[serde(serialize_with = "as_text")]
+        client: ClientId,
+    },
+    /// From here on a `porthouse.raw.v1` socket has the room's frames, and
+    /// nothing of ours.
+    Started,
     /// Inside: from here the room's messages come.
     Admitted {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +136,23 @@ pub(crate) enum Event<'a> {
 pub(crate) enum Step {
     /// The room's password.
     Password,
+    /// A code of the client's own second factor.
+    SecondFactor,
+    /// A code of the room's.
+    RoomCode,
+    /// Nothing: somebody inside lets the client in.
+    Approval,
+}
+
+impl Step {
+    /// The step at which a client is asked for this.
+    pub(crate) const fn of(asked: Asked) -> Self {
+        match asked {
+            Asked::Password => Self::Password,
+            Asked::SecondFactor => Self::SecondFactor,
+            Asked::RoomCode => Self::RoomCode,
+        }
+    }
 }
 
 /// What a receipt promises.
@@ -243,7 +283,7 @@ mod tests {
                 id: Some(&id),
                 room: &room,
                 step: Step::Password,
-                attempts_left: 3,
+                attempts_left: Some(3),
             }),
             r#"{"op":"challenge","id":"j","room":"lobby","step":"password","attempts_left":3}"#
         );

@@ -9,14 +9,17 @@ use core::fmt;
 use porthouse_model::{ClientId, Credential, CredentialKind, RoomName};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Id, LineError, LineFault, Op};
+use super::{Answer, Id, LineError, LineFault, Op};
 use crate::question::Secret;
 use crate::settings::Settings;
+use crate::waiting::Decision;
 
 /// The most fields of a line, unknown ones included.
 const FIELDS_MAX: usize = 32;
 /// The longest password.
 const PASSWORD_BYTES_MAX: usize = 1024;
+/// The longest code, recovery codes included.
+const CODE_BYTES_MAX: usize = 64;
 /// What is shown of something found.
 const FOUND_BYTES_MAX: usize = 32;
 
@@ -68,6 +71,8 @@ enum Field {
     Token,
     Username,
     Password,
+    Code,
+    Client,
 }
 
 impl Field {
@@ -81,6 +86,8 @@ impl Field {
             "token" => Self::Token,
             "username" => Self::Username,
             "password" => Self::Password,
+            "code" => Self::Code,
+            "client" => Self::Client,
             _ => return None,
         })
     }
@@ -88,7 +95,10 @@ impl Field {
     /// Name, and what its value must be.
     const fn rule(self) -> (&'static str, &'static str) {
         match self {
-            Self::Op => ("op", "one of auth, join, answer, leave, send, ping"),
+            Self::Op => (
+                "op",
+                "one of auth, join, answer, leave, send, admit, refuse, ping",
+            ),
             Self::Id => ("id", super::id::ID_NEEDED),
             Self::Room => ("room", "a room's name, as a string"),
             Self::To => ("to", "a list of client ids, as `admitted` gives them"),
@@ -99,6 +109,8 @@ impl Field {
                 "password",
                 "1 to 1024 bytes of UTF-8 without NUL, as a string",
             ),
+            Self::Code => ("code", "1 to 64 bytes without NUL, as a string"),
+            Self::Client => ("client", "a client id, as `waiting` gives it"),
         }
     }
 
@@ -123,6 +135,8 @@ struct Header<'a> {
     token: Option<Cow<'a, str>>,
     username: Option<Cow<'a, str>>,
     password: Option<Cow<'a, str>>,
+    code: Option<Cow<'a, str>>,
+    client: Option<Cow<'a, str>>,
 }
 
 impl<'a> Header<'a> {
@@ -139,6 +153,8 @@ impl<'a> Header<'a> {
             token: None,
             username: None,
             password: None,
+            code: None,
+            client: None,
         }
     }
 
@@ -147,10 +163,9 @@ impl<'a> Header<'a> {
         match self.op.as_deref() {
             Some("send") => self.send(),
             Some("join") => Ok(Op::Join { room: self.room()? }),
-            Some("answer") => Ok(Op::Answer {
-                room: self.room()?,
-                password: secret(self.password)?,
-            }),
+            Some("answer") => self.answer(),
+            Some("admit") => self.decide(Decision::Admit),
+            Some("refuse") => self.decide(Decision::Refuse),
             Some("leave") => Ok(Op::Leave { room: self.room()? }),
             Some("ping") => Ok(Op::Ping),
             Some("auth") => self.auth(),
@@ -159,6 +174,29 @@ impl<'a> Header<'a> {
                 ..Field::Op.error()
             }),
         }
+    }
+
+    fn answer(self) -> Result<Op<'a>, LineError> {
+        let room = self.room()?;
+        let answer = match (self.password, self.code) {
+            (Some(password), None) => {
+                Answer::Password(secret(password, Field::Password, PASSWORD_BYTES_MAX)?)
+            }
+            (None, Some(code)) => Answer::Code(secret(code, Field::Code, CODE_BYTES_MAX)?),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(LineError::new("answer", "either `password` or `code`"));
+            }
+        };
+        Ok(Op::Answer { room, answer })
+    }
+
+    fn decide(self, decision: Decision) -> Result<Op<'a>, LineError> {
+        let client = self.client.as_deref().and_then(|text| text.parse().ok());
+        Ok(Op::Decide {
+            room: self.room()?,
+            client: client.ok_or_else(|| Field::Client.error())?,
+            decision,
+        })
     }
 
     fn send(self) -> Result<Op<'a>, LineError> {
@@ -178,7 +216,11 @@ impl<'a> Header<'a> {
             }),
             (None, Some(username)) => Ok(Op::AuthPassword {
                 username: username.parse().map_err(|bad| named("username", &bad))?,
-                password: secret(self.password)?,
+                password: secret(
+                    self.password.unwrap_or_default(),
+                    Field::Password,
+                    PASSWORD_BYTES_MAX,
+                )?,
             }),
             (Some(_) | None, _) => Err(LineError::new("auth", either)),
         }
@@ -206,12 +248,11 @@ fn named(rule: &'static str, bad: &porthouse_model::BadName) -> LineError {
     LineError::new(rule, bad.rule)
 }
 
-fn secret(password: Option<Cow<'_, str>>) -> Result<Secret, LineError> {
-    let password = password.unwrap_or_default();
-    if password.is_empty() || password.len() > PASSWORD_BYTES_MAX || password.contains('\0') {
-        return Err(Field::Password.error());
+fn secret(text: Cow<'_, str>, field: Field, bytes_max: usize) -> Result<Secret, LineError> {
+    if text.is_empty() || text.len() > bytes_max || text.contains('\0') {
+        return Err(field.error());
     }
-    Ok(Secret::new(password.into_owned()))
+    Ok(Secret::new(text.into_owned()))
 }
 
 fn shown(text: &str) -> String {
@@ -267,6 +308,8 @@ impl<'de> Header<'de> {
             Field::Token => &mut self.token,
             Field::Username => &mut self.username,
             Field::Password => &mut self.password,
+            Field::Code => &mut self.code,
+            Field::Client => &mut self.client,
         };
         if text.is_some() {
             return Err(self.fail(twice(field)));
