@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use porthouse_control::Settings;
+use porthouse_control::{PrivateAddresses, Settings};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
@@ -45,6 +45,32 @@ struct Serve {
     database: database::Arguments,
     #[command(flatten)]
     sealing: sealing::Arguments,
+    /// Whether the backends of rooms' owners, which decide who enters, may be at
+    /// addresses that are not public
+    #[arg(
+        long,
+        value_name = "RULE",
+        env = "PORTHOUSE_HOOK_PRIVATE_ADDRESSES",
+        default_value = "refuse"
+    )]
+    hook_private_addresses: HookPrivateAddresses,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum HookPrivateAddresses {
+    /// They may: every backend is trusted that a room's owner may name
+    Allow,
+    /// They may not: this machine, its networks and those of a cloud are not asked
+    Refuse,
+}
+
+impl From<HookPrivateAddresses> for PrivateAddresses {
+    fn from(given: HookPrivateAddresses) -> Self {
+        match given {
+            HookPrivateAddresses::Allow => Self::Allow,
+            HookPrivateAddresses::Refuse => Self::Refuse,
+        }
+    }
 }
 
 /// Make and print a key that secrets in the database can be sealed under
@@ -85,6 +111,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     tracing::info!(grpc = %listener.local_addr()?, "the control plane listens");
     let mut settings = Settings::new(url.reveal());
     settings.sealing_keys = arguments.sealing.given()?;
+    settings.hook.private_addresses = arguments.hook_private_addresses.into();
     Ok(porthouse_control::serve(settings, listener, Routes::default(), stop).await?)
 }
 

@@ -177,6 +177,8 @@ fn control_settings(
 ) -> anyhow::Result<porthouse_control::Settings> {
     let mut settings = porthouse_control::Settings::new(database_url);
     settings.sealing_keys = Some(sealing::of(directory)?);
+    // An owner's backend runs beside it.
+    settings.hook.private_addresses = porthouse_control::PrivateAddresses::Allow;
     Ok(settings)
 }
 

@@ -12,6 +12,7 @@ use wire::api_key_service_server::ApiKeyServiceServer;
 use wire::member_service_server::MemberServiceServer;
 use wire::node_service_server::NodeServiceServer;
 use wire::policy_service_server::PolicyServiceServer;
+use wire::room_door_service_server::RoomDoorServiceServer;
 use wire::room_service_server::RoomServiceServer;
 use wire::second_factor_service_server::SecondFactorServiceServer;
 use wire::session_service_server::SessionServiceServer;
@@ -35,6 +36,8 @@ mod page;
 mod policy;
 mod resource_name;
 mod room;
+mod room_code;
+mod room_door;
 mod room_rule;
 mod sealing;
 mod second_factor;
@@ -47,8 +50,10 @@ pub(crate) use code_check::{Checked, CodeCheck, Given, Shown};
 pub(crate) use error::ApiError;
 pub(crate) use guard::GuardLayer;
 pub(crate) use keys::{CallersKey, Keys};
+pub(crate) use room_code::{RoomCodeCheck, RoomCodeChecked, Shower};
 pub(crate) use sealing::Sealing;
 pub(crate) use sign_in::{Answer, SignIn};
+pub(crate) use time::to_wire as time_to_wire;
 
 /// The most bytes of a request.
 const REQUEST_BYTES_MAX: usize = 256 * 1024;
@@ -74,6 +79,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
         .add_service(bounded!(SessionServiceServer))
         .add_service(bounded!(SecondFactorServiceServer))
         .add_service(bounded!(RoomServiceServer))
+        .add_service(bounded!(RoomDoorServiceServer))
         .add_service(bounded!(MemberServiceServer))
         .add_service(bounded!(ApiKeyServiceServer))
         .add_service(bounded!(NodeServiceServer))

@@ -6,6 +6,7 @@
 pub(crate) mod backoff;
 pub(crate) mod chance;
 pub(crate) mod hashing;
+pub(crate) mod network;
 pub(crate) mod password;
 pub(crate) mod recovery;
 pub(crate) mod scope;

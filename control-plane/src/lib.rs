@@ -8,16 +8,19 @@
 //! * `identity`: decisions about passwords, credentials and scopes, without SQL;
 //! * `store`: the only place that knows SQL, and the log of what nodes obey;
 //! * `policy`: node.v1, what nodes are told;
+//! * `hook`: hook.v1, what owners' backends are asked;
 //! * [`serve`]: all of it on one listener.
 
 mod api;
 mod identity;
 mod store;
 mod policy;
+mod hook;
 mod incoming;
 mod serve;
 mod settings;
 
+pub use hook::{HookSettings, PrivateAddresses};
 pub use identity::hashing::HashingSettings;
 pub use identity::password::PasswordCost;
 pub use identity::sealing::{BadSealingKeys, SealingKeys};

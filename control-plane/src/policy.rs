@@ -15,7 +15,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::api::{CallersKey, CodeCheck, SignIn};
+use crate::api::{CallersKey, CodeCheck, RoomCodeCheck, SignIn};
+use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
 use crate::store::Store;
 use crate::store::tail::Tail;
@@ -25,6 +26,7 @@ use refusal::Refusal;
 
 pub(crate) mod applied;
 mod attempts;
+mod hook;
 mod introduction;
 mod lease;
 mod refusal;
@@ -65,13 +67,20 @@ impl Default for FeedSettings {
     }
 }
 
+/// What verifies answers for nodes.
+pub(crate) struct Verifiers {
+    pub(crate) sign_in: SignIn,
+    pub(crate) code: CodeCheck,
+    pub(crate) room_code: RoomCodeCheck,
+    pub(crate) hooks: Hooks,
+}
+
 /// The service that nodes ask.
 pub(crate) struct PolicyFeed {
     store: Store,
     tail: Tail,
     hashing: Hashing,
-    sign_in: SignIn,
-    code_check: CodeCheck,
+    verifiers: Verifiers,
     settings: FeedSettings,
     watches: Arc<Semaphore>,
     resolves: Arc<Semaphore>,
@@ -85,16 +94,15 @@ impl PolicyFeed {
     pub(crate) fn new(
         store: Store,
         tail: Tail,
-        (sign_in, code_check): (SignIn, CodeCheck),
+        verifiers: Verifiers,
         settings: FeedSettings,
         stop: CancellationToken,
     ) -> Self {
         Self {
             store,
             tail,
-            hashing: sign_in.hashing.clone(),
-            sign_in,
-            code_check,
+            hashing: verifiers.sign_in.hashing.clone(),
+            verifiers,
             watches: Arc::new(Semaphore::new(settings.watches_max)),
             resolves: Arc::new(Semaphore::new(settings.resolves_max)),
             resolves_waiting: Arc::new(Semaphore::new(settings.resolves_waiting_max)),

@@ -14,11 +14,12 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_reflection::server::Builder as Reflection;
 
-use crate::api::{self, Api, CodeCheck, GuardLayer, Keys, Sealing, SignIn};
+use crate::api::{self, Api, CodeCheck, GuardLayer, Keys, RoomCodeCheck, Sealing, SignIn};
+use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
 use crate::incoming::incoming;
-use crate::policy::PolicyFeed;
 use crate::policy::applied::Applied;
+use crate::policy::{PolicyFeed, Verifiers};
 use crate::settings::Settings;
 use crate::store::tail::Tail;
 use crate::store::{Store, StoreError, migrate};
@@ -86,7 +87,15 @@ pub async fn serve(
     let feed = PolicyFeed::new(
         store.clone(),
         tail.clone(),
-        (sign_in.clone(), code_check.clone()),
+        Verifiers {
+            sign_in: sign_in.clone(),
+            room_code: RoomCodeCheck {
+                store: store.clone(),
+                sealing: code_check.sealing.clone(),
+            },
+            code: code_check.clone(),
+            hooks: Hooks::new(settings.hook.clone()),
+        },
         settings.feed.clone(),
         stop.clone(),
     );

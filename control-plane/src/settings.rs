@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::hook::HookSettings;
 use crate::identity::hashing::HashingSettings;
 use crate::identity::sealing::SealingKeys;
 use crate::policy::FeedSettings;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub hashing: HashingSettings,
     /// How nodes are served.
     pub feed: FeedSettings,
+    /// How owners' backends are asked.
+    pub hook: HookSettings,
     /// What secrets that must be read again are sealed under. `None`: calls that
     /// keep or read one are refused.
     pub sealing_keys: Option<Arc<SealingKeys>>,
@@ -44,6 +47,7 @@ impl Settings {
             store: StoreSettings::default(),
             hashing: HashingSettings::default(),
             feed: FeedSettings::default(),
+            hook: HookSettings::default(),
             sealing_keys: None,
             session_lifetime_max: Duration::from_hours(30 * 24),
             connections_max: 4_096,
@@ -60,6 +64,7 @@ impl fmt::Debug for Settings {
             .field("store", &self.store)
             .field("hashing", &self.hashing)
             .field("feed", &self.feed)
+            .field("hook", &self.hook)
             .field("sealing_keys", &self.sealing_keys)
             .field("session_lifetime_max", &self.session_lifetime_max)
             .field("connections_max", &self.connections_max)

@@ -31,6 +31,7 @@ pub(crate) mod users;
 pub(crate) mod sessions;
 pub(crate) mod second_factors;
 pub(crate) mod rooms;
+pub(crate) mod room_doors;
 pub(crate) mod members;
 pub(crate) mod api_keys;
 pub(crate) mod schema;

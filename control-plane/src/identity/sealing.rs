@@ -65,7 +65,6 @@ pub(crate) enum Unopened {
 
 /// Where a sealed secret is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "rooms keep no secret yet"))]
 pub(crate) enum Place {
     /// A user's second factor.
     SecondFactor(Uuid),

@@ -9,14 +9,13 @@ use porthouse_model::{ClientId, Revision, RoomId, SessionId};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::api::{Checked, Given, Shown};
+use crate::api::{Checked, Given, RoomCodeChecked, Shower, Shown};
 
 use super::PolicyFeed;
 use super::refusal::Refusal;
 use super::verify::{address, revision, wait};
 
 /// Who stands at which door.
-#[expect(dead_code, reason = "only a second factor is verified yet")]
 pub(super) struct Comer {
     pub(super) room: RoomId,
     pub(super) client: ClientId,
@@ -47,7 +46,8 @@ impl PolicyFeed {
         };
         match proof {
             Proof::SecondFactor(shown) => self.verify_second_factor(&comer, &shown.code).await,
-            Proof::RoomCode(_) | Proof::Hook(_) => Ok(ended(StepVerdict::Gone, Revision(0))),
+            Proof::RoomCode(shown) => self.verify_room_code(comer, &shown.code).await,
+            Proof::Hook(told) => self.ask_hook(&comer, told.origin).await,
         }
     }
 
@@ -60,11 +60,37 @@ impl PolicyFeed {
             .session
             .ok_or(Refusal::Bad("session_id: a second factor is a user's"))?;
         let session = Uuid::from_bytes(*session.as_bytes());
-        let (shown, at) = self.code_check.show(session, Given::parse(code)).await?;
+        let given = Given::parse(code);
+        let (shown, at) = self.verifiers.code.show(session, given).await?;
         Ok(match shown {
             Shown::Right(_) => ended(StepVerdict::Right, at),
             Shown::Not(checked) => unpassed(checked, at),
             Shown::SessionGone => ended(StepVerdict::Gone, at),
+        })
+    }
+
+    async fn verify_room_code(
+        &self,
+        comer: Comer,
+        code: &str,
+    ) -> Result<VerifyStepResponse, Status> {
+        let shower = Shower {
+            client: Uuid::from_bytes(*comer.client.as_bytes()),
+            session: comer
+                .session
+                .map(|session| Uuid::from_bytes(*session.as_bytes())),
+            address: comer.address,
+        };
+        let room = Uuid::from_bytes(*comer.room.as_bytes());
+        let (checked, at) = self.verifiers.room_code.show(room, shower, code).await?;
+        Ok(match checked {
+            RoomCodeChecked::Right(version) => VerifyStepResponse {
+                version: version.unsigned_abs(),
+                ..ended(StepVerdict::Right, at)
+            },
+            RoomCodeChecked::Wrong => ended(StepVerdict::Wrong, at),
+            RoomCodeChecked::Gone => ended(StepVerdict::Gone, at),
+            RoomCodeChecked::Later(delay) => later(delay, at),
         })
     }
 }

@@ -92,8 +92,9 @@ impl PolicyFeed {
         if let Err(delay) = self.begin(&source) {
             return Ok(later(delay));
         }
-        let lifetime = self.sign_in.lifetime_max;
+        let lifetime = self.verifiers.sign_in.lifetime_max;
         let opened = self
+            .verifiers
             .sign_in
             .open(Answer {
                 username,

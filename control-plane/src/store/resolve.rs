@@ -10,9 +10,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{self, Array};
 use diesel_async::RunQueryDsl;
 use porthouse_model::{
-    ApiKey, ApiKeyId, Audience, BroadcastRules, ConnectionRules, Content, EntryRules, Member,
-    MessageRules, PasswordVersion, Role, Room, RoomId, RoomName, RoomRules, Session, SessionId,
-    Staleness, TokenHash, UnixTime, UserId,
+    ApiKey, ApiKeyId, Audience, BroadcastRules, CodeVersion, ConnectionRules, Content, EntryRules,
+    EntryStep, HookVersion, Member, MessageRules, PasswordVersion, Role, Room, RoomId, RoomName,
+    RoomRules, Session, SessionId, Staleness, TokenHash, UnixTime, UserId,
 };
 use uuid::Uuid;
 
@@ -185,6 +185,8 @@ struct RoomRow {
     admit_max_ms: i64,
     deliver_max_ms: Option<i64>,
     password_version: i64,
+    code_version: i64,
+    hook_version: i64,
 }
 
 impl RoomRow {
@@ -202,6 +204,24 @@ impl RoomRow {
         })
     }
 
+    /// What is set is asked for, the password first.
+    fn entry(&self) -> Result<EntryRules, StoreError> {
+        let mut steps = Vec::new();
+        if self.password_version != 0 {
+            let version = version(self.password_version, "rooms.password_version")?;
+            steps.push(EntryStep::Password(PasswordVersion(version)));
+        }
+        if self.code_version != 0 {
+            let version = version(self.code_version, "rooms.code_version")?;
+            steps.push(EntryStep::RoomCode(CodeVersion(version)));
+        }
+        if self.hook_version != 0 {
+            let version = version(self.hook_version, "rooms.hook_version")?;
+            steps.push(EntryStep::Hook(HookVersion(version)));
+        }
+        Ok(EntryRules { steps })
+    }
+
     fn rules(&self) -> Result<RoomRules, StoreError> {
         Ok(RoomRules {
             connection: ConnectionRules {
@@ -212,13 +232,7 @@ impl RoomRow {
                 },
                 ..ConnectionRules::default()
             },
-            entry: match self.password_version {
-                0 => EntryRules::default(),
-                version => EntryRules::by_password(PasswordVersion(
-                    u64::try_from(version)
-                        .map_err(|_| StoreError::Corrupt("rooms.password_version"))?,
-                )),
-            },
+            entry: self.entry()?,
             messages: MessageRules {
                 content: match (self.text_refused, self.binary_refused) {
                     (false, false) => Content::Any,
@@ -331,6 +345,10 @@ impl ApiKeyRow {
 fn token_hash(bytes: &[u8], column: &'static str) -> Result<TokenHash, StoreError> {
     let bytes = bytes.try_into().map_err(|_| StoreError::Corrupt(column))?;
     Ok(TokenHash::from_bytes(bytes))
+}
+
+fn version(number: i64, column: &'static str) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Corrupt(column))
 }
 
 fn millis(millis: i64, column: &'static str) -> Result<Duration, StoreError> {

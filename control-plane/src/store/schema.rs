@@ -78,6 +78,14 @@ diesel::table! {
         password_phc -> Nullable<Text>,
         password_version -> BigInt,
         password_count -> BigInt,
+        code_sealed -> Nullable<Binary>,
+        code_version -> BigInt,
+        code_count -> BigInt,
+        hook_url -> Nullable<Text>,
+        hook_deadline_ms -> Integer,
+        hook_secret_sealed -> Nullable<Binary>,
+        hook_version -> BigInt,
+        hook_count -> BigInt,
         labels -> Jsonb,
         version -> BigInt,
         create_time -> Timestamptz,
@@ -93,6 +101,18 @@ diesel::table! {
         version -> BigInt,
         create_time -> Timestamptz,
         update_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    room_code_uses (room_id, code_version, who) {
+        room_id -> Uuid,
+        code_version -> BigInt,
+        who -> Text,
+        step_last -> BigInt,
+        wrong_count -> Integer,
+        wrong_time -> Nullable<Timestamptz>,
+        use_time -> Timestamptz,
     }
 }
 
@@ -140,6 +160,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     recovery_codes,
     api_keys,
     rooms,
+    room_code_uses,
     members,
     policy_log,
     policy_pending,

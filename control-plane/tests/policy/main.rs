@@ -11,3 +11,5 @@ mod watch;
 mod resolve;
 mod applied;
 mod second_factor;
+mod room_code;
+mod hook;

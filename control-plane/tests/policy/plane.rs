@@ -9,17 +9,21 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use porthouse_api::control::v1 as control;
 use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
+use porthouse_api::control::v1::room_door_service_client::RoomDoorServiceClient;
 use porthouse_api::control::v1::room_service_client::RoomServiceClient;
 use porthouse_api::control::v1::second_factor_service_client::SecondFactorServiceClient;
 use porthouse_api::control::v1::session_service_client::SessionServiceClient;
 use porthouse_api::control::v1::user_service_client::UserServiceClient;
 use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
+use porthouse_api::node::v1::resolve_key::Key;
+use porthouse_api::node::v1::resolved::Found;
 use porthouse_api::node::v1::watch_request::Message as Word;
 use porthouse_api::node::v1::watch_response::Message;
 use porthouse_api::node::v1::{
-    Change, Position, WatchAlive, WatchApplied, WatchRequest, WatchResponse, WatchStart,
+    Change, Position, ResolveKey, ResolveRequest, WatchAlive, WatchApplied, WatchRequest,
+    WatchResponse, WatchStart,
 };
-use porthouse_control::{HashingSettings, PasswordCost, SealingKeys, Settings};
+use porthouse_control::{HashingSettings, PasswordCost, PrivateAddresses, SealingKeys, Settings};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -139,6 +143,28 @@ impl Plane {
         SecondFactorServiceClient::new(channel(address, &self.admin))
     }
 
+    pub(crate) fn doors(&self) -> RoomDoorServiceClient<Keyed> {
+        RoomDoorServiceClient::new(self.admin_channel())
+    }
+
+    /// What nodes are told that a room asks, in order.
+    pub(crate) async fn steps(&self, name: &str) -> Vec<String> {
+        let request = ResolveRequest {
+            min_revision: 0,
+            keys: vec![ResolveKey {
+                key: Some(Key::RoomName(name.to_owned())),
+            }],
+        };
+        let answer = self.feed().resolve(request).await.expect("an answer");
+        let Some(Found::Room(room)) = answer.into_inner().resolved.remove(0).found else {
+            return Vec::new();
+        };
+        let steps = room.rules.expect("rules").steps.into_iter();
+        steps
+            .map(|step| format!("{:?}", step.kind.expect("a step")))
+            .collect()
+    }
+
     pub(crate) fn sessions(&self) -> SessionServiceClient<Keyed> {
         SessionServiceClient::new(self.admin_channel())
     }
@@ -223,6 +249,7 @@ pub(crate) fn sealing_keys(names: &[&str]) -> SealingKeys {
 pub(crate) fn settings(url: String) -> Settings {
     let mut settings = Settings::new(url);
     settings.sealing_keys = Some(Arc::new(sealing_keys(&["test"])));
+    settings.hook.private_addresses = PrivateAddresses::Allow;
     settings.hashing = HashingSettings {
         cost: PasswordCost {
             memory_kib: 64,

@@ -28,6 +28,14 @@ pub mod live {
     }
 }
 
+/// What owners' backends are asked.
+pub mod hook {
+    /// Version 1.
+    pub mod v1 {
+        pub use crate::generated::porthouse::hook::v1::*;
+    }
+}
+
 pub mod node;
 
 mod secret;

@@ -1,0 +1,219 @@
+//! `RoomDoorService`. A room's secret leaves here once, to whoever asked for it to
+//! be made; a hook's never.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use porthouse_api::control::v1 as wire;
+use porthouse_model::RoomName;
+use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
+
+use crate::hook::HookUrl;
+use crate::identity::sealing::Place;
+use crate::identity::totp::CodeSecret;
+use crate::store::Connection;
+use crate::store::room_doors::{self, DoorRow, NewHook};
+
+use super::error::{ApiError, Kind};
+use super::{Api, Write, etag, resource_name, revision_to_wire, room, time};
+
+/// How long a hook may take unless it is said.
+const HOOK_DEADLINE: Duration = Duration::from_secs(3);
+/// The shortest time it may be given.
+const HOOK_DEADLINE_MIN: Duration = Duration::from_millis(100);
+/// The longest: less than a node waits for the answer.
+const HOOK_DEADLINE_MAX: Duration = Duration::from_secs(8);
+/// The most bytes of what a hook is shown.
+const HOOK_SECRET_BYTES_MAX: usize = 1024;
+
+#[tonic::async_trait]
+impl wire::room_door_service_server::RoomDoorService for Api {
+    async fn get_room_door(
+        &self,
+        request: Request<wire::GetRoomDoorRequest>,
+    ) -> Result<Response<wire::GetRoomDoorResponse>, Status> {
+        let name = resource_name::room("room", &request.into_inner().room)?;
+        let found = self
+            .read(move |c| {
+                async move {
+                    let found = room_doors::by_name(c, &name).await?;
+                    found.ok_or_else(|| room::absent(&name))
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::GetRoomDoorResponse {
+            door: Some(to_wire(&found)),
+        }))
+    }
+
+    async fn set_room_code(
+        &self,
+        request: Request<wire::SetRoomCodeRequest>,
+    ) -> Result<Response<wire::SetRoomCodeResponse>, Status> {
+        let request = request.into_inner();
+        let name = resource_name::room("room", &request.room)?;
+        let secret = CodeSecret::draw();
+        let mut given = secret.enrolment(&format!("room {name}"));
+        let sealing = self.code_check.sealing.clone();
+        let (door, revision) = self
+            .change_door(name, request.etag, move |c, old| {
+                async move {
+                    let sealed = sealing.seal(secret.as_bytes(), Place::RoomCode(old.id))?;
+                    Ok(room_doors::set_code(c, old.id, &sealed).await?)
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::SetRoomCodeResponse {
+            door: Some(door),
+            secret: std::mem::take(&mut given.secret),
+            otpauth_uri: std::mem::take(&mut given.otpauth_uri),
+            qr_png: std::mem::take(&mut given.qr_png),
+            revision,
+        }))
+    }
+
+    async fn clear_room_code(
+        &self,
+        request: Request<wire::ClearRoomCodeRequest>,
+    ) -> Result<Response<wire::ClearRoomCodeResponse>, Status> {
+        let request = request.into_inner();
+        let name = resource_name::room("room", &request.room)?;
+        let (door, revision) = self
+            .change_door(name, request.etag, |c, old| {
+                async move {
+                    match old.code_version {
+                        0 => Ok(old),
+                        _ => Ok(room_doors::clear_code(c, old.id).await?),
+                    }
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::ClearRoomCodeResponse {
+            door: Some(door),
+            revision,
+        }))
+    }
+
+    async fn set_room_hook(
+        &self,
+        request: Request<wire::SetRoomHookRequest>,
+    ) -> Result<Response<wire::SetRoomHookResponse>, Status> {
+        let request = request.into_inner();
+        let name = resource_name::room("room", &request.room)?;
+        let url: HookUrl = resource_name::id("url", &request.url)?;
+        let deadline = deadline(request.deadline)?;
+        let secret = hook_secret(request.secret)?;
+        let sealing = self.code_check.sealing.clone();
+        let (door, revision) = self
+            .change_door(name, request.etag, move |c, old| {
+                async move {
+                    let place = Place::Hook(old.id);
+                    let sealed = secret.map(|secret| sealing.seal(secret.as_bytes(), place));
+                    let hook = NewHook {
+                        url: url.to_string(),
+                        deadline_ms: i32::try_from(deadline.as_millis()).unwrap_or(i32::MAX),
+                        secret_sealed: sealed.transpose()?,
+                    };
+                    Ok(room_doors::set_hook(c, old.id, &hook).await?)
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::SetRoomHookResponse {
+            door: Some(door),
+            revision,
+        }))
+    }
+
+    async fn clear_room_hook(
+        &self,
+        request: Request<wire::ClearRoomHookRequest>,
+    ) -> Result<Response<wire::ClearRoomHookResponse>, Status> {
+        let request = request.into_inner();
+        let name = resource_name::room("room", &request.room)?;
+        let (door, revision) = self
+            .change_door(name, request.etag, |c, old| {
+                async move {
+                    match old.hook_version {
+                        0 => Ok(old),
+                        _ => Ok(room_doors::clear_hook(c, old.id).await?),
+                    }
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::ClearRoomHookResponse {
+            door: Some(door),
+            revision,
+        }))
+    }
+}
+
+impl Api {
+    /// Changes the door of a room whose etag is given; nobody else changes the
+    /// room meanwhile.
+    async fn change_door(
+        &self,
+        name: RoomName,
+        given_etag: String,
+        change: impl for<'c> FnOnce(
+            &'c mut Connection,
+            DoorRow,
+        ) -> BoxFuture<'c, Result<DoorRow, ApiError>>
+        + Send
+        + 'static,
+    ) -> Result<(wire::RoomDoor, i64), ApiError> {
+        let (changed, revision) = self
+            .write(Write::Keep, move |c| {
+                async move {
+                    let old = room_doors::lock(c, &name).await?;
+                    let old = old.ok_or_else(|| room::absent(&name))?;
+                    if !etag::holds(&given_etag, old.id, old.version) {
+                        return Err(ApiError::Stale(Kind::Room, format!("rooms/{name}")));
+                    }
+                    change(c, old).await
+                }
+                .boxed()
+            })
+            .await?;
+        Ok((to_wire(&changed), revision_to_wire(revision)))
+    }
+}
+
+fn deadline(given: Option<prost_types::Duration>) -> Result<Duration, ApiError> {
+    let Some(given) = given else {
+        return Ok(HOOK_DEADLINE);
+    };
+    Duration::try_from(given)
+        .ok()
+        .filter(|span| (HOOK_DEADLINE_MIN..=HOOK_DEADLINE_MAX).contains(span))
+        .ok_or_else(|| ApiError::field("deadline", "100 milliseconds to 8 seconds"))
+}
+
+fn hook_secret(given: String) -> Result<Option<Zeroizing<String>>, ApiError> {
+    let given = Zeroizing::new(given);
+    let fits =
+        given.len() <= HOOK_SECRET_BYTES_MAX && given.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        return Ok((!given.is_empty()).then_some(given));
+    }
+    let rule = "at most 1024 visible ASCII characters";
+    Err(ApiError::field("secret", rule))
+}
+
+fn to_wire(row: &DoorRow) -> wire::RoomDoor {
+    let deadline = Duration::from_millis(row.hook_deadline_ms.unsigned_abs().into());
+    wire::RoomDoor {
+        room: format!("rooms/{}", row.name),
+        code_set: row.code_version > 0,
+        hook_url: row.hook_url.clone().unwrap_or_default(),
+        hook_deadline: row.hook_url.is_some().then(|| time::span_to_wire(deadline)),
+        hook_secret_set: row.hook_secret_sealed.is_some(),
+        etag: etag::of(row.id, row.version),
+    }
+}

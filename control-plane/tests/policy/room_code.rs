@@ -1,0 +1,232 @@
+//! Rooms' own codes: each is taken once a user wherever it is shown, and wrong
+//! ones are counted.
+
+use std::net::SocketAddr;
+
+use porthouse_api::control::v1 as control;
+use porthouse_api::node::v1::verify_step_request::Proof;
+use porthouse_api::node::v1::{RoomCodeProof, StepVerdict, VerifyStepRequest, VerifyStepResponse};
+use porthouse_model::RoomId;
+use tokio::task::JoinSet;
+use tonic::Code;
+use totp_rs::{Builder, Secret, Totp};
+use uuid::Uuid;
+
+use crate::plane::Plane;
+
+/// A room that asks for codes.
+struct Lobby {
+    id: RoomId,
+    app: Totp,
+}
+
+impl Lobby {
+    async fn new(plane: &Plane) -> Self {
+        plane.create_room("lobby").await;
+        let room = control::GetRoomRequest {
+            name: "rooms/lobby".into(),
+        };
+        let room = plane.rooms().get_room(room).await.expect("a room");
+        let room = room.into_inner().room.expect("the room");
+        Self {
+            id: room.uid.parse().expect("an identity"),
+            app: set_code(plane).await,
+        }
+    }
+
+    fn code(&self) -> String {
+        self.app.generate_current().to_string()
+    }
+
+    /// What a node asks for one who shows this, from this address.
+    fn question(&self, who: Who, from: &str, code: &str) -> VerifyStepRequest {
+        let (client, session) = match who {
+            Who::Anonymous(client) => (client, Vec::new()),
+            Who::User(session) => (session, session.as_bytes().to_vec()),
+        };
+        VerifyStepRequest {
+            room_id: self.id.as_bytes().to_vec(),
+            client_id: client.as_bytes().to_vec(),
+            session_id: session,
+            address: from.to_owned(),
+            proof: Some(Proof::RoomCode(RoomCodeProof {
+                code: code.to_owned(),
+            })),
+        }
+    }
+
+    async fn show(&self, plane: &Plane, who: Who, from: &str, code: &str) -> VerifyStepResponse {
+        let asked = plane
+            .feed()
+            .verify_step(self.question(who, from, code))
+            .await;
+        asked.expect("a verdict").into_inner()
+    }
+}
+
+/// Who stands at the door: a client of this identity, or the user of a session.
+#[derive(Clone, Copy)]
+enum Who {
+    Anonymous(Uuid),
+    User(Uuid),
+}
+
+fn anonymous(id: u8) -> Who {
+    Who::Anonymous(Uuid::from_bytes([id; 16]))
+}
+
+async fn set_code(plane: &Plane) -> Totp {
+    let request = control::SetRoomCodeRequest {
+        room: "rooms/lobby".into(),
+        etag: String::new(),
+    };
+    let set = plane.doors().set_room_code(request).await.expect("a code");
+    let set = set.into_inner();
+    assert!(set.door.expect("the door").code_set);
+    assert!(set.qr_png.starts_with(b"\x89PNG"));
+    let secret = Secret::try_from_base32(&set.secret).expect("base32");
+    Builder::new().with_secret(secret).build_noncompliant()
+}
+
+/// Signs a new user in.
+async fn user(plane: &Plane, name: &str) -> Who {
+    let user = control::CreateUserRequest {
+        user_id: name.to_owned(),
+        password: "correct horse".into(),
+        ..control::CreateUserRequest::default()
+    };
+    plane.users().create_user(user).await.expect("a user");
+    let request = control::CreateSessionRequest {
+        username: name.to_owned(),
+        password: "correct horse".into(),
+        lifetime: None,
+    };
+    let opened = plane.sessions().create_session(request).await;
+    let session = opened.expect("a session").into_inner().session;
+    let name = session.expect("the session").name;
+    let id = name.strip_prefix("sessions/").expect("a session's name");
+    Who::User(id.parse().expect("an identity"))
+}
+
+/// Shows the same on both replicas, eight times each and all at once; answers
+/// how often it was right.
+async fn race(plane: &Plane, replicas: [SocketAddr; 2], question: &VerifyStepRequest) -> usize {
+    let mut racing = JoinSet::new();
+    for client in 0..16 {
+        let mut feed = plane.feed_at(replicas[client % 2]);
+        let question = question.clone();
+        racing.spawn(async move {
+            let shown = feed.verify_step(question).await.expect("a verdict");
+            shown.into_inner().verdict()
+        });
+    }
+    let verdicts = racing.join_all().await;
+    let right = |verdict: &StepVerdict| *verdict == StepVerdict::Right;
+    verdicts.iter().filter(|verdict| right(verdict)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_rooms_code_shown_on_two_replicas_at_once_each_client_has_one_taken() {
+    let mut plane = Plane::start().await;
+    let replicas = [plane.address(), plane.add_replica().await];
+    let lobby = Lobby::new(&plane).await;
+    let ada = user(&plane, "ada").await;
+    let code = lobby.code();
+    for who in [ada, anonymous(1), anonymous(2)] {
+        let question = lobby.question(who, "192.0.2.1", &code);
+        assert_eq!(race(&plane, replicas, &question).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_rooms_code_is_taken_once_a_user_and_by_each_of_two() {
+    let plane = Plane::start().await;
+    let lobby = Lobby::new(&plane).await;
+    let (ada, bob) = (user(&plane, "ada").await, user(&plane, "bob").await);
+    let code = lobby.code();
+    let shown = lobby.show(&plane, ada, "192.0.2.1", &code).await;
+    assert_eq!((shown.verdict(), shown.version), (StepVerdict::Right, 1));
+    let again = lobby.show(&plane, ada, "192.0.2.2", &code).await;
+    assert_eq!(again.verdict(), StepVerdict::Wrong);
+    let other = lobby.show(&plane, bob, "192.0.2.1", &code).await;
+    assert_eq!(other.verdict(), StepVerdict::Right);
+}
+
+#[tokio::test]
+async fn wrong_codes_are_counted_per_user_and_per_network_of_those_without() {
+    let plane = Plane::start().await;
+    let lobby = Lobby::new(&plane).await;
+    let (ada, bob) = (user(&plane, "ada").await, user(&plane, "bob").await);
+    for id in 0..5 {
+        let from = format!("2a02:8071:1:aa{id:02x}::1");
+        let wrong = lobby.show(&plane, ada, &from, "12345").await;
+        assert_eq!(wrong.verdict(), StepVerdict::Wrong);
+        let wrong = lobby.show(&plane, anonymous(id), &from, "nonsense").await;
+        assert_eq!(wrong.verdict(), StepVerdict::Wrong);
+    }
+    let code = lobby.code();
+    let later = lobby.show(&plane, ada, "192.0.2.9", &code).await;
+    assert_eq!(later.verdict(), StepVerdict::Later);
+    assert!(later.retry_delay.is_some());
+    let later = lobby
+        .show(&plane, anonymous(9), "2a02:8071:1:aaff::1", &code)
+        .await;
+    assert_eq!(later.verdict(), StepVerdict::Later);
+    for (who, from) in [(bob, "2a02:8071:1:aa00::1"), (anonymous(9), "192.0.2.9")] {
+        let right = lobby.show(&plane, who, from, &code).await;
+        assert_eq!(right.verdict(), StepVerdict::Right);
+    }
+}
+
+#[tokio::test]
+async fn a_new_code_is_of_a_new_version_and_a_cleared_one_of_none() {
+    let plane = Plane::start().await;
+    let mut lobby = Lobby::new(&plane).await;
+    let old = lobby.code();
+    let who = anonymous(1);
+    lobby.show(&plane, who, "192.0.2.1", &old).await;
+    lobby.app = set_code(&plane).await;
+    let shown = lobby.show(&plane, who, "192.0.2.1", &old).await;
+    assert_eq!(shown.verdict(), StepVerdict::Wrong);
+    let shown = lobby.show(&plane, who, "192.0.2.1", &lobby.code()).await;
+    assert_eq!((shown.verdict(), shown.version), (StepVerdict::Right, 2));
+
+    let clear = |etag: &str| control::ClearRoomCodeRequest {
+        room: "rooms/lobby".into(),
+        etag: etag.to_owned(),
+    };
+    let mut doors = plane.doors();
+    let stale = doors.clear_room_code(clear("stale")).await;
+    assert_eq!(stale.expect_err("stale").code(), Code::Aborted);
+    let cleared = doors.clear_room_code(clear("")).await.expect("cleared");
+    assert!(!cleared.into_inner().door.expect("the door").code_set);
+    let shown = lobby.show(&plane, who, "192.0.2.1", &lobby.code()).await;
+    assert_eq!(shown.verdict(), StepVerdict::Gone);
+    set_code(&plane).await;
+    let shown = lobby.show(&plane, who, "192.0.2.1", "000").await;
+    assert_eq!(shown.verdict(), StepVerdict::Wrong);
+}
+
+#[tokio::test]
+async fn nodes_are_told_of_a_rooms_code_as_its_last_step() {
+    let plane = Plane::start().await;
+    Lobby::new(&plane).await;
+    assert_eq!(plane.steps("lobby").await, ["CodeVersion(1)"]);
+    set_code(&plane).await;
+    assert_eq!(plane.steps("lobby").await, ["CodeVersion(2)"]);
+    let password = control::SetRoomPasswordRequest {
+        name: "rooms/lobby".into(),
+        password: "open sesame".into(),
+        etag: String::new(),
+    };
+    let set = plane.rooms().set_room_password(password).await;
+    set.expect("a password");
+    let both = ["PasswordVersion(1)", "CodeVersion(2)"];
+    assert_eq!(plane.steps("lobby").await, both);
+    let clear = control::ClearRoomCodeRequest {
+        room: "rooms/lobby".into(),
+        etag: String::new(),
+    };
+    plane.doors().clear_room_code(clear).await.expect("cleared");
+    assert_eq!(plane.steps("lobby").await, ["PasswordVersion(1)"]);
+}
