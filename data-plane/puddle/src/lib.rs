@@ -27,6 +27,7 @@ mod waiting;
 mod policy;
 mod switchboard;
 mod timer;
+mod network;
 
 pub use home::{FromHome, ToHome};
 pub use hop::{Hop, RoomMessage};

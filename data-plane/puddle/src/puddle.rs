@@ -43,7 +43,7 @@ use crate::outbox::{Lane, Outbox};
 use crate::output::{Deadline, Output, Shell};
 use crate::policy::{Policy, PolicyLimits};
 use crate::question::{Question, QuestionId};
-use crate::room::{RoomIndex, Rooms};
+use crate::room::{Joins, RoomIndex, Rooms};
 use crate::seed::{Chance, Map, Seed};
 use crate::settings::Settings;
 use crate::socket::{SignedIn, Sockets};
@@ -72,6 +72,8 @@ pub struct Puddle {
     /// Handshakes under way, by address.
     handshakes: Map<IpAddr, usize>,
     rooms: Rooms,
+    /// How often addresses join rooms that ask it.
+    joins: Joins,
     /// Rooms that stop delivering when there is no word for too long.
     strict: BTreeSet<RoomIndex>,
     others: Puddles,
@@ -189,6 +191,7 @@ impl Puddle {
             handshakes: Map::with_hasher(hasher),
             others,
             rooms: Rooms::new(others, settings.rooms_max, hasher),
+            joins: Joins::new(settings.joining_addresses_max, now),
             outbox: Outbox::default(),
             peers: Peers::new(&settings),
             homes: Homes::new(&settings),

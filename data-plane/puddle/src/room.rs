@@ -6,6 +6,7 @@
 
 mod seats;
 mod receivers;
+mod joins;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::hop::Puddles;
 use crate::input::{PuddleId, SocketId};
 use crate::policy::RoomPolicy;
 use crate::seed::{Hasher, Map};
+pub(crate) use joins::Joins;
 pub(crate) use receivers::{Message, deliver};
 pub(crate) use seats::{Rights, Seats, Sitter};
 

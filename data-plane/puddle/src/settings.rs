@@ -109,6 +109,9 @@ pub struct Settings {
     pub empty_message_rate_max: Rate,
     /// Joins and leaves of one socket; past it as with pings.
     pub move_rate_max: Rate,
+    /// Addresses whose joins are counted, over all rooms that limit them; past it
+    /// a join of another is refused (`connection.joins_per_address`).
+    pub joining_addresses_max: usize,
     /// Refusals and errors of one socket for going too fast, by a room's rates or
     /// by those above; past it 1008.
     pub haste_rate_max: Rate,
@@ -159,6 +162,7 @@ impl Settings {
             ping_rate_max: rate(10, 1_000),
             empty_message_rate_max: rate(100, 1_000),
             move_rate_max: rate(10, 512),
+            joining_addresses_max: 100_000,
             haste_rate_max: rate(1, 16),
             silence_time_max: Duration::from_secs(45),
         }

@@ -7,6 +7,7 @@ use porthouse_model::{Refused, Time};
 
 use super::Puddle;
 use crate::input::SocketId;
+use crate::network::network_of;
 use crate::output::{Output, WireForm};
 use crate::sequence::{Attempts, Event, Manner, Sequence};
 use crate::socket::{Entry, Given, Holder, Knock, Lobby, Opening, Phase, SignIn, Socket, Who};
@@ -19,7 +20,7 @@ impl Puddle {
         self.sockets
             .insert(Socket::new(id, address, self.now, until));
         self.arm(id);
-        let handshakes = self.handshakes.entry(address).or_default();
+        let handshakes = self.handshakes.entry(network_of(address)).or_default();
         *handshakes += 1;
         let crowded = *handshakes > self.settings.handshakes_per_address_max;
         if self.drain.is_some() {
@@ -156,11 +157,11 @@ impl Puddle {
         if !matches!(socket.phase, Phase::Upgrading { .. }) {
             return;
         }
-        let address = socket.address;
-        if let Some(handshakes) = self.handshakes.get_mut(&address) {
+        let network = network_of(socket.address);
+        if let Some(handshakes) = self.handshakes.get_mut(&network) {
             *handshakes -= 1;
             if *handshakes == 0 {
-                self.handshakes.remove(&address);
+                self.handshakes.remove(&network);
             }
         }
     }

@@ -1,11 +1,12 @@
 //! Connecting: who is let in by list, page and hour, who learns of a room, and
 //! who goes when a rule comes to bite.
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
 use porthouse_model::{
-    Acts, Capabilities, ConnectionRules, Member, MessageKind, OpeningHours, Role, RoomRules,
+    Acts, Capabilities, ConnectionRules, Member, MessageKind, OpeningHours, Rate, Role, RoomRules,
     UnixTime, WeekSpan,
 };
 
@@ -260,4 +261,31 @@ fn what_somebody_may_do_changes_while_they_are_inside() {
     assert!(world.take_text(ada).contains(r#""op":"receipt","id":3"#));
     world.say(ben, Text, b"me too");
     assert!(world.take_text(ada).ends_with("me too"));
+}
+
+#[test]
+fn an_address_joins_a_room_no_faster_than_the_room_allows() {
+    let mut world = World::new(1);
+    let two = NonZeroU32::new(2).expect("not zero");
+    let rules = connecting(ConnectionRules {
+        joins_per_address: Some(Rate {
+            per_second: NonZeroU32::MIN,
+            burst: two,
+        }),
+        ..ConnectionRules::default()
+    });
+    world.room("door", rules);
+    let ada = world.joined(0, &["door"]);
+    world.raw(0, "door");
+    let late = world.upgrade(0, "/door", &[]);
+    let told = world.take_text(late);
+    assert!(told.starts_with("HTTP/1.1 429"), "{told}");
+    assert!(told.contains("connection.joins_per_address"), "{told}");
+    world.line(ada, r#"{"op":"leave","room":"door"}"#);
+    world.take(ada);
+    assert!(join(&mut world, ada, "door").contains("connection.joins_per_address"));
+    // Other rooms do not ask it, and here there is another in a second.
+    world.raw(0, "lobby");
+    world.wait(Duration::from_secs(1));
+    assert!(join(&mut world, ada, "door").contains(r#""op":"admitted""#));
 }
