@@ -11,6 +11,7 @@ mod entering;
 mod verifying;
 mod waiting;
 mod handshake;
+mod renewing;
 mod raw;
 mod behaving;
 mod posting;

@@ -56,6 +56,9 @@ pub struct Settings {
     /// Wrong codes of one kind in one entry, of the second factor or the room's
     /// own; at the last the entry is refused.
     pub code_attempts_max: u8,
+    /// How long before a session, or the right to be in a room, ends by itself
+    /// a multiplexed client is told.
+    pub expiring_ahead: Duration,
     /// How long somebody may wait to be let in by those inside.
     pub approval_time_max: Duration,
     /// Sockets that may wait to be let in to one room; past it 4214.
@@ -139,6 +142,7 @@ impl Settings {
             lobby_time_max: Duration::from_secs(30),
             password_attempts_max: 3,
             code_attempts_max: 3,
+            expiring_ahead: Duration::from_mins(1),
             approval_time_max: Duration::from_mins(5),
             waiting_max: 64,
             before_start_bytes_max: 64 * 1024,

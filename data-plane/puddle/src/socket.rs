@@ -3,6 +3,7 @@
 
 mod conduct;
 mod lobby;
+mod ends;
 mod signed_in;
 
 use core::net::IpAddr;
@@ -17,7 +18,8 @@ use crate::sequence::Sequence;
 use crate::upgrade::{Asks, Post, Upgrade};
 use crate::wire::assembly::Assembly;
 pub(crate) use conduct::{Conduct, Habit};
-pub(crate) use lobby::{Entry, Given, LeadsTo, Lobby, Origin, SignIn, Stay};
+pub(crate) use ends::{Ending, Ends};
+pub(crate) use lobby::{Entry, Given, LeadsTo, Lobby, Origin, Renewal, SignIn, Stay};
 pub(crate) use signed_in::SignedIn;
 
 /// A socket.

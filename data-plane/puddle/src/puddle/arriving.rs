@@ -10,7 +10,9 @@ use crate::input::SocketId;
 use crate::network::network_of;
 use crate::output::{Output, WireForm};
 use crate::sequence::{Attempts, Event, Manner, Sequence};
-use crate::socket::{Entry, Given, Holder, Knock, Lobby, Opening, Phase, SignIn, Socket, Who};
+use crate::socket::{
+    Ends, Entry, Given, Holder, Knock, Lobby, Opening, Phase, Renewal, SignIn, Socket, Who,
+};
 use crate::upgrade::{self, BadUpgrade, Endpoint, Head, Presented, Subprotocol, Upgrade};
 
 impl Puddle {
@@ -134,6 +136,8 @@ impl Puddle {
         let lobby = Lobby {
             who,
             sign_in,
+            renewal: Renewal::None,
+            ends: Ends::default(),
             stays: Vec::new(),
             entries: Vec::new(),
             idle_until: self.now + self.settings.lobby_time_max,

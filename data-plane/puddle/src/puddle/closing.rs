@@ -195,7 +195,7 @@ impl Puddle {
     }
 
     /// A socket is no longer found by its session.
-    fn unrecognise(&mut self, id: SocketId, who: &Who) {
+    pub(super) fn unrecognise(&mut self, id: SocketId, who: &Who) {
         if let Who::Session(holder) = who
             && let Some(session) = &holder.session
         {

@@ -278,6 +278,7 @@ impl Puddle {
                     offset: stand.map(|stand| stand.offset),
                 };
                 self.tell(id, |out| event.frame(out));
+                self.stay_ends(id, stay.room, stay.until);
                 self.arm(id);
             }
             Phase::Upgrading { .. } | Phase::Raw(..) | Phase::Closing { .. } => {

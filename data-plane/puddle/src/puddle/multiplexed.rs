@@ -12,7 +12,7 @@ use crate::input::SocketId;
 use crate::question::{Question, Secret, SignInVerdict};
 use crate::room::Message;
 use crate::sequence::{Asked, Attempts, Event, Manner, Sequence};
-use crate::socket::{Entry, Given, Habit, Holder, Lobby, Phase, SignIn, Who};
+use crate::socket::{Ending, Entry, Given, Habit, Holder, Lobby, Phase, SignIn, Who};
 use crate::wire::multiplexed::{
     self, Answer, Event as Told, Id, LINE_TOO_LONG, Level, Line, LineError, LineFault, Op,
 };
@@ -71,7 +71,8 @@ impl Puddle {
                 decision,
             } => self.decide(id, request.as_ref(), &room, client, decision),
             Op::AuthSession { token: Ok(token) } => self.sign_in_by_token(id, request, token),
-            Op::AuthSession { token: Err(_) } => {
+            Op::Renew { token: Ok(token) } => self.renew(id, request, token),
+            Op::AuthSession { token: Err(_) } | Op::Renew { token: Err(_) } => {
                 self.refuse_line(id, request.as_ref(), None, Refused::CredentialUnknown);
             }
             Op::AuthPassword { username, password } => {
@@ -301,6 +302,7 @@ impl Puddle {
                 if let Some(lobby) = self.lobby_mut(id) {
                     lobby.sign_in = SignIn::Done(client, until);
                 }
+                self.signed_in_until(id, until);
                 let authenticated = Told::Authenticated {
                     id: request.as_ref(),
                     client,
@@ -374,6 +376,7 @@ impl Puddle {
     pub(super) fn forget_stay(&mut self, id: SocketId, room: u32) {
         if let Some(lobby) = self.lobby_mut(id) {
             lobby.stays.retain(|stay| stay.room != room);
+            lobby.ends.forget(Ending::Stay(room));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::policy::{Found, Outcome, Touched};
 use crate::question::{Answer, QuestionId};
 use crate::room::{Governed, RoomIndex};
 use crate::sequence::{Attempts, Door, Event, Manner, Sequence};
-use crate::socket::{Entry, Knock, LeadsTo, Opening, Origin, Phase, Who};
+use crate::socket::{Ending, Entry, Knock, LeadsTo, Opening, Origin, Phase, Who};
 use crate::wire::multiplexed::Event as Told;
 
 impl Puddle {
@@ -50,6 +50,7 @@ impl Puddle {
         for id in waiting {
             self.route(id);
             self.look_at_session(id);
+            self.look_at_renewal(id);
             self.advance_all(id, Event::Look);
         }
     }
@@ -61,6 +62,7 @@ impl Puddle {
             if signs_in {
                 self.refuse_sign_in(id, Refused::ControlPlaneAway);
             }
+            self.unavailable_renewal(id, key);
         }
         for room in self.doors_of(id) {
             let who = self
@@ -211,6 +213,7 @@ impl Puddle {
             }
             Some(Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. }) | None => {}
         }
+        self.stay_ends(id, index, until);
         self.arm(id);
     }
 
@@ -273,6 +276,7 @@ impl Puddle {
             }
             Phase::Multiplexed(lobby) => {
                 lobby.stays.retain(|other| other.room != index);
+                lobby.ends.forget(Ending::Stay(index));
                 lobby.entries.push(entry(Manner::Asked));
             }
             Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. } => {

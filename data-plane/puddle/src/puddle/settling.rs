@@ -76,6 +76,10 @@ impl Puddle {
                 if lobby.is_idle() && lobby.idle_until <= now {
                     return self.close_refused(id, Refused::EntryTooSlow);
                 }
+                self.tell_endings(id);
+                let Some(lobby) = self.lobby_mut(id) else {
+                    return;
+                };
                 let rooms: Vec<_> = lobby.stays_over(now);
                 let late: Vec<_> = lobby.entries_over(now);
                 for room in rooms {

@@ -1,8 +1,8 @@
 //! What a `porthouse.v1` socket has: who it is, where it is, where it knocks.
 
-use porthouse_model::{RoomId, RoomName, Time};
+use porthouse_model::{RoomId, RoomName, Time, TokenHash};
 
-use super::{ClientId, Sequence, Who};
+use super::{ClientId, Ends, Sequence, Who};
 use crate::question::QuestionId;
 use crate::room::RoomIndex;
 use crate::wire::multiplexed::Id;
@@ -68,6 +68,16 @@ pub(crate) enum SignIn {
     Done(ClientId, Time),
 }
 
+/// Whether another token is being looked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// It is not.
+    #[default]
+    None,
+    /// This one is, for this request.
+    Looking(Option<Id>, TokenHash),
+}
+
 /// With what a token was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Given {
@@ -106,6 +116,10 @@ pub(crate) struct Lobby {
     pub who: Who,
     /// How that became known.
     pub sign_in: SignIn,
+    /// Whether the session is being renewed.
+    pub renewal: Renewal,
+    /// What is told before it ends.
+    pub ends: Ends,
     /// Its seats.
     pub stays: Vec<Stay>,
     /// The doors it knocks at.
@@ -154,6 +168,14 @@ impl Lobby {
         }
     }
 
+    /// Whether what ends then ends before the session does.
+    pub(crate) fn session_lasts_longer_than(&self, end: Time) -> bool {
+        match &self.sign_in {
+            SignIn::Done(_, until) => *until > end,
+            SignIn::None | SignIn::Resolving(..) | SignIn::Verifying(..) => true,
+        }
+    }
+
     /// The rooms in which the right to stay may have ended.
     pub(crate) fn stays_over(&self, now: Time) -> Vec<RoomIndex> {
         self.stays
@@ -178,6 +200,7 @@ impl Lobby {
             SignIn::None | SignIn::Resolving(..) | SignIn::Verifying(..) => end,
         };
         let idle = if self.is_idle() { self.idle_until } else { end };
-        stays.chain(entries).fold(session.min(idle), Time::min)
+        let first = session.min(idle).min(self.ends.next());
+        stays.chain(entries).fold(first, Time::min)
     }
 }

@@ -43,6 +43,11 @@ pub(crate) enum Op<'a> {
         /// By this password.
         password: Secret,
     },
+    /// Go on by another session of the same user.
+    Renew {
+        /// Its token's hash, if it is a token.
+        token: Result<TokenHash, BadCredential>,
+    },
     /// Enter a room.
     Join {
         /// The room.
@@ -241,6 +246,13 @@ mod tests {
                 token: Ok(session.hash())
             }
         );
+        let renew = format!(r#"{{"op":"renew","token":"{}"}}"#, session.reveal());
+        assert_eq!(
+            op(&renew),
+            Op::Renew {
+                token: Ok(session.hash())
+            }
+        );
         assert_eq!(
             op(r#"{"op":"auth","token":"phs_mistyped"}"#),
             Op::AuthSession {
@@ -342,7 +354,7 @@ mod tests {
                 Some(Id::Natural(3)),
                 LineError::new(
                     "op",
-                    "one of auth, join, answer, leave, send, admit, refuse, ping",
+                    "one of auth, renew, join, answer, leave, send, admit, refuse, ping",
                 )
             )
         );

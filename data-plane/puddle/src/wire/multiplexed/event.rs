@@ -26,6 +26,21 @@ pub(crate) enum Event<'a> {
         #[serde(rename = "expires_ms", serialize_with = "as_millis")]
         expires: UnixTime,
     },
+    /// The session, or the right to be in this room, ends by itself then.
+    Expiring {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        room: Option<&'a str>,
+        #[serde(rename = "expires_ms", serialize_with = "as_millis")]
+        expires: UnixTime,
+    },
+    /// The socket goes on by another session.
+    Renewed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a Id>,
+        /// When that ends by itself.
+        #[serde(rename = "expires_ms", serialize_with = "as_millis")]
+        expires: UnixTime,
+    },
     /// A door asks.
     Challenge {
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use core::fmt;
 
-use porthouse_model::{ClientId, Credential, CredentialKind, RoomName};
+use porthouse_model::{BadCredential, ClientId, Credential, CredentialKind, RoomName, TokenHash};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Answer, Id, LineError, LineFault, Op};
@@ -97,7 +97,7 @@ impl Field {
         match self {
             Self::Op => (
                 "op",
-                "one of auth, join, answer, leave, send, admit, refuse, ping",
+                "one of auth, renew, join, answer, leave, send, admit, refuse, ping",
             ),
             Self::Id => ("id", super::id::ID_NEEDED),
             Self::Room => ("room", "a room's name, as a string"),
@@ -169,6 +169,12 @@ impl<'a> Header<'a> {
             Some("leave") => Ok(Op::Leave { room: self.room()? }),
             Some("ping") => Ok(Op::Ping),
             Some("auth") => self.auth(),
+            Some("renew") => {
+                let token = self.token.ok_or_else(|| Field::Token.error())?;
+                Ok(Op::Renew {
+                    token: session(&token),
+                })
+            }
             other => Err(LineError {
                 found: other.map(shown),
                 ..Field::Op.error()
@@ -211,8 +217,7 @@ impl<'a> Header<'a> {
         let either = "either `token`, or `username` and `password`";
         match (self.token, self.username) {
             (Some(token), None) if self.password.is_none() => Ok(Op::AuthSession {
-                token: Credential::parse(CredentialKind::Session, &token)
-                    .map(|credential| credential.hash()),
+                token: session(&token),
             }),
             (None, Some(username)) => Ok(Op::AuthPassword {
                 username: username.parse().map_err(|bad| named("username", &bad))?,
@@ -242,6 +247,10 @@ impl<'a> Header<'a> {
             )
         })
     }
+}
+
+fn session(token: &str) -> Result<TokenHash, BadCredential> {
+    Credential::parse(CredentialKind::Session, token).map(|credential| credential.hash())
 }
 
 fn named(rule: &'static str, bad: &porthouse_model::BadName) -> LineError {
