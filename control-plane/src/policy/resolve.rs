@@ -94,6 +94,7 @@ async fn read(
             PolicyKey::Room(name) => names.push(name.as_str()),
             PolicyKey::Session(hash) => tokens.push(*hash),
             PolicyKey::Member(room, user) => pairs.push((*room, *user)),
+            PolicyKey::Block(..) => {}
             PolicyKey::ApiKey(hash) => secrets.push(*hash),
             PolicyKey::Endpoint(_) => {}
         }
@@ -108,6 +109,7 @@ async fn read(
         PolicyKey::Member(room, user) => members
             .get(&(*room, *user))
             .and_then(|(member, live)| live.then_some(Resolved::Member(*member))),
+        PolicyKey::Block(..) => None,
         PolicyKey::ApiKey(hash) => api_keys.get(hash).cloned().map(Resolved::ApiKey),
         PolicyKey::Endpoint(_) => None,
     };

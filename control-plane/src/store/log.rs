@@ -346,7 +346,11 @@ async fn items(
     let mut sessions = resolve::sessions_by_id(connection, &sessions).await?;
     let item = |noted| match noted {
         Noted::Room(room) => rooms.remove(&room).map(ChangeItem::Room),
-        Noted::RoomGone(id, name) => Some(ChangeItem::RoomGone { id, name }),
+        Noted::RoomGone(id, name) => Some(ChangeItem::RoomGone {
+            id,
+            name,
+            template: None,
+        }),
         Noted::Member(room, user) => members
             .remove(&(room, user))
             .map(|(member, _)| ChangeItem::Member(member)),

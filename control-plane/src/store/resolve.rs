@@ -11,8 +11,8 @@ use diesel::sql_types::{self, Array};
 use diesel_async::RunQueryDsl;
 use porthouse_model::{
     ApiKey, ApiKeyId, Audience, BroadcastRules, CodeVersion, ConnectionRules, Content, EntryRules,
-    EntryStep, HookVersion, Member, MessageRules, PasswordVersion, Role, Room, RoomId, RoomName,
-    RoomRules, Session, SessionId, Staleness, TokenHash, UnixTime, UserId,
+    EntryStep, HookVersion, Member, MessageRules, PasswordVersion, Role, Room, RoomBlocks, RoomId,
+    RoomName, RoomRules, Session, SessionId, Staleness, TokenHash, UnixTime, UserId,
 };
 use uuid::Uuid;
 
@@ -192,6 +192,7 @@ struct RoomRow {
 impl RoomRow {
     fn room(self) -> Result<Room, StoreError> {
         Ok(Room {
+            blocks: RoomBlocks::default(),
             id: RoomId::from_bytes(self.id.into_bytes()),
             rules: Box::new(self.rules()?),
             owner: self

@@ -272,7 +272,7 @@ impl Home {
     /// for a room that ends with its last socket.
     fn needed_until(&self, now: Time) -> Option<Time> {
         match self.governed {
-            Governed::Transient(_) => None,
+            Governed::Transient(_) | Governed::Templated(_) => None,
             Governed::Persistent(_) => Some(now),
         }
     }

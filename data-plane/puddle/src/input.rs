@@ -4,11 +4,12 @@ use core::net::IpAddr;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Change, ChangeItem, ClientId, MessageKind, Revision, RoomName, Time, UnixTime,
+    Change, ChangeItem, ClientId, MessageKind, NamePrefix, Revision, RoomId, RoomName, Template,
+    Time, UnixTime,
 };
 
 use crate::hop::Hop;
-use crate::policy::RoomPolicy;
+use crate::policy::{RoomPolicy, TemplatePolicy};
 use crate::question::{Answer, QuestionId};
 
 /// A socket of this puddle. The shell gives them out: a slot, and a generation
@@ -121,7 +122,25 @@ pub struct Changed {
 pub enum ChangedItem {
     /// A room stands like this now.
     Room(Arc<RoomPolicy>),
-    /// Anything else. Never [`ChangeItem::Room`].
+    /// A room is gone.
+    RoomGone {
+        /// Its identity.
+        id: RoomId,
+        /// The name it had.
+        name: RoomName,
+        /// What covers the name now.
+        template: Option<Arc<TemplatePolicy>>,
+    },
+    /// A template stands like this now.
+    Template(Arc<TemplatePolicy>),
+    /// A template is gone.
+    TemplateGone {
+        /// The prefix it had.
+        prefix: NamePrefix,
+        /// What covers all names with that prefix now.
+        next: Option<Arc<TemplatePolicy>>,
+    },
+    /// Anything else: no rules are in it.
     Other(ChangeItem),
 }
 
@@ -131,10 +150,21 @@ impl Changed {
     pub fn compile(change: Change) -> Self {
         let items = change.items.into_iter().map(|item| match item {
             ChangeItem::Room(room) => ChangedItem::Room(Arc::new(RoomPolicy::compile(room))),
-            other @ (ChangeItem::RoomGone { .. }
-            | ChangeItem::Member(_)
+            ChangeItem::RoomGone { id, name, template } => ChangedItem::RoomGone {
+                id,
+                name,
+                template: template.map(compiled),
+            },
+            ChangeItem::Template(template) => ChangedItem::Template(compiled(template)),
+            ChangeItem::TemplateGone { prefix, next, .. } => ChangedItem::TemplateGone {
+                prefix,
+                next: next.map(compiled),
+            },
+            other @ (ChangeItem::Member(_)
             | ChangeItem::MemberGone { .. }
             | ChangeItem::Session(_)
+            | ChangeItem::Block(_)
+            | ChangeItem::BlockGone { .. }
             | ChangeItem::SessionGone(_)
             | ChangeItem::UserGone(_)
             | ChangeItem::ApiKeyGone(_)
@@ -146,6 +176,10 @@ impl Changed {
             items: items.collect(),
         }
     }
+}
+
+fn compiled(template: Template) -> Arc<TemplatePolicy> {
+    Arc::new(TemplatePolicy::compile(template))
 }
 
 /// What a backend orders.

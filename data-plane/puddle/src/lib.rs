@@ -33,7 +33,7 @@ pub use home::{FromHome, ToHome};
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
 pub use output::{Deadline, ListedRoom, ListedSocket, Output, Reply, Shell, WireForm, Wrote};
-pub use policy::RoomPolicy;
+pub use policy::{RoomPolicy, TemplatePolicy};
 pub use puddle::{Counters, Puddle};
 pub use question::{
     Answer, Known, Pass, Proof, Question, QuestionId, Secret, SignInVerdict, Verdict, Verification,

@@ -4,20 +4,22 @@
 
 mod apply;
 mod cache;
+mod clock;
+mod compiled;
 mod flight;
 mod index;
+mod lookup;
 mod resync;
+mod template;
 
 use core::time::Duration;
 use std::sync::Arc;
 
-use porthouse_model::{
-    Address, ApiKey, Endpoint, Member, PolicyKey, Revision, Room, RoomId, RoomName, Session,
-    SessionId, Time, TokenHash, UserId,
-};
-use porthouse_rules::Rules;
+use porthouse_model::{Address, PolicyKey, Revision, RoomId, RoomName, SessionId, Time, UserId};
 
 use self::cache::{Cache, Entry, Source};
+pub(crate) use self::clock::{Clock, Lasting};
+pub use self::compiled::{RoomPolicy, TemplatePolicy};
 use self::flight::{Flight, Flights};
 use self::resync::Resync;
 use crate::input::Changed;
@@ -25,31 +27,23 @@ use crate::question::{Answer, Known, Question, QuestionId, SignInVerdict};
 use crate::seed::Hasher;
 use crate::settings::Settings;
 
-/// A persistent room with its rules compiled.
-#[derive(Debug)]
-pub struct RoomPolicy {
-    /// As the control plane has it.
-    pub room: Room,
-    /// Its rules, compiled.
-    pub rules: Rules,
-}
-
-impl RoomPolicy {
-    /// Compiles a room's rules. Rules that this version cannot compile, which a
-    /// newer control plane may send, are replaced by ones that admit nobody.
-    #[must_use]
-    pub fn compile(room: Room) -> Self {
-        let rules = Rules::compile((*room.rules).clone()).unwrap_or_else(|_| Rules::shut());
-        Self { room, rules }
-    }
-}
-
 /// What is known of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found<T> {
     /// It stands like this.
     Present(T),
     /// There is no such thing.
+    Absent,
+}
+
+/// What stands under a room's name.
+#[derive(Clone, Debug)]
+pub(crate) enum Named {
+    /// A room of its own.
+    Room(Arc<RoomPolicy>),
+    /// A template covers it.
+    Templated(Arc<TemplatePolicy>),
+    /// Nothing.
     Absent,
 }
 
@@ -93,6 +87,8 @@ pub(crate) enum Touched {
     Room(RoomName),
     /// A membership.
     Member(RoomId, UserId),
+    /// A user was blocked in a room, or is no more.
+    Block(RoomId, UserId),
     /// A session has ended.
     Session(SessionId),
     /// What is at an address was made, changed or withdrawn.
@@ -135,6 +131,8 @@ pub(crate) struct Policy {
     applied: Revision,
     /// When it was heard that nothing is after that.
     heard: Option<Time>,
+    /// What was last told of the wall clock.
+    clock: Option<Clock>,
 }
 
 /// How the log is followed.
@@ -159,77 +157,18 @@ impl Policy {
             followed: Followed::Never,
             applied: Revision(0),
             heard: None,
+            clock: None,
         }
     }
 
-    /// How a room stands; `None`: it must be asked.
-    pub(crate) fn room(&mut self, now: Time, name: &RoomName) -> Option<Found<Arc<RoomPolicy>>> {
-        match self.known(now, &PolicyKey::Room(name.clone()))? {
-            Known::Room(room) => Some(Found::Present(room)),
-            Known::Absent => Some(Found::Absent),
-            other @ (Known::Session(_)
-            | Known::Member(_)
-            | Known::ApiKey(_)
-            | Known::Endpoint(_)) => misfit(&other),
-        }
+    /// The wall clock says this now: what arrives from here on ends by it.
+    pub(crate) fn wall(&mut self, clock: Clock) {
+        self.clock = Some(clock);
     }
 
-    /// How a session stands; `None`: it must be asked. Its expiry is the caller's
-    /// to judge, by the wall clock.
-    pub(crate) fn session(&mut self, now: Time, token: &TokenHash) -> Option<Found<Arc<Session>>> {
-        match self.known(now, &PolicyKey::Session(*token))? {
-            Known::Session(session) => Some(Found::Present(session)),
-            Known::Absent => Some(Found::Absent),
-            other @ (Known::Room(_) | Known::Member(_) | Known::ApiKey(_) | Known::Endpoint(_)) => {
-                misfit(&other)
-            }
-        }
-    }
-
-    /// How a membership stands; `None`: it must be asked. Its expiry is the
-    /// caller's to judge, by the wall clock.
-    pub(crate) fn member(
-        &mut self,
-        now: Time,
-        room: RoomId,
-        user: UserId,
-    ) -> Option<Found<Member>> {
-        match self.known(now, &PolicyKey::Member(room, user))? {
-            Known::Member(member) => Some(Found::Present(member)),
-            Known::Absent => Some(Found::Absent),
-            other
-            @ (Known::Room(_) | Known::Session(_) | Known::ApiKey(_) | Known::Endpoint(_)) => {
-                misfit(&other)
-            }
-        }
-    }
-
-    /// How an API key stands; `None`: it must be asked. Its expiry is the
-    /// caller's to judge, by the wall clock.
-    pub(crate) fn api_key(&mut self, now: Time, hash: &TokenHash) -> Option<Found<Arc<ApiKey>>> {
-        match self.known(now, &PolicyKey::ApiKey(*hash))? {
-            Known::ApiKey(api_key) => Some(Found::Present(api_key)),
-            Known::Absent => Some(Found::Absent),
-            other
-            @ (Known::Room(_) | Known::Session(_) | Known::Member(_) | Known::Endpoint(_)) => {
-                misfit(&other)
-            }
-        }
-    }
-
-    /// What is at an address; `None`: it must be asked.
-    pub(crate) fn endpoint(
-        &mut self,
-        now: Time,
-        address: &Address,
-    ) -> Option<Found<Arc<Endpoint>>> {
-        match self.known(now, &PolicyKey::Endpoint(address.clone()))? {
-            Known::Endpoint(endpoint) => Some(Found::Present(endpoint)),
-            Known::Absent => Some(Found::Absent),
-            other @ (Known::Room(_) | Known::Session(_) | Known::Member(_) | Known::ApiKey(_)) => {
-                misfit(&other)
-            }
-        }
+    /// What was last told of the wall clock.
+    pub(crate) const fn clock(&self) -> Option<Clock> {
+        self.clock
     }
 
     /// Asks about something that is not known. One question a key is under way.
@@ -422,7 +361,8 @@ impl Policy {
         }
     }
 
-    fn known(&mut self, now: Time, key: &PolicyKey) -> Option<Known> {
+    /// How anything stands; `None`: it must be asked.
+    pub(crate) fn known(&mut self, now: Time, key: &PolicyKey) -> Option<Known> {
         self.cache.get(now, key).map(|entry| entry.known.clone())
     }
 
@@ -509,6 +449,7 @@ impl Policy {
                     revision,
                     expires,
                     source: Source::Read,
+                    clock: self.clock,
                 },
             );
         }
@@ -535,28 +476,18 @@ impl Policy {
 
 /// Whether an answer is one to this key.
 fn fits(key: &PolicyKey, known: &Known) -> bool {
-    match (key, known) {
-        (PolicyKey::Room(name), Known::Room(policy)) => policy.room.name == *name,
-        (PolicyKey::Member(room, user), Known::Member(member)) => {
-            (member.room, member.user) == (*room, *user)
+    match known {
+        Known::Room(policy) => *key == PolicyKey::Room(policy.room.name.clone()),
+        Known::Templated(policy) => {
+            matches!(key, PolicyKey::Room(name) if policy.template.prefix.covers(name))
         }
-        (PolicyKey::Endpoint(address), Known::Endpoint(endpoint)) => endpoint.address == *address,
-        (PolicyKey::Session(_), Known::Session(_))
-        | (PolicyKey::ApiKey(_), Known::ApiKey(_))
-        | (_, Known::Absent) => true,
-        (
-            _,
-            Known::Room(_)
-            | Known::Member(_)
-            | Known::Session(_)
-            | Known::ApiKey(_)
-            | Known::Endpoint(_),
-        ) => false,
+        Known::Session(_) => matches!(key, PolicyKey::Session(_)),
+        Known::Member(member) => *key == PolicyKey::Member(member.room, member.user),
+        Known::Block(block) => *key == PolicyKey::Block(block.room, block.user),
+        Known::ApiKey(_) => matches!(key, PolicyKey::ApiKey(_)),
+        Known::Endpoint(endpoint) => *key == PolicyKey::Endpoint(endpoint.address.clone()),
+        Known::Absent => true,
     }
-}
-
-fn misfit(known: &Known) -> ! {
-    unreachable!("only what fits a key is kept: {known:?}")
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ use crate::hop::{Peers, Puddles};
 use crate::input::{Input, PuddleId, SocketId};
 use crate::outbox::{Lane, Outbox};
 use crate::output::{Deadline, Output, Shell};
-use crate::policy::{Policy, PolicyLimits};
+use crate::policy::{Clock, Policy, PolicyLimits};
 use crate::question::{Question, QuestionId};
 use crate::room::{Joins, RoomIndex, Rooms};
 use crate::seed::{Chance, Map, Seed};
@@ -64,7 +64,6 @@ pub struct Puddle {
     settings: Settings,
     transient_rules: Arc<Rules>,
     now: Time,
-    wall: Option<(Time, UnixTime)>,
     chance: Chance,
     /// Makes anonymous clients' ids unguessable in advance.
     client_key: u64,
@@ -185,7 +184,6 @@ impl Puddle {
         Self {
             transient_rules: Arc::new(transient_rules.expect("transient rules can be kept")),
             now,
-            wall: None,
             client_key: chance.next(),
             policy: Policy::new(PolicyLimits::from(&settings), hasher),
             sockets: Sockets::default(),
@@ -234,7 +232,7 @@ impl Puddle {
             Input::Fresh { revision } => self.policy.fresh(self.now, revision),
             Input::Resync { revision } => self.resync(revision),
             Input::Ordered { order, command } => self.ordered(order, command),
-            Input::Wall(wall) => self.wall = Some((self.now, wall)),
+            Input::Wall(wall) => self.policy.wall(Clock::new(self.now, wall)),
             Input::Drain { until } => self.drain(until),
         }
     }
@@ -316,20 +314,13 @@ impl Puddle {
     /// When a moment of the wall clock comes; at once when the wall clock is not
     /// known yet. From here on it is the process's clock that counts.
     fn moment(&self, wall: UnixTime) -> Time {
-        match self.wall {
-            Some((at, then)) => at + wall.since(then),
-            None => self.now,
-        }
+        let clock = self.policy.clock();
+        clock.map_or(self.now, |clock| clock.moment(wall))
     }
 
     /// What the wall clock shows; nothing while that is not known.
     fn wall_now(&self) -> Option<UnixTime> {
-        let (at, then) = self.wall?;
-        let since = self.now.since(at).as_millis();
-        let since = u64::try_from(since).unwrap_or(u64::MAX);
-        Some(UnixTime::from_millis(
-            then.as_millis().saturating_add(since),
-        ))
+        self.policy.clock().map(|clock| clock.shows(self.now))
     }
 
     /// The page a socket is of, where a browser said so.

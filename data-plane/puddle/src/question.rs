@@ -9,12 +9,12 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
-    ApiKey, Endpoint, Member, PolicyKey, Revision, Session, TokenHash, Username,
+    ApiKey, Block, Endpoint, Member, PolicyKey, Revision, Session, TokenHash, Username,
 };
 
 pub use verification::{Pass, Proof, Verdict, Verification};
 
-use crate::policy::RoomPolicy;
+use crate::policy::{RoomPolicy, TemplatePolicy};
 
 /// Names a question of one puddle until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,10 +66,14 @@ pub enum Answer {
 pub enum Known {
     /// A persistent room, its rules compiled.
     Room(Arc<RoomPolicy>),
+    /// No room of that name, but a template that covers it, its rules compiled.
+    Templated(Arc<TemplatePolicy>),
     /// A live session.
     Session(Arc<Session>),
     /// A membership.
     Member(Member),
+    /// A user's block.
+    Block(Block),
     /// An API key.
     ApiKey(Arc<ApiKey>),
     /// An endpoint.

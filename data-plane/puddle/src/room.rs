@@ -17,11 +17,11 @@ use porthouse_rules::Rules;
 use crate::home::Stand;
 use crate::hop::Puddles;
 use crate::input::{PuddleId, SocketId};
-use crate::policy::RoomPolicy;
+use crate::policy::{RoomPolicy, TemplatePolicy};
 use crate::seed::{Hasher, Map};
 pub(crate) use joins::Joins;
 pub(crate) use receivers::{Message, deliver};
-pub(crate) use seats::{Rights, Seats, Sitter};
+pub(crate) use seats::{Pinned, Rights, Seats, Sitter};
 
 /// A room's place in [`Rooms`]; used again once the room is gone.
 pub(crate) type RoomIndex = u32;
@@ -31,6 +31,8 @@ pub(crate) type RoomIndex = u32;
 pub(crate) enum Governed {
     /// The control plane's: it is persistent.
     Persistent(Arc<RoomPolicy>),
+    /// A template's that covers its name: it is transient in its life.
+    Templated(Arc<TemplatePolicy>),
     /// The node's: it is transient.
     Transient(Arc<Rules>),
 }
@@ -39,13 +41,25 @@ impl Governed {
     pub(crate) fn rules(&self) -> &Rules {
         match self {
             Self::Persistent(policy) => &policy.rules,
+            Self::Templated(policy) => &policy.rules,
             Self::Transient(rules) => rules,
         }
     }
 
+    /// The identity of a persistent room.
     pub(crate) fn id(&self) -> Option<RoomId> {
         match self {
             Self::Persistent(policy) => Some(policy.room.id),
+            Self::Templated(_) | Self::Transient(_) => None,
+        }
+    }
+
+    /// By which the steps of an entry are verified: what was passed at one is
+    /// not passed at another.
+    pub(crate) fn verified_as(&self) -> Option<RoomId> {
+        match self {
+            Self::Persistent(policy) => Some(policy.room.id),
+            Self::Templated(policy) => Some(policy.template.id),
             Self::Transient(_) => None,
         }
     }

@@ -9,7 +9,7 @@ mod signed_in;
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use porthouse_model::{Address, ClientId, RoomName, Session, Time, TokenHash};
+use porthouse_model::{Address, ClientId, RoomName, Session, Time, TokenHash, UserId};
 
 use crate::input::SocketId;
 use crate::output::WireForm;
@@ -121,6 +121,16 @@ pub(crate) enum Who {
     Anonymous,
     /// The holder of a session's token. Boxed, to keep anonymous sockets small.
     Session(Box<Holder>),
+}
+
+impl Who {
+    /// The user, once that is known.
+    pub(crate) fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Anonymous => None,
+            Self::Session(holder) => holder.session.as_ref().map(|session| session.user),
+        }
+    }
 }
 
 /// Who holds a token.

@@ -15,7 +15,7 @@ mod told;
 
 use core::time::Duration;
 
-use porthouse_model::{PolicyKey, Revision, Time, TokenHash, UnixTime};
+use porthouse_model::{PolicyKey, Revision, Time, TokenHash};
 
 pub use action::{Action, CallResult, ToPuddle};
 pub use chain::{Chain, Position};
@@ -28,7 +28,7 @@ use self::resolves::{Asker, Resolves};
 use self::watch::{Heard, Watch};
 use crate::input::PuddleId;
 use crate::output::Deadline;
-use crate::policy::{Asked, Found, Policy, PolicyLimits};
+use crate::policy::{Asked, Clock, Found, Policy, PolicyLimits};
 use crate::question::{Answer, Question, QuestionId};
 use crate::seed::{Chance, Seed};
 
@@ -125,7 +125,6 @@ pub struct Switchboard {
     calls: Calls,
     /// What is known of API keys: the node asks for them itself.
     api_keys: Policy,
-    wall: UnixTime,
     drains: Option<Time>,
     requests: u64,
     counters: SwitchboardCounters,
@@ -154,7 +153,6 @@ impl Switchboard {
             errands: Errands::new(&settings),
             applied: Applied::new(settings.puddles),
             calls: Calls::new(&settings),
-            wall: UnixTime::default(),
             drains: None,
             requests: 0,
             counters: SwitchboardCounters::default(),
@@ -211,7 +209,7 @@ impl Switchboard {
             }
             Event::Called { call, what } => self.called(now, call, what),
             Event::CallDropped { call } => self.calls.drop_call(call),
-            Event::Wall(wall) => self.wall = wall,
+            Event::Wall(wall) => self.api_keys.wall(Clock::new(now, wall)),
             Event::Drain { until } => {
                 self.drains = Some(until);
                 self.tell_all(&ToPuddle::Drain { until });
@@ -375,13 +373,9 @@ impl Switchboard {
 
     /// What is known of an API key, by the wall clock.
     fn key_result(&mut self, now: Time, hash: &TokenHash) -> Option<CallResult> {
-        let wall = self.wall;
         self.api_keys.api_key(now, hash).map(|found| {
             CallResult::Key(match found {
-                Found::Present(key) => {
-                    let expired = key.expires.is_some_and(|expires| expires <= wall);
-                    Some(key).filter(|_| !expired)
-                }
+                Found::Present(key) => key.lasts(now).then_some(key.what),
                 Found::Absent => None,
             })
         })

@@ -2,12 +2,14 @@
 //! a resource. What cannot be translated is an error, never a guess.
 
 mod api_key;
+mod block;
 mod change;
 mod endpoint;
 mod member;
 mod room;
 mod rule;
 mod session;
+mod template;
 mod time;
 
 pub mod resolve;

@@ -4,14 +4,19 @@
 //! Owns the types in which a value that exists is a value that is valid. Never
 //! reads a clock, draws a random number, opens a file or a socket.
 
+mod block;
 mod credential;
 mod identity;
 mod name;
 mod policy;
 mod refusal;
 mod rule;
+mod template;
 mod time;
 
+pub use block::{
+    ADDRESS_BLOCKS_MAX, AddressBlock, AddressRange, BadAddressRange, Block, RoomBlocks,
+};
 pub use credential::{BadCredential, Credential, CredentialKind, TokenHash};
 pub use identity::{ApiKeyId, BadIdentity, ClientId, EndpointId, RoomId, SessionId, UserId};
 pub use name::{Address, BadName, NodeName, RoomName, Username};
@@ -27,4 +32,5 @@ pub use rule::{
     PasswordVersion, PresenceRules, Rate, Rates, Role, RoomRules, Shown, SlowConsumer, Staleness,
     Surplus, Waiting, WeekSpan,
 };
+pub use template::{NamePrefix, Template};
 pub use time::{Time, UnixTime};

@@ -1,10 +1,12 @@
 //! What nodes are told by the control plane, as values: rooms, sessions,
 //! members and keys, how they are asked for, and how they change.
 
+use crate::block::{Block, RoomBlocks};
 use crate::credential::TokenHash;
 use crate::identity::{ApiKeyId, EndpointId, RoomId, SessionId, UserId};
 use crate::name::{Address, RoomName, Username};
 use crate::rule::{Role, RoomRules};
+use crate::template::{NamePrefix, Template};
 use crate::time::UnixTime;
 
 /// A place in the policy log: given in commit order, one a transaction, from 1.
@@ -23,6 +25,8 @@ pub struct Room {
     pub rules: Box<RoomRules>,
     /// The user who owns it.
     pub owner: Option<UserId>,
+    /// Who is kept out.
+    pub blocks: RoomBlocks,
 }
 
 /// A live session of an enabled user.
@@ -93,12 +97,14 @@ pub struct ApiKey {
 /// What can be asked of the control plane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PolicyKey {
-    /// A room by name.
+    /// What stands under a room's name: a room of its own, or what covers it.
     Room(RoomName),
     /// A session by its token's hash.
     Session(TokenHash),
     /// A membership.
     Member(RoomId, UserId),
+    /// A user's block. Asked only where a room says that it has such.
+    Block(RoomId, UserId),
     /// An API key by its secret's hash.
     ApiKey(TokenHash),
     /// An endpoint by its address.
@@ -110,10 +116,14 @@ pub enum PolicyKey {
 pub enum Resolved {
     /// The room.
     Room(Room),
+    /// There is no such room, but a template covers its name.
+    Template(Template),
     /// The session.
     Session(Session),
     /// The membership.
     Member(Member),
+    /// The block.
+    Block(Block),
     /// The API key.
     ApiKey(ApiKey),
     /// The endpoint.
@@ -142,6 +152,19 @@ pub enum ChangeItem {
         id: RoomId,
         /// The name it had.
         name: RoomName,
+        /// What covers that name now.
+        template: Option<Template>,
+    },
+    /// A template was made or changed, and stands like this now.
+    Template(Template),
+    /// A template is gone.
+    TemplateGone {
+        /// Its identity.
+        id: RoomId,
+        /// The prefix it had.
+        prefix: NamePrefix,
+        /// What covers all names with that prefix now.
+        next: Option<Template>,
     },
     /// A membership was made or changed.
     Member(Member),
@@ -154,6 +177,15 @@ pub enum ChangeItem {
     },
     /// A session was changed, and stands like this now.
     Session(Session),
+    /// A user was blocked, or for another time.
+    Block(Block),
+    /// A user is blocked no more.
+    BlockGone {
+        /// The room.
+        room: RoomId,
+        /// The user.
+        user: UserId,
+    },
     /// A session has ended.
     SessionGone(SessionId),
     /// Every session of a user has ended.

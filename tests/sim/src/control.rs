@@ -102,6 +102,10 @@ impl Control {
                 ChangeItem::RoomGone { .. }
                 | ChangeItem::Member(_)
                 | ChangeItem::MemberGone { .. }
+                | ChangeItem::Template(_)
+                | ChangeItem::TemplateGone { .. }
+                | ChangeItem::Block(_)
+                | ChangeItem::BlockGone { .. }
                 | ChangeItem::Session(_)
                 | ChangeItem::SessionGone(_)
                 | ChangeItem::UserGone(_)
@@ -190,7 +194,9 @@ impl Control {
                     Resolved::Absent
                 }
             }
-            PolicyKey::ApiKey(_) | PolicyKey::Endpoint(_) => Resolved::Absent,
+            PolicyKey::ApiKey(_) | PolicyKey::Block(..) | PolicyKey::Endpoint(_) => {
+                Resolved::Absent
+            }
         }
     }
 

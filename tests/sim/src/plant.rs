@@ -87,7 +87,12 @@ fn copy(message: &RoomMessage) -> RoomMessage {
 /// A change that does not say that rooms stand differently now.
 pub(crate) fn without_rooms(changed: &Changed) -> Changed {
     let items = changed.items.iter().filter_map(|item| match item {
-        ChangedItem::Room(_) => None,
+        ChangedItem::Room(_) | ChangedItem::Template(_) | ChangedItem::TemplateGone { .. } => None,
+        ChangedItem::RoomGone { id, name, template } => Some(ChangedItem::RoomGone {
+            id: *id,
+            name: name.clone(),
+            template: template.clone(),
+        }),
         ChangedItem::Other(other) => Some(ChangedItem::Other(other.clone())),
     });
     Changed {

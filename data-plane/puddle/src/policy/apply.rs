@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use porthouse_model::{
-    ApiKeyId, ChangeItem, PolicyKey, Revision, RoomId, RoomName, Session, SessionId, UserId,
+    ApiKeyId, Block, ChangeItem, PolicyKey, Revision, RoomId, RoomName, Session, SessionId, UserId,
 };
 
 use super::cache::{Entry, Source};
 use super::flight::Mortal;
-use super::{Policy, Touched};
+use super::template::unnamed;
+use super::{Policy, TemplatePolicy, Touched};
 use crate::input::ChangedItem;
 use crate::question::Known;
 
@@ -29,16 +30,25 @@ impl Policy {
                 });
                 touched.push(Touched::Room(name.clone()));
             }
+            ChangedItem::RoomGone { id, name, template } => {
+                self.room_gone(revision, *id, name, template.as_ref());
+                touched.push(Touched::Room(name.clone()));
+            }
+            ChangedItem::Template(policy) => self.templated(revision, policy, touched),
+            ChangedItem::TemplateGone { prefix, next } => {
+                self.template_gone(revision, prefix, next.as_ref(), touched);
+            }
             ChangedItem::Other(item) => self.apply_other(revision, item, touched),
         }
     }
 
     fn apply_other(&mut self, revision: Revision, item: &ChangeItem, touched: &mut Vec<Touched>) {
         match item {
-            ChangeItem::Room(_) => unreachable!("a room is compiled before it is told"),
-            ChangeItem::RoomGone { id, name } => {
-                self.room_gone(revision, *id, name);
-                touched.push(Touched::Room(name.clone()));
+            ChangeItem::Room(_)
+            | ChangeItem::RoomGone { .. }
+            | ChangeItem::Template(_)
+            | ChangeItem::TemplateGone { .. } => {
+                unreachable!("rules are compiled before they are told")
             }
             ChangeItem::Member(member) => {
                 let key = PolicyKey::Member(member.room, member.user);
@@ -50,6 +60,14 @@ impl Policy {
                 touched.push(Touched::Member(*room, *user));
             }
             ChangeItem::Session(session) => self.session_changed(revision, session),
+            ChangeItem::Block(block) => {
+                self.blocked(revision, *block);
+                touched.push(Touched::Block(block.room, block.user));
+            }
+            ChangeItem::BlockGone { room, user } => {
+                self.replace(&PolicyKey::Block(*room, *user), revision, || Known::Absent);
+                touched.push(Touched::Block(*room, *user));
+            }
             ChangeItem::SessionGone(id) => {
                 self.flights.end(Mortal::Session(*id), revision);
                 self.session_gone(revision, *id, touched);
@@ -73,7 +91,13 @@ impl Policy {
 
     /// The room's identity must be the one that is known: a name that was given
     /// again meanwhile stays with the new room.
-    fn room_gone(&mut self, revision: Revision, id: RoomId, name: &RoomName) {
+    fn room_gone(
+        &mut self,
+        revision: Revision,
+        id: RoomId,
+        name: &RoomName,
+        template: Option<&Arc<TemplatePolicy>>,
+    ) {
         let key = PolicyKey::Room(name.clone());
         let is_other = self
             .cache
@@ -81,19 +105,41 @@ impl Policy {
             .is_some_and(|entry| match &entry.known {
                 Known::Room(policy) => policy.room.id != id,
                 Known::Absent
+                | Known::Templated(_)
                 | Known::Session(_)
                 | Known::Member(_)
+                | Known::Block(_)
                 | Known::ApiKey(_)
                 | Known::Endpoint(_) => false,
             });
         if is_other {
             self.flights.touch(&key, revision);
         } else {
-            self.replace(&key, revision, || Known::Absent);
+            self.replace(&key, revision, || unnamed(template));
         }
         self.flights.end(Mortal::Room(id), revision);
-        for member in self.cache.index().members_of(id) {
-            self.replace(&member, revision, || Known::Absent);
+        for key in self.cache.index().of_room(id) {
+            self.replace(&key, revision, || Known::Absent);
+        }
+    }
+
+    /// A block is kept though nobody asked for it: somebody inside, of whom
+    /// nothing had to be asked before, may be whom it means.
+    fn blocked(&mut self, revision: Revision, block: Block) {
+        let key = PolicyKey::Block(block.room, block.user);
+        if self.cache.peek(&key).is_some() {
+            self.replace(&key, revision, || Known::Block(block));
+        } else {
+            self.flights.touch(&key, revision);
+            self.told_of(&key, revision, Known::Block(block));
+        }
+    }
+
+    /// A room that had no blocked users until this revision has some: who is
+    /// inside and of whom nothing is known is not one of them.
+    pub(crate) fn not_blocked(&mut self, key: &PolicyKey) {
+        if self.cache.peek(key).is_none() {
+            self.told_of(key, self.told(), Known::Absent);
         }
     }
 
@@ -130,7 +176,7 @@ impl Policy {
 
     /// Replaces an entry in place, one of absence too, unless it already knows of
     /// this revision. What nobody asked for is not kept.
-    fn replace(
+    pub(super) fn replace(
         &mut self,
         key: &PolicyKey,
         revision: Revision,
@@ -142,16 +188,21 @@ impl Policy {
             .peek(key)
             .is_some_and(|entry| entry.is_before(revision));
         if older {
-            // Absence that the log told needs no expiry: it would tell of the end.
-            let entry = Entry {
-                known: known(),
-                revision,
-                expires: None,
-                source: Source::Told,
-            };
-            self.cache.put(key.clone(), entry);
+            self.told_of(key, revision, known());
             self.made_sure(key);
         }
         older
+    }
+
+    /// Absence that the log told needs no expiry: it would tell of the end.
+    fn told_of(&mut self, key: &PolicyKey, revision: Revision, known: Known) {
+        let entry = Entry {
+            known,
+            revision,
+            expires: None,
+            source: Source::Told,
+            clock: self.clock,
+        };
+        self.cache.put(key.clone(), entry);
     }
 }

@@ -4,6 +4,7 @@
 
 use porthouse_model::{PolicyKey, Revision, Time};
 
+use super::clock::Clock;
 use super::index::Index;
 use crate::question::Known;
 use crate::seed::{Hasher, Map};
@@ -19,6 +20,8 @@ pub(super) struct Entry {
     pub(super) expires: Option<Time>,
     /// Where it is from.
     pub(super) source: Source,
+    /// What was told of the wall clock when it arrived.
+    pub(super) clock: Option<Clock>,
 }
 
 /// Where an entry is from.
@@ -200,8 +203,13 @@ impl Cache {
             assert!(!doubted || !whole, "an entry of another log is left");
             pinned += usize::from(slot.pins > 0);
             indexed += usize::from(match slot.entry.known {
-                Known::Session(_) | Known::ApiKey(_) | Known::Member(_) => true,
-                Known::Room(_) | Known::Endpoint(_) | Known::Absent => false,
+                Known::Session(_)
+                | Known::ApiKey(_)
+                | Known::Member(_)
+                | Known::Block(_)
+                | Known::Templated(_) => true,
+                Known::Absent => matches!(slot.key, PolicyKey::Room(_)),
+                Known::Room(_) | Known::Endpoint(_) => false,
             });
         }
         assert_eq!(
@@ -239,7 +247,7 @@ impl Cache {
     fn index_out(&mut self, key: &PolicyKey) {
         if let Some(&at) = self.places.get(key) {
             let slot = self.slots[at].as_ref().expect("a place leads to a slot");
-            self.index.remove(&slot.entry.known);
+            self.index.remove(key, &slot.entry.known);
         }
     }
 
@@ -269,8 +277,10 @@ impl Cache {
         match self.slot(at).entry.known {
             Known::Absent => &mut self.absent,
             Known::Room(_)
+            | Known::Templated(_)
             | Known::Session(_)
             | Known::Member(_)
+            | Known::Block(_)
             | Known::ApiKey(_)
             | Known::Endpoint(_) => &mut self.present,
         }

@@ -2,10 +2,13 @@
 //! of a puddle's questions and the tombstones: what an answer must know to be
 //! believed. Never keeps an answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use porthouse_model::{ApiKeyId, PolicyKey, Revision, RoomId, SessionId, UserId};
+use porthouse_model::{
+    ApiKeyId, NamePrefix, PolicyKey, Revision, RoomId, RoomName, SessionId, UserId,
+};
 
+use super::template;
 use crate::question::{Known, QuestionId};
 use crate::seed::{Hasher, Map};
 
@@ -27,6 +30,8 @@ pub(super) struct Flights {
     next: u64,
     by_question: BTreeMap<QuestionId, Flight>,
     by_key: Map<PolicyKey, QuestionId>,
+    /// The rooms among them, for what changes under a prefix.
+    names: BTreeSet<RoomName>,
     ended: Ended,
     questions_max: usize,
 }
@@ -37,6 +42,7 @@ impl Flights {
             next: 0,
             by_question: BTreeMap::new(),
             by_key: Map::with_hasher(hasher),
+            names: BTreeSet::new(),
             ended: Ended::new(questions_max),
             questions_max,
         }
@@ -57,6 +63,9 @@ impl Flights {
         if let Some(key) = &flight.key {
             let other = self.by_key.insert(key.clone(), question);
             assert_eq!(other, None, "one question a key is under way");
+            if let PolicyKey::Room(name) = key {
+                self.names.insert(name.clone());
+            }
         }
         self.by_question.insert(question, flight);
         question
@@ -68,6 +77,9 @@ impl Flights {
         let flight = self.by_question.remove(&question)?;
         if let Some(key) = &flight.key {
             self.by_key.remove(key);
+            if let PolicyKey::Room(name) = key {
+                self.names.remove(name);
+            }
         }
         Some(flight)
     }
@@ -86,6 +98,14 @@ impl Flights {
             let flight = self.by_question.get_mut(question);
             let flight = flight.expect("a key's question is under way");
             flight.min_revision = flight.min_revision.max(revision);
+        }
+    }
+
+    /// A tombstone for every name with a prefix.
+    pub(super) fn touch_names(&mut self, prefix: &NamePrefix, revision: Revision) {
+        let covered: Vec<_> = template::covered(&self.names, prefix).cloned().collect();
+        for name in covered {
+            self.touch(&PolicyKey::Room(name), revision);
         }
     }
 
@@ -119,6 +139,7 @@ impl Flights {
             keys += 1;
         }
         assert_eq!(self.by_key.len(), keys);
+        assert!(self.names.len() <= keys, "a name is of a question");
         assert!(self.by_question.len() <= self.questions_max);
         let watchers = self
             .by_question
@@ -134,9 +155,13 @@ impl Flight {
     /// its key.
     const fn sees_ends(&self) -> bool {
         match &self.key {
-            Some(PolicyKey::Session(_) | PolicyKey::ApiKey(_) | PolicyKey::Member(..)) | None => {
-                true
-            }
+            Some(
+                PolicyKey::Session(_)
+                | PolicyKey::ApiKey(_)
+                | PolicyKey::Member(..)
+                | PolicyKey::Block(..),
+            )
+            | None => true,
             Some(PolicyKey::Room(_) | PolicyKey::Endpoint(_)) => false,
         }
     }
@@ -149,7 +174,7 @@ pub(super) enum Mortal {
     Session(SessionId),
     /// All sessions of a user.
     User(UserId),
-    /// All memberships of a room.
+    /// All memberships and blocks of a room.
     Room(RoomId),
     /// An API key.
     ApiKey(ApiKeyId),
@@ -195,7 +220,10 @@ impl Ended {
             }
             Known::ApiKey(api_key) => at(Mortal::ApiKey(api_key.id)),
             Known::Member(member) => at(Mortal::Room(member.room)),
-            Known::Room(_) | Known::Endpoint(_) | Known::Absent => return Revision(0),
+            Known::Block(block) => at(Mortal::Room(block.room)),
+            Known::Room(_) | Known::Templated(_) | Known::Endpoint(_) | Known::Absent => {
+                return Revision(0);
+            }
         };
         ended.max(self.floor)
     }

@@ -3,18 +3,24 @@
 
 use std::collections::BTreeSet;
 
-use porthouse_model::{ApiKeyId, PolicyKey, RoomId, SessionId, TokenHash, UserId};
+use porthouse_model::{
+    ApiKeyId, NamePrefix, PolicyKey, RoomId, RoomName, SessionId, TokenHash, UserId,
+};
 
+use super::template;
 use crate::question::Known;
 use crate::seed::{Hasher, Map};
 
-/// Sessions and API keys by identity, sessions by user, members by room.
+/// Sessions and API keys by identity, sessions by user, members and blocks by
+/// room, and names without a room of their own by their beginning.
 #[derive(Debug)]
 pub(super) struct Index {
     sessions: Map<SessionId, TokenHash>,
     users: BTreeSet<(UserId, SessionId)>,
     api_keys: Map<ApiKeyId, TokenHash>,
     members: BTreeSet<(RoomId, UserId)>,
+    blocks: BTreeSet<(RoomId, UserId)>,
+    unnamed: BTreeSet<RoomName>,
 }
 
 impl Index {
@@ -24,6 +30,8 @@ impl Index {
             users: BTreeSet::new(),
             api_keys: Map::with_hasher(hasher),
             members: BTreeSet::new(),
+            blocks: BTreeSet::new(),
+            unnamed: BTreeSet::new(),
         }
     }
 
@@ -40,6 +48,12 @@ impl Index {
             (PolicyKey::Member(room, user), Known::Member(_)) => {
                 self.members.insert((*room, *user));
             }
+            (PolicyKey::Block(room, user), Known::Block(_)) => {
+                self.blocks.insert((*room, *user));
+            }
+            (PolicyKey::Room(name), Known::Templated(_) | Known::Absent) => {
+                self.unnamed.insert(name.clone());
+            }
             (PolicyKey::Room(_), Known::Room(_))
             | (PolicyKey::Endpoint(_), Known::Endpoint(_))
             | (_, Known::Absent) => {}
@@ -48,7 +62,10 @@ impl Index {
     }
 
     /// The cache holds this no more.
-    pub(super) fn remove(&mut self, known: &Known) {
+    pub(super) fn remove(&mut self, key: &PolicyKey, known: &Known) {
+        if let PolicyKey::Room(name) = key {
+            self.unnamed.remove(name);
+        }
         match known {
             Known::Session(session) => {
                 self.sessions.remove(&session.id);
@@ -60,7 +77,10 @@ impl Index {
             Known::Member(member) => {
                 self.members.remove(&(member.room, member.user));
             }
-            Known::Room(_) | Known::Endpoint(_) | Known::Absent => {}
+            Known::Block(block) => {
+                self.blocks.remove(&(block.room, block.user));
+            }
+            Known::Room(_) | Known::Templated(_) | Known::Endpoint(_) | Known::Absent => {}
         }
     }
 
@@ -82,23 +102,34 @@ impl Index {
             .collect()
     }
 
-    /// A room's members, ordered.
-    pub(super) fn members_of(&self, room: RoomId) -> Vec<PolicyKey> {
+    /// A room's members and blocks, ordered.
+    pub(super) fn of_room(&self, room: RoomId) -> Vec<PolicyKey> {
         let first = (room, UserId::from_bytes([0; 16]));
         let last = (room, UserId::from_bytes([u8::MAX; 16]));
         let members = self.members.range(first..=last);
-        members
-            .map(|(room, user)| PolicyKey::Member(*room, *user))
-            .collect()
+        let members = members.map(|(room, user)| PolicyKey::Member(*room, *user));
+        let blocks = self.blocks.range(first..=last);
+        let blocks = blocks.map(|(room, user)| PolicyKey::Block(*room, *user));
+        members.chain(blocks).collect()
     }
 
-    /// How many sessions, API keys and members there are.
+    /// Names with a prefix that have no room of their own, ordered.
+    pub(super) fn unnamed(&self, prefix: &NamePrefix) -> Vec<RoomName> {
+        template::covered(&self.unnamed, prefix).cloned().collect()
+    }
+
+    /// How many sessions, API keys, members, blocks and names without a room
+    /// there are.
     pub(super) fn len(&self) -> usize {
         assert_eq!(
             self.sessions.len(),
             self.users.len(),
             "a session is indexed twice or not at all"
         );
-        self.sessions.len() + self.api_keys.len() + self.members.len()
+        self.sessions.len()
+            + self.api_keys.len()
+            + self.members.len()
+            + self.blocks.len()
+            + self.unnamed.len()
     }
 }

@@ -40,7 +40,7 @@ impl Resync {
     pub(super) fn new(now: Time, revision: Revision, mut keys: Vec<PolicyKey>) -> Self {
         keys.sort_by_key(|key| match key {
             PolicyKey::Session(_) | PolicyKey::ApiKey(_) => 0,
-            PolicyKey::Member(..) | PolicyKey::Endpoint(_) => 1,
+            PolicyKey::Member(..) | PolicyKey::Block(..) | PolicyKey::Endpoint(_) => 1,
             PolicyKey::Room(_) => 2,
         });
         Self {

@@ -8,5 +8,6 @@
 
 pub(crate) mod model;
 mod promises;
+mod resyncs;
 pub(crate) mod schedule;
 mod sessions;

@@ -1,16 +1,18 @@
 //! What is known of a room's door, for one who stands before it or sits behind
 //! it: the one place where session, room, membership and freshness meet.
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Audience, Member, PolicyKey, Refused, RoomName, Session, Time, TokenHash, UnixTime,
+    Audience, PolicyKey, Refused, Room, RoomName, Session, Time, TokenHash, UnixTime, UserId,
 };
-use porthouse_rules::{Standing, Visitor};
+use porthouse_rules::{Rules, Standing, Visitor};
 
 use super::Puddle;
-use crate::policy::{Found, RoomPolicy};
+use crate::input::SocketId;
+use crate::policy::{Found, Named, RoomPolicy, TemplatePolicy};
 use crate::room::{Governed, Rights};
 use crate::sequence::Door;
 use crate::settings::TransientMakers;
@@ -102,20 +104,20 @@ impl Puddle {
         match self.policy.session(self.now, token) {
             None => SessionSeen::Unknown,
             Some(Found::Absent) => SessionSeen::Shut(Refused::CredentialUnknown),
-            Some(Found::Present(session)) => {
-                let until = self.moment(session.expires);
-                if until <= self.now {
-                    SessionSeen::Shut(Refused::SessionExpired)
-                } else {
-                    SessionSeen::Live(session, until)
-                }
+            Some(Found::Present(session)) if session.lasts(self.now) => {
+                SessionSeen::Live(session.what, session.until)
             }
+            Some(Found::Present(_)) => SessionSeen::Shut(Refused::SessionExpired),
         }
     }
 
-    /// Looks at a room's door for somebody, inside already or not.
-    pub(super) fn see(&mut self, who: &Who, room: &RoomName, inside: bool) -> Seen {
-        let (session, until) = match who {
+    /// Looks at a room's door for a socket, inside already or not.
+    pub(super) fn see(&mut self, id: SocketId, room: &RoomName, inside: bool) -> Seen {
+        let Some(socket) = self.sockets.get(id) else {
+            return Seen::Shut(Refused::RoomClosed);
+        };
+        let address = socket.address;
+        let (session, until) = match socket.who().clone() {
             Who::Anonymous => (None, Self::never()),
             Who::Session(holder) => match self.see_session(&holder.token) {
                 SessionSeen::Unknown => return Seen::Unknown(PolicyKey::Session(holder.token)),
@@ -123,88 +125,98 @@ impl Puddle {
                 SessionSeen::Live(session, until) => (Some(session), until),
             },
         };
+        let comes = Comes {
+            session,
+            until,
+            address,
+            inside,
+        };
         match self.policy.room(self.now, room) {
             None => Seen::Unknown(PolicyKey::Room(room.clone())),
-            Some(Found::Absent) if room.freeport_of().is_some() => {
+            Some(Named::Templated(_) | Named::Absent) if room.freeport_of().is_some() => {
                 Seen::Shut(Refused::NoSuchEndpoint)
             }
-            Some(Found::Absent) => self.see_transient(room, session, until, inside),
-            Some(Found::Present(policy)) => self.see_persistent(policy, session, until, inside),
+            Some(Named::Room(policy)) => self.see_persistent(policy, comes),
+            Some(Named::Templated(policy)) => self.see_templated(policy, comes),
+            Some(Named::Absent) => self.see_transient(room, comes),
         }
     }
 
-    fn see_persistent(
-        &mut self,
-        policy: Arc<RoomPolicy>,
-        session: Option<Arc<Session>>,
-        mut until: Time,
-        inside: bool,
-    ) -> Seen {
-        if !inside && self.policy.age(self.now) > policy.rules.source().staleness.admit_max {
+    fn see_persistent(&mut self, policy: Arc<RoomPolicy>, mut comes: Comes) -> Seen {
+        let owns = comes.user().is_some() && comes.user() == policy.room.owner;
+        if !owns && let Some(seen) = self.see_blocks(&policy.room, &comes) {
+            return seen;
+        }
+        if self.is_stale_for(&comes, &policy.rules) {
             return Seen::Shut(Refused::Stale);
         }
-        let standing = match &session {
+        let standing = match comes.user() {
             None => Standing::Anonymous,
-            Some(session) if policy.room.owner == Some(session.user) => Standing::Owner,
-            Some(session) if policy.rules.membership_matters() => {
-                let (room, user) = (policy.room.id, session.user);
+            Some(_) if owns => Standing::Owner,
+            Some(user) if policy.rules.membership_matters() => {
+                let room = policy.room.id;
                 match self.policy.member(self.now, room, user) {
                     None => return Seen::Unknown(PolicyKey::Member(room, user)),
-                    Some(Found::Absent) => Standing::User,
-                    Some(Found::Present(member)) => self.membership(member, &mut until),
+                    Some(Found::Present(member)) if member.lasts(self.now) => {
+                        comes.until = member.until.min(comes.until);
+                        Standing::Member(member.what.role)
+                    }
+                    Some(Found::Present(_) | Found::Absent) => Standing::User,
                 }
             }
             Some(_) => Standing::User,
         };
-        self.open_door(Governed::Persistent(policy), standing, session, until)
+        self.open_door(Governed::Persistent(policy), standing, comes)
     }
 
     /// Open, for as long as the room is.
-    fn open_door(
-        &self,
-        governed: Governed,
-        standing: Standing,
-        session: Option<Arc<Session>>,
-        until: Time,
-    ) -> Seen {
+    fn open_door(&self, governed: Governed, standing: Standing, comes: Comes) -> Seen {
         let wall = self.wall_now();
         let closes = governed.rules().open_until(wall);
         let closes = closes.map_or_else(Self::never, |closes| self.moment(closes));
         Seen::Open {
             governed,
             standing,
-            session,
-            until: until.min(closes),
+            session: comes.session,
+            until: comes.until.min(closes),
             wall,
         }
     }
 
-    /// A membership counts until it expires, and no longer.
-    fn membership(&self, member: Member, until: &mut Time) -> Standing {
-        let expires = member
-            .expires
-            .map_or_else(Self::never, |expires| self.moment(expires));
-        if expires <= self.now {
-            return Standing::User;
+    /// Whether a room keeps somebody out; `None`: it does not.
+    fn see_blocks(&mut self, room: &Room, comes: &Comes) -> Option<Seen> {
+        let addresses = room.blocks.addresses.iter();
+        let mut here = addresses.filter(|block| block.range.contains(comes.address));
+        if here.any(|block| self.policy.block_lasts(self.now, &room.name, block)) {
+            return Some(Seen::Shut(Refused::Blocked));
         }
-        *until = expires.min(*until);
-        Standing::Member(member.role)
+        let user = comes.user().filter(|_| room.blocks.users)?;
+        match self.policy.block(self.now, room.id, user) {
+            None => Some(Seen::Unknown(PolicyKey::Block(room.id, user))),
+            Some(Found::Present(block)) if block.lasts(self.now) => {
+                Some(Seen::Shut(Refused::Blocked))
+            }
+            Some(Found::Present(_) | Found::Absent) => None,
+        }
     }
 
-    fn see_transient(
-        &mut self,
-        room: &RoomName,
-        session: Option<Arc<Session>>,
-        until: Time,
-        inside: bool,
-    ) -> Seen {
-        let staleness = self.transient_rules.source().staleness;
-        if !inside && self.policy.age(self.now) > staleness.admit_max {
+    /// Whose rules these are has said who may come by whatever name: the node's
+    /// own rule about that is for names that nothing covers.
+    fn see_templated(&self, policy: Arc<TemplatePolicy>, comes: Comes) -> Seen {
+        if self.is_stale_for(&comes, &policy.rules) {
+            return Seen::Shut(Refused::Stale);
+        }
+        let standing = comes.guest();
+        self.open_door(Governed::Templated(policy), standing, comes)
+    }
+
+    fn see_transient(&self, room: &RoomName, comes: Comes) -> Seen {
+        if self.is_stale_for(&comes, &self.transient_rules) {
             return Seen::Shut(Refused::Stale);
         }
         let makes = match self.settings.transient_makers {
             TransientMakers::Anyone => true,
-            TransientMakers::Users => session.is_some(),
+            TransientMakers::Users => comes.session.is_some(),
             TransientMakers::Nobody => false,
         };
         if !makes && !self.rooms.is_live(room) {
@@ -214,12 +226,40 @@ impl Puddle {
             self.transient_rules.source().connection.audience != Audience::Members,
             "a transient room has no members"
         );
-        let standing = if session.is_some() {
+        let standing = comes.guest();
+        let governed = Governed::Transient(Arc::clone(&self.transient_rules));
+        self.open_door(governed, standing, comes)
+    }
+
+    /// Whether what is known is too old to let somebody in by these rules.
+    fn is_stale_for(&self, comes: &Comes, rules: &Rules) -> bool {
+        !comes.inside && self.policy.age(self.now) > rules.source().staleness.admit_max
+    }
+}
+
+/// Who stands at a door, or sits behind it.
+struct Comes {
+    /// By which session.
+    session: Option<Arc<Session>>,
+    /// When it ends.
+    until: Time,
+    /// From where.
+    address: IpAddr,
+    /// Whether they are in already.
+    inside: bool,
+}
+
+impl Comes {
+    fn user(&self) -> Option<UserId> {
+        self.session.as_ref().map(|session| session.user)
+    }
+
+    /// As what somebody comes to a room without members.
+    const fn guest(&self) -> Standing {
+        if self.session.is_some() {
             Standing::User
         } else {
             Standing::Anonymous
-        };
-        let governed = Governed::Transient(Arc::clone(&self.transient_rules));
-        self.open_door(governed, standing, session, until)
+        }
     }
 }

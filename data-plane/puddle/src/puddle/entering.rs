@@ -11,7 +11,7 @@ use super::door::{Seen, SessionSeen};
 use crate::hop::Hop;
 use crate::input::SocketId;
 use crate::policy::Asked;
-use crate::room::{Governed, RoomIndex, Sitter};
+use crate::room::{Governed, Pinned, RoomIndex, Sitter};
 use crate::sequence::{Action, Event, Sequence};
 use crate::socket::{Entry, Opening, Origin, Phase, Stay, Who};
 use crate::upgrade;
@@ -43,8 +43,7 @@ impl Puddle {
         if !matches!(event, Event::Late) && self.is_signing_in(id) {
             return None;
         }
-        let who = self.sockets.get(id)?.who().clone();
-        let seen = match self.see(&who, room, false) {
+        let seen = match self.see(id, room, false) {
             Seen::Open { governed, .. } if !self.admits_to(id, room, &governed) => {
                 Seen::Shut(Refused::RoomClosed)
             }
@@ -86,7 +85,7 @@ impl Puddle {
     /// Whether an entry may lead into the room that has its name now.
     fn admits_to(&self, id: SocketId, room: &RoomName, governed: &Governed) -> bool {
         self.entry(id, room)
-            .is_some_and(|entry| entry.admits_to(governed.id()))
+            .is_some_and(|entry| entry.admits_to(governed.verified_as()))
     }
 
     fn is_signing_in(&mut self, id: SocketId) -> bool {
@@ -206,7 +205,7 @@ impl Puddle {
         };
         let room = self.rooms.find(name).expect("who was enlisted has a room");
         let client = self.client_of(id, session.as_deref());
-        let member = self.pin_member(&governed, session.as_deref().map(|session| session.user));
+        let pinned = self.pin(&governed, session.as_deref().map(|session| session.user));
         let revision = self.decided_by(&governed);
         let Some(form) = self.sockets.get(id).map(|socket| socket.form) else {
             return;
@@ -220,7 +219,7 @@ impl Puddle {
                 socket: id,
                 client,
                 passed,
-                member,
+                pinned,
                 rights,
                 spoken: Bucket::default(),
                 reported: reported.is_some(),
@@ -347,7 +346,7 @@ impl Puddle {
     /// The policy's revision somebody is let in by; 0 for a transient room.
     pub(super) fn decided_by(&self, governed: &Governed) -> Revision {
         match governed {
-            Governed::Persistent(_) => self.policy.applied(),
+            Governed::Persistent(_) | Governed::Templated(_) => self.policy.applied(),
             Governed::Transient(_) => Revision::default(),
         }
     }
@@ -361,18 +360,22 @@ impl Puddle {
         }
     }
 
-    /// The membership by which somebody comes in, kept known while they stay.
-    fn pin_member(&mut self, governed: &Governed, user: Option<UserId>) -> Option<Box<PolicyKey>> {
+    /// What of a user decided that they come in, kept known while they stay.
+    fn pin(&mut self, governed: &Governed, user: Option<UserId>) -> Option<Box<Pinned>> {
         let Governed::Persistent(policy) = governed else {
             return None;
         };
         let user = user.filter(|user| policy.room.owner != Some(*user))?;
-        if !policy.rules.membership_matters() {
-            return None;
+        let pinned = Pinned {
+            room: policy.room.id,
+            user,
+            member: policy.rules.membership_matters(),
+            block: policy.room.blocks.users,
+        };
+        for key in pinned.keys() {
+            self.policy.pin(&key);
         }
-        let key = PolicyKey::Member(policy.room.id, user);
-        self.policy.pin(&key);
-        Some(Box::new(key))
+        (pinned.member || pinned.block).then(|| Box::new(pinned))
     }
 
     /// A socket whose session is known now is found by it.

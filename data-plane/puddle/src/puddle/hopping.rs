@@ -115,13 +115,13 @@ impl Puddle {
             "everybody leaves their own seat"
         );
         let sitter = known.seats.sitter(seat);
-        let (member, reported) = (sitter.member.clone(), sitter.reported);
+        let (pinned, reported) = (sitter.pinned.clone(), sitter.reported);
         if let Some(moved) = known.seats.remove(seat) {
             let moved = self.sockets.get_mut(moved).expect("who sits is here");
             moved.reseat(room, seat);
         }
-        if let Some(member) = member {
-            self.policy.unpin(&member);
+        for key in pinned.into_iter().flat_map(|pinned| pinned.keys()) {
+            self.policy.unpin(&key);
         }
         if reported {
             let name = self.rooms.get(room).name.clone();

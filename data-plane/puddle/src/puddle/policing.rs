@@ -7,7 +7,7 @@ use porthouse_rules::{Entry as Judgement, Passed};
 use super::door::Seen;
 use super::{Puddle, Verifying};
 use crate::input::{Changed, SocketId};
-use crate::policy::{Found, Outcome, Touched};
+use crate::policy::{Found, Named, Outcome, Touched};
 use crate::question::{Answer, QuestionId};
 use crate::room::{Governed, RoomIndex};
 use crate::sequence::{Attempts, Door, Event, Manner, Sequence};
@@ -33,6 +33,7 @@ impl Puddle {
         match key {
             PolicyKey::Room(name) => self.touch(&Touched::Room(name.clone())),
             PolicyKey::Member(room, user) => self.touch(&Touched::Member(*room, *user)),
+            PolicyKey::Block(room, user) => self.touch(&Touched::Block(*room, *user)),
             PolicyKey::Session(token) => {
                 let gone = matches!(self.policy.session(self.now, token), Some(Found::Absent));
                 if let (true, Some(session)) = (gone, self.signed_in.session_of(token)) {
@@ -65,11 +66,7 @@ impl Puddle {
             self.unavailable_renewal(id, key);
         }
         for room in self.doors_of(id) {
-            let who = self
-                .sockets
-                .get(id)
-                .map_or(Who::Anonymous, |socket| socket.who().clone());
-            let event = match self.see(&who, &room, false) {
+            let event = match self.see(id, &room, false) {
                 Seen::Unknown(asked) if asked == *key => Event::Unavailable,
                 Seen::Unknown(_) | Seen::Shut(_) | Seen::Open { .. } => Event::Look,
             };
@@ -98,8 +95,44 @@ impl Puddle {
 
     pub(super) fn changed(&mut self, changed: &Changed) {
         self.tell_homes(changed);
+        let whole = self.policy.settled().is_some();
         for touched in self.policy.change(changed) {
+            if let Touched::Room(name) = &touched
+                && whole
+            {
+                self.spare_insiders(name);
+            }
             self.touch(&touched);
+        }
+    }
+
+    /// A room has blocked users from this revision on, and had none before: who
+    /// is inside and was not blocked by it need not be asked about.
+    fn spare_insiders(&mut self, name: &RoomName) {
+        let Some(index) = self.rooms.find(name) else {
+            return;
+        };
+        let Some(Named::Room(policy)) = self.policy.room(self.now, name) else {
+            return;
+        };
+        let Governed::Persistent(before) = &self.rooms.get(index).governed else {
+            return;
+        };
+        let begins = policy.room.blocks.users && !before.room.blocks.users;
+        if !begins || before.room.id != policy.room.id {
+            return;
+        }
+        for id in room_sitters(self.rooms.get(index)) {
+            let socket = self.sockets.get(id).expect("who sits is here");
+            let stay = socket.stay(index).expect("who sits knows it");
+            let user = socket.who().user();
+            if let Some(user) = user.filter(|user| policy.room.owner != Some(*user)) {
+                let seats = &mut self.rooms.get_mut(index).seats;
+                if let Some(key) = seats.pin_block(stay.seat, policy.room.id, user) {
+                    self.policy.not_blocked(&key);
+                    self.policy.pin(&key);
+                }
+            }
         }
     }
 
@@ -123,7 +156,9 @@ impl Puddle {
                     self.advance(id, name, Event::Look);
                 }
             }
-            Touched::Member(room, user) => self.judge_user(*room, *user),
+            Touched::Member(room, user) | Touched::Block(room, user) => {
+                self.judge_user(*room, *user);
+            }
             Touched::Endpoint(address) => self.judge_arrivals(address),
         }
     }
@@ -157,11 +192,15 @@ impl Puddle {
         };
         let now = match self.policy.room(self.now, name) {
             None => return,
-            Some(Found::Absent) => Governed::Transient(self.transient_rules.clone()),
-            Some(Found::Present(policy)) => Governed::Persistent(policy),
+            Some(Named::Absent) => Governed::Transient(self.transient_rules.clone()),
+            Some(Named::Templated(policy)) => Governed::Templated(policy),
+            Some(Named::Room(policy)) => Governed::Persistent(policy),
         };
         let room = self.rooms.get_mut(index);
         let ended = room.governed.id().is_some_and(|id| now.id() != Some(id));
+        if room.governed.verified_as() != now.verified_as() {
+            room.seats.forget_passed();
+        }
         room.governed = now;
         self.note_strictness(index);
         self.report_guests(index);
@@ -183,10 +222,9 @@ impl Puddle {
         let Some(stay) = socket.stay(index) else {
             return;
         };
-        let who = socket.who().clone();
         let room = self.rooms.get(index);
         let (name, passed) = (room.name.clone(), room.seats.sitter(stay.seat).passed);
-        let seen = self.see(&who, &name, true);
+        let seen = self.see(id, &name, true);
         let judgement = match seen.door(self.page_of(id)) {
             Door::Shut(refused) => Judgement::Refuse(refused),
             Door::Unknown => return self.ask_again(id, index, &name, passed),
@@ -247,7 +285,10 @@ impl Puddle {
         let until = self.now + self.settings.entry_time_max;
         let attempts = Attempts::new(&self.settings);
         let governed = &self.rooms.get(index).governed;
-        let leads_to = governed.id().map_or(LeadsTo::Any, LeadsTo::Only);
+        // What was passed at a template is of no use at another.
+        let bound = governed.id().is_some() || passed != Passed::default();
+        let leads_to = governed.verified_as().filter(|_| bound);
+        let leads_to = leads_to.map_or(LeadsTo::Any, LeadsTo::Only);
         let entry = |manner| Entry {
             origin: Origin::PutBack,
             leads_to,

@@ -9,7 +9,7 @@ use porthouse_model::{MessageKind, Refused, RoomName};
 use super::Puddle;
 use super::door::Seen;
 use crate::input::SocketId;
-use crate::policy::Found;
+use crate::policy::Named;
 use crate::room::Message;
 use crate::sequence::Event;
 use crate::socket::Phase;
@@ -135,10 +135,12 @@ impl Puddle {
             return None;
         };
         let room = self.policy.room(self.now, name)?;
-        let Found::Present(room) = room else {
-            return None;
+        let rules = match &room {
+            Named::Room(room) => room.rules.source(),
+            Named::Templated(template) => template.rules.source(),
+            Named::Absent => return None,
         };
-        let named = &room.rules.source().connection.origins;
+        let named = &rules.connection.origins;
         named.get(origin).map(|origin| origin.as_str().into())
     }
 

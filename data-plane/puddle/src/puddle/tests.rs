@@ -15,5 +15,7 @@ mod plain;
 mod saying;
 mod talk;
 mod visiting;
+mod covered;
+mod blocked;
 mod world;
 mod homes;

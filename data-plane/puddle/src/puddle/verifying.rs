@@ -88,7 +88,7 @@ impl Puddle {
         };
         let session = session.as_deref();
         Some(Verification {
-            room: governed.id()?,
+            room: governed.verified_as()?,
             client: self.client_of(id, session),
             user: session.map(|session| session.user),
             session: session.map(|session| session.id),

@@ -27,7 +27,7 @@ impl Puddle {
             unreachable!("only an open door asks for approval");
         };
         let client = self.client_of(id, session.as_deref());
-        let leads_to = governed.id().map_or(LeadsTo::Any, LeadsTo::Only);
+        let leads_to = governed.verified_as().map_or(LeadsTo::Any, LeadsTo::Only);
         let until = self.now + self.settings.approval_time_max;
         if let Some(entry) = self.entry_mut(id, room) {
             entry.leads_to = leads_to;
@@ -233,10 +233,7 @@ impl Puddle {
 
     /// Whether a socket that is inside may let others in.
     fn may_invite(&mut self, id: SocketId, room: &RoomName) -> bool {
-        let Some(who) = self.sockets.get(id).map(|socket| socket.who().clone()) else {
-            return false;
-        };
-        match self.see(&who, room, true) {
+        match self.see(id, room, true) {
             Seen::Open {
                 governed, standing, ..
             } => governed.rules().acts(standing).has(Act::Invite),

@@ -1,7 +1,7 @@
 //! The seats of a room: what a fan-out walks over, and beside it what it does
 //! not need.
 
-use porthouse_model::{Acts, ClientId, MessageKind, PolicyKey, Refused, Time};
+use porthouse_model::{Acts, ClientId, MessageKind, PolicyKey, Refused, RoomId, Time, UserId};
 use porthouse_rules::{Bucket, Hearing, Passed, Rules};
 
 use crate::input::SocketId;
@@ -16,6 +16,29 @@ pub(crate) struct Seat {
     pub form: WireForm,
 }
 
+/// What is kept known of a user who sits in a persistent room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pinned {
+    /// The room.
+    pub room: RoomId,
+    /// The user.
+    pub user: UserId,
+    /// Whether the membership is.
+    pub member: bool,
+    /// Whether a block, or that there is none, is.
+    pub block: bool,
+}
+
+impl Pinned {
+    /// By which keys it is asked for.
+    pub(crate) fn keys(self) -> impl Iterator<Item = PolicyKey> {
+        let member = PolicyKey::Member(self.room, self.user);
+        let block = PolicyKey::Block(self.room, self.user);
+        let member = self.member.then_some(member);
+        member.into_iter().chain(self.block.then_some(block))
+    }
+}
+
 /// Who sits there.
 #[derive(Clone, Debug)]
 pub(crate) struct Sitter {
@@ -25,9 +48,8 @@ pub(crate) struct Sitter {
     pub client: ClientId,
     /// The steps it passed at the door.
     pub passed: Passed,
-    /// The membership by which it is here, which is kept known meanwhile. Boxed,
-    /// for most rooms have no members.
-    pub member: Option<Box<PolicyKey>>,
+    /// What is kept known of it meanwhile. Boxed, for in most rooms nothing is.
+    pub pinned: Option<Box<Pinned>>,
     /// What they may do here.
     pub rights: Rights,
     /// What is left of the room's rate for one socket.
@@ -96,6 +118,34 @@ impl Seats {
         self.multiplexed += usize::from(form == WireForm::Multiplexed);
         self.event_streams += usize::from(form == WireForm::EventStream);
         number
+    }
+
+    /// A sitter's block, or that there is none, is kept known from here on;
+    /// `None`: it was before.
+    pub(crate) fn pin_block(
+        &mut self,
+        number: u32,
+        room: RoomId,
+        user: UserId,
+    ) -> Option<PolicyKey> {
+        let sitter = &mut self.sitters[number as usize];
+        let pinned = sitter.pinned.get_or_insert_with(|| {
+            Box::new(Pinned {
+                room,
+                user,
+                member: false,
+                block: false,
+            })
+        });
+        let before = std::mem::replace(&mut pinned.block, true);
+        (!before).then_some(PolicyKey::Block(room, user))
+    }
+
+    /// What was passed here was passed at another door.
+    pub(crate) fn forget_passed(&mut self) {
+        for sitter in &mut self.sitters {
+            sitter.passed = Passed::default();
+        }
     }
 
     /// Takes a seat away. The last one gets its number: who sits there now, if

@@ -100,7 +100,7 @@ impl Entry {
         }
     }
 
-    /// Whether a room that is this one now may be entered.
+    /// Whether a room that verifies steps as this now may be entered.
     pub(crate) fn admits_to(&self, room: Option<RoomId>) -> bool {
         match self.leads_to {
             LeadsTo::Any => true,

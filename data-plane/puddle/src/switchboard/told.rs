@@ -11,7 +11,7 @@ use super::resolves::Asker;
 use super::watch::Heard;
 use super::{Action, CallResult, Position, Switchboard, ToPuddle};
 use crate::input::{Changed, PuddleId};
-use crate::policy::{Outcome, RoomPolicy};
+use crate::policy::{Outcome, RoomPolicy, TemplatePolicy};
 use crate::question::{Answer, Known};
 
 impl Switchboard {
@@ -143,6 +143,10 @@ impl Switchboard {
 fn known(found: Resolved) -> Known {
     match found {
         Resolved::Room(room) => Known::Room(Arc::new(RoomPolicy::compile(room))),
+        Resolved::Template(template) => {
+            Known::Templated(Arc::new(TemplatePolicy::compile(template)))
+        }
+        Resolved::Block(block) => Known::Block(block),
         Resolved::Session(session) => Known::Session(Arc::new(session)),
         Resolved::Member(member) => Known::Member(member),
         Resolved::ApiKey(api_key) => Known::ApiKey(Arc::new(api_key)),

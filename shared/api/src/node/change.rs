@@ -27,16 +27,30 @@ impl From<&model::ChangeItem> for v1::ChangeItem {
     fn from(item: &model::ChangeItem) -> Self {
         let item = match item {
             model::ChangeItem::Room(room) => Item::Room(room.into()),
-            model::ChangeItem::RoomGone { id, name } => Item::RoomGone(v1::RoomGone {
+            model::ChangeItem::RoomGone { id, name, template } => Item::RoomGone(v1::RoomGone {
                 id: id.as_bytes().to_vec(),
                 name: name.as_str().to_owned(),
+                template: template.as_ref().map(Into::into),
             }),
+            model::ChangeItem::Template(template) => Item::Template(template.into()),
+            model::ChangeItem::TemplateGone { id, prefix, next } => {
+                Item::TemplateGone(v1::TemplateGone {
+                    id: id.as_bytes().to_vec(),
+                    prefix: prefix.to_string(),
+                    next: next.as_ref().map(Into::into),
+                })
+            }
             model::ChangeItem::Member(member) => Item::Member(member.into()),
             model::ChangeItem::MemberGone { room, user } => Item::MemberGone(v1::MemberGone {
                 room_id: room.as_bytes().to_vec(),
                 user_id: user.as_bytes().to_vec(),
             }),
             model::ChangeItem::Session(session) => Item::Session(session.into()),
+            model::ChangeItem::Block(block) => Item::Block(block.into()),
+            model::ChangeItem::BlockGone { room, user } => Item::BlockGone(v1::BlockGone {
+                room_id: room.as_bytes().to_vec(),
+                user_id: user.as_bytes().to_vec(),
+            }),
             model::ChangeItem::SessionGone(id) => Item::SessionGone(v1::SessionGone {
                 id: id.as_bytes().to_vec(),
             }),
@@ -66,6 +80,13 @@ impl TryFrom<v1::ChangeItem> for model::ChangeItem {
             Item::RoomGone(gone) => Self::RoomGone {
                 id: RoomId::try_from(&*gone.id).in_field("room_gone.id")?,
                 name: gone.name.parse().in_field("room_gone.name")?,
+                template: gone.template.map(TryInto::try_into).transpose()?,
+            },
+            Item::Template(template) => Self::Template(template.try_into()?),
+            Item::TemplateGone(gone) => Self::TemplateGone {
+                id: RoomId::try_from(&*gone.id).in_field("template_gone.id")?,
+                prefix: gone.prefix.parse().in_field("template_gone.prefix")?,
+                next: gone.next.map(TryInto::try_into).transpose()?,
             },
             Item::Member(member) => Self::Member(member.try_into()?),
             Item::MemberGone(gone) => Self::MemberGone {
@@ -73,6 +94,11 @@ impl TryFrom<v1::ChangeItem> for model::ChangeItem {
                 user: UserId::try_from(&*gone.user_id).in_field("member_gone.user_id")?,
             },
             Item::Session(session) => Self::Session(session.try_into()?),
+            Item::Block(block) => Self::Block(block.try_into()?),
+            Item::BlockGone(gone) => Self::BlockGone {
+                room: RoomId::try_from(&*gone.room_id).in_field("block_gone.room_id")?,
+                user: UserId::try_from(&*gone.user_id).in_field("block_gone.user_id")?,
+            },
             Item::SessionGone(gone) => {
                 Self::SessionGone(SessionId::try_from(&*gone.id).in_field("session_gone.id")?)
             }
@@ -99,14 +125,42 @@ mod tests {
         let (room, user) = (RoomId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
         let name: model::RoomName = "lobby".parse().expect("a room's name");
         let rules = Box::new(model::RoomRules::default());
+        let template = model::Template {
+            id: RoomId::from_bytes([5; 16]),
+            prefix: "lob*".parse().expect("a prefix"),
+            rules: rules.clone(),
+        };
         vec![
             model::ChangeItem::Room(model::Room {
                 id: room,
                 name: name.clone(),
                 rules,
                 owner: None,
+                blocks: model::RoomBlocks {
+                    users: true,
+                    addresses: vec![model::AddressBlock {
+                        range: "2001:db8::/56".parse().expect("a range"),
+                        expires: Some(UnixTime::from_millis(5)),
+                    }],
+                },
             }),
-            model::ChangeItem::RoomGone { id: room, name },
+            model::ChangeItem::RoomGone {
+                id: room,
+                name,
+                template: Some(template.clone()),
+            },
+            model::ChangeItem::TemplateGone {
+                id: template.id,
+                prefix: template.prefix.clone(),
+                next: Some(template.clone()),
+            },
+            model::ChangeItem::Template(template),
+            model::ChangeItem::Block(model::Block {
+                room,
+                user,
+                expires: Some(UnixTime::from_millis(5)),
+            }),
+            model::ChangeItem::BlockGone { room, user },
             model::ChangeItem::Member(model::Member {
                 room,
                 user,

@@ -16,6 +16,10 @@ impl From<&PolicyKey> for v1::ResolveKey {
                 room_id: room.as_bytes().to_vec(),
                 user_id: user.as_bytes().to_vec(),
             }),
+            PolicyKey::Block(room, user) => Key::Block(v1::BlockKey {
+                room_id: room.as_bytes().to_vec(),
+                user_id: user.as_bytes().to_vec(),
+            }),
             PolicyKey::ApiKey(hash) => Key::ApiKeySha256(hash.as_bytes().to_vec()),
             PolicyKey::Endpoint(address) => Key::EndpointAddress(address.as_str().to_owned()),
         };
@@ -36,6 +40,10 @@ impl TryFrom<v1::ResolveKey> for PolicyKey {
                 RoomId::try_from(&*member.room_id).in_field("key.member.room_id")?,
                 UserId::try_from(&*member.user_id).in_field("key.member.user_id")?,
             ),
+            Key::Block(block) => Self::Block(
+                RoomId::try_from(&*block.room_id).in_field("key.block.room_id")?,
+                UserId::try_from(&*block.user_id).in_field("key.block.user_id")?,
+            ),
             Key::ApiKeySha256(hash) => {
                 Self::ApiKey(token_hash(&hash).in_field("key.api_key_sha256")?)
             }
@@ -50,6 +58,8 @@ impl From<&model::Resolved> for v1::Resolved {
     fn from(resolved: &model::Resolved) -> Self {
         let found = match resolved {
             model::Resolved::Room(room) => Some(Found::Room(room.into())),
+            model::Resolved::Template(template) => Some(Found::Template(template.into())),
+            model::Resolved::Block(block) => Some(Found::Block(block.into())),
             model::Resolved::Session(session) => Some(Found::Session(session.into())),
             model::Resolved::Member(member) => Some(Found::Member(member.into())),
             model::Resolved::ApiKey(key) => Some(Found::ApiKey(key.into())),
@@ -66,6 +76,8 @@ impl TryFrom<v1::Resolved> for model::Resolved {
     fn try_from(resolved: v1::Resolved) -> Result<Self, BadMessage> {
         Ok(match resolved.found {
             Some(Found::Room(room)) => Self::Room(room.try_into()?),
+            Some(Found::Template(template)) => Self::Template(template.try_into()?),
+            Some(Found::Block(block)) => Self::Block(block.try_into()?),
             Some(Found::Session(session)) => Self::Session(session.try_into()?),
             Some(Found::Member(member)) => Self::Member(member.try_into()?),
             Some(Found::ApiKey(key)) => Self::ApiKey(key.try_into()?),
@@ -94,6 +106,7 @@ mod tests {
             room,
             PolicyKey::Session(hash),
             member,
+            PolicyKey::Block(RoomId::from_bytes([1; 16]), UserId::from_bytes([2; 16])),
             PolicyKey::ApiKey(hash),
             PolicyKey::Endpoint("@ada".parse().expect("an address")),
         ] {

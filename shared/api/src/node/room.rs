@@ -3,6 +3,7 @@
 use porthouse_model as model;
 use porthouse_model::{RoomId, UserId};
 
+use super::block::blocks;
 use super::{BadMessage, InField, v1};
 
 impl From<&model::Room> for v1::Room {
@@ -15,6 +16,8 @@ impl From<&model::Room> for v1::Room {
                 .owner
                 .map(|owner| owner.as_bytes().to_vec())
                 .unwrap_or_default(),
+            users_blocked: room.blocks.users,
+            address_blocks: room.blocks.addresses.iter().map(Into::into).collect(),
         }
     }
 }
@@ -31,6 +34,7 @@ impl TryFrom<v1::Room> for model::Room {
                 [] => None,
                 owner => Some(UserId::try_from(owner).in_field("room.owner_id")?),
             },
+            blocks: blocks(room.users_blocked, room.address_blocks)?,
         })
     }
 }
@@ -57,6 +61,7 @@ mod tests {
                 ..model::RoomRules::default()
             }),
             owner: Some(UserId::from_bytes([2; 16])),
+            blocks: model::RoomBlocks::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use porthouse_model::{
     Audience, Change, ChangeItem, Content, EntryRules, Member, PasswordVersion, Revision, Role,
-    Room, RoomId, RoomRules,
+    Room, RoomBlocks, RoomId, RoomRules,
 };
 
 use super::{Control, RoomRow, Row, chain, room_name, user_id};
@@ -158,6 +158,7 @@ impl Control {
                 let item = ChangeItem::RoomGone {
                     id: row.room.id,
                     name: row.room.name,
+                    template: None,
                 };
                 Some(vec![(item, Edit::RoomGone { room })])
             }
@@ -207,6 +208,7 @@ impl Control {
             name: room_name(room),
             rules: Box::new(rules),
             owner: None,
+            blocks: RoomBlocks::default(),
         };
         let door = door(identity, &kept.rules);
         let row = RoomRow {

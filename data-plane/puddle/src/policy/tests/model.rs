@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use porthouse_model::{
-    Address, ApiKey, ApiKeyId, Change, ChangeItem, Endpoint, Member, MessageRules, PolicyKey,
-    Revision, Role, Room, RoomId, RoomName, RoomRules, Session, SessionId, TokenHash, UnixTime,
-    UserId,
+    Address, ApiKey, ApiKeyId, Block, Change, ChangeItem, Endpoint, Member, MessageRules,
+    NamePrefix, PolicyKey, Revision, Role, Room, RoomBlocks, RoomId, RoomName, RoomRules, Session,
+    SessionId, Template, TokenHash, UnixTime, UserId,
 };
 
 use crate::input::Changed;
-use crate::policy::RoomPolicy;
+use crate::policy::{RoomPolicy, TemplatePolicy};
 use crate::question::{Answer, Known};
 
 pub(crate) fn name(text: &str) -> RoomName {
@@ -52,6 +52,17 @@ pub(crate) fn room(id: u8, text: &str, bytes_max: u32) -> Room {
         name: name(text),
         rules: Box::new(rules),
         owner: None,
+        blocks: RoomBlocks::default(),
+    }
+}
+
+/// A template, of which there is one a prefix.
+pub(crate) fn template(prefix: &str, bytes_max: u32) -> Template {
+    let room = room(0, "rules", bytes_max);
+    Template {
+        id: room_id(100 + u8::try_from(prefix.len()).expect("short")),
+        prefix: prefix.parse().expect("a prefix"),
+        rules: room.rules,
     }
 }
 
@@ -71,6 +82,8 @@ pub(crate) fn session(id: u8, user: u8) -> Session {
 struct World {
     rooms: BTreeMap<RoomName, Room>,
     members: BTreeSet<(RoomId, UserId)>,
+    blocks: BTreeSet<(RoomId, UserId)>,
+    templates: BTreeMap<NamePrefix, Template>,
     sessions: BTreeMap<TokenHash, Session>,
     api_keys: BTreeMap<TokenHash, ApiKey>,
     endpoints: BTreeMap<Address, Endpoint>,
@@ -98,10 +111,13 @@ impl ControlPlane {
     }
 
     /// One transaction.
-    pub(crate) fn commit(&mut self, items: Vec<ChangeItem>) -> Revision {
+    pub(crate) fn commit(&mut self, mut items: Vec<ChangeItem>) -> Revision {
         let mut world = self.world().clone();
         for item in &items {
             world.apply(item);
+        }
+        for item in &mut items {
+            world.complete(item);
         }
         self.worlds.push(world);
         let change = Change {
@@ -170,10 +186,24 @@ impl World {
             ChangeItem::Room(room) => {
                 self.rooms.insert(room.name.clone(), room.clone());
             }
-            ChangeItem::RoomGone { id, name } => {
+            ChangeItem::RoomGone { id, name, .. } => {
                 self.rooms
                     .retain(|_, room| room.id != *id || room.name != *name);
                 self.members.retain(|(room, _)| room != id);
+                self.blocks.retain(|(room, _)| room != id);
+            }
+            ChangeItem::Template(template) => {
+                self.templates
+                    .insert(template.prefix.clone(), template.clone());
+            }
+            ChangeItem::TemplateGone { prefix, .. } => {
+                self.templates.remove(prefix);
+            }
+            ChangeItem::Block(block) => {
+                self.blocks.insert((block.room, block.user));
+            }
+            ChangeItem::BlockGone { room, user } => {
+                self.blocks.remove(&(*room, *user));
             }
             ChangeItem::Member(member) => {
                 self.members.insert((member.room, member.user));
@@ -205,7 +235,12 @@ impl World {
             PolicyKey::Room(name) => self
                 .rooms
                 .get(name)
-                .map(|room| Known::Room(Arc::new(RoomPolicy::compile(room.clone())))),
+                .map(|room| Known::Room(Arc::new(RoomPolicy::compile(room.clone()))))
+                .or_else(|| self.covering(name.as_str()).map(templated)),
+            PolicyKey::Block(room, user) => self
+                .blocks
+                .get(&(*room, *user))
+                .map(|_| Known::Block(block(*room, *user))),
             PolicyKey::Session(token) => self
                 .sessions
                 .get(token)
@@ -229,12 +264,48 @@ impl World {
         };
         found.unwrap_or(Known::Absent)
     }
+
+    /// The longest prefix that something begins with.
+    fn covering(&self, text: &str) -> Option<&Template> {
+        let covers = self
+            .templates
+            .values()
+            .filter(|template| text.starts_with(template.prefix.as_str()));
+        covers.max_by_key(|template| template.prefix.as_str().len())
+    }
+
+    /// Says in a change what covers names from then on, as the control plane does.
+    fn complete(&self, item: &mut ChangeItem) {
+        match item {
+            ChangeItem::RoomGone { name, template, .. } => {
+                *template = self.covering(name.as_str()).cloned();
+            }
+            ChangeItem::TemplateGone { prefix, next, .. } => {
+                *next = self.covering(prefix.as_str()).cloned();
+            }
+            _ => {}
+        }
+    }
+}
+
+fn templated(template: &Template) -> Known {
+    Known::Templated(Arc::new(TemplatePolicy::compile(template.clone())))
+}
+
+pub(crate) fn block(room: RoomId, user: UserId) -> Block {
+    Block {
+        room,
+        user,
+        expires: None,
+    }
 }
 
 /// Whether two of the same key say the same.
 pub(crate) fn same(one: &Known, other: &Known) -> bool {
     match (one, other) {
         (Known::Room(one), Known::Room(other)) => one.room == other.room,
+        (Known::Templated(one), Known::Templated(other)) => one.template == other.template,
+        (Known::Block(one), Known::Block(other)) => one == other,
         (Known::Session(one), Known::Session(other)) => one == other,
         (Known::Member(one), Known::Member(other)) => one == other,
         (Known::ApiKey(one), Known::ApiKey(other)) => one == other,

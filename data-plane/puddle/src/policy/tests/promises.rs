@@ -6,14 +6,14 @@ use porthouse_model::{ChangeItem, Member, PolicyKey, Revision, Time};
 
 use super::model::{ControlPlane, name, room, room_id, same, session, session_id, token, user_id};
 use crate::input::PuddleId;
-use crate::policy::{Asked, Found, Outcome, Policy, PolicyLimits, Touched};
+use crate::policy::{Asked, Found, Named, Outcome, Policy, PolicyLimits, Touched};
 use crate::question::{Answer, Known, Question, QuestionId, SignInVerdict};
 use crate::seed::{Chance, Seed};
 use crate::settings::Settings;
 
 pub(super) const START: Time = Time::from_nanos(1_000_000_000);
 
-fn after(span: Duration) -> Time {
+pub(super) fn after(span: Duration) -> Time {
     START + span
 }
 
@@ -68,7 +68,7 @@ pub(super) fn again(outcome: Outcome) -> (QuestionId, Revision) {
 }
 
 /// Asks, and gives the answer of today.
-fn learn(policy: &mut Policy, plane: &ControlPlane, key: &PolicyKey) {
+pub(super) fn learn(policy: &mut Policy, plane: &ControlPlane, key: &PolicyKey) {
     let (question, _) = asked(policy, key);
     let outcome = policy.answered(START, question, &plane.answer(plane.head(), key));
     assert!(matches!(outcome, Outcome::Known(known) if known == *key));
@@ -81,13 +81,21 @@ pub(super) fn tell(policy: &mut Policy, plane: &ControlPlane, revision: Revision
     touched
 }
 
-fn lobby() -> PolicyKey {
+fn gone(id: u8) -> ChangeItem {
+    ChangeItem::RoomGone {
+        id: room_id(id),
+        name: name("lobby"),
+        template: None,
+    }
+}
+
+pub(super) fn lobby() -> PolicyKey {
     PolicyKey::Room(name("lobby"))
 }
 
 fn bytes_max(policy: &mut Policy) -> u32 {
     match policy.room(START, &name("lobby")) {
-        Some(Found::Present(room)) => room.room.rules.messages.bytes_max,
+        Some(Named::Room(room)) => room.room.rules.messages.bytes_max,
         other => panic!("no lobby: {other:?}"),
     }
 }
@@ -196,10 +204,7 @@ fn a_change_that_the_answer_already_knew_does_not_roll_it_back() {
     let (question, _) = asked(&mut policy, &lobby());
     for item in [
         ChangeItem::Room(room(1, "lobby", 1)),
-        ChangeItem::RoomGone {
-            id: room_id(1),
-            name: name("lobby"),
-        },
+        gone(1),
         ChangeItem::Room(room(2, "lobby", 3)),
     ] {
         plane.commit(vec![item]);
@@ -260,13 +265,7 @@ fn a_room_made_anew_in_the_same_transaction_is_the_new_one() {
     plane.commit(vec![ChangeItem::Room(room(1, "lobby", 1))]);
     let mut policy = following(&plane);
     learn(&mut policy, &plane, &lobby());
-    let replaced = plane.commit(vec![
-        ChangeItem::RoomGone {
-            id: room_id(1),
-            name: name("lobby"),
-        },
-        ChangeItem::Room(room(2, "lobby", 2)),
-    ]);
+    let replaced = plane.commit(vec![gone(1), ChangeItem::Room(room(2, "lobby", 2))]);
     tell(&mut policy, &plane, replaced);
     assert_eq!(bytes_max(&mut policy), 2);
 }
@@ -292,23 +291,17 @@ fn a_deleted_room_takes_its_members_along_and_no_other_of_its_name() {
         &PolicyKey::Member(room_id(1), user_id(1)),
     );
 
-    let other = ChangeItem::RoomGone {
-        id: room_id(9),
-        name: name("lobby"),
-    };
+    let other = gone(9);
     let revision = plane.commit(vec![other]);
     tell(&mut policy, &plane, revision);
     assert_eq!(bytes_max(&mut policy), 1);
 
-    let gone = ChangeItem::RoomGone {
-        id: room_id(1),
-        name: name("lobby"),
-    };
+    let gone = gone(1);
     let revision = plane.commit(vec![gone]);
     tell(&mut policy, &plane, revision);
     assert!(matches!(
         policy.room(START, &name("lobby")),
-        Some(Found::Absent)
+        Some(Named::Absent)
     ));
     let found = policy.member(START, room_id(1), user_id(1));
     assert!(matches!(found, Some(Found::Absent)));
@@ -360,13 +353,13 @@ fn absence_is_believed_for_a_while_and_in_a_live_room_as_long_as_it_lives() {
     );
     assert!(matches!(
         policy.room(early, &name("lobby")),
-        Some(Found::Absent)
+        Some(Named::Absent)
     ));
     assert!(policy.room(late, &name("lobby")).is_none());
     policy.pin(&lobby());
     assert!(matches!(
         policy.room(late, &name("lobby")),
-        Some(Found::Absent)
+        Some(Named::Absent)
     ));
     policy.unpin(&lobby());
     assert!(policy.room(late, &name("lobby")).is_none());
@@ -437,91 +430,6 @@ fn only_word_of_what_was_told_is_progress() {
         policy.age(late + Duration::from_secs(2)),
         Duration::from_secs(2)
     );
-}
-
-#[test]
-fn after_a_resync_everything_pinned_is_asked_again_sessions_first_and_nothing_is_fresh_before() {
-    let mut plane = ControlPlane::new();
-    plane.commit(vec![ChangeItem::Room(room(1, "lobby", 1))]);
-    let token = plane.sign_in(session(1, 1));
-    let mut policy = following(&plane);
-    let keys = [lobby(), PolicyKey::Session(token)];
-    for key in &keys {
-        learn(&mut policy, &plane, key);
-        policy.pin(key);
-    }
-    for _ in 0..8 {
-        plane.commit(vec![ChangeItem::SessionGone(session_id(1))]);
-    }
-    let late = after(Duration::from_secs(9));
-    policy.resync(late, Revision(8));
-    policy.fresh(late, Revision(8));
-    let first = policy.due(late).expect("a question");
-    let second = policy.due(late).expect("a question");
-    assert!(policy.due(late).is_none());
-    let asked = [&second.1, &first.1].map(|what| match what {
-        Question::Resolve { key, min_revision } => {
-            assert_eq!(*min_revision, Revision(8));
-            key.clone()
-        }
-        other => panic!("{other:?}"),
-    });
-    assert_eq!(asked, keys, "sessions first");
-
-    policy.answered(late, first.0, &plane.answer(Revision(8), &keys[1]));
-    policy.check();
-    tell(&mut policy, &plane, Revision(9));
-    assert_eq!(policy.applied(), Revision(1));
-    assert_eq!(policy.age(late), Duration::from_secs(9));
-    policy.answered(late, second.0, &plane.answer(Revision(8), &keys[0]));
-    policy.check();
-    assert_eq!(policy.applied(), Revision(9));
-    assert_eq!(policy.age(late), Duration::ZERO);
-    assert!(matches!(policy.session(late, &token), Some(Found::Absent)));
-}
-
-#[test]
-fn a_resync_whose_question_is_not_answered_asks_again_later() {
-    let mut plane = ControlPlane::new();
-    plane.commit(vec![ChangeItem::Room(room(1, "lobby", 1))]);
-    let mut policy = following(&plane);
-    learn(&mut policy, &plane, &lobby());
-    policy.pin(&lobby());
-    policy.resync(START, Revision(1));
-    let (question, _) = policy.due(START).expect("a question");
-    policy.answered(START, question, &Answer::Unavailable);
-    assert!(policy.due(START).is_none());
-    let due = policy.deadline().expect("a later moment");
-    assert!(due > START);
-    let (question, _) = policy.due(due).expect("a question");
-    policy.answered(due, question, &plane.answer(Revision(1), &lobby()));
-    policy.check();
-    assert_eq!(policy.applied(), Revision(1));
-    assert_eq!(policy.deadline(), None);
-}
-
-#[test]
-fn a_resync_ends_when_nobody_needs_what_is_left() {
-    let mut plane = ControlPlane::new();
-    plane.commit(vec![ChangeItem::Room(room(1, "lobby", 1))]);
-    let mut policy = following(&plane);
-    learn(&mut policy, &plane, &lobby());
-    policy.pin(&lobby());
-    policy.pin(&lobby());
-    let back = Revision(0);
-    policy.resync(START, back);
-    policy.unpin(&lobby());
-    policy.check();
-    assert_eq!(policy.applied(), Revision(1));
-    assert_eq!(
-        policy.settled(),
-        None,
-        "of the old log nothing is said any more"
-    );
-    policy.unpin(&lobby());
-    policy.check();
-    assert_eq!(policy.settled(), Some(back), "a log may have been rewound");
-    assert!(policy.room(START, &name("lobby")).is_none());
 }
 
 #[test]

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use porthouse_model::{ChangeItem, Member, PolicyKey, Revision, Session, Time, UnixTime};
 use proptest::prelude::*;
 
-use super::model::{ControlPlane, name, room, room_id, same, session, session_id, token, user_id};
+use super::model::{
+    ControlPlane, block, name, room, room_id, same, session, session_id, template, token, user_id,
+};
 use crate::policy::{Asked, Outcome, Policy, PolicyLimits};
 use crate::question::{Answer, Known, Question, QuestionId};
 use crate::seed::{Chance, Seed};
@@ -37,6 +39,7 @@ pub(crate) fn keys() -> impl Strategy<Value = PolicyKey> {
         (0..2_u8).prop_map(|text| PolicyKey::Room(name(["lobby", "yard"][usize::from(text)]))),
         (1..5_u8).prop_map(|id| PolicyKey::Session(token(id))),
         (1..3_u8, 1..3_u8).prop_map(|(room, user)| PolicyKey::Member(room_id(room), user_id(user))),
+        (1..3_u8, 1..3_u8).prop_map(|(room, user)| PolicyKey::Block(room_id(room), user_id(user))),
     ]
 }
 
@@ -50,7 +53,21 @@ pub(crate) fn items() -> impl Strategy<Value = ChangeItem> {
         ))),
         (1..3_u8).prop_map(move |id| ChangeItem::RoomGone {
             id: room_id(id),
-            name: name(text(id))
+            name: name(text(id)),
+            template: None,
+        }),
+        (prefixes(), 1..9_u32)
+            .prop_map(|(prefix, bytes)| ChangeItem::Template(template(prefix, bytes))),
+        prefixes().prop_map(|prefix| ChangeItem::TemplateGone {
+            id: template(prefix, 1).id,
+            prefix: template(prefix, 1).prefix,
+            next: None,
+        }),
+        (1..3_u8, 1..3_u8)
+            .prop_map(|(room, user)| ChangeItem::Block(block(room_id(room), user_id(user)))),
+        (1..3_u8, 1..3_u8).prop_map(|(room, user)| ChangeItem::BlockGone {
+            room: room_id(room),
+            user: user_id(user),
         }),
         (1..3_u8, 1..3_u8).prop_map(|(room, user)| ChangeItem::Member(Member {
             room: room_id(room),
@@ -69,6 +86,11 @@ pub(crate) fn items() -> impl Strategy<Value = ChangeItem> {
         (1..5_u8).prop_map(|id| ChangeItem::SessionGone(session_id(id))),
         (1..3_u8).prop_map(|user| ChangeItem::UserGone(user_id(user))),
     ]
+}
+
+/// Some that cover both rooms' names or one, and one that covers neither.
+fn prefixes() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["l*", "lob*", "lobby*", "lobbyist*", "y*"])
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -93,7 +115,9 @@ pub(crate) fn all_keys() -> Vec<PolicyKey> {
     let rooms = ["lobby", "yard"].map(|text| PolicyKey::Room(name(text)));
     let members = [(1, 1), (1, 2), (2, 1), (2, 2)]
         .map(|(room, user)| PolicyKey::Member(room_id(room), user_id(user)));
-    sessions.chain(rooms).chain(members).collect()
+    let blocks = [(1, 1), (1, 2), (2, 1), (2, 2)]
+        .map(|(room, user)| PolicyKey::Block(room_id(room), user_id(user)));
+    sessions.chain(rooms).chain(members).chain(blocks).collect()
 }
 
 /// The machine, and everything between it and the control plane.

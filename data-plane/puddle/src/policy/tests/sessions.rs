@@ -33,7 +33,7 @@ fn a_session_that_shows_its_second_factor_is_known_to_have_whenever_it_was_asked
 
 fn shown_ms(policy: &mut Policy, token: &TokenHash) -> Option<u64> {
     match policy.session(START, token) {
-        Some(Found::Present(session)) => session.second_factor.map(UnixTime::as_millis),
+        Some(Found::Present(session)) => session.what.second_factor.map(UnixTime::as_millis),
         other => panic!("no session: {other:?}"),
     }
 }

@@ -72,6 +72,7 @@ fn the_password_of_a_deleted_room_does_not_open_its_successor() {
     let gone = ChangeItem::RoomGone {
         id: old,
         name: name("vault"),
+        template: None,
     };
     world.change(vec![gone, ChangeItem::Room(successor)]);
     world.release_hops();

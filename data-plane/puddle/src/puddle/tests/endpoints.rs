@@ -71,6 +71,7 @@ fn freeport(world: &mut World, user: u8) {
         name: name.clone(),
         rules: Box::new(rules),
         owner: Some(id),
+        blocks: porthouse_model::RoomBlocks::default(),
     };
     world.rooms.insert(name, room);
 }

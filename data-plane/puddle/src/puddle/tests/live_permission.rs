@@ -103,7 +103,11 @@ fn a_deleted_room_puts_everybody_out() {
     let ben = world.joined(1, &["persistent"]);
     world.rooms.clear();
     let name: porthouse_model::RoomName = "persistent".parse().expect("a name");
-    world.change(vec![ChangeItem::RoomGone { id, name }]);
+    world.change(vec![ChangeItem::RoomGone {
+        id,
+        name,
+        template: None,
+    }]);
     assert_eq!(close_frame(&world.take(ada)).0, 4005);
     let told = world.take_text(ben);
     assert!(
@@ -165,6 +169,7 @@ fn a_persistent_room_takes_over_a_transient_name() {
         name: "lobby".parse().expect("a name"),
         rules: Box::new(taking(Content::Text)),
         owner: None,
+        blocks: porthouse_model::RoomBlocks::default(),
     };
     world.rooms.insert(room.name.clone(), room.clone());
     world.change(vec![ChangeItem::Room(room)]);

@@ -92,7 +92,11 @@ fn a_message_from_a_room_does_not_reach_its_successor() {
     world.say(ada, Text, b"old");
     let name: porthouse_model::RoomName = "lobby".parse().expect("a name");
     world.rooms.clear();
-    world.change(vec![porthouse_model::ChangeItem::RoomGone { id, name }]);
+    world.change(vec![porthouse_model::ChangeItem::RoomGone {
+        id,
+        name,
+        template: None,
+    }]);
     world.take(ben);
     world.release_hops();
     let cleo = world.raw(1, "lobby");

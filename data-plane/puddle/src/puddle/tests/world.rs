@@ -8,10 +8,10 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Acts, Address, Audience, Capabilities, Change, ChangeItem, CodeVersion, ConnectionRules,
+    Acts, Address, Audience, Block, Capabilities, Change, ChangeItem, CodeVersion, ConnectionRules,
     Content, Endpoint, EntryRules, EntryStep, HookVersion, Member, MessageKind, MessageRules,
-    PasswordVersion, PolicyKey, Revision, Room, RoomId, RoomName, RoomRules, Session, SessionId,
-    Time, TokenHash, UnixTime, UserId,
+    NamePrefix, PasswordVersion, PolicyKey, Revision, Room, RoomBlocks, RoomId, RoomName,
+    RoomRules, Session, SessionId, Template, Time, TokenHash, UnixTime, UserId,
 };
 
 use crate::puddle::Puddle;
@@ -87,6 +87,8 @@ pub(super) struct World {
     pub(super) sessions: BTreeMap<TokenHash, Session>,
     pub(super) members: Vec<Member>,
     pub(super) endpoints: BTreeMap<Address, Endpoint>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) templates: BTreeMap<NamePrefix, Template>,
     pub(super) password: &'static str,
     /// The code that is right, of second factors and rooms alike.
     pub(super) code: &'static str,
@@ -137,6 +139,8 @@ impl World {
             sessions: BTreeMap::new(),
             members: Vec::new(),
             endpoints: BTreeMap::new(),
+            blocks: Vec::new(),
+            templates: BTreeMap::new(),
             password: "open sesame",
             code: "123456",
             hook: Verdict::Right(Pass::Hook(HookVersion(1))),
@@ -158,6 +162,7 @@ impl World {
             name: name.parse().expect("a name"),
             rules: Box::new(rules),
             owner: None,
+            blocks: RoomBlocks::default(),
         };
         self.rooms.insert(room.name.clone(), room);
         id
@@ -194,6 +199,13 @@ impl World {
         *room.rules = rules;
         let room = room.clone();
         self.change(vec![ChangeItem::Room(room)]);
+    }
+
+    /// The wall clock jumps.
+    pub(super) fn wall(&mut self, millis: u64) {
+        for puddle in &mut self.puddles {
+            puddle.handle(self.now, Input::Wall(UnixTime::from_millis(millis)));
+        }
     }
 
     pub(super) fn connect(&mut self, puddle: usize) -> Client {
@@ -458,8 +470,11 @@ impl World {
     }
 
     fn verdict(&self, what: &Verification) -> Verdict {
-        let known = self.rooms.values().find(|known| known.id == what.room);
-        let password = known.and_then(|room| room.rules.entry.password());
+        let rooms = self.rooms.values().map(|room| (room.id, &room.rules));
+        let templates = self.templates.values();
+        let mut all = rooms.chain(templates.map(|template| (template.id, &template.rules)));
+        let known = all.find(|(id, _)| *id == what.room);
+        let password = known.and_then(|(_, rules)| rules.entry.password());
         match (&what.proof, password) {
             (Proof::Password(_), None) => Verdict::Gone,
             (Proof::Password(password), Some(version)) if password.expose() == self.password => {
@@ -483,7 +498,8 @@ impl World {
             PolicyKey::Room(name) => self
                 .rooms
                 .get(name)
-                .map(|room| Known::Room(Arc::new(RoomPolicy::compile(room.clone())))),
+                .map(|room| Known::Room(Arc::new(RoomPolicy::compile(room.clone()))))
+                .or_else(|| self.templated(name)),
             PolicyKey::Session(token) => self
                 .sessions
                 .get(token)
@@ -495,6 +511,7 @@ impl World {
                     .find(is)
                     .map(|member| Known::Member(*member))
             }
+            PolicyKey::Block(room, user) => self.block_of(*room, *user),
             PolicyKey::ApiKey(_) => None,
             PolicyKey::Endpoint(address) => self
                 .endpoints

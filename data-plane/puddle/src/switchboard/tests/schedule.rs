@@ -13,7 +13,7 @@ use crate::input::{Publish, PuddleId};
 use crate::output::Reply;
 use crate::policy::tests::model::{ControlPlane, name, same, session};
 use crate::policy::tests::schedule::{all_keys, items, keys};
-use crate::policy::{Asked, Found, Outcome, Policy, PolicyLimits};
+use crate::policy::{Asked, Outcome, Policy, PolicyLimits};
 use crate::question::{Known, Question, QuestionId};
 use crate::seed::{Chance, Seed};
 use crate::switchboard::{
@@ -186,26 +186,9 @@ impl Puddle {
     }
 
     fn known(&mut self, now: Time, key: &PolicyKey) -> Option<Known> {
-        fn as_known<T>(found: Found<T>, present: impl FnOnce(T) -> Known) -> Known {
-            match found {
-                Found::Present(found) => present(found),
-                Found::Absent => Known::Absent,
-            }
-        }
         match key {
-            PolicyKey::Room(name) => self
-                .policy
-                .room(now, name)
-                .map(|found| as_known(found, Known::Room)),
-            PolicyKey::Session(token) => self
-                .policy
-                .session(now, token)
-                .map(|found| as_known(found, Known::Session)),
-            PolicyKey::Member(room, user) => self
-                .policy
-                .member(now, *room, *user)
-                .map(|found| as_known(found, Known::Member)),
             PolicyKey::ApiKey(_) | PolicyKey::Endpoint(_) => None,
+            key => self.policy.known(now, key),
         }
     }
 }
@@ -419,6 +402,8 @@ impl Run {
         }
         let found = keys.iter().map(|key| match self.plane.now(key) {
             Known::Room(policy) => Resolved::Room(policy.room.clone()),
+            Known::Templated(policy) => Resolved::Template(policy.template.clone()),
+            Known::Block(block) => Resolved::Block(block),
             Known::Session(session) => Resolved::Session((*session).clone()),
             Known::Member(member) => Resolved::Member(member),
             Known::ApiKey(api_key) => Resolved::ApiKey((*api_key).clone()),
