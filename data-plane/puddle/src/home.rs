@@ -8,18 +8,20 @@
 
 mod asking;
 mod guests;
+mod people;
 
 use core::hash::Hasher as _;
 use std::collections::{BTreeMap, BTreeSet};
 
-use porthouse_model::{Keep, Order, Refused, Revision, RoomName, RoomRules, Time};
+use porthouse_model::{Keep, Order, Refused, Revision, RoomName, RoomRules, Shown, Time};
 use siphasher::sip::SipHasher13;
 
 use crate::input::PuddleId;
+use crate::people::{Limits, People};
 use crate::room::Governed;
 use crate::seed::Chance;
 use crate::settings::Settings;
-pub(crate) use asking::{Ask, Said, Stand, Welcome};
+pub(crate) use asking::{Ask, OwnerAct, Said, Stand, Welcome};
 pub use asking::{FromHome, ToHome};
 pub(crate) use guests::{Guest, Guests};
 
@@ -47,8 +49,16 @@ pub(crate) fn keeps(rules: &RoomRules) -> bool {
 }
 
 /// Whether a room's home must know who comes in and who leaves.
-pub(crate) fn counts_guests(rules: &RoomRules) -> bool {
-    keeps(rules)
+pub(crate) fn counts_guests(governed: &Governed) -> bool {
+    let rules = governed.rules().source();
+    let owned = match governed {
+        Governed::Transient(transient) => transient.life.is_some(),
+        Governed::Persistent(_) | Governed::Templated(_) => false,
+    };
+    owned
+        || keeps(rules)
+        || Limits::of(&rules.connection).are_set()
+        || rules.presence.shown != Shown::Off
 }
 
 /// One room, as its home knows it.
@@ -62,6 +72,10 @@ pub(crate) struct Home {
     epoch: u64,
     /// Who is inside, of those it was told of.
     pub guests: Guests,
+    /// How many of them there may be, what is shown of them, who owns the room.
+    pub people: People,
+    /// When something about them is due.
+    alarm: Option<Time>,
     /// When it is forgotten, while nobody is inside.
     idle_until: Option<Time>,
 }
@@ -73,6 +87,11 @@ pub(crate) struct Homes {
     /// Those with nobody inside, by when they are forgotten.
     idle: BTreeSet<(Time, RoomName)>,
     homes_max: usize,
+    /// Rooms about whose people something is due, by when.
+    alarms: BTreeSet<(Time, RoomName)>,
+    /// Transient rooms that somebody owns.
+    owned: BTreeSet<RoomName>,
+    owned_max: usize,
 }
 
 impl Homes {
@@ -81,6 +100,11 @@ impl Homes {
             homes: BTreeMap::new(),
             idle: BTreeSet::new(),
             homes_max: settings.homes_max,
+            alarms: BTreeSet::new(),
+            owned: BTreeSet::new(),
+            owned_max: settings
+                .transient_rooms_max
+                .div_ceil(settings.puddles as usize),
         }
     }
 
@@ -95,6 +119,9 @@ impl Homes {
     ) -> Result<&mut Home, Refused> {
         self.awake(room);
         if !self.homes.contains_key(room) {
+            if !self.may_make(governed) {
+                return Err(Refused::TooMany);
+            }
             if self.homes.len() >= self.homes_max {
                 self.forget_one()?;
             }
@@ -150,16 +177,16 @@ impl Homes {
 
     /// A puddle began anew, or has nobody in a room any more: its guests are
     /// gone. `None`: in any room.
-    pub(crate) fn left_by(&mut self, puddle: PuddleId, room: Option<&RoomName>) {
+    pub(crate) fn left_by(&mut self, now: Time, puddle: PuddleId, room: Option<&RoomName>) {
         match room {
             Some(room) => {
                 if let Some(home) = self.homes.get_mut(room) {
-                    home.guests.gone_with(puddle);
+                    home.lose(now, puddle);
                 }
             }
             None => {
                 for home in self.homes.values_mut() {
-                    home.guests.gone_with(puddle);
+                    home.lose(now, puddle);
                 }
             }
         }
@@ -176,13 +203,16 @@ impl Homes {
             && *until <= now
         {
             let (_, room) = self.idle.pop_first().expect("it was there");
+            self.disarm(&room);
             self.homes.remove(&room);
         }
     }
 
-    /// When something is to be forgotten.
+    /// When something is to be forgotten or told.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.idle.first().map(|(until, _)| *until)
+        let idle = self.idle.first().map(|(until, _)| *until);
+        let alarm = self.alarms.first().map(|(at, _)| *at);
+        idle.into_iter().chain(alarm).min()
     }
 
     fn awake(&mut self, room: &RoomName) {
@@ -195,6 +225,7 @@ impl Homes {
 
     fn forget(&mut self, room: &RoomName) {
         self.awake(room);
+        self.disarm(room);
         self.homes.remove(room);
     }
 
@@ -226,10 +257,12 @@ impl Homes {
 impl Home {
     fn new(governed: Governed, as_of: Revision, chance: &mut Chance) -> Self {
         Self {
-            governed,
             as_of,
             epoch: chance.next() >> (u64::BITS - EPOCH_BITS),
+            people: People::new(),
+            governed,
             guests: Guests::default(),
+            alarm: None,
             idle_until: None,
         }
     }
@@ -245,11 +278,24 @@ impl Home {
             *self = Self {
                 guests,
                 idle_until: self.idle_until,
+                alarm: self.alarm,
                 ..Self::new(governed.clone(), as_of, chance)
             };
         }
-        self.governed = governed.clone();
         self.as_of = as_of;
+        let claimed = governed.owned().map(|owned| owned.epoch);
+        let known = self.people.owned().map(|owned| owned.epoch);
+        // What a transient room's owner has set is known here first, unless this
+        // home began anew.
+        let transient = matches!(governed, Governed::Transient(_))
+            && matches!(self.governed, Governed::Transient(_));
+        if !transient {
+            self.people.disown();
+        }
+        if !transient || claimed > known {
+            self.governed = governed.clone();
+        }
+        self.regard();
     }
 
     /// How far it is.
@@ -265,6 +311,7 @@ impl Home {
         self.guests.add(from, guest);
         Said::Welcome(Welcome {
             stand: self.stand(),
+            transient: self.transient(),
         })
     }
 

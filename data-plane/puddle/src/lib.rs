@@ -17,7 +17,6 @@ mod upgrade;
 mod sequence;
 mod wire;
 mod room;
-#[cfg(test)]
 mod people;
 mod outbox;
 mod hop;
@@ -33,6 +32,7 @@ pub use home::{FromHome, ToHome};
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
 pub use output::{Deadline, ListedRoom, ListedSocket, Output, Reply, Shell, WireForm, Wrote};
+pub use people::{OwnerRule, RoomLife};
 pub use policy::{RoomPolicy, TemplatePolicy};
 pub use puddle::{Counters, Puddle};
 pub use question::{

@@ -8,3 +8,382 @@ mod devices;
 mod presence;
 mod counts;
 mod ownership;
+mod owner_rules;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use porthouse_model::{ClientId, PresenceRules, Refused, RoomRules, Shown, Time};
+
+use crate::home::Guest;
+use crate::hop::Puddles;
+use crate::input::{PuddleId, SocketId};
+pub(crate) use counts::{At, Limits};
+use counts::{Places, Surplusage, Verdict};
+pub(crate) use devices::Devices;
+pub use owner_rules::OwnerRule;
+pub(crate) use owner_rules::{OwnerRuleFault, wish};
+pub(crate) use ownership::Owned;
+pub use ownership::RoomLife;
+use ownership::{Follows, Ownership};
+use presence::Presence;
+pub(crate) use presence::{Batch, Page, Present};
+
+/// Something puddles are told of a room's people.
+#[derive(Clone, Debug)]
+pub(crate) enum Say {
+    /// To one who waits: come in. With the ask that is answered by it.
+    Placed(PuddleId, u64, Guest),
+    /// To one who is inside, or waits to be: go.
+    Go(At, Refused),
+    /// To those who look: this has changed.
+    Batch(Puddles, Arc<Batch>),
+    /// To all: the room has another owner.
+    Owned,
+    /// To all: the room is over.
+    Ended(Refused),
+}
+
+/// Somebody in a room's door.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    /// When.
+    pub now: Time,
+    /// At which puddle.
+    pub from: PuddleId,
+    /// What is answered, if not at once.
+    pub ask: u64,
+    /// Who.
+    pub guest: Guest,
+}
+
+/// How a transient room comes to be owned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Making {
+    /// How long it lives, if it is made by this.
+    pub life: RoomLife,
+    /// Who owns it already, as the asker knows.
+    pub claim: Option<Owned>,
+    /// By when a claimed owner must have shown up.
+    pub until: Time,
+}
+
+/// Where somebody in the door stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placing {
+    /// In.
+    Placed,
+    /// In once another has gone: [`Say::Placed`] tells when.
+    Later,
+}
+
+/// The people of one room.
+#[derive(Debug)]
+pub(crate) struct People {
+    limits: Limits,
+    places: Places,
+    presence: Option<Presence>,
+    ownership: Option<Ownership>,
+    /// Puddles on which somebody looks at presence.
+    watching: Puddles,
+    /// Who has a place once another has gone, and their asks.
+    waiting: BTreeMap<At, (u64, Guest)>,
+    ended: bool,
+    says: Vec<Say>,
+}
+
+impl People {
+    /// Nobody is there, and nothing is ruled yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            limits: Limits::default(),
+            places: Places::default(),
+            presence: None,
+            ownership: None,
+            watching: Puddles::default(),
+            waiting: BTreeMap::new(),
+            ended: false,
+            says: Vec::new(),
+        }
+    }
+
+    /// The room's rules are these now, and these are inside.
+    pub(crate) fn rule<'a>(
+        &mut self,
+        rules: &RoomRules,
+        guests: impl Iterator<Item = (PuddleId, &'a Guest)> + Clone,
+    ) {
+        let limits = Limits::of(&rules.connection);
+        if limits != self.limits {
+            self.limit(limits, guests.clone());
+        }
+        let shown = self.presence.as_ref().map_or(Shown::Off, Presence::shown);
+        match &mut self.presence {
+            None if rules.presence.shown == Shown::Off => {}
+            Some(presence) if rules.presence.shown == shown => {
+                presence.rule(rules.presence);
+            }
+            Some(_) | None => {
+                // Who looked asks again.
+                self.watching = Puddles::default();
+                self.presence = presence(rules.presence);
+                for (puddle, guest) in guests {
+                    if !self.waiting.contains_key(&(puddle, guest.socket)) {
+                        self.show(puddle, guest);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Somebody is about to come in.
+    ///
+    /// # Errors
+    ///
+    /// There is no place for them.
+    pub(crate) fn arrive(&mut self, arrival: Arrival) -> Result<Placing, Refused> {
+        let Arrival {
+            from, ask, guest, ..
+        } = arrival;
+        if self.ended {
+            return Err(Refused::Busy);
+        }
+        let at = (from, guest.socket);
+        if self.limits.are_set() {
+            match self.places.ask(at, guest.client) {
+                Verdict::Placed => {}
+                Verdict::Refused(refused) => return Err(refused),
+                Verdict::After(goer) => {
+                    self.says.push(Say::Go(goer, Refused::Replaced));
+                    self.waiting.insert(at, (ask, guest));
+                    return Ok(Placing::Later);
+                }
+            }
+        }
+        self.welcome(from, &guest);
+        Ok(Placing::Placed)
+    }
+
+    /// Somebody has been inside before this began. Whoever is one too many goes.
+    pub(crate) fn here(&mut self, puddle: PuddleId, guest: &Guest) {
+        if self.limits.are_set() {
+            self.places.claim((puddle, guest.socket), guest.client);
+            let surplus = self.places.limit(self.limits);
+            self.send_away(surplus);
+        }
+        self.welcome(puddle, guest);
+    }
+
+    /// The room is made by somebody in its door, or its owner is heard of.
+    pub(crate) fn own(&mut self, by: ClientId, making: Making) {
+        match (&mut self.ownership, making.claim) {
+            (Some(ownership), Some(claim)) => {
+                if ownership.claim(claim) {
+                    self.says.push(Say::Owned);
+                }
+            }
+            (Some(_), None) => {}
+            (None, claim) => {
+                let owned = claim.unwrap_or(Owned {
+                    life: making.life,
+                    owner: by,
+                    epoch: 1,
+                });
+                self.ownership = Some(Ownership::made(owned, making.until));
+            }
+        }
+    }
+
+    /// Nobody owns the room any more.
+    pub(crate) fn disown(&mut self) {
+        self.ownership = None;
+    }
+
+    /// Who owns it, where it is transient.
+    pub(crate) fn owned(&self) -> Option<Owned> {
+        self.ownership.as_ref().map(Ownership::owned)
+    }
+
+    /// The owner hands the room on.
+    ///
+    /// # Errors
+    ///
+    /// Only the owner may, and only to somebody inside.
+    pub(crate) fn pass(&mut self, by: ClientId, to: ClientId) -> Result<(), Refused> {
+        let ownership = self.ownership.as_mut().ok_or(Refused::RulesRefused)?;
+        let before = ownership.owned();
+        if ownership.pass(by, to)? != before {
+            self.says.push(Say::Owned);
+        }
+        Ok(())
+    }
+
+    /// The owner has changed the rules, which everybody is told.
+    ///
+    /// # Errors
+    ///
+    /// Only the owner may.
+    pub(crate) fn ruled_by(&mut self, by: ClientId) -> Result<(), Refused> {
+        let ownership = self.ownership.as_mut().ok_or(Refused::RulesRefused)?;
+        ownership.ruled_by(by)?;
+        self.says.push(Say::Owned);
+        Ok(())
+    }
+
+    /// Somebody has gone, or does not come.
+    pub(crate) fn depart(
+        &mut self,
+        now: Time,
+        puddle: PuddleId,
+        socket: SocketId,
+        guest: Option<&Guest>,
+    ) {
+        let at = (puddle, socket);
+        self.waiting.remove(&at);
+        if let Some(guest) = guest {
+            if let Some(presence) = &mut self.presence {
+                presence.depart(now, puddle, guest.client, guest.form);
+            }
+            if let Some(ownership) = &mut self.ownership {
+                let follows = ownership.depart(puddle, guest.client, guest.form);
+                self.follow(follows);
+            }
+        }
+        if let Some(heir) = self.places.give_back(at) {
+            self.placed(heir);
+        }
+    }
+
+    /// A puddle has nobody in the room any more.
+    pub(crate) fn lose(&mut self, now: Time, puddle: PuddleId) {
+        self.waiting.retain(|(at, _), _| *at != puddle);
+        self.watching.remove(puddle);
+        if let Some(presence) = &mut self.presence {
+            presence.lose(now, puddle);
+        }
+        if let Some(ownership) = &mut self.ownership {
+            let follows = ownership.lose(puddle);
+            self.follow(follows);
+        }
+        for heir in self.places.lose(puddle) {
+            self.placed(heir);
+        }
+    }
+
+    /// Some of those who are there, for a puddle that is told of all changes
+    /// from here on; nothing where nothing is shown.
+    pub(crate) fn look(
+        &mut self,
+        puddle: PuddleId,
+        after: Option<ClientId>,
+        entries_max: usize,
+    ) -> Option<Page> {
+        let page = self.page(after, entries_max)?;
+        self.watching.insert(puddle);
+        Some(page)
+    }
+
+    /// Nobody on a puddle looks any more.
+    pub(crate) const fn look_away(&mut self, puddle: PuddleId) {
+        self.watching.remove(puddle);
+    }
+
+    /// Some of those who are there; nothing where nothing is shown.
+    pub(crate) fn page(&self, after: Option<ClientId>, entries_max: usize) -> Option<Page> {
+        let presence = self.presence.as_ref()?;
+        Some(presence.page(after, entries_max))
+    }
+
+    /// When [`Self::settle`] has something to do.
+    pub(crate) fn due(&self) -> Option<Time> {
+        let presence = self.presence.as_ref().and_then(Presence::due);
+        let owner = self.ownership.as_ref().and_then(Ownership::due);
+        presence.into_iter().chain(owner).min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn settle(&mut self, now: Time, entries_max: usize) {
+        if let Some(ownership) = &mut self.ownership {
+            let follows = ownership.settle(now);
+            self.follow(follows);
+        }
+        if let Some(presence) = &mut self.presence
+            && let Some(batch) = presence.batch(now, entries_max)
+            && !self.watching.is_empty()
+        {
+            self.says.push(Say::Batch(self.watching, Arc::new(batch)));
+        }
+    }
+
+    /// What puddles are to be told, in order.
+    pub(crate) fn says(&mut self) -> Vec<Say> {
+        std::mem::take(&mut self.says)
+    }
+
+    fn limit<'a>(&mut self, limits: Limits, guests: impl Iterator<Item = (PuddleId, &'a Guest)>) {
+        let were_set = self.limits.are_set();
+        self.limits = limits;
+        if !limits.are_set() {
+            self.places = Places::default();
+            for (at, (ask, guest)) in std::mem::take(&mut self.waiting) {
+                self.welcome(at.0, &guest);
+                self.says.push(Say::Placed(at.0, ask, guest));
+            }
+            return;
+        }
+        if !were_set {
+            for (puddle, guest) in guests {
+                self.places.claim((puddle, guest.socket), guest.client);
+            }
+        }
+        let surplus = self.places.limit(limits);
+        self.send_away(surplus);
+    }
+
+    fn send_away(&mut self, surplus: Vec<Surplusage>) {
+        let says = surplus.into_iter();
+        self.says
+            .extend(says.map(|one| Say::Go(one.socket, one.refused)));
+    }
+
+    /// Whoever waited for another to go comes in.
+    fn placed(&mut self, at: At) {
+        if let Some((ask, guest)) = self.waiting.remove(&at) {
+            self.welcome(at.0, &guest);
+            self.says.push(Say::Placed(at.0, ask, guest));
+        }
+    }
+
+    fn welcome(&mut self, puddle: PuddleId, guest: &Guest) {
+        self.show(puddle, guest);
+        if let Some(ownership) = &mut self.ownership {
+            ownership.arrive(puddle, guest.client, guest.form);
+        }
+    }
+
+    fn show(&mut self, puddle: PuddleId, guest: &Guest) {
+        if let Some(presence) = &mut self.presence {
+            let username = guest.username.clone();
+            presence.arrive(puddle, guest.client, username, guest.form);
+        }
+    }
+
+    fn follow(&mut self, follows: Follows) {
+        match follows {
+            Follows::Nothing | Follows::Empty => {}
+            Follows::Passed(_) => self.says.push(Say::Owned),
+            Follows::Ended(refused) => {
+                self.ended = true;
+                self.ownership = None;
+                self.says.push(Say::Ended(refused));
+            }
+        }
+    }
+}
+
+fn presence(rules: PresenceRules) -> Option<Presence> {
+    match rules.shown {
+        Shown::Off => None,
+        Shown::Counts | Shown::Identities => Some(Presence::new(rules)),
+    }
+}

@@ -20,6 +20,7 @@ mod multiplexed;
 mod speaking;
 mod hopping;
 mod homing;
+mod people;
 mod closing;
 mod policing;
 mod ordering;
@@ -247,6 +248,7 @@ impl Puddle {
         self.keep_draining();
         self.keep_resyncing();
         self.homes.keep(self.now);
+        self.keep_people();
         self.peers.give_back_asks();
         self.keep_waiting_rooms();
         // Before the flush: the other puddles write at the same time.

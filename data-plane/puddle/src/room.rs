@@ -17,6 +17,7 @@ use porthouse_rules::Rules;
 use crate::home::Stand;
 use crate::hop::Puddles;
 use crate::input::{PuddleId, SocketId};
+use crate::people::{Owned, RoomLife};
 use crate::policy::{RoomPolicy, TemplatePolicy};
 use crate::seed::{Hasher, Map};
 pub(crate) use joins::Joins;
@@ -33,8 +34,20 @@ pub(crate) enum Governed {
     Persistent(Arc<RoomPolicy>),
     /// A template's that covers its name: it is transient in its life.
     Templated(Arc<TemplatePolicy>),
-    /// The node's: it is transient.
-    Transient(Arc<Rules>),
+    /// The node's, and its owner's: it is transient.
+    Transient(Transient),
+}
+
+/// How a transient room is governed.
+#[derive(Clone, Debug)]
+pub(crate) struct Transient {
+    /// Its rules: the node's, as its owner has changed them.
+    pub rules: Arc<Rules>,
+    /// How long it lives unless its maker says otherwise; `None`: nobody owns
+    /// it, and it lives as long as anybody is inside.
+    pub life: Option<RoomLife>,
+    /// Who owns it, once its home has said so.
+    pub owned: Option<Owned>,
 }
 
 impl Governed {
@@ -42,7 +55,15 @@ impl Governed {
         match self {
             Self::Persistent(policy) => &policy.rules,
             Self::Templated(policy) => &policy.rules,
-            Self::Transient(rules) => rules,
+            Self::Transient(transient) => &transient.rules,
+        }
+    }
+
+    /// Who owns the room, where it is transient and owned.
+    pub(crate) const fn owned(&self) -> Option<Owned> {
+        match self {
+            Self::Persistent(_) | Self::Templated(_) => None,
+            Self::Transient(transient) => transient.owned,
         }
     }
 
@@ -93,6 +114,8 @@ pub(crate) struct Room {
     pub entrants: BTreeSet<SocketId>,
     /// How far the room is, as its home said last; nothing where nobody asked.
     pub stand: Option<Stand>,
+    /// Sockets here that look at who is there.
+    pub lookers: BTreeSet<SocketId>,
 }
 
 /// All rooms of a puddle.
@@ -176,6 +199,7 @@ impl Rooms {
             interest,
             entrants: BTreeSet::new(),
             stand: None,
+            lookers: BTreeSet::new(),
         };
         let index = if let Some(index) = self.free.pop() {
             self.rooms[index as usize] = Some(room);

@@ -3,11 +3,13 @@
 
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use porthouse_model::{Rate, RoomRules};
 
 use crate::input::PuddleId;
+use crate::people::{OwnerRule, RoomLife};
 
 /// Who makes a transient room by joining a name that has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,23 @@ pub struct Settings {
     pub transient_makers: TransientMakers,
     /// The rules of transient rooms.
     pub transient_rules: RoomRules,
+    /// How long a transient room lives unless its maker says otherwise; `None`:
+    /// nobody owns one, and it lives as long as anybody is inside.
+    pub transient_life: Option<RoomLife>,
+    /// What an owner may set of a transient room's rules.
+    pub owner_rules: BTreeSet<OwnerRule>,
+    /// Owned transient rooms of the node, each puddle its share; past it one
+    /// more is refused retryably.
+    pub transient_rooms_max: usize,
+    /// Transient rooms that a client owns and is in, on one puddle; past it one
+    /// more is refused retryably.
+    pub transient_rooms_per_client_max: usize,
+    /// How long an owner who is known from others only may take to show up: a
+    /// room's home began anew, and its owner's puddle has not spoken yet.
+    pub owner_silent_time_max: Duration,
+    /// Clients in one `presence` event; the rest of a batch comes with the next,
+    /// the rest of those who are there when it is asked for.
+    pub presence_entries_max: usize,
     /// Sockets of this puddle; past it, a connection is refused with 503.
     pub sockets_max: usize,
     /// Connections of one address that have not finished their upgrade; past it,
@@ -133,6 +152,12 @@ impl Settings {
             endpoint_host_suffix: None,
             transient_makers: TransientMakers::Users,
             transient_rules: RoomRules::default(),
+            transient_life: Some(RoomLife::Peerless),
+            owner_rules: OwnerRule::ALL.into(),
+            transient_rooms_max: 100_000,
+            transient_rooms_per_client_max: 64,
+            owner_silent_time_max: Duration::from_secs(5),
+            presence_entries_max: 1_000,
             sockets_max: 100_000,
             handshakes_per_address_max: 4_096,
             request_head_bytes_max: 16 * 1024,

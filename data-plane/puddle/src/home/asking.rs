@@ -1,11 +1,14 @@
 //! What puddles ask of a room's home and what it says, as values. Owns the words
 //! alone: each is answered in the file of its concern.
 
-use porthouse_model::{Refused, Revision, RoomName};
+use std::sync::Arc;
+
+use porthouse_model::{ClientId, Refused, Revision, RoomName};
 
 use super::guests::Guest;
 use crate::input::SocketId;
-use crate::room::Governed;
+use crate::people::{Batch, OwnerRuleFault, Page};
+use crate::room::{Governed, Transient};
 
 /// Something is asked of a room's home.
 #[derive(Clone, Debug)]
@@ -43,6 +46,28 @@ pub(crate) enum Ask {
     Here(Guest),
     /// Somebody who arrived has gone, or did not come in. Not answered.
     Depart(SocketId),
+    /// Who is there, after this client? And tell what changes. Answered by
+    /// [`Said::Present`].
+    Look(Option<ClientId>),
+    /// Nobody here looks any more. Not answered.
+    LookAway,
+    /// A transient room's owner acts. Answered by [`Said::Done`],
+    /// [`Said::Refused`] or [`Said::Unruly`].
+    Own {
+        /// Who says to be the owner.
+        by: ClientId,
+        /// What they do.
+        act: OwnerAct,
+    },
+}
+
+/// What a transient room's owner does.
+#[derive(Clone, Debug)]
+pub(crate) enum OwnerAct {
+    /// Hands the room on to this client, who must be inside.
+    Pass(ClientId),
+    /// Sets rules: a JSON object, as it came.
+    Rule(Box<[u8]>),
 }
 
 /// What a home says.
@@ -54,6 +79,20 @@ pub(crate) enum Said {
     Refused(Refused),
     /// The room stands here.
     Stands(Stand),
+    /// This socket must go: it has one too many beside it.
+    Go(SocketId, Refused),
+    /// Some of those who are there; nothing where nothing is shown.
+    Present(Option<Page>),
+    /// Of those who are there, this has changed.
+    Changed(Arc<Batch>),
+    /// The room has another owner or other rules.
+    Owned(Transient),
+    /// The room is over.
+    Ended(Refused),
+    /// The owner has done it, and the room is governed so.
+    Done(Transient),
+    /// The owner cannot have such rules.
+    Unruly(OwnerRuleFault),
 }
 
 /// How far a room is.
@@ -70,20 +109,45 @@ pub(crate) struct Stand {
 pub(crate) struct Welcome {
     /// What was said up to here is not heard live, and all after it is.
     pub stand: Stand,
+    /// How the room is governed, where it is transient.
+    pub transient: Option<Transient>,
 }
 
 impl ToHome {
     /// Its payload bytes.
-    #[expect(clippy::unused_self, reason = "nothing asked carries a payload yet")]
-    pub(crate) const fn bytes(&self) -> u64 {
-        0
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.what {
+            Ask::Own {
+                act: OwnerAct::Rule(rules),
+                ..
+            } => rules.len() as u64,
+            Ask::Arrive(_)
+            | Ask::Here(_)
+            | Ask::Depart(_)
+            | Ask::Look(_)
+            | Ask::LookAway
+            | Ask::Own {
+                act: OwnerAct::Pass(_),
+                ..
+            } => 0,
+        }
     }
 }
 
 impl FromHome {
     /// Its payload bytes.
-    #[expect(clippy::unused_self, reason = "nothing said carries a payload yet")]
-    pub(crate) const fn bytes(&self) -> u64 {
-        0
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.what {
+            Said::Present(page) => page.as_ref().map_or(0, Page::bytes),
+            Said::Changed(batch) => batch.bytes(),
+            Said::Welcome(_)
+            | Said::Refused(_)
+            | Said::Stands(_)
+            | Said::Go(..)
+            | Said::Owned(_)
+            | Said::Ended(_)
+            | Said::Done(_)
+            | Said::Unruly(_) => 0,
+        }
     }
 }

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use porthouse_model::ClientId;
+use porthouse_model::{ClientId, Username};
 
 use crate::input::{PuddleId, SocketId};
+use crate::output::WireForm;
+use crate::people::RoomLife;
 
 /// A socket that is inside, or in the door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Guest {
     /// The socket.
     pub socket: SocketId,
@@ -16,6 +18,12 @@ pub(crate) struct Guest {
     pub client: ClientId,
     /// Whether the client is a user, who is the same when they come back.
     pub user: bool,
+    /// The user's name.
+    pub username: Option<Username>,
+    /// How the socket speaks.
+    pub form: WireForm,
+    /// How long the room lives, if it is transient and made by this.
+    pub makes: Option<RoomLife>,
 }
 
 /// Who is inside.
@@ -28,6 +36,7 @@ pub(crate) struct Guests {
 impl Guests {
     /// One more is inside. Answers whether it is the first of its client.
     pub(crate) fn add(&mut self, puddle: PuddleId, guest: Guest) -> bool {
+        let client = guest.client;
         if self
             .by_socket
             .insert((puddle, guest.socket), guest)
@@ -35,7 +44,7 @@ impl Guests {
         {
             return false;
         }
-        let sockets = self.sockets_of.entry(guest.client).or_default();
+        let sockets = self.sockets_of.entry(client).or_default();
         *sockets += 1;
         *sockets == 1
     }
@@ -66,6 +75,17 @@ impl Guests {
         gone.collect()
     }
 
+    /// Who a socket is, if it is inside.
+    pub(crate) fn get(&self, puddle: PuddleId, socket: SocketId) -> Option<&Guest> {
+        self.by_socket.get(&(puddle, socket))
+    }
+
+    /// All of them, with their puddles.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PuddleId, &Guest)> + Clone {
+        let guests = self.by_socket.iter();
+        guests.map(|((puddle, _), guest)| (*puddle, guest))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.by_socket.is_empty()
     }
@@ -88,6 +108,9 @@ mod tests {
             },
             client: ClientId::from_bytes([client; 16]),
             user: true,
+            username: None,
+            form: WireForm::Raw,
+            makes: None,
         }
     }
 

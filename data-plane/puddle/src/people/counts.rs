@@ -80,14 +80,6 @@ struct Place {
 }
 
 impl Places {
-    /// Nobody is there.
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            ..Self::default()
-        }
-    }
-
     /// A socket asks for a place; one that has it already has it. Whoever must
     /// go keeps theirs until they have gone.
     pub(crate) fn ask(&mut self, socket: At, client: ClientId) -> Verdict {
@@ -204,11 +196,6 @@ impl Places {
         let stay = self.held.len() - self.going.len();
         let max = self.limits.sockets_max;
         max.map_or(0, |max| stay.saturating_sub(max as usize))
-    }
-
-    /// Whether nobody has a place.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.held.is_empty()
     }
 
     /// Whoever waits for another's place takes none beside it.

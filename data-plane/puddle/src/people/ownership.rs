@@ -13,7 +13,7 @@ use crate::output::WireForm;
 
 /// How long a transient room lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum RoomLife {
+pub enum RoomLife {
     /// As long as its owner is in it.
     Peer,
     /// As long as anybody is: the one who has been there longest is its next
@@ -156,6 +156,19 @@ impl Ownership {
             self.succeed(to);
         }
         Ok(self.owned)
+    }
+
+    /// The owner has changed the room's rules: a new epoch of the same owner.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::RulesRefused`]: only the owner may.
+    pub(crate) fn ruled_by(&mut self, by: ClientId) -> Result<(), Refused> {
+        if by != self.owned.owner {
+            return Err(Refused::RulesRefused);
+        }
+        self.succeed(by);
+        Ok(())
     }
 
     fn departed(&mut self, client: ClientId) {

@@ -24,8 +24,9 @@ pub(crate) struct Present {
     pub devices: Devices,
 }
 
-/// What has changed since the batch before. No client is in it twice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What has changed since the batch before. No client is in it twice, and none
+/// at all where only their number is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Batch {
     /// Which one: the first is 1, and none is left out.
     pub seq: u64,
@@ -46,10 +47,27 @@ pub(crate) struct Page {
     pub seq: u64,
     /// The clients that are there, this page's or not.
     pub count: usize,
-    /// In the order of their ids.
-    pub present: Vec<Present>,
+    /// In the order of their ids; nothing where only their number is shown.
+    pub present: Option<Vec<Present>>,
     /// Whether there are more after these.
     pub more: bool,
+}
+
+/// About what a client takes in an event, in bytes.
+const ENTRY_BYTES: u64 = 128;
+
+impl Batch {
+    /// About what it takes as an event, in bytes.
+    pub(crate) const fn bytes(&self) -> u64 {
+        (self.joined.len() + self.left.len() + self.updated.len()) as u64 * ENTRY_BYTES
+    }
+}
+
+impl Page {
+    /// About what it takes as an event, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.present.as_ref().map_or(0, Vec::len) as u64 * ENTRY_BYTES
+    }
 }
 
 /// Presence of one room.
@@ -99,6 +117,11 @@ impl Presence {
         self.rules = rules;
     }
 
+    /// What is shown.
+    pub(crate) const fn shown(&self) -> Shown {
+        self.rules.shown
+    }
+
     /// A client's socket came in.
     pub(crate) fn arrive(
         &mut self,
@@ -135,11 +158,6 @@ impl Presence {
         }
     }
 
-    /// Whether nobody is there, and nobody is believed to be.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.clients.is_empty()
-    }
-
     /// When [`Self::batch`] has something to do, at the earliest.
     pub(crate) fn due(&self) -> Option<Time> {
         let gone = self.going.first().map(|(at, _)| *at);
@@ -169,10 +187,7 @@ impl Presence {
         let count_before = self.told;
         let mut batch = Batch {
             seq: self.seq + 1,
-            count: 0,
-            joined: Vec::new(),
-            left: Vec::new(),
-            updated: Vec::new(),
+            ..Batch::default()
         };
         for _ in 0..self.entries_max(entries_max) {
             let Some((_, client)) = self.news.pop_first() else {
@@ -181,16 +196,21 @@ impl Presence {
             self.tell(client, &mut batch);
         }
         batch.count = self.told;
-        let is_news = match self.rules.shown {
-            Shown::Off => false,
-            Shown::Counts => self.told != count_before,
-            Shown::Identities => true,
-        };
-        is_news.then(|| {
-            self.seq += 1;
-            self.told_at = Some(now);
-            batch
-        })
+        match self.rules.shown {
+            Shown::Off => return None,
+            Shown::Counts if self.told == count_before => return None,
+            Shown::Counts => {
+                batch = Batch {
+                    seq: batch.seq,
+                    count: batch.count,
+                    ..Batch::default()
+                }
+            }
+            Shown::Identities => {}
+        }
+        self.seq += 1;
+        self.told_at = Some(now);
+        Some(batch)
     }
 
     /// A count is one number, whoever is behind it.
@@ -209,11 +229,9 @@ impl Presence {
             .clients
             .range((first, Unbounded))
             .filter_map(|(client, entry)| entry.as_told(*client));
-        let present = match self.rules.shown {
-            Shown::Identities => told.by_ref().take(entries_max).collect(),
-            Shown::Off | Shown::Counts => Vec::new(),
-        };
-        let more = self.rules.shown == Shown::Identities && told.next().is_some();
+        let identities = self.rules.shown == Shown::Identities;
+        let present = identities.then(|| told.by_ref().take(entries_max).collect());
+        let more = identities && told.next().is_some();
         Page {
             seq: self.seq,
             count: self.told,

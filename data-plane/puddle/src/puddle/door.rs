@@ -13,7 +13,7 @@ use porthouse_rules::{Rules, Standing, Visitor};
 use super::Puddle;
 use crate::input::SocketId;
 use crate::policy::{Found, Named, RoomPolicy, TemplatePolicy};
-use crate::room::{Governed, Rights};
+use crate::room::{Governed, Rights, Transient};
 use crate::sequence::Door;
 use crate::settings::TransientMakers;
 use crate::socket::Who;
@@ -138,7 +138,7 @@ impl Puddle {
             }
             Some(Named::Room(policy)) => self.see_persistent(policy, comes),
             Some(Named::Templated(policy)) => self.see_templated(policy, comes),
-            Some(Named::Absent) => self.see_transient(room, comes),
+            Some(Named::Absent) => self.see_transient(id, room, comes),
         }
     }
 
@@ -210,8 +210,21 @@ impl Puddle {
         self.open_door(Governed::Templated(policy), standing, comes)
     }
 
-    fn see_transient(&self, room: &RoomName, comes: Comes) -> Seen {
-        if self.is_stale_for(&comes, &self.transient_rules) {
+    /// A transient room that nobody has made yet.
+    pub(super) fn transient(&self) -> Transient {
+        Transient {
+            rules: Arc::clone(&self.transient_rules),
+            life: self.settings.transient_life,
+            owned: None,
+        }
+    }
+
+    fn see_transient(&self, id: SocketId, room: &RoomName, comes: Comes) -> Seen {
+        let governed = match self.rooms.find(room) {
+            Some(index) => self.still_transient(index),
+            None => Governed::Transient(self.transient()),
+        };
+        if self.is_stale_for(&comes, governed.rules()) {
             return Seen::Shut(Refused::Stale);
         }
         let makes = match self.settings.transient_makers {
@@ -226,8 +239,9 @@ impl Puddle {
             self.transient_rules.source().connection.audience != Audience::Members,
             "a transient room has no members"
         );
-        let standing = comes.guest();
-        let governed = Governed::Transient(Arc::clone(&self.transient_rules));
+        let client = self.client_of(id, comes.session.as_deref());
+        let owns = governed.owned().is_some_and(|owned| owned.owner == client);
+        let standing = if owns { Standing::Owner } else { comes.guest() };
         self.open_door(governed, standing, comes)
     }
 

@@ -243,6 +243,7 @@ impl Puddle {
         revision: Revision,
     ) {
         let stand = self.stand_of(stay.room);
+        let owned = self.rooms.get(stay.room).governed.owned();
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
         };
@@ -273,6 +274,7 @@ impl Puddle {
                     room: name,
                     client,
                     revision: revision.0,
+                    owner: owned.map(|owned| owned.owner),
                     epoch: stand.map(|stand| stand.epoch),
                     offset: stand.map(|stand| stand.offset),
                 };

@@ -29,6 +29,7 @@ impl Puddle {
             room,
             client: self.client_of(id, session.as_deref()),
             revision: self.decided_by(governed).0,
+            owner: governed.owned().map(|owned| owned.owner),
             epoch: None,
             offset: None,
         };

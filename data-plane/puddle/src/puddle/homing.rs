@@ -9,6 +9,7 @@ use std::sync::Arc;
 use porthouse_model::{Refused, RoomName};
 
 use super::Puddle;
+use super::people::Request;
 use crate::home::{
     Ask, FromHome, Guest, Said, Stand, ToHome, Welcome, counts_guests, home_of, keeps,
 };
@@ -16,6 +17,7 @@ use crate::hop::Hop;
 use crate::input::{Changed, ChangedItem, PuddleId, SocketId};
 use crate::outbox::Lane;
 use crate::output::WireForm;
+use crate::people::Arrival;
 use crate::room::{Governed, Interest, Room, RoomIndex};
 use crate::sequence::Event;
 use crate::socket::Who;
@@ -26,18 +28,23 @@ use crate::wire::multiplexed::Event as Told;
 pub(super) struct Asking {
     asked: u64,
     /// What is done with each answer.
-    pending: BTreeMap<u64, Pending>,
+    pub pending: BTreeMap<u64, Pending>,
     /// Who waits in which door for a home's welcome.
-    arriving: BTreeSet<(SocketId, RoomName)>,
+    /// And with which ask.
+    pub arriving: BTreeMap<(SocketId, RoomName), u64>,
+    /// Who waits for an answer about a room's people.
+    pub requesting: BTreeSet<(SocketId, RoomName)>,
     /// The welcome by which somebody is let in at this moment.
     welcome: Option<Welcome>,
 }
 
 /// For whom something was asked.
 #[derive(Debug)]
-enum Pending {
+pub(super) enum Pending {
     /// Somebody in a room's door.
     Arrival(SocketId, RoomName),
+    /// A request about a room's people.
+    Request(RoomName, Request),
 }
 
 impl Asking {
@@ -66,14 +73,20 @@ impl Puddle {
         if !sequence.is_listening() || known.interest != Interest::Confirmed {
             return;
         }
-        if !sequence.is_joining() || !counts_guests(known.governed.rules().source()) {
+        if !sequence.is_joining() || !counts_guests(&known.governed) {
             return self.advance(id, room, Event::Enlisted);
         }
-        if !self.asking.arriving.insert((id, room.clone())) {
+        if self.asking.arriving.contains_key(&(id, room.clone())) {
             return;
         }
+        if self.has_made_too_many(id, index) {
+            return self.refuse_entry(id, room, Refused::TooManyMade);
+        }
+        let makes = self.entry(id, room).and_then(|entry| entry.makes);
         let ask = self.pend(Pending::Arrival(id, room.clone()));
+        self.asking.arriving.insert((id, room.clone()), ask);
         if let Some(guest) = self.guest(id) {
+            let guest = Guest { makes, ..guest };
             let governed = self.rooms.get(index).governed.clone();
             self.ask_home(room, governed, ask, Ask::Arrive(guest));
         }
@@ -82,7 +95,7 @@ impl Puddle {
     /// Somebody who had arrived at a room's home has gone.
     pub(super) fn depart(&mut self, room: &RoomName, id: SocketId) {
         // It concerns no rule.
-        let governed = Governed::Transient(Arc::clone(&self.transient_rules));
+        let governed = Governed::Transient(self.transient());
         self.ask_home(room, governed, 0, Ask::Depart(id));
     }
 
@@ -94,6 +107,7 @@ impl Puddle {
                 let governed = Governed::Persistent(Arc::clone(policy));
                 let (homes, chance) = (&mut self.homes, &mut self.chance);
                 homes.ruled(&policy.room.name, &governed, changed.revision, chance);
+                self.speak_of(&policy.room.name);
             }
         }
     }
@@ -102,7 +116,7 @@ impl Puddle {
     /// already, if that matters to it.
     pub(super) fn report_guests(&mut self, index: RoomIndex) {
         let known = self.rooms.get(index);
-        if !counts_guests(known.governed.rules().source()) {
+        if !counts_guests(&known.governed) {
             return;
         }
         let (name, governed) = (known.name.clone(), known.governed.clone());
@@ -116,13 +130,14 @@ impl Puddle {
 
     /// A puddle began anew, and with it the homes that were there.
     pub(super) fn home_restarted(&mut self, puddle: PuddleId) {
-        self.homes.left_by(puddle, None);
+        self.homes.left_by(self.now, puddle, None);
         let deserted: Vec<_> = self.homes.rooms().cloned().collect();
         for room in deserted {
+            self.speak_of(&room);
             self.home_deserted(&room);
         }
         let lost = self.asking.pending.iter().filter(|(_, pending)| {
-            let Pending::Arrival(_, room) = pending;
+            let (Pending::Arrival(_, room) | Pending::Request(room, _)) = pending;
             home_of(room, self.settings.puddles) == puddle
         });
         let lost: Vec<u64> = lost.map(|(ask, _)| *ask).collect();
@@ -135,6 +150,7 @@ impl Puddle {
         let theirs: Vec<RoomIndex> = theirs.map(|(index, _)| index).collect();
         for index in theirs {
             self.rooms.get_mut(index).seats.unreport();
+            self.end_looking(index);
             self.report_guests(index);
         }
     }
@@ -146,12 +162,13 @@ impl Puddle {
                 self.asking.arriving.remove(&(id, room.clone()));
                 self.hear(id, &room);
             }
+            Some(Pending::Request(room, request)) => self.ask_request(&room, request),
             None => {}
         }
     }
 
     /// Asks a room's home. Nothing is hopped when it is here.
-    fn ask_home(&mut self, room: &RoomName, governed: Governed, ask: u64, what: Ask) {
+    pub(super) fn ask_home(&mut self, room: &RoomName, governed: Governed, ask: u64, what: Ask) {
         let home = self.home_of(room);
         let asked = ToHome {
             room: room.clone(),
@@ -176,11 +193,8 @@ impl Puddle {
             as_of,
             what,
         } = asked;
-        if let Ask::Depart(socket) = what {
-            if let Some(home) = self.homes.get_mut(&room) {
-                home.guests.remove(from, socket);
-            }
-            return;
+        if let Ask::Depart(_) | Ask::LookAway = what {
+            return self.gone_from(from, &room, &what);
         }
         // Leaving is told at once; what was asked before may come later.
         let inside = from == self.settings.puddle || self.rooms.is_elsewhere(&room, from);
@@ -190,27 +204,47 @@ impl Puddle {
         } else {
             Err(Refused::RoomClosed)
         };
+        let (now, settings, claim) = (self.now, &self.settings, governed.owned());
         let said = match (home, what) {
-            (Err(refused), _) => Said::Refused(refused),
-            (Ok(home), Ask::Arrive(guest)) => home.arrive(from, guest),
-            (Ok(home), Ask::Here(guest)) => {
-                home.guests.add(from, guest);
-                Said::Stands(home.stand())
+            (Err(refused), _) => Some(Said::Refused(refused)),
+            (Ok(home), Ask::Arrive(guest)) => {
+                let arrival = Arrival {
+                    now,
+                    from,
+                    ask,
+                    guest,
+                };
+                home.place(arrival, claim, settings)
             }
-            (Ok(_), Ask::Depart(_)) => unreachable!("it was done with above"),
+            (Ok(home), Ask::Here(guest)) => Some(home.here(now, from, guest, claim, settings)),
+            (Ok(home), Ask::Look(after)) => {
+                let entries_max = settings.presence_entries_max.max(1);
+                Some(Said::Present(home.people.look(from, after, entries_max)))
+            }
+            (Ok(home), Ask::Own { by, act }) => Some(home.act(by, &act, settings)),
+            (Ok(_), Ask::Depart(_) | Ask::LookAway) => unreachable!("it was done with above"),
         };
-        self.tell_puddle(
-            from,
-            FromHome {
-                room,
-                ask,
-                what: said,
-            },
-        );
+        self.speak_of(&room);
+        if let Some(what) = said {
+            self.tell_puddle(from, FromHome { room, ask, what });
+        }
+    }
+
+    /// Somebody is not there, or not looking, any more: no home begins for that.
+    fn gone_from(&mut self, from: PuddleId, room: &RoomName, what: &Ask) {
+        let Some(home) = self.homes.get_mut(room) else {
+            return;
+        };
+        match what {
+            Ask::Depart(socket) => home.depart(self.now, from, *socket),
+            Ask::LookAway => home.people.look_away(from),
+            Ask::Arrive(_) | Ask::Here(_) | Ask::Look(_) | Ask::Own { .. } => {}
+        }
+        self.speak_of(room);
     }
 
     /// What a home here has to say to a puddle.
-    fn tell_puddle(&mut self, to: PuddleId, said: FromHome) {
+    pub(super) fn tell_puddle(&mut self, to: PuddleId, said: FromHome) {
         if to == self.settings.puddle {
             self.home_said(said);
         } else {
@@ -229,8 +263,16 @@ impl Puddle {
             (Said::Refused(refused), Some(Pending::Arrival(id, _))) => {
                 self.welcomed(id, &room, Err(refused));
             }
+            (said, Some(Pending::Request(_, request))) => {
+                self.request_done(&room, &request, said);
+            }
             (Said::Stands(stand), _) => self.stands(&room, stand),
-            (Said::Welcome(_) | Said::Refused(_), None) => {}
+            (Said::Go(socket, refused), _) => self.sent_away(socket, &room, refused),
+            (Said::Changed(batch), _) => self.people_changed(&room, &batch),
+            (Said::Owned(transient), _) => self.owned(&room, transient),
+            (Said::Ended(refused), _) => self.ended(&room, refused),
+            (Said::Welcome(_) | Said::Refused(_), None)
+            | (Said::Present(_) | Said::Done(_) | Said::Unruly(_), _) => {}
         }
     }
 
@@ -248,6 +290,9 @@ impl Puddle {
             }
         };
         self.stands(room, welcome.stand);
+        if let Some(transient) = welcome.transient.clone() {
+            self.owned(room, transient);
+        }
         self.asking.welcome = Some(welcome);
         self.advance(id, room, Event::Enlisted);
         if self.asking.welcome.take().is_some() {
@@ -263,7 +308,8 @@ impl Puddle {
         };
         let room = self.rooms.get_mut(index);
         let before = room.stand.replace(stand);
-        if before.is_some_and(|before| before.epoch == stand.epoch) {
+        let kept = keeps(room.governed.rules().source());
+        if !kept || before.is_some_and(|before| before.epoch == stand.epoch) {
             return;
         }
         let epoch = Told::Epoch {
@@ -309,13 +355,13 @@ impl Puddle {
         }
     }
 
-    fn pend(&mut self, pending: Pending) -> u64 {
+    pub(super) fn pend(&mut self, pending: Pending) -> u64 {
         self.asking.asked += 1;
         self.asking.pending.insert(self.asking.asked, pending);
         self.asking.asked
     }
 
-    fn guest(&self, id: SocketId) -> Option<Guest> {
+    pub(super) fn guest(&self, id: SocketId) -> Option<Guest> {
         let session = match self.sockets.get(id)?.who() {
             Who::Anonymous => None,
             Who::Session(holder) => holder.session.as_deref(),
@@ -324,6 +370,9 @@ impl Puddle {
             socket: id,
             client: self.client_of(id, session),
             user: session.is_some(),
+            username: session.map(|session| session.username.clone()),
+            form: self.sockets.get(id)?.form,
+            makes: None,
         })
     }
 }

@@ -45,7 +45,8 @@ impl Puddle {
             }
             Hop::Leave { room } => {
                 self.rooms.left_elsewhere(&room, from);
-                self.homes.left_by(from, Some(&room));
+                self.homes.left_by(self.now, from, Some(&room));
+                self.speak_of(&room);
                 self.home_deserted(&room);
                 0
             }
@@ -108,6 +109,7 @@ impl Puddle {
 
     /// A socket gives up its seat.
     pub(super) fn leave_room(&mut self, id: SocketId, room: RoomIndex, seat: u32) {
+        self.stop_looking(id, room);
         let known = self.rooms.get_mut(room);
         debug_assert_eq!(
             known.seats.sitter(seat).socket,

@@ -8,7 +8,9 @@ use porthouse_rules::Rules;
 
 use super::door::SessionSeen;
 use super::{Puddle, Verifying};
+use crate::home::OwnerAct;
 use crate::input::SocketId;
+use crate::people::RoomLife;
 use crate::question::{Question, Secret, SignInVerdict};
 use crate::room::Message;
 use crate::sequence::{Asked, Attempts, Event, Manner, Sequence};
@@ -62,7 +64,12 @@ impl Puddle {
                 };
                 self.tell(id, |out| pong.frame(out));
             }
-            Op::Join { room } => self.join(id, request, &room),
+            Op::Join { room, life } => self.join(id, request, &room, life),
+            Op::Presence { room, after } => self.look(id, request, &room, after),
+            Op::Pass { room, client } => {
+                self.own(id, request, &room, OwnerAct::Pass(client));
+            }
+            Op::Rules { room } => self.own(id, request, &room, OwnerAct::Rule(payload.into())),
             Op::Leave { room } => self.leave(id, request.as_ref(), &room),
             Op::Answer { room, answer } => self.answer(id, request, &room, answer),
             Op::Decide {
@@ -125,7 +132,13 @@ impl Puddle {
         }
     }
 
-    pub(super) fn join(&mut self, id: SocketId, reply_to: Option<Id>, room: &RoomName) {
+    pub(super) fn join(
+        &mut self,
+        id: SocketId,
+        reply_to: Option<Id>,
+        room: &RoomName,
+        makes: Option<RoomLife>,
+    ) {
         if !self.behaves(id, Habit::Move, reply_to.as_ref()) {
             return;
         }
@@ -147,6 +160,7 @@ impl Puddle {
         let sequence = Sequence::new(attempts, Manner::Asked);
         lobby.entries.push(Entry {
             reply_to,
+            makes,
             ..Entry::new(room.clone(), sequence, until)
         });
         self.doors.entry(room.clone()).or_default().insert(id);
@@ -346,6 +360,11 @@ impl Puddle {
     ) {
         let refusal = self.refusal(refused);
         self.tell(id, |out| Told::refused(request, room, &refusal).frame(out));
+    }
+
+    /// What was asked cannot be done now; the socket stays.
+    pub(super) fn tell_error(&mut self, id: SocketId, request: Option<&Id>, error: &LineError) {
+        self.tell(id, |out| Told::error(request, error).frame(out));
     }
 
     /// A socket with nothing left has a while to begin anew.

@@ -136,7 +136,7 @@ impl Puddle {
         Reply::Kicked { sockets: kicked }
     }
 
-    fn sockets_of(&self, client: ClientId) -> Vec<SocketId> {
+    pub(super) fn sockets_of(&self, client: ClientId) -> Vec<SocketId> {
         let signed_in = self.signed_in.of_client(client);
         if !signed_in.is_empty() {
             return signed_in;

@@ -192,7 +192,7 @@ impl Puddle {
         };
         let now = match self.policy.room(self.now, name) {
             None => return,
-            Some(Named::Absent) => Governed::Transient(self.transient_rules.clone()),
+            Some(Named::Absent) => self.still_transient(index),
             Some(Named::Templated(policy)) => Governed::Templated(policy),
             Some(Named::Room(policy)) => Governed::Persistent(policy),
         };
@@ -201,7 +201,12 @@ impl Puddle {
         if room.governed.verified_as() != now.verified_as() {
             room.seats.forget_passed();
         }
+        let shown = |governed: &Governed| governed.rules().source().presence.shown;
+        let shows_other = shown(&room.governed) != shown(&now);
         room.governed = now;
+        if shows_other {
+            self.end_looking(index);
+        }
         self.note_strictness(index);
         self.report_guests(index);
         let sitters: Vec<SocketId> = room_sitters(self.rooms.get(index));
@@ -211,6 +216,24 @@ impl Puddle {
             } else {
                 self.judge(id, index);
             }
+        }
+    }
+
+    /// How a room that the control plane does not know is governed: as it was,
+    /// if it was transient before.
+    pub(super) fn still_transient(&self, index: RoomIndex) -> Governed {
+        match &self.rooms.get(index).governed {
+            Governed::Transient(transient) => Governed::Transient(transient.clone()),
+            Governed::Persistent(_) | Governed::Templated(_) => {
+                Governed::Transient(self.transient())
+            }
+        }
+    }
+
+    /// Everybody in a room is judged by how it stands now.
+    pub(super) fn judge_all(&mut self, index: RoomIndex) {
+        for id in room_sitters(self.rooms.get(index)) {
+            self.judge(id, index);
         }
     }
 
@@ -235,6 +258,7 @@ impl Puddle {
                 let rights = seen.rights().expect("only an open door admits");
                 self.rooms.get_mut(index).seats.entitle(stay.seat, rights);
                 self.stays(id, index, seen.until());
+                self.keep_looking(id, index);
             }
             Judgement::Refuse(refused) => self.put_out(id, index, refused),
             Judgement::Ask(_) => self.ask_again(id, index, &name, passed),

@@ -19,3 +19,6 @@ mod covered;
 mod blocked;
 mod world;
 mod homes;
+mod counted;
+mod present;
+mod owned;

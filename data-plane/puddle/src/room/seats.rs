@@ -206,6 +206,16 @@ impl Seats {
         &self.sitters
     }
 
+    pub(crate) fn sitters_mut(&mut self) -> &mut [Sitter] {
+        &mut self.sitters
+    }
+
+    /// The slots of those who speak like this.
+    pub(crate) fn slots(&self, form: WireForm) -> Vec<u32> {
+        let speaking = self.seats.iter().filter(|seat| seat.form == form);
+        speaking.map(|seat| seat.slot).collect()
+    }
+
     pub(crate) fn sitter(&self, number: u32) -> &Sitter {
         &self.sitters[number as usize]
     }

@@ -3,6 +3,7 @@
 use porthouse_model::{RoomId, RoomName, Time, TokenHash};
 
 use super::{ClientId, Ends, Sequence, Who};
+use crate::people::RoomLife;
 use crate::question::QuestionId;
 use crate::room::RoomIndex;
 use crate::wire::multiplexed::Id;
@@ -53,6 +54,8 @@ pub(crate) struct Entry {
     pub until: Time,
     /// The request that waits for its reply.
     pub reply_to: Option<Id>,
+    /// How long the room lives, if it is transient and made by this entry.
+    pub makes: Option<RoomLife>,
 }
 
 /// How far a sign-in on this socket is.
@@ -97,6 +100,7 @@ impl Entry {
             sequence,
             until,
             reply_to: None,
+            makes: None,
         }
     }
 

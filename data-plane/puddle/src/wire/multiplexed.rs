@@ -4,18 +4,21 @@
 
 mod header;
 mod event;
+mod people;
 mod id;
 
 use std::borrow::Cow;
 
 use porthouse_model::{BadCredential, ClientId, RoomName, TokenHash, Username};
 
+use crate::people::RoomLife;
 use crate::question::{Proof, Secret};
 use crate::sequence::Asked;
 use crate::settings::Settings;
 use crate::waiting::Decision;
 pub(crate) use event::{Event, Level, Step as AskedStep, message};
 pub(crate) use id::Id;
+pub(crate) use people::PeopleEvent;
 
 /// One frame, read.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub(crate) enum Op<'a> {
     Join {
         /// The room.
         room: RoomName,
+        /// How long it lives, if it is transient and made by this.
+        life: Option<RoomLife>,
     },
     /// Answer what was asked at a room's door.
     Answer {
@@ -83,6 +88,25 @@ pub(crate) enum Op<'a> {
         to: Vec<ClientId>,
         /// Not to these; sorted.
         except: Vec<ClientId>,
+    },
+    /// Tell who is in a room, and what changes from here on.
+    Presence {
+        /// The room.
+        room: RoomName,
+        /// Only clients after this one.
+        after: Option<ClientId>,
+    },
+    /// Hand a transient room on.
+    Pass {
+        /// The room.
+        room: RoomName,
+        /// To whom.
+        client: ClientId,
+    },
+    /// Set a transient room's rules, which are the payload.
+    Rules {
+        /// The room.
+        room: RoomName,
     },
     /// Reply with a pong.
     Ping,
@@ -268,7 +292,10 @@ mod tests {
         );
         assert_eq!(
             op(r#"{"op":"join","room":"a"}"#),
-            Op::Join { room: room("a") }
+            Op::Join {
+                room: room("a"),
+                life: None,
+            }
         );
         assert_eq!(
             op(r#"{"op":"leave","room":"a"}"#),
@@ -354,7 +381,7 @@ mod tests {
                 Some(Id::Natural(3)),
                 LineError::new(
                     "op",
-                    "one of auth, renew, join, answer, leave, send, admit, refuse, ping",
+                    "one of auth, renew, join, answer, leave, send, admit, refuse, presence, pass, rules, ping",
                 )
             )
         );

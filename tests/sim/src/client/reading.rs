@@ -190,7 +190,7 @@ impl World {
                     id: None,
                 });
             }
-            ("receipt" | "pong" | "error" | "draining", _) => {}
+            ("receipt" | "pong" | "error" | "draining" | "owner" | "rules" | "presence", _) => {}
             _ => {
                 let what = "an event that no client knows";
                 self.see(&Line::Broken { socket, what });

@@ -24,6 +24,12 @@ fn limits(sockets_max: Option<u32>, per_client: Option<(u32, Surplus)>) -> Limit
     }
 }
 
+fn places(limits: Limits) -> Places {
+    let mut places = Places::default();
+    assert!(places.limit(limits).is_empty(), "nobody is there");
+    places
+}
+
 #[test]
 fn rules_without_limits_have_none() {
     let mut rules = ConnectionRules::default();
@@ -34,7 +40,7 @@ fn rules_without_limits_have_none() {
 
 #[test]
 fn a_full_room_takes_nobody_until_somebody_goes() {
-    let mut places = Places::new(limits(Some(2), None));
+    let mut places = places(limits(Some(2), None));
     assert_eq!(places.ask(at(0, 1), client(1)), Verdict::Placed);
     assert_eq!(places.ask(at(1, 1), client(2)), Verdict::Placed);
     assert_eq!(places.ask(at(1, 1), client(2)), Verdict::Placed, "its own");
@@ -47,7 +53,7 @@ fn a_full_room_takes_nobody_until_somebody_goes() {
 
 #[test]
 fn the_newest_of_a_client_is_refused_where_the_rule_says_so() {
-    let mut places = Places::new(limits(None, Some((1, Surplus::Newest))));
+    let mut places = places(limits(None, Some((1, Surplus::Newest))));
     assert_eq!(places.ask(at(0, 1), client(1)), Verdict::Placed);
     let full = Verdict::Refused(Refused::ClientFull);
     assert_eq!(places.ask(at(1, 1), client(1)), full);
@@ -56,7 +62,7 @@ fn the_newest_of_a_client_is_refused_where_the_rule_says_so() {
 
 #[test]
 fn the_newest_has_its_place_once_the_oldest_has_gone() {
-    let mut places = Places::new(limits(Some(1), Some((1, Surplus::Oldest))));
+    let mut places = places(limits(Some(1), Some((1, Surplus::Oldest))));
     assert_eq!(places.ask(at(0, 1), client(1)), Verdict::Placed);
     let after = Verdict::After(at(0, 1));
     assert_eq!(places.ask(at(1, 1), client(1)), after);
@@ -67,7 +73,7 @@ fn the_newest_has_its_place_once_the_oldest_has_gone() {
 
 #[test]
 fn who_waited_and_is_replaced_leaves_its_turn_to_the_next() {
-    let mut places = Places::new(limits(None, Some((1, Surplus::Oldest))));
+    let mut places = places(limits(None, Some((1, Surplus::Oldest))));
     places.ask(at(0, 1), client(1));
     places.ask(at(1, 1), client(1));
     assert_eq!(places.ask(at(2, 1), client(1)), Verdict::After(at(1, 1)));
@@ -77,7 +83,7 @@ fn who_waited_and_is_replaced_leaves_its_turn_to_the_next() {
 
 #[test]
 fn a_lost_puddle_gives_back_its_places() {
-    let mut places = Places::new(limits(Some(2), Some((1, Surplus::Oldest))));
+    let mut places = places(limits(Some(2), Some((1, Surplus::Oldest))));
     places.ask(at(0, 1), client(1));
     places.ask(at(0, 2), client(2));
     places.ask(at(1, 1), client(1));
@@ -87,7 +93,7 @@ fn a_lost_puddle_gives_back_its_places() {
 
 #[test]
 fn a_lower_limit_names_those_who_go() {
-    let mut places = Places::new(Limits::default());
+    let mut places = Places::default();
     for slot in 0..3 {
         places.ask(at(0, slot), client(1));
         places.ask(at(1, slot), client(2 + u8::try_from(slot).expect("few")));
@@ -111,7 +117,7 @@ fn a_lower_limit_names_those_who_go() {
 
 #[test]
 fn who_was_let_in_before_has_a_place_beyond_the_limit() {
-    let mut places = Places::new(limits(Some(1), None));
+    let mut places = places(limits(Some(1), None));
     for slot in 0..2 {
         places.claim(at(0, slot), client(1));
         places.claim(at(0, slot), client(1));
@@ -120,7 +126,7 @@ fn who_was_let_in_before_has_a_place_beyond_the_limit() {
     let full = Verdict::Refused(Refused::RoomFull);
     assert_eq!(places.ask(at(1, 1), client(2)), full);
     places.give_back(at(0, 1));
-    assert!(places.is_empty());
+    assert!(places.held.is_empty());
 }
 
 /// Who is inside, and who has been told to go and has not yet.
@@ -192,7 +198,7 @@ fn ten_thousand_random_comings_and_goings_never_pass_the_limits() {
         let mut chance = Chance::new(Seed(seed));
         let room = (seed % 3 > 0).then_some(12);
         let limits = limits(room, Some((2, surplus)));
-        let mut places = Places::new(limits);
+        let mut places = places(limits);
         let mut reference = Reference::default();
         for step in 0..10_000 {
             let one = usize::try_from(chance.next() % 64).expect("small");
@@ -219,7 +225,7 @@ fn ten_thousand_random_comings_and_goings_never_pass_the_limits() {
         while let Some(socket) = places.held.keys().next().copied() {
             reference.go(&mut places, socket);
         }
-        assert!(places.is_empty() && places.going.is_empty() && places.waiting.is_empty());
+        assert!(places.held.is_empty() && places.going.is_empty() && places.waiting.is_empty());
         assert!(places.order.is_empty() && places.clients.is_empty());
     }
 }

@@ -78,6 +78,7 @@ fn one_epoch_is_told_on_every_puddle() {
 #[test]
 fn a_plain_room_has_neither_home_nor_offset() {
     let mut world = World::new(3);
+    world.room("lobby", RoomRules::default());
     let (_, admitted) = join(&mut world, 0, "lobby");
     assert_eq!(told(&admitted, "admitted", "epoch"), None);
     for puddle in &world.puddles {

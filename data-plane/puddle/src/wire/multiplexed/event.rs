@@ -82,6 +82,9 @@ pub(crate) enum Event<'a> {
         client: ClientId,
         /// The policy's revision that was decided by; 0 for a transient room.
         revision: u64,
+        /// Who owns the room, where it is transient.
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text_if")]
+        owner: Option<ClientId>,
         /// Which life of the room's offsets it is, where it has them.
         #[serde(skip_serializing_if = "Option::is_none")]
         epoch: Option<u64>,
@@ -240,6 +243,14 @@ pub(crate) fn message(
     out.extend_from_slice(payload);
 }
 
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+fn as_text_if<S: Serializer>(client: &Option<ClientId>, serializer: S) -> Result<S::Ok, S::Error> {
+    match client {
+        Some(client) => serializer.collect_str(client),
+        None => serializer.serialize_none(),
+    }
+}
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes the field by reference"
@@ -308,6 +319,7 @@ mod tests {
                 room: &room,
                 client: CLIENT,
                 revision: 12,
+                owner: None,
                 epoch: None,
                 offset: None,
             }),
@@ -319,10 +331,11 @@ mod tests {
                 room: &room,
                 client: CLIENT,
                 revision: 0,
+                owner: Some(CLIENT),
                 epoch: Some(77),
                 offset: Some(3),
             }),
-            r#"{"op":"admitted","room":"lobby","client":"01010101-0101-0101-0101-010101010101","revision":0,"epoch":77,"offset":3}"#
+            r#"{"op":"admitted","room":"lobby","client":"01010101-0101-0101-0101-010101010101","revision":0,"owner":"01010101-0101-0101-0101-010101010101","epoch":77,"offset":3}"#
         );
         assert_eq!(
             written(&Event::Epoch {

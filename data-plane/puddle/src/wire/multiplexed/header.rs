@@ -10,6 +10,7 @@ use porthouse_model::{BadCredential, ClientId, Credential, CredentialKind, RoomN
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Answer, Id, LineError, LineFault, Op};
+use crate::people::RoomLife;
 use crate::question::Secret;
 use crate::settings::Settings;
 use crate::waiting::Decision;
@@ -72,6 +73,8 @@ enum Field {
     Username,
     Password,
     Code,
+    Life,
+    After,
     Client,
 }
 
@@ -87,6 +90,8 @@ impl Field {
             "username" => Self::Username,
             "password" => Self::Password,
             "code" => Self::Code,
+            "life" => Self::Life,
+            "after" => Self::After,
             "client" => Self::Client,
             _ => return None,
         })
@@ -97,7 +102,7 @@ impl Field {
         match self {
             Self::Op => (
                 "op",
-                "one of auth, renew, join, answer, leave, send, admit, refuse, ping",
+                "one of auth, renew, join, answer, leave, send, admit, refuse, presence, pass, rules, ping",
             ),
             Self::Id => ("id", super::id::ID_NEEDED),
             Self::Room => ("room", "a room's name, as a string"),
@@ -105,12 +110,14 @@ impl Field {
             Self::Except => ("except", "a list of client ids, as `admitted` gives them"),
             Self::Token => ("token", "a session's token, as a string"),
             Self::Username => ("username", "a user's name, as a string"),
+            Self::Life => ("life", "`peer` or `peerless`"),
+            Self::After => ("after", "a client id, as `presence` gives it"),
             Self::Password => (
                 "password",
                 "1 to 1024 bytes of UTF-8 without NUL, as a string",
             ),
             Self::Code => ("code", "1 to 64 bytes without NUL, as a string"),
-            Self::Client => ("client", "a client id, as `waiting` gives it"),
+            Self::Client => ("client", "a client id, as `admitted` or `waiting` gives it"),
         }
     }
 
@@ -136,6 +143,8 @@ struct Header<'a> {
     username: Option<Cow<'a, str>>,
     password: Option<Cow<'a, str>>,
     code: Option<Cow<'a, str>>,
+    life: Option<Cow<'a, str>>,
+    after: Option<Cow<'a, str>>,
     client: Option<Cow<'a, str>>,
 }
 
@@ -154,6 +163,8 @@ impl<'a> Header<'a> {
             username: None,
             password: None,
             code: None,
+            life: None,
+            after: None,
             client: None,
         }
     }
@@ -162,7 +173,20 @@ impl<'a> Header<'a> {
     fn op(self) -> Result<Op<'a>, LineError> {
         match self.op.as_deref() {
             Some("send") => self.send(),
-            Some("join") => Ok(Op::Join { room: self.room()? }),
+            Some("join") => Ok(Op::Join {
+                room: self.room()?,
+                life: life(self.life.as_deref())?,
+            }),
+            Some("presence") => Ok(Op::Presence {
+                room: self.room()?,
+                after: client(Field::After, self.after.as_deref())?,
+            }),
+            Some("pass") => Ok(Op::Pass {
+                room: self.room()?,
+                client: client(Field::Client, self.client.as_deref())?
+                    .ok_or_else(|| Field::Client.error())?,
+            }),
+            Some("rules") => Ok(Op::Rules { room: self.room()? }),
             Some("answer") => self.answer(),
             Some("admit") => self.decide(Decision::Admit),
             Some("refuse") => self.decide(Decision::Refuse),
@@ -264,6 +288,20 @@ fn secret(text: Cow<'_, str>, field: Field, bytes_max: usize) -> Result<Secret, 
     Ok(Secret::new(text.into_owned()))
 }
 
+fn life(text: Option<&str>) -> Result<Option<RoomLife>, LineError> {
+    match text {
+        None => Ok(None),
+        Some("peer") => Ok(Some(RoomLife::Peer)),
+        Some("peerless") => Ok(Some(RoomLife::Peerless)),
+        Some(_) => Err(Field::Life.error()),
+    }
+}
+
+fn client(field: Field, text: Option<&str>) -> Result<Option<ClientId>, LineError> {
+    let client = text.map(str::parse);
+    client.transpose().map_err(|_| field.error())
+}
+
 fn shown(text: &str) -> String {
     text[..text.floor_char_boundary(FOUND_BYTES_MAX)].to_owned()
 }
@@ -318,6 +356,8 @@ impl<'de> Header<'de> {
             Field::Username => &mut self.username,
             Field::Password => &mut self.password,
             Field::Code => &mut self.code,
+            Field::Life => &mut self.life,
+            Field::After => &mut self.after,
             Field::Client => &mut self.client,
         };
         if text.is_some() {

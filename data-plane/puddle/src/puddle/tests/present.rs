@@ -1,0 +1,276 @@
+//! Presence: who is there is told to those who look, in batches, and is true on
+//! every puddle.
+
+use core::time::Duration;
+
+use porthouse_model::{Capabilities, PresenceRules, RoomRules, Shown};
+
+use super::homes::{home_and_other, join, restart};
+use super::world::{Client, World};
+use crate::Input;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(5);
+
+fn showing(shown: Shown) -> RoomRules {
+    RoomRules {
+        presence: PresenceRules {
+            shown,
+            grace: GRACE,
+            interval: INTERVAL,
+        },
+        ..RoomRules::default()
+    }
+}
+
+fn look(world: &mut World, client: Client, room: &str) -> String {
+    world.line(
+        client,
+        &format!(r#"{{"op":"presence","room":"{room}","id":7}}"#),
+    );
+    world.take_text(client)
+}
+
+/// The client's id, as `admitted` gave it.
+fn id_of(told: &str) -> String {
+    super::homes::told(told, "admitted", "client").expect("it was admitted")
+}
+
+fn lose(world: &mut World, client: Client) {
+    let socket = client.socket;
+    world.puddles[client.puddle].handle(world.now, Input::Lost { socket });
+    world.run();
+}
+
+#[test]
+fn who_looks_is_told_who_is_there_and_then_what_changes() {
+    let mut world = World::new(3);
+    world.session(1);
+    world.room("hall", showing(Shown::Identities));
+    let (watcher, admitted) = join(&mut world, 0, "hall");
+    let told = look(&mut world, watcher, "hall");
+    assert!(
+        told.contains(r#""op":"presence","id":7,"room":"hall","seq":1,"count":1"#),
+        "{told}"
+    );
+    assert!(told.contains(&id_of(&admitted)), "it sees itself");
+
+    let ada = world.lobby_of(1, 1);
+    world.line(ada, r#"{"op":"join","room":"hall","id":1}"#);
+    let ada_id = id_of(&world.take_text(ada));
+    assert_eq!(world.take_text(watcher), "", "the interval is not over");
+    world.wait(INTERVAL);
+    let told = world.take_text(watcher);
+    assert!(
+        told.contains(r#""seq":2,"count":2,"joined":[{"client":"#),
+        "{told}"
+    );
+    assert!(told.contains(&ada_id) && told.contains(r#""username":"user1""#));
+    assert_eq!(world.take_text(ada), "", "only those who look are told");
+
+    lose(&mut world, ada);
+    world.wait(GRACE.mul_f64(0.99));
+    assert_eq!(world.take_text(watcher), "", "it may come back");
+    world.wait(INTERVAL);
+    let told = world.take_text(watcher);
+    assert!(
+        told.contains(&format!(r#""count":1,"left":[{ada_id}]"#)),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_raw_socket_counts_and_is_told_nothing() {
+    let mut world = World::new(2);
+    world.room("hall", showing(Shown::Identities));
+    let (watcher, _) = join(&mut world, 0, "hall");
+    look(&mut world, watcher, "hall");
+    let raw = world.raw(1, "hall");
+    world.wait(INTERVAL);
+    let told = world.take_text(watcher);
+    assert!(told.contains(r#""devices":{"raw":1}"#), "{told}");
+    assert_eq!(world.take(raw), b"");
+}
+
+#[test]
+fn who_reconnects_within_the_grace_neither_left_nor_joined() {
+    let mut world = World::new(3);
+    world.session(1);
+    world.room("hall", showing(Shown::Identities));
+    let (watcher, _) = join(&mut world, 0, "hall");
+    let join_as_ada = |world: &mut World, puddle| {
+        let ada = world.lobby_of(puddle, 1);
+        world.line(ada, r#"{"op":"join","room":"hall","id":1}"#);
+        ada
+    };
+    let ada = join_as_ada(&mut world, 1);
+    world.wait(INTERVAL);
+    look(&mut world, watcher, "hall");
+    lose(&mut world, ada);
+    world.wait(GRACE / 2);
+    join_as_ada(&mut world, 2);
+    world.wait(GRACE * 2);
+    assert_eq!(world.take_text(watcher), "");
+}
+
+#[test]
+fn a_room_that_shows_counts_tells_no_names() {
+    let mut world = World::new(2);
+    world.room("hall", showing(Shown::Counts));
+    let (watcher, _) = join(&mut world, 0, "hall");
+    let told = look(&mut world, watcher, "hall");
+    assert!(
+        told.ends_with(r#""room":"hall","seq":1,"count":1}"#),
+        "{told}"
+    );
+    join(&mut world, 1, "hall");
+    join(&mut world, 1, "hall");
+    world.wait(INTERVAL);
+    let told = world.take_text(watcher);
+    assert!(
+        told.ends_with(r#"{"op":"presence","room":"hall","seq":2,"count":3}"#),
+        "{told}"
+    );
+}
+
+#[test]
+fn who_may_not_see_presence_is_refused_and_where_it_is_off_nobody_sees_it() {
+    let mut world = World::new(2);
+    let mut desk = showing(Shown::Identities);
+    desk.capabilities = Capabilities::support_desk();
+    world.room("desk", desk.clone());
+    world.room("dark", showing(Shown::Off));
+    let visitor = world.joined(0, &["desk", "dark"]);
+    let told = look(&mut world, visitor, "desk");
+    assert!(told.contains("capabilities.see_presence"), "{told}");
+    let told = look(&mut world, visitor, "dark");
+    assert!(
+        told.contains(r#""op":"error","id":7,"rule":"presence""#),
+        "{told}"
+    );
+    assert!(look(&mut world, visitor, "away").contains(r#""op":"error","id":7,"rule":"room""#));
+}
+
+#[test]
+fn who_may_not_see_presence_any_more_is_told_so_and_nothing_else() {
+    let mut world = World::new(2);
+    world.room("desk", showing(Shown::Identities));
+    let (watcher, _) = join(&mut world, 0, "desk");
+    look(&mut world, watcher, "desk");
+    let mut desk = showing(Shown::Identities);
+    desk.capabilities = Capabilities::support_desk();
+    world.rule("desk", desk);
+    let told = world.take_text(watcher);
+    assert!(told.contains(r#""room":"desk","ended":true"#), "{told}");
+    join(&mut world, 1, "desk");
+    world.wait(INTERVAL * 2);
+    assert_eq!(world.take_text(watcher), "");
+}
+
+#[test]
+fn presence_that_begins_with_a_rule_knows_who_was_there_before() {
+    let mut world = World::new(3);
+    world.room("hall", RoomRules::default());
+    let (watcher, _) = join(&mut world, 0, "hall");
+    world.raw(1, "hall");
+    world.rule("hall", showing(Shown::Counts));
+    world.wait(INTERVAL);
+    let told = look(&mut world, watcher, "hall");
+    assert!(told.contains(r#""count":2"#), "{told}");
+    world.rule("hall", RoomRules::default());
+    assert!(world.take_text(watcher).contains(r#""ended":true"#));
+}
+
+#[test]
+fn a_crowd_is_told_in_bounded_batches_and_pages() {
+    let mut world = World::with(2, |settings| settings.presence_entries_max = 10);
+    world.room("hall", showing(Shown::Identities));
+    let (watcher, _) = join(&mut world, 0, "hall");
+    look(&mut world, watcher, "hall");
+    for number in 0..25 {
+        join(&mut world, number % 2, "hall");
+    }
+    let mut joined = Vec::new();
+    for _ in 0..4 {
+        world.wait(INTERVAL);
+        joined.push(world.take_text(watcher).matches(r#""client":"#).count());
+    }
+    assert_eq!(joined, [10, 10, 5, 0]);
+    let first = look(&mut world, watcher, "hall");
+    assert!(first.contains(r#""more":true"#));
+    let last = first.rsplit(r#""client":""#).next().expect("ten clients");
+    let line = format!(
+        r#"{{"op":"presence","room":"hall","after":"{}"}}"#,
+        &last[..36]
+    );
+    world.line(watcher, &line);
+    let second = world.take_text(watcher);
+    assert_eq!(second.matches(r#""client":"#).count(), 10);
+    assert!(second.contains(r#""count":26"#), "{second}");
+}
+
+#[test]
+fn a_home_that_begins_anew_ends_what_was_told_and_knows_everybody() {
+    let mut world = World::new(3);
+    world.room("hall", showing(Shown::Identities));
+    let (home, other) = home_and_other("hall");
+    let (watcher, _) = join(&mut world, other, "hall");
+    world.raw(3 - home - other, "hall");
+    world.wait(INTERVAL);
+    look(&mut world, watcher, "hall");
+    restart(&mut world, home, 5);
+    assert!(world.take_text(watcher).contains(r#""ended":true"#));
+    world.wait(INTERVAL);
+    let told = look(&mut world, watcher, "hall");
+    assert!(told.contains(r#""count":2"#), "{told}");
+}
+
+#[test]
+fn a_request_whose_home_is_lost_has_its_one_reply() {
+    let mut world = World::new(3);
+    world.room("hall", showing(Shown::Identities));
+    let (home, other) = home_and_other("hall");
+    let (watcher, _) = join(&mut world, other, "hall");
+    world.wait(INTERVAL);
+    world.hops_stand = true;
+    world.line(watcher, r#"{"op":"presence","room":"hall","id":7}"#);
+    world.line(watcher, r#"{"op":"presence","room":"hall","id":8}"#);
+    let told = world.take_text(watcher);
+    assert!(
+        told.contains(r#""op":"error","id":8"#),
+        "one at a time: {told}"
+    );
+    world.lose_hops();
+    world.hops_stand = false;
+    restart(&mut world, home, 5);
+    let told = world.take_text(watcher);
+    assert_eq!(
+        told.matches(r#""op":"presence","id":7"#).count(),
+        1,
+        "{told}"
+    );
+}
+
+#[test]
+fn a_client_cut_off_without_a_close_is_gone_within_twice_the_silence_and_the_grace() {
+    let silence = Duration::from_secs(10);
+    let mut world = World::with(2, |settings| settings.silence_time_max = silence);
+    world.room("hall", showing(Shown::Counts));
+    let (watcher, _) = join(&mut world, 0, "hall");
+    let raw = world.raw(1, "hall");
+    world.wait(INTERVAL);
+    look(&mut world, watcher, "hall");
+    let cut_off_at = world.now;
+    let bound = silence * 2 + GRACE + INTERVAL;
+    let mut told = String::new();
+    while world.now.since(cut_off_at) < bound {
+        world.line(watcher, r#"{"op":"ping"}"#);
+        world.wait(Duration::from_millis(500));
+        told += &world.take_text(watcher);
+    }
+    assert!(world.is_ended(raw));
+    assert!(
+        told.contains(r#""room":"hall","seq":3,"count":1}"#),
+        "{told}"
+    );
+}
