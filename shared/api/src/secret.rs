@@ -17,14 +17,17 @@ include!(concat!(env!("OUT_DIR"), "/secret.rs"));
 
 #[cfg(test)]
 mod tests {
-    use crate::control::v1::{CreateApiKeyResponse, CreateSessionResponse, CreateUserRequest};
-    use crate::node::v1::OpenSessionRequest;
+    use crate::control::v1::{
+        BeginTotpResponse, ConfirmTotpResponse, CreateApiKeyResponse, CreateSessionResponse,
+        CreateUserRequest,
+    };
+    use crate::node::v1::{OpenSessionRequest, SecondFactorProof};
 
     #[test]
     fn no_message_shows_a_secret() {
         let secret = || "hunter2hunter2".to_owned();
         let shown = format!(
-            "{:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             CreateUserRequest {
                 password: secret(),
                 ..CreateUserRequest::default()
@@ -41,6 +44,15 @@ mod tests {
                 password: secret(),
                 ..OpenSessionRequest::default()
             },
+            BeginTotpResponse {
+                otpauth_uri: secret(),
+                ..BeginTotpResponse::default()
+            },
+            ConfirmTotpResponse {
+                recovery_codes: vec![secret()],
+                ..ConfirmTotpResponse::default()
+            },
+            SecondFactorProof { code: secret() },
         );
         assert!(!shown.contains("hunter2"), "{shown}");
     }

@@ -12,7 +12,9 @@ use porthouse_api::control::v1::api_key_service_client::ApiKeyServiceClient;
 use porthouse_api::control::v1::member_service_client::MemberServiceClient;
 use porthouse_api::control::v1::node_service_client::NodeServiceClient;
 use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
+use porthouse_api::control::v1::room_door_service_client::RoomDoorServiceClient;
 use porthouse_api::control::v1::room_service_client::RoomServiceClient;
+use porthouse_api::control::v1::second_factor_service_client::SecondFactorServiceClient;
 use porthouse_api::control::v1::session_service_client::SessionServiceClient;
 use porthouse_api::control::v1::user_service_client::UserServiceClient;
 use porthouse_api::live::v1 as live;
@@ -76,6 +78,10 @@ services! {
     users: UserServiceClient,
     /// Calls `SessionService`.
     sessions: SessionServiceClient,
+    /// Calls `SecondFactorService`.
+    second_factors: SecondFactorServiceClient,
+    /// Calls `RoomDoorService`.
+    doors: RoomDoorServiceClient,
     /// Calls `RoomService`.
     rooms: RoomServiceClient,
     /// Calls `MemberService`.

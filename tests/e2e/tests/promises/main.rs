@@ -5,6 +5,7 @@
 mod talk;
 mod door;
 mod password;
+mod steps;
 mod revocation;
 mod rules;
 mod away;
