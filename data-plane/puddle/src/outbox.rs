@@ -119,18 +119,29 @@ impl Outbox {
 
     /// Drops what a socket has queued, but for the rest of a frame already begun.
     pub(crate) fn cut(&mut self, slot: u32) {
-        let queue = &mut self.queues[slot as usize];
-        let Some(&first) = queue.spans().first() else {
+        let Some(&first) = self.queues[slot as usize].spans().first() else {
             return;
         };
         let begun = self.logs.rest_of_frame(first);
-        if let Some(rest) = begun {
-            self.logs.hold(rest);
+        self.keep_only(slot, begun);
+    }
+
+    /// Drops what a socket has queued, but for the first frame.
+    pub(crate) fn cut_behind_first(&mut self, slot: u32) {
+        let first = self.queues[slot as usize].spans().first().copied();
+        let first = first.map(|first| self.logs.first_frame(first));
+        self.keep_only(slot, first);
+    }
+
+    fn keep_only(&mut self, slot: u32, kept: Option<Span>) {
+        let queue = &mut self.queues[slot as usize];
+        if let Some(kept) = kept {
+            self.logs.hold(kept);
         }
         for span in queue.spans() {
             self.logs.release(*span);
         }
-        queue.replace(begun);
+        queue.replace(kept);
     }
 
     /// Drops what a room has said from a socket's queue, but for the rest of a

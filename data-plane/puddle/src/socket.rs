@@ -41,6 +41,8 @@ pub(crate) struct Socket {
     pub reading: Reading,
     /// Whether a ping is under way.
     pub pinged: bool,
+    /// Whether the answer to its request is queued, and nothing of it written.
+    pub unanswered: bool,
     /// The page it is of, where a browser said so.
     pub page: Option<Box<str>>,
     /// What it does often. Boxed, for most do nothing of it.
@@ -223,6 +225,7 @@ impl Socket {
             assembly: Assembly::default(),
             reading: Reading::On,
             pinged: false,
+            unanswered: false,
             page: None,
             conduct: None,
             form: WireForm::Raw,

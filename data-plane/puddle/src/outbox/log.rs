@@ -154,6 +154,16 @@ impl Logs {
         }
     }
 
+    /// The frame with which a span begins, or the rest of it.
+    pub(super) fn first_frame(&self, span: Span) -> Span {
+        let segment = self.segment(span.segment);
+        let next = segment
+            .frames
+            .partition_point(|(start, _)| *start <= span.start);
+        let end = segment.start_of(next);
+        Span { end, ..span }
+    }
+
     /// A run without what one lane says, but for the rest of a frame already
     /// begun.
     pub(super) fn without_lane(&self, run: &[Span], lane: Lane) -> Vec<Span> {

@@ -108,7 +108,7 @@ impl Puddle {
         };
         let (manner, opening) = match request.subprotocol {
             Some(Subprotocol::RawV1) => {
-                self.tell(id, |out| upgrade::accepted(&request, None, out));
+                self.accept(id, &request, None);
                 let discarded_bytes = 0;
                 (Manner::Handshake, Opening::Handshake { discarded_bytes })
             }
@@ -143,8 +143,16 @@ impl Puddle {
             idle_until: self.now + self.settings.lobby_time_max,
         };
         self.set_phase(id, Phase::Multiplexed(Box::new(lobby)));
-        self.tell(id, |out| upgrade::accepted(request, None, out));
+        self.accept(id, request, None);
         self.look_at_session(id);
+    }
+
+    /// The request is answered. That is written whatever comes of the socket.
+    pub(super) fn accept(&mut self, id: SocketId, request: &Upgrade, page: Option<&str>) {
+        self.tell(id, |out| upgrade::accepted(request, page, out));
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.unanswered = true;
+        }
     }
 
     pub(super) fn set_phase(&mut self, id: SocketId, phase: Phase) {

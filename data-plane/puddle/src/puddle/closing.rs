@@ -83,11 +83,21 @@ impl Puddle {
             Phase::Knocking(_) | Phase::Raw(..) | Phase::Multiplexed(_) => {}
         }
         self.strip(id);
-        self.outbox.cut(id.slot);
+        self.drop_backlog(id);
         self.tell(id, |out| frame::close(code, reason, out));
         self.set_closing(id, false);
         // For the peer's close frame, if it was not read.
         self.resume(id);
+    }
+
+    /// Drops what is queued, but for the rest of a frame already begun, and for
+    /// the answer to the request: a close frame means nothing before that.
+    pub(super) fn drop_backlog(&mut self, id: SocketId) {
+        if self.sockets.get(id).is_some_and(|socket| socket.unanswered) {
+            self.outbox.cut_behind_first(id.slot);
+        } else {
+            self.outbox.cut(id.slot);
+        }
     }
 
     /// The peer closes: it is answered with the same, and that is all. What it has
@@ -98,7 +108,7 @@ impl Puddle {
         };
         if !matches!(socket.phase, Phase::Closing { .. }) {
             self.strip(id);
-            self.outbox.cut(id.slot);
+            self.drop_backlog(id);
             self.tell(id, |out| match code {
                 Some(code) => frame::close(code, "", out),
                 None => frame::close_empty(out),

@@ -14,7 +14,6 @@ use crate::policy::Asked;
 use crate::room::{Governed, Pinned, RoomIndex, Sitter};
 use crate::sequence::{Action, Event, Sequence};
 use crate::socket::{Entry, Opening, Origin, Phase, Stay, Who};
-use crate::upgrade;
 use crate::wire::multiplexed::{self, AskedStep};
 
 impl Puddle {
@@ -255,7 +254,7 @@ impl Puddle {
                 match opening {
                     Opening::Unanswered(request) => {
                         let page = self.page_named(&request);
-                        self.tell(id, |out| upgrade::accepted(&request, page.as_deref(), out));
+                        self.accept(id, &request, page.as_deref());
                     }
                     Opening::Handshake { .. } => {
                         self.tell(id, |out| multiplexed::Event::Started.frame(out));

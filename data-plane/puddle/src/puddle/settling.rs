@@ -126,7 +126,11 @@ impl Puddle {
                 continue;
             };
             writes += 1;
-            match self.outbox.flush(id, shell) {
+            let flushed = self.outbox.flush(id, shell);
+            if let Some(socket) = self.sockets.get_mut(id) {
+                socket.unanswered = false;
+            }
+            match flushed {
                 Flushed::Clean => self.written(id),
                 Flushed::Gone => self.hang_up(id),
                 Flushed::Blocked { bytes } if bytes > self.settings.socket_backlog_bytes_max => {

@@ -26,7 +26,7 @@ impl Puddle {
     /// queued is dropped, but for the rest of an event already begun.
     pub(super) fn close_stream(&mut self, id: SocketId, refusal: &Refusal) {
         self.strip(id);
-        self.outbox.cut(id.slot);
+        self.drop_backlog(id);
         self.tell(id, |out| event_stream::closed(refusal, out));
         self.end(id);
     }

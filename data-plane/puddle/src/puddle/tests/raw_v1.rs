@@ -5,7 +5,9 @@ use core::time::Duration;
 
 use porthouse_model::{CodeVersion, EntryStep, MessageKind, PasswordVersion};
 
-use super::world::{Client, World, asking, close_frame, frame, password_rules};
+use super::world::{
+    Client, World, asking, close_frame, frame, members_only, password_rules, token,
+};
 
 const RAW: &str = "Sec-WebSocket-Protocol: porthouse.raw.v1";
 
@@ -196,4 +198,39 @@ fn frames_right_behind_the_start_are_messages() {
     ));
     world.bytes(bob, bytes);
     assert_eq!(world.take(ada), frame(MessageKind::Binary, b"first"));
+}
+
+#[test]
+fn a_door_that_is_shut_is_told_behind_the_upgrade() {
+    let mut world = World::new(1);
+    world.room("club", members_only());
+    let first = world.upgrade(0, "/club", &[RAW]);
+    let told = world.take(first);
+    assert!(
+        told.starts_with(b"HTTP/1.1 101"),
+        "a page reads no other status"
+    );
+    assert_eq!(close_frame(&told).0, 4103);
+    // Now the door is known, and shut in the very turn of the request.
+    let second = world.upgrade(0, "/club", &[RAW]);
+    let told = world.take(second);
+    assert!(
+        told.starts_with(b"HTTP/1.1 101"),
+        "{}",
+        String::from_utf8_lossy(&told)
+    );
+    assert_eq!(close_frame(&told).0, 4103);
+}
+
+#[test]
+fn a_token_known_to_open_nothing_is_told_behind_the_upgrade_too() {
+    let mut world = World::new(1);
+    let bearer = format!("Authorization: Bearer {}", token(3));
+    for _ in 0..2 {
+        let lines = ["Sec-WebSocket-Protocol: porthouse.v1", &bearer];
+        let client = world.upgrade(0, "/", &lines);
+        let told = world.take(client);
+        assert!(told.starts_with(b"HTTP/1.1 101"));
+        assert_eq!(close_frame(&told).0, 4100);
+    }
 }
