@@ -91,10 +91,44 @@ impl LiveService for Live {
     ) -> Result<Response<v1::PublishResponse>, Status> {
         let publish = Arc::new(publish(request.into_inner())?);
         let result = self.call(Call::Publish(publish)).await;
-        let CallResult::Published { receivers } = result else {
+        let response = match result {
+            CallResult::Published { receivers } => v1::PublishResponse {
+                receivers,
+                ..Default::default()
+            },
+            CallResult::Placed {
+                receivers,
+                epoch,
+                offset,
+            } => v1::PublishResponse {
+                receivers,
+                epoch: Some(epoch),
+                offset: Some(offset),
+            },
+            other @ (CallResult::Key(_)
+            | CallResult::NotLive
+            | CallResult::Refused(_)
+            | CallResult::Purged { .. }
+            | CallResult::Rooms { .. }
+            | CallResult::Sockets { .. }
+            | CallResult::Kicked { .. }
+            | CallResult::TooMany
+            | CallResult::Unavailable) => return Err(status::of(&other)),
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn purge(
+        &self,
+        request: Request<v1::PurgeRequest>,
+    ) -> Result<Response<v1::PurgeResponse>, Status> {
+        let v1::PurgeRequest { room, through } = request.into_inner();
+        let room = room_name(&room)?;
+        let result = self.call(Call::Purge { room, through }).await;
+        let CallResult::Purged { messages } = result else {
             return Err(status::of(&result));
         };
-        Ok(Response::new(v1::PublishResponse { receivers }))
+        Ok(Response::new(v1::PurgeResponse { messages }))
     }
 
     async fn list_rooms(

@@ -7,23 +7,41 @@
 //! `puddle/homing.rs` carries it.
 
 mod asking;
+mod placed;
 mod guests;
 mod people;
+mod taking;
+mod rates;
+mod keys;
+mod shelf;
+mod away;
 
 use core::hash::Hasher as _;
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use porthouse_model::{Keep, Order, Refused, Revision, RoomName, RoomRules, Shown, Time};
+use porthouse_model::{Keep, Order, Refused, Revision, RoomId, RoomName, RoomRules, Shown, Time};
 use siphasher::sip::SipHasher13;
 
+use crate::hop::RoomMessage;
 use crate::input::PuddleId;
 use crate::people::{Limits, People};
 use crate::room::Governed;
 use crate::seed::Chance;
 use crate::settings::Settings;
-pub(crate) use asking::{Ask, OwnerAct, Said, Stand, Welcome};
+pub(crate) use asking::{Ask, OwnerAct, Said, Saying, Stand, Unsaid, Welcome};
 pub use asking::{FromHome, ToHome};
+use away::Away;
 pub(crate) use guests::{Guest, Guests};
+pub(crate) use keys::Claim;
+use keys::Keys;
+pub use placed::Placed;
+pub(crate) use placed::Viewer;
+use rates::Spent;
+use shelf::Shelf;
+pub(crate) use shelf::{Page, Range};
+pub(crate) use taking::{Answer, Asker, Outcome, Since};
 
 /// Epochs are below this: what JSON's readers take for a whole number (RFC 8259,
 /// section 6).
@@ -70,6 +88,18 @@ pub(crate) struct Home {
     as_of: Revision,
     /// Tells this life of the home from all others of the name.
     epoch: u64,
+    /// The offset of the last message.
+    offset: u64,
+    /// What is kept of what was said.
+    shelf: Shelf,
+    /// What a newcomer hears first.
+    latest: Option<Arc<Placed>>,
+    /// Senders' own names for their messages.
+    keys: Keys,
+    /// How often it was said.
+    spent: Spent,
+    /// Who is away.
+    away: Away,
     /// Who is inside, of those it was told of.
     pub guests: Guests,
     /// How many of them there may be, what is shown of them, who owns the room.
@@ -86,37 +116,72 @@ pub(crate) struct Homes {
     homes: BTreeMap<RoomName, Home>,
     /// Those with nobody inside, by when they are forgotten.
     idle: BTreeSet<(Time, RoomName)>,
+    /// What all of them keep.
+    held: Held,
     homes_max: usize,
     /// Rooms about whose people something is due, by when.
     alarms: BTreeSet<(Time, RoomName)>,
     /// Transient rooms that somebody owns.
     owned: BTreeSet<RoomName>,
     owned_max: usize,
+    allowance: Allowance,
+}
+
+/// How much homes keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Held {
+    bytes: usize,
+    keys: usize,
+}
+
+/// How much a home may keep; see [`Settings`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    pub history_bytes_max: usize,
+    pub room_history_bytes_max: usize,
+    pub idle_time_max: Duration,
+    pub key_time_max: Duration,
+    pub keys_per_client_max: usize,
+    /// Keys the puddle may still remember.
+    pub keys_left: usize,
+    pub rated_clients_max: usize,
+    pub waiting_members_max: usize,
 }
 
 impl Homes {
-    pub(crate) const fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             homes: BTreeMap::new(),
             idle: BTreeSet::new(),
+            held: Held::default(),
             homes_max: settings.homes_max,
             alarms: BTreeSet::new(),
             owned: BTreeSet::new(),
             owned_max: settings
                 .transient_rooms_max
                 .div_ceil(settings.puddles as usize),
+            allowance: Allowance {
+                history_bytes_max: settings.history_bytes_max,
+                room_history_bytes_max: settings.room_history_bytes_max,
+                idle_time_max: settings.home_idle_time_max,
+                key_time_max: settings.key_time_max,
+                keys_per_client_max: settings.keys_per_client_max,
+                keys_left: settings.keys_max,
+                rated_clients_max: settings.rated_clients_max,
+                waiting_members_max: settings.waiting_members_max,
+            },
         }
     }
 
-    /// The home of a room in which there is somebody, or is about to be. It
-    /// begins anew where the room is another one than before.
-    pub(crate) fn open(
+    /// Does something at the home of a room in which there is somebody, or is
+    /// about to be. It begins anew where the room is another one than before.
+    pub(crate) fn at<R>(
         &mut self,
         room: &RoomName,
-        governed: &Governed,
-        as_of: Revision,
+        (governed, as_of): (&Governed, Revision),
         chance: &mut Chance,
-    ) -> Result<&mut Home, Refused> {
+        act: impl FnOnce(&mut Home, &Allowance) -> R,
+    ) -> Result<R, Refused> {
         self.awake(room);
         if !self.homes.contains_key(room) {
             if !self.may_make(governed) {
@@ -128,14 +193,56 @@ impl Homes {
             let home = Home::new(governed.clone(), as_of, chance);
             self.homes.insert(room.clone(), home);
         }
-        let home = self.homes.get_mut(room).expect("it was there or was made");
-        home.govern(governed, as_of, chance);
-        Ok(home)
+        let done = self.with(room, |home, allowance| {
+            home.govern(governed, as_of, chance);
+            act(home, allowance)
+        });
+        Ok(done.expect("it was there or was made"))
     }
 
-    /// The home of a room, if it has one.
+    /// Does something at the home of a room, if it has one. What it keeps then
+    /// is counted, and bounded: a room that keeps more than it may, or makes the
+    /// puddle do so, loses what it has kept longest.
+    pub(crate) fn with<R>(
+        &mut self,
+        room: &RoomName,
+        act: impl FnOnce(&mut Home, &Allowance) -> R,
+    ) -> Option<R> {
+        let home = self.homes.get_mut(room)?;
+        let before = home.held();
+        let allowance = Allowance {
+            keys_left: self.allowance.keys_left.saturating_sub(self.held.keys),
+            ..self.allowance
+        };
+        let done = act(home, &allowance);
+        let others = self.held.bytes - before.bytes;
+        let bytes_max = allowance.history_bytes_max.saturating_sub(others);
+        home.shrink(bytes_max.min(allowance.room_history_bytes_max));
+        let after = home.held();
+        self.held.bytes = others + after.bytes;
+        self.held.keys = self.held.keys - before.keys + after.keys;
+        Some(done)
+    }
+
+    /// The home of a room, if it has one; what it keeps is not touched so.
     pub(crate) fn get_mut(&mut self, room: &RoomName) -> Option<&mut Home> {
         self.homes.get_mut(room)
+    }
+
+    /// What is said into a room by nobody inside, if it has a home that keeps.
+    pub(crate) fn publish(
+        &mut self,
+        room: &RoomName,
+        message: impl FnOnce(&Governed) -> Result<RoomMessage, Refused>,
+        now: Time,
+    ) -> Option<Result<Arc<Placed>, Refused>> {
+        self.with(room, |home, _| {
+            if !keeps(home.governed.rules().source()) {
+                return None;
+            }
+            let said = message(&home.governed);
+            Some(said.map(|said| home.put(now, &Arc::new(said), None)))
+        })?
     }
 
     /// Nobody is in a room any more, on any puddle. A transient room is over; a
@@ -144,7 +251,7 @@ impl Homes {
         let Some(home) = self.homes.get_mut(room) else {
             return;
         };
-        match home.needed_until(now) {
+        match home.needed_until(now, &self.allowance) {
             Some(until) if until > now => {
                 if let Some(before) = home.idle_until.replace(until) {
                     self.idle.remove(&(before, room.clone()));
@@ -163,8 +270,22 @@ impl Homes {
         as_of: Revision,
         chance: &mut Chance,
     ) {
-        if let Some(home) = self.homes.get_mut(room) {
-            home.govern(governed, as_of, chance);
+        self.with(room, |home, _| home.govern(governed, as_of, chance));
+    }
+
+    /// A room was deleted: nothing of it is kept.
+    pub(crate) fn deleted(&mut self, room: &RoomName, id: RoomId, chance: &mut Chance) {
+        self.with(room, |home, _| {
+            if home.governed.id() == Some(id) {
+                home.begin_anew(chance);
+            }
+        });
+        if self
+            .homes
+            .get(room)
+            .is_some_and(|home| home.idle_until.is_some())
+        {
+            self.forget(room);
         }
     }
 
@@ -178,15 +299,16 @@ impl Homes {
     /// A puddle began anew, or has nobody in a room any more: its guests are
     /// gone. `None`: in any room.
     pub(crate) fn left_by(&mut self, now: Time, puddle: PuddleId, room: Option<&RoomName>) {
+        let allowance = self.allowance;
         match room {
             Some(room) => {
                 if let Some(home) = self.homes.get_mut(room) {
-                    home.lose(now, puddle);
+                    home.lose(now, puddle, &allowance);
                 }
             }
             None => {
                 for home in self.homes.values_mut() {
-                    home.lose(now, puddle);
+                    home.lose(now, puddle, &allowance);
                 }
             }
         }
@@ -202,9 +324,9 @@ impl Homes {
         while let Some((until, _)) = self.idle.first()
             && *until <= now
         {
-            let (_, room) = self.idle.pop_first().expect("it was there");
-            self.disarm(&room);
-            self.homes.remove(&room);
+            let (_, room) = self.idle.first().expect("it was there");
+            let room = room.clone();
+            self.forget(&room);
         }
     }
 
@@ -226,7 +348,11 @@ impl Homes {
     fn forget(&mut self, room: &RoomName) {
         self.awake(room);
         self.disarm(room);
-        self.homes.remove(room);
+        if let Some(home) = self.homes.remove(room) {
+            let held = home.held();
+            self.held.bytes -= held.bytes;
+            self.held.keys -= held.keys;
+        }
     }
 
     fn forget_one(&mut self) -> Result<(), Refused> {
@@ -248,9 +374,15 @@ impl Homes {
             "idle homes are listed"
         );
         assert!(self.homes.len() <= self.homes_max, "homes are bounded");
+        let mut held = Held::default();
         for home in self.homes.values() {
-            home.guests.check();
+            home.check();
+            held.bytes += home.held().bytes;
+            held.keys += home.held().keys;
         }
+        assert_eq!(held, self.held, "what is kept is counted");
+        let bytes_max = self.allowance.history_bytes_max;
+        assert!(held.bytes <= bytes_max, "what is kept is bounded");
     }
 }
 
@@ -259,6 +391,12 @@ impl Home {
         Self {
             as_of,
             epoch: chance.next() >> (u64::BITS - EPOCH_BITS),
+            offset: 0,
+            shelf: Shelf::default(),
+            latest: None,
+            keys: Keys::default(),
+            spent: Spent::default(),
+            away: Away::default(),
             people: People::new(),
             governed,
             guests: Guests::default(),
@@ -296,32 +434,82 @@ impl Home {
             self.governed = governed.clone();
         }
         self.regard();
+        self.curtail();
+    }
+
+    /// What the rules no longer keep is gone.
+    fn curtail(&mut self) {
+        if self.governed.rules().source().history.keep != Keep::Latest {
+            self.latest = None;
+        }
+        let kept_max = self.retention().messages_max;
+        self.shelf.keep_last(kept_max);
+    }
+
+    /// Nothing that was said is known any more.
+    fn begin_anew(&mut self, chance: &mut Chance) {
+        let fresh = Self::new(self.governed.clone(), self.as_of, chance);
+        self.epoch = fresh.epoch;
+        self.offset = 0;
+        self.shelf = fresh.shelf;
+        self.latest = None;
+        self.keys = fresh.keys;
+        self.spent = fresh.spent;
+        self.away = fresh.away;
     }
 
     /// How far it is.
     pub(crate) const fn stand(&self) -> Stand {
         Stand {
             epoch: self.epoch,
-            offset: 0,
+            offset: self.offset,
         }
-    }
-
-    /// Somebody stands in the door: [`Said::Welcome`] or [`Said::Refused`].
-    pub(crate) fn arrive(&mut self, from: PuddleId, guest: Guest) -> Said {
-        self.guests.add(from, guest);
-        Said::Welcome(Welcome {
-            stand: self.stand(),
-            transient: self.transient(),
-        })
     }
 
     /// Until when something is kept here for which it is worth being; nothing,
     /// for a room that ends with its last socket.
-    fn needed_until(&self, now: Time) -> Option<Time> {
+    fn needed_until(&self, now: Time, allowance: &Allowance) -> Option<Time> {
         match self.governed {
             Governed::Transient(_) | Governed::Templated(_) => None,
-            Governed::Persistent(_) => Some(now),
+            Governed::Persistent(_) => {
+                let idle = now + allowance.idle_time_max;
+                let history = &self.governed.rules().source().history;
+                let kept = self.shelf.until(self.retention().age_max);
+                let keys = self.keys.until(allowance.key_time_max);
+                let away = history
+                    .waiting
+                    .and_then(|waiting| self.away.until(waiting.age_max));
+                let latest = self.latest.as_ref().map(|_| idle);
+                let needed = [kept, keys, away, latest].into_iter().flatten().max();
+                needed.map(|until| until.min(idle))
+            }
         }
+    }
+
+    fn held(&self) -> Held {
+        let latest = self.latest.as_ref().map_or(0, |latest| latest.bytes());
+        Held {
+            bytes: self.shelf.bytes() + usize::try_from(latest).expect("it is in memory"),
+            keys: self.keys.len(),
+        }
+    }
+
+    fn shrink(&mut self, bytes_max: usize) {
+        if self.held().bytes > bytes_max {
+            let latest = self.held().bytes - self.shelf.bytes();
+            if latest > bytes_max {
+                self.latest = None;
+            }
+            let latest = if latest > bytes_max { 0 } else { latest };
+            self.shelf.shrink(bytes_max - latest);
+        }
+    }
+
+    fn check(&self) {
+        self.guests.check();
+        self.shelf.check();
+        self.keys.check();
+        self.away.check();
     }
 }
 

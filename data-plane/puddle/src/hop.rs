@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use porthouse_model::{ClientId, MessageKind, RoomId, RoomName};
 
-use crate::home::{FromHome, ToHome};
+use crate::home::{FromHome, Placed, ToHome};
 use crate::input::PuddleId;
 use crate::settings::Settings;
 use crate::waiting::WaitingHop;
@@ -38,6 +38,8 @@ pub enum Hop {
     Message(Arc<RoomMessage>),
     /// You are this room's home: something is asked of you.
     ToHome(Box<ToHome>),
+    /// I am this room's home, and this was said there.
+    Placed(Arc<Placed>),
     /// I am this room's home, and say this.
     FromHome(Box<FromHome>),
     /// About those who wait to be let in to a room.
@@ -94,6 +96,7 @@ impl Hop {
     fn bytes(&self) -> u64 {
         match self {
             Self::Message(message) => message.payload.len() as u64,
+            Self::Placed(placed) => placed.bytes(),
             Self::ToHome(asked) => asked.bytes(),
             Self::FromHome(said) => said.bytes(),
             Self::Waiting(hop) => hop.bytes(),

@@ -187,6 +187,13 @@ fn compiled(template: Template) -> Arc<TemplatePolicy> {
 pub enum Command {
     /// One message into a room.
     Publish(Arc<Publish>),
+    /// Nothing that was said in a room up to an offset is kept any more.
+    Purge {
+        /// The room.
+        room: RoomName,
+        /// The last offset.
+        through: u64,
+    },
     /// The rooms that have sockets here.
     ListRooms {
         /// Only names after this one.

@@ -28,7 +28,7 @@ mod switchboard;
 mod timer;
 mod network;
 
-pub use home::{FromHome, ToHome};
+pub use home::{FromHome, Placed, ToHome};
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
 pub use output::{Deadline, ListedRoom, ListedSocket, Output, Reply, Shell, WireForm, Wrote};

@@ -95,6 +95,27 @@ pub enum Reply {
         /// How many.
         receivers: Option<u64>,
     },
+    /// The message has this place in a room that keeps, whose home is here; it
+    /// was queued for so many sockets here, and the other puddles are told.
+    Placed {
+        /// How many.
+        receivers: u64,
+        /// Which life of the room's offsets.
+        epoch: u64,
+        /// Its offset.
+        offset: u64,
+    },
+    /// So many sockets here get the message if the room's home takes it.
+    Counted {
+        /// How many.
+        receivers: u64,
+    },
+    /// Of what a room whose home is here has kept, so many messages are
+    /// forgotten; `None`: there is no such home here.
+    Purged {
+        /// How many.
+        messages: Option<u64>,
+    },
     /// The room's rules refuse the message.
     Refused(Refused),
     /// Rooms, ordered by name.

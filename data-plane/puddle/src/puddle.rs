@@ -21,6 +21,7 @@ mod speaking;
 mod hopping;
 mod homing;
 mod people;
+mod keeping;
 mod closing;
 mod policing;
 mod ordering;

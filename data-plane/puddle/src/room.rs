@@ -21,7 +21,7 @@ use crate::people::{Owned, RoomLife};
 use crate::policy::{RoomPolicy, TemplatePolicy};
 use crate::seed::{Hasher, Map};
 pub(crate) use joins::Joins;
-pub(crate) use receivers::{Message, deliver};
+pub(crate) use receivers::{Message, count, deliver, encode};
 pub(crate) use seats::{Pinned, Rights, Seats, Sitter};
 
 /// A room's place in [`Rooms`]; used again once the room is gone.
@@ -234,8 +234,7 @@ impl Rooms {
 
     /// Whether another puddle has this room.
     pub(crate) fn is_elsewhere(&self, name: &RoomName, puddle: PuddleId) -> bool {
-        let elsewhere = self.elsewhere.get(name);
-        elsewhere.is_some_and(|puddles| puddles.contains(puddle))
+        self.elsewhere(name).contains(puddle)
     }
 
     /// Another puddle no longer has this room.

@@ -124,6 +124,30 @@ pub struct Settings {
     /// those kept longest without anybody inside are forgotten, and if there is
     /// none, an entry is refused retryably.
     pub homes_max: usize,
+    /// How long a room that nobody is in is kept in mind for what it keeps.
+    pub home_idle_time_max: Duration,
+    /// What all homes of this puddle keep of what was said, in bytes; past it a
+    /// room loses what it has kept longest.
+    pub history_bytes_max: usize,
+    /// What one room keeps of it, in bytes; past it the same.
+    pub room_history_bytes_max: usize,
+    /// Messages in one answer to `history`.
+    pub history_page_messages_max: usize,
+    /// Payload bytes in one answer to `history`.
+    pub history_page_bytes_max: usize,
+    /// How long a sender's key stands for its message; for as long again it is
+    /// refused (`key_window`).
+    pub key_time_max: Duration,
+    /// Keys of one client in one room; past it an error.
+    pub keys_per_client_max: usize,
+    /// Keys in all homes of this puddle; past it an error.
+    pub keys_max: usize,
+    /// Clients whose rate is counted in one room at once; past it those who speak
+    /// for the first time are refused as too fast.
+    pub rated_clients_max: usize,
+    /// Members who are away and for whom messages wait, in one room; past it
+    /// those who left first are forgotten.
+    pub waiting_members_max: usize,
     /// Pings of one socket, by frame or by line; past it a `porthouse.v1` socket
     /// gets errors and then 1008, any other 1008.
     pub ping_rate_max: Rate,
@@ -188,6 +212,16 @@ impl Settings {
             ask_slots_max: 1_024,
             ask_bytes_max: 4 * 1024 * 1024,
             homes_max: 100_000,
+            home_idle_time_max: Duration::from_hours(24),
+            history_bytes_max: 128 * 1024 * 1024,
+            room_history_bytes_max: 8 * 1024 * 1024,
+            history_page_messages_max: 256,
+            history_page_bytes_max: 256 * 1024,
+            key_time_max: Duration::from_mins(10),
+            keys_per_client_max: 1_000,
+            keys_max: 100_000,
+            rated_clients_max: 100_000,
+            waiting_members_max: 10_000,
             ping_rate_max: rate(10, 1_000),
             empty_message_rate_max: rate(100, 1_000),
             move_rate_max: rate(10, 512),

@@ -68,6 +68,8 @@ pub(crate) enum Reading {
     Full,
     /// Not until other puddles have taken what was sent to them.
     Clogged,
+    /// Not until a room's home has said whether the key of its message is new.
+    Claiming,
 }
 
 /// Where a socket is in its life.

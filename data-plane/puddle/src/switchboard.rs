@@ -342,6 +342,7 @@ impl Switchboard {
         match what {
             Call::Key { hash } => self.key_called(now, call, hash),
             what @ (Call::Publish(_)
+            | Call::Purge { .. }
             | Call::ListRooms { .. }
             | Call::ListSockets { .. }
             | Call::Kick { .. }) => {

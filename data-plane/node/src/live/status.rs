@@ -33,6 +33,8 @@ pub(super) fn of(result: &CallResult) -> Status {
         }
         CallResult::Key(_)
         | CallResult::Published { .. }
+        | CallResult::Placed { .. }
+        | CallResult::Purged { .. }
         | CallResult::Rooms { .. }
         | CallResult::Sockets { .. }
         | CallResult::Kicked { .. } => {

@@ -6,6 +6,11 @@ use std::sync::Arc;
 use porthouse_model::{ClientId, Refused, Revision, RoomName};
 
 use super::guests::Guest;
+use super::keys::Claim;
+use super::placed::{Placed, Viewer};
+use super::shelf::{Page as Shelved, Range};
+use super::taking::Since;
+use crate::hop::RoomMessage;
 use crate::input::SocketId;
 use crate::people::{Batch, OwnerRuleFault, Page};
 use crate::room::{Governed, Transient};
@@ -44,8 +49,32 @@ pub(crate) enum Ask {
     Arrive(Guest),
     /// Somebody is inside already. Answered by [`Said::Stands`].
     Here(Guest),
-    /// Somebody who arrived has gone, or did not come in. Not answered.
-    Depart(SocketId),
+    /// Somebody who arrived has gone. Not answered.
+    Depart {
+        /// Who.
+        socket: SocketId,
+        /// Whether they had come in.
+        inside: bool,
+    },
+    /// Somebody inside says something, which is sent to all puddles that have the
+    /// room. Answered by [`Said::Taken`] where that is asked for, and by
+    /// [`Said::Unsaid`] if it was not taken.
+    Send(Saying),
+    /// Somebody inside is about to say something in a room that is not kept, and
+    /// has a key for it. Answered by [`Said::Claimed`].
+    Claim {
+        /// Whose key.
+        client: ClientId,
+        /// The key.
+        key: Arc<str>,
+    },
+    /// Somebody inside reads what was said. Answered by [`Said::Read`].
+    Read {
+        /// What of it.
+        range: Range,
+        /// Who.
+        viewer: Viewer,
+    },
     /// Who is there, after this client? And tell what changes. Answered by
     /// [`Said::Present`].
     Look(Option<ClientId>),
@@ -59,6 +88,26 @@ pub(crate) enum Ask {
         /// What they do.
         act: OwnerAct,
     },
+}
+
+/// Something somebody says.
+#[derive(Clone, Debug)]
+pub(crate) struct Saying {
+    /// What.
+    pub message: Arc<RoomMessage>,
+    /// Who says it.
+    pub speaker: SocketId,
+    /// Their own name for it: said again, it is the same message.
+    pub key: Option<Arc<str>>,
+}
+
+/// Why something was not said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsaid {
+    /// A rule refuses it.
+    Refused(Refused),
+    /// There are as many keys as are remembered.
+    TooManyKeys,
 }
 
 /// What a transient room's owner does.
@@ -93,6 +142,14 @@ pub(crate) enum Said {
     Done(Transient),
     /// The owner cannot have such rules.
     Unruly(OwnerRuleFault),
+    /// What somebody said was taken, at this offset.
+    Taken(u64),
+    /// What a socket said was not taken.
+    Unsaid(SocketId, Unsaid),
+    /// What came of a key.
+    Claimed(Claim),
+    /// Some of what was said.
+    Read(Shelved),
 }
 
 /// How far a room is.
@@ -111,19 +168,29 @@ pub(crate) struct Welcome {
     pub stand: Stand,
     /// How the room is governed, where it is transient.
     pub transient: Option<Transient>,
+    /// What waited for them while they were away; then this.
+    pub waited: Vec<Arc<Placed>>,
+    /// The last message, where a newcomer who may read hears it at once.
+    pub latest: Option<Arc<Placed>>,
+    /// What they missed since they had been there before, if that was asked;
+    /// instead of the other two.
+    pub since: Option<Since>,
 }
 
 impl ToHome {
     /// Its payload bytes.
     pub(crate) fn bytes(&self) -> u64 {
         match &self.what {
+            Ask::Send(saying) => saying.message.payload.len() as u64,
             Ask::Own {
                 act: OwnerAct::Rule(rules),
                 ..
             } => rules.len() as u64,
             Ask::Arrive(_)
             | Ask::Here(_)
-            | Ask::Depart(_)
+            | Ask::Depart { .. }
+            | Ask::Claim { .. }
+            | Ask::Read { .. }
             | Ask::Look(_)
             | Ask::LookAway
             | Ask::Own {
@@ -137,17 +204,29 @@ impl ToHome {
 impl FromHome {
     /// Its payload bytes.
     pub(crate) fn bytes(&self) -> u64 {
-        match &self.what {
-            Said::Present(page) => page.as_ref().map_or(0, Page::bytes),
-            Said::Changed(batch) => batch.bytes(),
-            Said::Welcome(_)
-            | Said::Refused(_)
+        let messages = match &self.what {
+            Said::Present(page) => return page.as_ref().map_or(0, Page::bytes),
+            Said::Changed(batch) => return batch.bytes(),
+            Said::Welcome(welcome) => {
+                let missed = match &welcome.since {
+                    Some(Since::Recovered(missed)) => &missed[..],
+                    Some(Since::Gap) | None => &[],
+                };
+                let messages = welcome.latest.iter().chain(&welcome.waited).chain(missed);
+                return messages.map(|placed| placed.bytes()).sum();
+            }
+            Said::Read(page) => &page.messages[..],
+            Said::Refused(_)
             | Said::Stands(_)
+            | Said::Taken(_)
+            | Said::Unsaid(..)
+            | Said::Claimed(_)
             | Said::Go(..)
             | Said::Owned(_)
             | Said::Ended(_)
             | Said::Done(_)
-            | Said::Unruly(_) => 0,
-        }
+            | Said::Unruly(_) => &[],
+        };
+        messages.iter().map(|placed| placed.bytes()).sum()
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use porthouse_model::{ClientId, Username};
 
+use super::asking::Stand;
+use super::away::Absence;
 use crate::input::{PuddleId, SocketId};
 use crate::output::WireForm;
 use crate::people::RoomLife;
@@ -24,6 +26,10 @@ pub(crate) struct Guest {
     pub form: WireForm,
     /// How long the room lives, if it is transient and made by this.
     pub makes: Option<RoomLife>,
+    /// What had waited for them when they arrived.
+    pub waited: Option<Absence>,
+    /// Where they had been before, if they come back to go on from there.
+    pub resumes: Option<Stand>,
 }
 
 /// Who is inside.
@@ -111,6 +117,8 @@ mod tests {
             username: None,
             form: WireForm::Raw,
             makes: None,
+            waited: None,
+            resumes: None,
         }
     }
 

@@ -6,7 +6,7 @@ use porthouse_model::{Act, ClientId, Refused, RoomName, Time};
 use porthouse_rules::{Rules, Standing};
 
 use super::asking::OwnerAct;
-use super::{Guest, Home, Homes, Said};
+use super::{Allowance, Guest, Home, Homes, Said};
 use crate::input::{PuddleId, SocketId};
 use crate::people::{Arrival, Making, Owned, Placing, Say, wish};
 use crate::room::{Governed, Transient};
@@ -80,9 +80,9 @@ impl Home {
         settings: &Settings,
     ) -> Option<Said> {
         self.own(&arrival.guest, claim, arrival.now, settings);
-        let (from, guest) = (arrival.from, arrival.guest.clone());
+        let (now, from, guest) = (arrival.now, arrival.from, arrival.guest.clone());
         match self.people.arrive(arrival) {
-            Ok(Placing::Placed) => Some(self.arrive(from, guest)),
+            Ok(Placing::Placed) => Some(self.arrive(from, guest, now)),
             Ok(Placing::Later) => None,
             Err(refused) => Some(Said::Refused(refused)),
         }
@@ -106,17 +106,28 @@ impl Home {
         Said::Stands(self.stand())
     }
 
-    /// Somebody has gone, or does not come in.
-    pub(crate) fn depart(&mut self, now: Time, from: PuddleId, socket: SocketId) {
+    /// Somebody has gone, or does not come in. What waited for who did not come
+    /// in after all still waits.
+    pub(crate) fn depart(
+        &mut self,
+        now: Time,
+        from: PuddleId,
+        (socket, inside): (SocketId, bool),
+        allowance: &Allowance,
+    ) {
         let guest = self.guests.get(from, socket).cloned();
         self.people.depart(now, from, socket, guest.as_ref());
-        self.guests.remove(from, socket);
+        if let Some(gone) = self.guests.remove(from, socket) {
+            self.left(&gone, inside, now, allowance);
+        }
     }
 
     /// A puddle has nobody inside any more.
-    pub(crate) fn lose(&mut self, now: Time, puddle: PuddleId) {
+    pub(crate) fn lose(&mut self, now: Time, puddle: PuddleId, allowance: &Allowance) {
         self.people.lose(now, puddle);
-        self.guests.gone_with(puddle);
+        for gone in self.guests.gone_with(puddle) {
+            self.left(&gone, true, now, allowance);
+        }
     }
 
     /// The owner of a transient room acts.

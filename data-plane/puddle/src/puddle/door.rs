@@ -171,6 +171,10 @@ impl Puddle {
 
     /// Open, for as long as the room is.
     fn open_door(&self, governed: Governed, standing: Standing, comes: Comes) -> Seen {
+        // Only a cluster's store survives a node.
+        if governed.rules().source().history.durable {
+            return Seen::Shut(Refused::Shut);
+        }
         let wall = self.wall_now();
         let closes = governed.rules().open_until(wall);
         let closes = closes.map_or_else(Self::never, |closes| self.moment(closes));

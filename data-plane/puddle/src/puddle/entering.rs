@@ -8,8 +8,10 @@ use porthouse_rules::{Bucket, Passed};
 
 use super::Puddle;
 use super::door::{Seen, SessionSeen};
+use super::keeping::first_heard;
 use crate::hop::Hop;
 use crate::input::SocketId;
+use crate::output::WireForm;
 use crate::policy::Asked;
 use crate::room::{Governed, Pinned, RoomIndex, Sitter};
 use crate::sequence::{Action, Event, Sequence};
@@ -209,7 +211,10 @@ impl Puddle {
         let Some(form) = self.sockets.get(id).map(|socket| socket.form) else {
             return;
         };
-        let reported = self.asking.take_welcome();
+        let welcome = self.asking.take_welcome();
+        let first = welcome
+            .as_ref()
+            .map_or_else(Vec::new, |welcome| first_heard(welcome, rights));
         let known = self.rooms.get_mut(room);
         known.governed = governed;
         known.entrants.remove(&id);
@@ -221,7 +226,8 @@ impl Puddle {
                 pinned,
                 rights,
                 spoken: Bucket::default(),
-                reported: reported.is_some(),
+                reported: welcome.is_some(),
+                since: welcome.as_ref().map_or(0, |welcome| welcome.stand.offset),
             },
             form,
         );
@@ -229,7 +235,11 @@ impl Puddle {
         self.note_strictness(room);
         self.stop_knocking(id, name);
         self.arrive(id, name, Stay { room, seat, until }, client, revision);
+        self.hear_past(id, room, &first);
         self.show_crowd(id, name);
+        if form != WireForm::Multiplexed {
+            self.resume(id);
+        }
     }
 
     /// Whoever has a seat is told so, and is heard from here on.
@@ -262,7 +272,6 @@ impl Puddle {
                     Opening::Answered => {}
                 }
                 self.arm(id);
-                self.resume(id);
             }
             Phase::Multiplexed(lobby) => {
                 lobby.stays.push(stay);

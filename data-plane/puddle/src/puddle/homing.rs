@@ -9,19 +9,20 @@ use std::sync::Arc;
 use porthouse_model::{Refused, RoomName};
 
 use super::Puddle;
+use super::keeping::Wish;
 use super::people::Request;
 use crate::home::{
-    Ask, FromHome, Guest, Said, Stand, ToHome, Welcome, counts_guests, home_of, keeps,
+    Answer, Ask, Asker, FromHome, Guest, Said, Stand, ToHome, Unsaid, Welcome, counts_guests,
+    home_of, keeps,
 };
-use crate::hop::Hop;
+use crate::hop::{Hop, RoomMessage};
 use crate::input::{Changed, ChangedItem, PuddleId, SocketId};
 use crate::outbox::Lane;
 use crate::output::WireForm;
-use crate::people::Arrival;
 use crate::room::{Governed, Interest, Room, RoomIndex};
 use crate::sequence::Event;
 use crate::socket::Who;
-use crate::wire::multiplexed::Event as Told;
+use crate::wire::multiplexed::{Event as Told, Id};
 
 /// What this puddle has asked of homes.
 #[derive(Debug, Default)]
@@ -45,6 +46,27 @@ pub(super) enum Pending {
     Arrival(SocketId, RoomName),
     /// A request about a room's people.
     Request(RoomName, Request),
+    /// Somebody who wants a receipt.
+    Sending(SocketId, RoomName, Wish),
+    /// Somebody who posts over plain HTTP.
+    Posting(SocketId, RoomName),
+    /// Somebody whose message waits for what is known of its key.
+    Claiming(SocketId, Arc<RoomMessage>, Wish),
+    /// Somebody who reads what was said.
+    Reading(SocketId, RoomName, Option<Id>),
+}
+
+impl Pending {
+    fn room(&self) -> &RoomName {
+        match self {
+            Self::Arrival(_, room)
+            | Self::Sending(_, room, _)
+            | Self::Posting(_, room)
+            | Self::Reading(_, room, _)
+            | Self::Request(room, _) => room,
+            Self::Claiming(_, message, _) => &message.room,
+        }
+    }
 }
 
 impl Asking {
@@ -93,21 +115,29 @@ impl Puddle {
     }
 
     /// Somebody who had arrived at a room's home has gone.
-    pub(super) fn depart(&mut self, room: &RoomName, id: SocketId) {
+    pub(super) fn depart(&mut self, room: &RoomName, id: SocketId, inside: bool) {
         // It concerns no rule.
         let governed = Governed::Transient(self.transient());
-        self.ask_home(room, governed, 0, Ask::Depart(id));
+        let depart = Ask::Depart { socket: id, inside };
+        self.ask_home(room, governed, 0, depart);
     }
 
     /// What the control plane says counts for the homes here at once, whether
     /// anybody is in the room here or not.
     pub(super) fn tell_homes(&mut self, changed: &Changed) {
         for item in &changed.items {
-            if let ChangedItem::Room(policy) = item {
-                let governed = Governed::Persistent(Arc::clone(policy));
-                let (homes, chance) = (&mut self.homes, &mut self.chance);
-                homes.ruled(&policy.room.name, &governed, changed.revision, chance);
-                self.speak_of(&policy.room.name);
+            let (homes, chance) = (&mut self.homes, &mut self.chance);
+            match item {
+                ChangedItem::Room(policy) => {
+                    let governed = Governed::Persistent(Arc::clone(policy));
+                    homes.ruled(&policy.room.name, &governed, changed.revision, chance);
+                    self.speak_of(&policy.room.name);
+                }
+                ChangedItem::RoomGone { id, name, .. } => homes.deleted(name, *id, chance),
+                // Whoever asks next brings a template's rules along.
+                ChangedItem::Template(_)
+                | ChangedItem::TemplateGone { .. }
+                | ChangedItem::Other(_) => {}
             }
         }
     }
@@ -136,10 +166,11 @@ impl Puddle {
             self.speak_of(&room);
             self.home_deserted(&room);
         }
-        let lost = self.asking.pending.iter().filter(|(_, pending)| {
-            let (Pending::Arrival(_, room) | Pending::Request(room, _)) = pending;
-            home_of(room, self.settings.puddles) == puddle
-        });
+        let lost = self
+            .asking
+            .pending
+            .iter()
+            .filter(|(_, pending)| home_of(pending.room(), self.settings.puddles) == puddle);
         let lost: Vec<u64> = lost.map(|(ask, _)| *ask).collect();
         for ask in lost {
             self.unanswered(ask);
@@ -163,6 +194,7 @@ impl Puddle {
                 self.hear(id, &room);
             }
             Some(Pending::Request(room, request)) => self.ask_request(&room, request),
+            Some(pending) => self.answered_by_home(pending, Err(Refused::Busy)),
             None => {}
         }
     }
@@ -193,38 +225,47 @@ impl Puddle {
             as_of,
             what,
         } = asked;
-        if let Ask::Depart(_) | Ask::LookAway = what {
+        if let Ask::Depart { .. } | Ask::LookAway = what {
             return self.gone_from(from, &room, &what);
         }
         // Leaving is told at once; what was asked before may come later.
         let inside = from == self.settings.puddle || self.rooms.is_elsewhere(&room, from);
-        let home = if inside {
-            let (homes, chance) = (&mut self.homes, &mut self.chance);
-            homes.open(&room, &governed, as_of, chance)
+        let speaker = match &what {
+            Ask::Send(saying) => Some(saying.speaker),
+            Ask::Arrive(_)
+            | Ask::Here(_)
+            | Ask::Depart { .. }
+            | Ask::Claim { .. }
+            | Ask::Read { .. }
+            | Ask::Look(_)
+            | Ask::LookAway
+            | Ask::Own { .. } => None,
+        };
+        let by = Asker {
+            now: self.now,
+            from,
+            ask,
+            claim: governed.owned(),
+        };
+        let (homes, chance, settings) = (&mut self.homes, &mut self.chance, &self.settings);
+        let answer = if inside {
+            homes.at(&room, (&governed, as_of), chance, |home, allowance| {
+                home.answer(by, what, settings, allowance)
+            })
         } else {
             Err(Refused::RoomClosed)
         };
-        let (now, settings, claim) = (self.now, &self.settings, governed.owned());
-        let said = match (home, what) {
-            (Err(refused), _) => Some(Said::Refused(refused)),
-            (Ok(home), Ask::Arrive(guest)) => {
-                let arrival = Arrival {
-                    now,
-                    from,
-                    ask,
-                    guest,
-                };
-                home.place(arrival, claim, settings)
-            }
-            (Ok(home), Ask::Here(guest)) => Some(home.here(now, from, guest, claim, settings)),
-            (Ok(home), Ask::Look(after)) => {
-                let entries_max = settings.presence_entries_max.max(1);
-                Some(Said::Present(home.people.look(from, after, entries_max)))
-            }
-            (Ok(home), Ask::Own { by, act }) => Some(home.act(by, &act, settings)),
-            (Ok(_), Ask::Depart(_) | Ask::LookAway) => unreachable!("it was done with above"),
-        };
         self.speak_of(&room);
+        let said = match (answer, speaker) {
+            (Ok(Answer::Said(said)), _) => Some(said),
+            (Ok(Answer::Later), _) => None,
+            (Ok(Answer::Outcome(outcome)), Some(speaker)) => {
+                self.take(&room, outcome, speaker, ask != 0)
+            }
+            (Ok(Answer::Outcome(_)), None) => unreachable!("only who speaks is taken up"),
+            (Err(refused), Some(speaker)) => Some(Said::Unsaid(speaker, Unsaid::Refused(refused))),
+            (Err(refused), None) => Some(Said::Refused(refused)),
+        };
         if let Some(what) = said {
             self.tell_puddle(from, FromHome { room, ask, what });
         }
@@ -232,14 +273,20 @@ impl Puddle {
 
     /// Somebody is not there, or not looking, any more: no home begins for that.
     fn gone_from(&mut self, from: PuddleId, room: &RoomName, what: &Ask) {
-        let Some(home) = self.homes.get_mut(room) else {
-            return;
-        };
-        match what {
-            Ask::Depart(socket) => home.depart(self.now, from, *socket),
+        let now = self.now;
+        self.homes.with(room, |home, allowance| match what {
+            Ask::Depart { socket, inside } => {
+                home.depart(now, from, (*socket, *inside), allowance);
+            }
             Ask::LookAway => home.people.look_away(from),
-            Ask::Arrive(_) | Ask::Here(_) | Ask::Look(_) | Ask::Own { .. } => {}
-        }
+            Ask::Arrive(_)
+            | Ask::Here(_)
+            | Ask::Send(_)
+            | Ask::Claim { .. }
+            | Ask::Read { .. }
+            | Ask::Look(_)
+            | Ask::Own { .. } => {}
+        });
         self.speak_of(room);
     }
 
@@ -257,22 +304,74 @@ impl Puddle {
         let FromHome { room, ask, what } = said;
         let pending = self.asking.pending.remove(&ask);
         match (what, pending) {
-            (Said::Welcome(welcome), Some(Pending::Arrival(id, _))) => {
-                self.welcomed(id, &room, Ok(welcome));
-            }
-            (Said::Refused(refused), Some(Pending::Arrival(id, _))) => {
-                self.welcomed(id, &room, Err(refused));
-            }
-            (said, Some(Pending::Request(_, request))) => {
-                self.request_done(&room, &request, said);
-            }
             (Said::Stands(stand), _) => self.stands(&room, stand),
             (Said::Go(socket, refused), _) => self.sent_away(socket, &room, refused),
             (Said::Changed(batch), _) => self.people_changed(&room, &batch),
             (Said::Owned(transient), _) => self.owned(&room, transient),
             (Said::Ended(refused), _) => self.ended(&room, refused),
-            (Said::Welcome(_) | Said::Refused(_), None)
-            | (Said::Present(_) | Said::Done(_) | Said::Unruly(_), _) => {}
+            (Said::Unsaid(id, why), None) => self.unsaid(id, &room, None, why),
+            (said, Some(Pending::Request(_, request))) => {
+                self.request_done(&room, &request, said);
+            }
+            (said, Some(pending)) => self.answered_by_home(pending, Ok(said)),
+            (
+                Said::Welcome(_)
+                | Said::Refused(_)
+                | Said::Taken(_)
+                | Said::Claimed(_)
+                | Said::Read(_)
+                | Said::Present(_)
+                | Said::Done(_)
+                | Said::Unruly(_),
+                None,
+            ) => {}
+        }
+    }
+
+    /// Something that was asked has its answer; or it never will, and it is
+    /// refused.
+    fn answered_by_home(&mut self, pending: Pending, answer: Result<Said, Refused>) {
+        let answer = match answer {
+            Ok(Said::Refused(refused)) => Err(refused),
+            answer => answer,
+        };
+        match (pending, answer) {
+            (Pending::Arrival(id, room), Ok(Said::Welcome(welcome))) => {
+                self.welcomed(id, &room, Ok(welcome));
+            }
+            (Pending::Arrival(id, room), Err(refused)) => self.welcomed(id, &room, Err(refused)),
+            (Pending::Sending(id, room, wish), Ok(Said::Taken(offset))) => {
+                self.receipt(id, &room, &wish, Some(offset));
+            }
+            (Pending::Sending(id, room, wish), Ok(Said::Unsaid(_, why))) => {
+                self.unsaid(id, &room, Some(&wish), why);
+            }
+            (Pending::Sending(id, room, wish), Err(refused)) => {
+                self.unsaid(id, &room, Some(&wish), Unsaid::Refused(refused));
+            }
+            (Pending::Posting(id, room), Ok(Said::Taken(_))) => self.answer_post(id, &room),
+            (Pending::Posting(id, room), Ok(Said::Unsaid(_, why))) => {
+                self.unsaid(id, &room, None, why);
+            }
+            (Pending::Posting(id, room), Err(refused)) => {
+                self.unsaid(id, &room, None, Unsaid::Refused(refused));
+            }
+            (Pending::Claiming(id, message, wish), Ok(Said::Claimed(claim))) => {
+                self.claimed(id, &message, &wish, Ok(claim));
+            }
+            (Pending::Claiming(id, message, wish), Err(refused)) => {
+                self.claimed(id, &message, &wish, Err(refused));
+            }
+            (Pending::Reading(id, room, request), Ok(Said::Read(page))) => {
+                self.heard_past(id, request.as_ref(), &room, Ok(page));
+            }
+            (Pending::Reading(id, room, request), Err(refused)) => {
+                self.heard_past(id, request.as_ref(), &room, Err(refused));
+            }
+            (Pending::Request(room, request), Err(refused)) => {
+                self.request_done(&room, &request, Said::Refused(refused));
+            }
+            (pending, Ok(said)) => unreachable!("{said:?} is no answer to {pending:?}"),
         }
     }
 
@@ -296,13 +395,13 @@ impl Puddle {
         self.asking.welcome = Some(welcome);
         self.advance(id, room, Event::Enlisted);
         if self.asking.welcome.take().is_some() {
-            self.depart(room, id);
+            self.depart(room, id, false);
         }
     }
 
-    /// A room's home stands here. If it is another than before, or the first, who
+    /// A room stands here. If it is another than before, or the first, who
     /// is inside is told.
-    fn stands(&mut self, name: &RoomName, stand: Stand) {
+    pub(super) fn stands(&mut self, name: &RoomName, stand: Stand) {
         let Some(index) = self.rooms.find(name) else {
             return;
         };
@@ -355,6 +454,11 @@ impl Puddle {
         }
     }
 
+    /// Whether something that was asked is not answered yet.
+    pub(super) fn is_pending(&self, ask: u64) -> bool {
+        self.asking.pending.contains_key(&ask)
+    }
+
     pub(super) fn pend(&mut self, pending: Pending) -> u64 {
         self.asking.asked += 1;
         self.asking.pending.insert(self.asking.asked, pending);
@@ -373,6 +477,8 @@ impl Puddle {
             username: session.map(|session| session.username.clone()),
             form: self.sockets.get(id)?.form,
             makes: None,
+            waited: None,
+            resumes: None,
         })
     }
 }

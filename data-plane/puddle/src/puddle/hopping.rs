@@ -28,6 +28,10 @@ impl Puddle {
                 self.home_asked(from, *asked);
                 return self.peers.handled_ask(from, bytes);
             }
+            Hop::Placed(placed) => {
+                self.placed(&placed);
+                placed.bytes()
+            }
             Hop::FromHome(said) => {
                 let bytes = said.bytes();
                 self.home_said(*said);
@@ -127,7 +131,7 @@ impl Puddle {
         }
         if reported {
             let name = self.rooms.get(room).name.clone();
-            self.depart(&name, id);
+            self.depart(&name, id, true);
         }
         self.close_room_if_empty(room);
     }

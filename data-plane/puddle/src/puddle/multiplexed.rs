@@ -7,6 +7,7 @@ use porthouse_model::{
 use porthouse_rules::Rules;
 
 use super::door::SessionSeen;
+use super::keeping::Wish;
 use super::{Puddle, Verifying};
 use crate::home::OwnerAct;
 use crate::input::SocketId;
@@ -16,7 +17,7 @@ use crate::room::Message;
 use crate::sequence::{Asked, Attempts, Event, Manner, Sequence};
 use crate::socket::{Ending, Entry, Given, Habit, Holder, Lobby, Phase, SignIn, Who};
 use crate::wire::multiplexed::{
-    self, Answer, Event as Told, Id, LINE_TOO_LONG, Level, Line, LineError, LineFault, Op,
+    self, Answer, Event as Told, Id, LINE_TOO_LONG, Level, Line, LineError, LineFault, Op, Place,
 };
 
 /// To whom a message goes.
@@ -51,10 +52,22 @@ impl Puddle {
             payload,
         } = line;
         match op {
-            Op::Send { room, to, except } => {
+            Op::Send {
+                room,
+                to,
+                except,
+                receipt,
+                key,
+            } => {
                 let receivers = Receivers { to, except };
-                self.send(id, request.as_ref(), &room, kind, payload, &receivers);
+                let wish = Wish {
+                    request,
+                    level: receipt,
+                    key: key.map(|key| key.as_ref().into()),
+                };
+                self.send(id, wish, &room, kind, payload, &receivers);
             }
+            Op::History { room, range } => self.history(id, request, &room, range),
             Op::Ping => {
                 if !self.behaves(id, Habit::Ping, request.as_ref()) {
                     return;
@@ -91,7 +104,7 @@ impl Puddle {
     fn send(
         &mut self,
         id: SocketId,
-        request: Option<&Id>,
+        wish: Wish,
         room: &str,
         kind: MessageKind,
         payload: &[u8],
@@ -100,11 +113,17 @@ impl Puddle {
         let index = self.rooms.find_str(room);
         let seat = index.and_then(|index| Some((index, self.sockets.get(id)?.stay(index)?)));
         let Some((index, stay)) = seat else {
-            let outside = LineError::new("room", "a room this socket is in: join it first");
-            return self.tell(id, |out| Told::error(request, &outside).frame(out));
+            return self.outside(id, wish.request.as_ref());
         };
-        if payload.is_empty() && !self.behaves(id, Habit::Empty, request) {
+        if payload.is_empty() && !self.behaves(id, Habit::Empty, wish.request.as_ref()) {
             return;
+        }
+        if wish.level == Level::Stored {
+            let nowhere =
+                LineError::new("receipt", "a room whose history is durable, for `stored`");
+            return self.tell(id, |out| {
+                Told::error(wish.request.as_ref(), &nowhere).frame(out);
+            });
         }
         let known = self.rooms.get(index);
         let name = known.name.clone();
@@ -112,7 +131,7 @@ impl Puddle {
         let named = receivers.allowed_by(known.governed.rules());
         let allowed = named.and_then(|()| self.may_say(index, stay.seat, kind, payload));
         if let Err(refused) = allowed {
-            return self.refuse_said(id, request, &name, refused);
+            return self.refuse_said(id, wish.request.as_ref(), &name, refused);
         }
         let message = Message {
             from,
@@ -120,16 +139,9 @@ impl Puddle {
             payload,
             to: &receivers.to,
             except: &receivers.except,
+            place: Place::default(),
         };
-        self.say(index, Some(id.slot), message);
-        if let Some(request) = request {
-            let receipt = Told::Receipt {
-                id: request,
-                room: &name,
-                level: Level::Accepted,
-            };
-            self.tell(id, |out| receipt.frame(out));
-        }
+        self.speak(index, id, message, wish);
     }
 
     pub(super) fn join(

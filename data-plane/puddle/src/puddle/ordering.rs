@@ -3,15 +3,19 @@
 use porthouse_model::{ClientId, Refused, RoomName};
 
 use super::{Puddle, slot_of};
+use crate::home::{Stand, keeps};
+use crate::hop::RoomMessage;
 use crate::input::{Command, OrderId, Publish, SocketId};
 use crate::outbox::Lane;
 use crate::output::{ListedRoom, ListedSocket, Output, Reply};
-use crate::room::{Governed, Message, deliver};
+use crate::room::{Governed, Message, count, deliver};
 use crate::socket::{Phase, Who};
+use crate::wire::multiplexed::Place;
 
 impl Puddle {
     pub(super) fn ordered(&mut self, order: OrderId, command: Command) {
         let reply = match command {
+            Command::Purge { room, through } => self.purge(&room, through),
             Command::Publish(message) => self.publish(&message),
             Command::ListRooms { after, rooms_max } => self.list_rooms(after.as_ref(), rooms_max),
             Command::ListSockets {
@@ -27,6 +31,9 @@ impl Puddle {
     /// Every puddle is given the order, so that each queues for its own sockets
     /// and nothing hops.
     fn publish(&mut self, said: &Publish) -> Reply {
+        if let Some(reply) = self.publish_by_home(said) {
+            return reply;
+        }
         let Some(index) = self.rooms.find(&said.room) else {
             return Reply::Published { receivers: None };
         };
@@ -39,24 +46,63 @@ impl Puddle {
         if let Err(refused) = allowed.and_then(|()| rules.format(&said.payload)) {
             return Reply::Refused(refused);
         }
-        let sorted = |named: &[ClientId]| {
-            let mut named = named.to_vec();
-            named.sort_unstable();
-            named
-        };
         let message = Message {
             from: None,
             kind: said.kind,
             payload: &said.payload,
             to: &sorted(&said.to),
             except: &sorted(&said.except),
+            place: Place::default(),
         };
+        if keeps(room.governed.rules().source()) {
+            return Reply::Counted {
+                receivers: count(room, message),
+            };
+        }
         let receivers = deliver(room, Lane::Room(index), message, None, &mut self.outbox);
         self.counters.messages += 1;
         self.counters.deliveries += receivers;
         Reply::Published {
             receivers: Some(receivers),
         }
+    }
+
+    /// Where this puddle is the home of a room that keeps, it has what is said
+    /// there told by all. Nobody need be inside, if the home is kept in mind.
+    fn publish_by_home(&mut self, said: &Publish) -> Option<Reply> {
+        let name = &said.room;
+        let message = |governed: &Governed| {
+            governed.rules().say(said.kind, said.payload.len())?;
+            Ok(RoomMessage {
+                room: name.clone(),
+                room_id: governed.id(),
+                from: None,
+                kind: said.kind,
+                payload: said.payload.clone(),
+                to: sorted(&said.to).into(),
+                except: sorted(&said.except).into(),
+            })
+        };
+        let placed = match self.homes.publish(name, message, self.now)? {
+            Ok(placed) => placed,
+            Err(refused) => return Some(Reply::Refused(refused)),
+        };
+        self.counters.messages += 1;
+        let receivers = self.spread(name, &placed);
+        self.home_deserted(name);
+        let Stand { epoch, offset } = placed.stand;
+        Some(Reply::Placed {
+            receivers,
+            epoch,
+            offset,
+        })
+    }
+
+    /// Forgets what a room has kept, at its home.
+    fn purge(&mut self, room: &RoomName, through: u64) -> Reply {
+        let purged = self.homes.with(room, |home, _| home.purge(through));
+        self.home_deserted(room);
+        Reply::Purged { messages: purged }
     }
 
     fn list_rooms(&self, after: Option<&RoomName>, rooms_max: usize) -> Reply {
@@ -153,4 +199,10 @@ impl Puddle {
             .into_iter()
             .collect()
     }
+}
+
+fn sorted(named: &[ClientId]) -> Vec<ClientId> {
+    let mut named = named.to_vec();
+    named.sort_unstable();
+    named
 }

@@ -254,7 +254,7 @@ impl Puddle {
             match say {
                 Say::Placed(puddle, ask, guest) => {
                     if let Some(home) = self.homes.get_mut(room) {
-                        let said = home.arrive(puddle, guest);
+                        let said = home.arrive(puddle, guest, self.now);
                         self.tell_puddle(puddle, tell(ask, said));
                     }
                 }
@@ -312,7 +312,7 @@ impl Puddle {
             if self.entry(id, room).is_some() {
                 self.refuse_entry(id, room, refused);
             }
-            self.depart(room, id);
+            self.depart(room, id, false);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::room::Message;
 use crate::sequence::Event;
 use crate::socket::Phase;
 use crate::upgrade::{self, Asks, Post, Upgrade};
+use crate::wire::multiplexed::Place;
 
 impl Puddle {
     /// The message whose sender knocks here, if it is one that does.
@@ -72,12 +73,13 @@ impl Puddle {
             payload,
             to: &[],
             except: &[],
+            place: Place::default(),
         };
-        self.say(index, None, message);
-        self.answer_post(id, name);
+        self.post(index, id, message);
     }
 
-    fn answer_post(&mut self, id: SocketId, name: &RoomName) {
+    /// It was taken.
+    pub(super) fn answer_post(&mut self, id: SocketId, name: &RoomName) {
         let request = self.request_of(id).cloned();
         let page = request.and_then(|request| self.page_named(&request));
         self.tell(id, |out| upgrade::posted(name, page.as_deref(), out));

@@ -3,9 +3,11 @@
 use porthouse_model::MessageKind;
 
 use super::Puddle;
+use super::keeping::Wish;
 use crate::input::SocketId;
 use crate::room::Message;
 use crate::socket::{Habit, Stay};
+use crate::wire::multiplexed::Place;
 
 impl Puddle {
     /// A raw message that the room's rules refuse ends the socket: there is no
@@ -31,7 +33,8 @@ impl Puddle {
             payload,
             to: &[],
             except: &[],
+            place: Place::default(),
         };
-        self.say(stay.room, Some(id.slot), message);
+        self.speak(stay.room, id, message, Wish::default());
     }
 }

@@ -135,6 +135,9 @@ impl Puddle {
                 idle_frames_max,
             })
         };
+        if socket.reading == Reading::Claiming {
+            return Stage::Later;
+        }
         match &socket.phase {
             Phase::Upgrading { routed: None, .. } => Stage::Request,
             phase @ Phase::Knocking(_) if is_shaking_hands(phase) => {

@@ -58,13 +58,7 @@ impl Puddle {
         if room.governed.id() != said.room_id {
             return;
         }
-        let message = Message {
-            from: said.from,
-            kind: said.kind,
-            payload: &said.payload,
-            to: &said.to,
-            except: &said.except,
-        };
+        let message = Message::of(said);
         let receivers = deliver(room, Lane::Room(index), message, None, &mut self.outbox);
         self.counters.deliveries += receivers;
     }

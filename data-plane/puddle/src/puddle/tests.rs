@@ -22,3 +22,5 @@ mod homes;
 mod counted;
 mod present;
 mod owned;
+mod keeping;
+mod history;

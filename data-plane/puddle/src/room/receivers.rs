@@ -6,9 +6,11 @@ use porthouse_rules::Hearing;
 
 use super::Room;
 use super::seats::{Seat, Sitter};
+use crate::hop::RoomMessage;
 use crate::outbox::{Lane, Outbox, Span};
 use crate::output::WireForm;
 use crate::wire;
+use crate::wire::multiplexed::Place;
 
 /// A message that the room's rules allow.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,29 @@ pub(crate) struct Message<'a> {
     pub to: &'a [ClientId],
     /// Not to these; sorted.
     pub except: &'a [ClientId],
+    /// Where it stands among the room's messages.
+    pub place: Place,
+}
+
+impl<'a> Message<'a> {
+    /// A message that was carried.
+    pub(crate) fn of(carried: &'a RoomMessage) -> Self {
+        Self {
+            from: carried.from,
+            kind: carried.kind,
+            payload: &carried.payload,
+            to: &carried.to,
+            except: &carried.except,
+            place: Place::default(),
+        }
+    }
+}
+
+/// How many sockets here a message is for.
+pub(crate) fn count(room: &Room, message: Message<'_>) -> u64 {
+    let sitters = room.seats.sitters().iter();
+    let theirs = sitters.filter(|sitter| receives(sitter, message));
+    theirs.count() as u64
 }
 
 /// Queues a message for everybody in the room here, but for one socket where it
@@ -113,11 +138,19 @@ impl Frames {
     }
 }
 
-fn encode(form: WireForm, room: &RoomName, message: Message<'_>, out: &mut Vec<u8>) {
+/// Appends a message's frame.
+pub(crate) fn encode(form: WireForm, room: &RoomName, message: Message<'_>, out: &mut Vec<u8>) {
     match form {
         WireForm::Raw => wire::frame::message(message.kind, message.payload, out),
         WireForm::Multiplexed => {
-            wire::multiplexed::message(room, message.from, message.kind, message.payload, out);
+            let Message {
+                from,
+                kind,
+                payload,
+                place,
+                ..
+            } = message;
+            wire::multiplexed::message(room, from, place, kind, payload, out);
         }
         WireForm::EventStream => wire::event_stream::message(message.kind, message.payload, out),
     }

@@ -56,6 +56,8 @@ pub(crate) struct Sitter {
     pub spoken: Bucket,
     /// Whether the room's home was told of them.
     pub reported: bool,
+    /// The offset after which they hear what is said, where there are offsets.
+    pub since: u64,
 }
 
 /// What a sitter may do: decided when they are admitted, and again whenever they

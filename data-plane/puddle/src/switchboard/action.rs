@@ -133,6 +133,21 @@ pub enum CallResult {
         /// How many.
         receivers: u64,
     },
+    /// The message has this place in the room's order, and was queued for about
+    /// so many sockets of this node.
+    Placed {
+        /// How many.
+        receivers: u64,
+        /// Which life of the room's offsets.
+        epoch: u64,
+        /// Its offset.
+        offset: u64,
+    },
+    /// So many messages are forgotten.
+    Purged {
+        /// How many.
+        messages: u64,
+    },
     /// No puddle has a live room of that name.
     NotLive,
     /// The room's rules refuse the message.

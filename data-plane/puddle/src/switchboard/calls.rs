@@ -10,6 +10,7 @@ use super::SwitchboardSettings;
 use super::action::{CallResult, ToPuddle};
 use super::event::{Call, CallId};
 use super::merge::Merge;
+use crate::home::home_of;
 use crate::input::{Command, OrderId, PuddleId, SocketId};
 use crate::output::Reply;
 
@@ -207,6 +208,11 @@ impl Calls {
         match what {
             Call::Key { .. } => unreachable!("no puddle is asked for an API key"),
             Call::Publish(publish) => (Merge::publish(), self.all(&Command::Publish(publish))),
+            Call::Purge { room, through } => {
+                let home = home_of(&room, self.puddles);
+                let command = Command::Purge { room, through };
+                (Merge::purge(), vec![(home, command)])
+            }
             Call::Kick { client, room } => self.kick(client, room),
             Call::ListRooms { after, rooms_max } => {
                 let rooms_max = rooms_max.min(self.page_max);

@@ -161,6 +161,13 @@ pub enum Call {
     },
     /// One message into a room.
     Publish(Arc<Publish>),
+    /// Nothing that was said in a room up to an offset is kept any more.
+    Purge {
+        /// The room.
+        room: RoomName,
+        /// The last offset.
+        through: u64,
+    },
     /// The rooms that have sockets on this node.
     ListRooms {
         /// Only names after this one.

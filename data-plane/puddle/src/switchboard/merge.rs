@@ -14,6 +14,13 @@ pub(super) enum Merge {
     Publish {
         receivers: Option<u64>,
         refused: Option<Refused>,
+        /// Those who get it if the room's home takes it.
+        counted: u64,
+        /// Its place, where the home took it.
+        place: Option<(u64, u64)>,
+    },
+    Purge {
+        messages: Option<u64>,
     },
     Rooms {
         rooms: BTreeMap<RoomName, ListedRoom>,
@@ -33,7 +40,13 @@ impl Merge {
         Self::Publish {
             receivers: None,
             refused: None,
+            counted: 0,
+            place: None,
         }
+    }
+
+    pub(super) const fn purge() -> Self {
+        Self::Purge { messages: None }
     }
 
     pub(super) const fn rooms(rooms_max: usize) -> Self {
@@ -62,6 +75,19 @@ impl Merge {
                     *receivers = Some(receivers.unwrap_or(0) + more);
                 }
             }
+            (
+                Self::Publish { counted, place, .. },
+                Reply::Placed {
+                    receivers,
+                    epoch,
+                    offset,
+                },
+            ) => {
+                *counted += receivers;
+                *place = Some((epoch, offset));
+            }
+            (Self::Publish { counted, .. }, Reply::Counted { receivers }) => *counted += receivers,
+            (Self::Purge { messages }, Reply::Purged { messages: purged }) => *messages = purged,
             (Self::Publish { refused, .. }, Reply::Refused(why)) => *refused = Some(why),
             (Self::Rooms { rooms, .. }, Reply::Rooms(more)) => {
                 for room in more {
@@ -81,14 +107,32 @@ impl Merge {
     pub(super) fn result(self) -> CallResult {
         match self {
             Self::Publish {
+                place: Some((epoch, offset)),
+                counted,
+                ..
+            } => CallResult::Placed {
+                receivers: counted,
+                epoch,
+                offset,
+            },
+            Self::Publish {
                 receivers: Some(receivers),
                 ..
             } => CallResult::Published { receivers },
+            // A room that keeps, whose home does not know of it yet.
+            Self::Publish {
+                refused: None,
+                counted: 1..,
+                ..
+            } => CallResult::Refused(Refused::Busy),
+            Self::Purge {
+                messages: Some(messages),
+            } => CallResult::Purged { messages },
             Self::Publish {
                 refused: Some(refused),
                 ..
             } => CallResult::Refused(refused),
-            Self::Publish { .. } => CallResult::NotLive,
+            Self::Publish { .. } | Self::Purge { messages: None } => CallResult::NotLive,
             Self::Rooms { rooms, rooms_max } => {
                 let more = rooms.len() > rooms_max;
                 let rooms = rooms.into_values().take(rooms_max).collect();

@@ -11,12 +11,13 @@ use std::borrow::Cow;
 
 use porthouse_model::{BadCredential, ClientId, RoomName, TokenHash, Username};
 
+use crate::home::Range;
 use crate::people::RoomLife;
 use crate::question::{Proof, Secret};
 use crate::sequence::Asked;
 use crate::settings::Settings;
 use crate::waiting::Decision;
-pub(crate) use event::{Event, Level, Step as AskedStep, message};
+pub(crate) use event::{Event, Level, Place, Step as AskedStep, message};
 pub(crate) use id::Id;
 pub(crate) use people::PeopleEvent;
 
@@ -88,6 +89,18 @@ pub(crate) enum Op<'a> {
         to: Vec<ClientId>,
         /// Not to these; sorted.
         except: Vec<ClientId>,
+        /// The receipt that is wanted.
+        receipt: Level,
+        /// The client's own name for the message: said again under it, it is the
+        /// same message.
+        key: Option<Cow<'a, str>>,
+    },
+    /// Read what was said in a room.
+    History {
+        /// The room.
+        room: RoomName,
+        /// What of it.
+        range: Range,
     },
     /// Tell who is in a room, and what changes from here on.
     Presence {
@@ -233,7 +246,10 @@ mod tests {
         let line = read(b"{\"op\":\"send\",\"room\":\"lobby\",\"id\":7}\nhello\n\xff");
         assert_eq!(line.id, Some(Id::Natural(7)));
         assert_eq!(line.payload, b"hello\n\xff");
-        let Op::Send { room, to, except } = line.op else {
+        let Op::Send {
+            room, to, except, ..
+        } = line.op
+        else {
             panic!("a send");
         };
         assert!(matches!(room, Cow::Borrowed("lobby")), "nothing is copied");
@@ -328,6 +344,58 @@ mod tests {
     }
 
     #[test]
+    fn a_send_says_which_receipt_it_wants_and_how_it_is_called() {
+        let asked = op(r#"{"op":"send","room":"a","receipt":"relayed","key":"k"}"#);
+        let Op::Send { receipt, key, .. } = asked else {
+            panic!("a send");
+        };
+        assert_eq!((receipt, key.as_deref()), (Level::Relayed, Some("k")));
+        let bare = op(r#"{"op":"send","room":"a"}"#);
+        assert!(matches!(
+            bare,
+            Op::Send {
+                receipt: Level::Accepted,
+                key: None,
+                ..
+            }
+        ));
+        for (line, field) in [
+            (r#"{"op":"send","room":"a","receipt":"soon"}"#, "receipt"),
+            (r#"{"op":"send","room":"a","key":""}"#, "key"),
+            (r#"{"op":"send","room":"a","key":7}"#, "key"),
+            (r#"{"op":"send","room":"a","key":"k","key":"l"}"#, "key"),
+        ] {
+            assert_eq!(rule(line), field, "{line}");
+        }
+        let long = format!(r#"{{"op":"send","room":"a","key":"{}"}}"#, "k".repeat(65));
+        assert_eq!(rule(&long), "key");
+    }
+
+    #[test]
+    fn history_is_asked_for_by_whole_numbers() {
+        assert_eq!(
+            op(r#"{"op":"history","room":"a","since":3,"before":9,"last":2}"#),
+            Op::History {
+                room: room("a"),
+                range: Range {
+                    after: Some(3),
+                    before: Some(9),
+                    last: Some(2),
+                },
+            }
+        );
+        for (line, field) in [
+            (r#"{"op":"history","room":"a","since":-1}"#, "since"),
+            (r#"{"op":"history","room":"a","before":"9"}"#, "before"),
+            (r#"{"op":"history","room":"a","last":1.5}"#, "last"),
+            (r#"{"op":"history","room":"a","last":1,"last":1}"#, "last"),
+            (r#"{"op":"history","last":1}"#, "room"),
+        ] {
+            assert_eq!(rule(line), field, "{line}");
+        }
+    }
+
+    #[test]
     fn an_id_is_echoed_as_it_was_given() {
         for id in [
             "0",
@@ -381,7 +449,7 @@ mod tests {
                 Some(Id::Natural(3)),
                 LineError::new(
                     "op",
-                    "one of auth, renew, join, answer, leave, send, admit, refuse, presence, pass, rules, ping",
+                    "one of auth, renew, join, answer, leave, send, history, admit, refuse, presence, pass, rules, ping",
                 )
             )
         );

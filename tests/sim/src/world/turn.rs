@@ -272,6 +272,7 @@ impl World {
             | Hop::ToHome(_)
             | Hop::FromHome(_)
             | Hop::Waiting(_)
+            | Hop::Placed(_)
             | Hop::Credit { .. }
             | Hop::CreditAsks { .. }) => other,
         };

@@ -99,6 +99,8 @@ pub(super) struct World {
     pub(super) away: bool,
     /// Hops are kept while it is set.
     pub(super) hops_stand: bool,
+    /// Hops to this puddle are kept while it is set.
+    pub(super) hops_stand_to: Option<usize>,
     standing: Vec<(usize, PuddleId, Hop)>,
     pub(super) applied: Vec<u64>,
     pub(super) replies: Vec<Reply>,
@@ -147,6 +149,7 @@ impl World {
             revision: 0,
             away: false,
             hops_stand: false,
+            hops_stand_to: None,
             standing: Vec::new(),
             applied: vec![0; usize::from(puddles)],
             replies: Vec::new(),
@@ -418,7 +421,11 @@ impl World {
 
     fn output(&mut self, at: usize, output: Output) {
         match output {
-            Output::Hop { to, hop } if self.hops_stand => self.standing.push((at, to, hop)),
+            Output::Hop { to, hop }
+                if self.hops_stand || self.hops_stand_to == Some(usize::from(to.0)) =>
+            {
+                self.standing.push((at, to, hop));
+            }
             Output::Hop { to, hop } => self.hop(at, to, hop),
             Output::Ask { question, what } => {
                 let answer = if self.away {

@@ -123,12 +123,27 @@ pub(crate) enum Event<'a> {
         #[serde(flatten)]
         explanation: Explanation,
     },
-    /// A send was taken by this node.
+    /// A send was taken.
     Receipt {
         id: &'a Id,
         #[serde(serialize_with = "as_text")]
         room: &'a RoomName,
         level: Level,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        offset: Option<u64>,
+    },
+    /// The reply to reading what was said, after the messages.
+    History {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a Id>,
+        #[serde(serialize_with = "as_text")]
+        room: &'a RoomName,
+        /// How many messages came.
+        count: usize,
+        /// Up to this offset everything that was asked for is answered.
+        through: u64,
+        /// Whether nothing of it is missing.
+        complete: bool,
     },
     /// The reply to a ping.
     Pong {
@@ -174,11 +189,28 @@ impl Step {
 }
 
 /// What a receipt promises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Level {
     /// This node took it.
+    #[default]
     Accepted,
+    /// It is on its way to every receiver on this node.
+    Relayed,
+    /// It is in durable history.
+    Stored,
+}
+
+impl Level {
+    /// By its name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "accepted" => Self::Accepted,
+            "relayed" => Self::Relayed,
+            "stored" => Self::Stored,
+            _ => return None,
+        })
+    }
 }
 
 impl<'a> Event<'a> {
@@ -220,11 +252,21 @@ impl<'a> Event<'a> {
     }
 }
 
+/// Where a message stands among those of its room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Its offset, where the room has offsets.
+    pub offset: Option<u64>,
+    /// Whether it was said before, and is not heard live.
+    pub past: bool,
+}
+
 /// Appends a room's message as `porthouse.v1` has it: one frame of the message's
 /// own kind. `from` is `None` for a backend's.
 pub(crate) fn message(
     room: &RoomName,
     from: Option<ClientId>,
+    place: Place,
     kind: MessageKind,
     payload: &[u8],
     out: &mut Vec<u8>,
@@ -237,7 +279,15 @@ pub(crate) fn message(
         line.extend_from_slice(br#"","from":""#);
         line.extend_from_slice(from.to_string().as_bytes());
     }
-    line.extend_from_slice(b"\"}\n");
+    line.push(b'"');
+    if let Some(offset) = place.offset {
+        line.extend_from_slice(br#","offset":"#);
+        line.extend_from_slice(offset.to_string().as_bytes());
+    }
+    if place.past {
+        line.extend_from_slice(br#","history":true"#);
+    }
+    line.extend_from_slice(b"}\n");
     frame::header(kind, line.len() + payload.len(), out);
     out.extend_from_slice(&line);
     out.extend_from_slice(payload);
@@ -391,8 +441,28 @@ mod tests {
                 id: &id,
                 room: &room,
                 level: Level::Accepted,
+                offset: None,
             }),
             r#"{"op":"receipt","id":-5,"room":"lobby","level":"accepted"}"#
+        );
+        assert_eq!(
+            written(&Event::Receipt {
+                id: &id,
+                room: &room,
+                level: Level::Relayed,
+                offset: Some(4),
+            }),
+            r#"{"op":"receipt","id":-5,"room":"lobby","level":"relayed","offset":4}"#
+        );
+        assert_eq!(
+            written(&Event::History {
+                id: Some(&id),
+                room: &room,
+                count: 2,
+                through: 12,
+                complete: true,
+            }),
+            r#"{"op":"history","id":-5,"room":"lobby","count":2,"through":12,"complete":true}"#
         );
         assert_eq!(written(&Event::Pong { id: None }), r#"{"op":"pong"}"#);
         let error = LineError {
@@ -411,6 +481,7 @@ mod tests {
         message(
             &room("a.b~c"),
             None,
+            Place::default(),
             MessageKind::Binary,
             b"\0\xff",
             &mut out,
@@ -420,10 +491,26 @@ mod tests {
             b"\x82\x22{\"op\":\"message\",\"room\":\"a.b~c\"}\n\0\xff"
         );
         out.clear();
-        message(&room("a"), Some(CLIENT), MessageKind::Text, b"hi", &mut out);
+        let nowhere = Place::default();
+        message(
+            &room("a"),
+            Some(CLIENT),
+            nowhere,
+            MessageKind::Text,
+            b"hi",
+            &mut out,
+        );
         let line = br#"{"op":"message","room":"a","from":"01010101-0101-0101-0101-010101010101"}"#;
         let bytes = u8::try_from(line.len() + 3).expect("short");
         assert_eq!(out[..2], [0x81, bytes]);
+        assert_eq!(out[2..], [&line[..], b"\nhi"].concat());
+        out.clear();
+        let past = Place {
+            offset: Some(12),
+            past: true,
+        };
+        message(&room("a"), None, past, MessageKind::Text, b"hi", &mut out);
+        let line = br#"{"op":"message","room":"a","offset":12,"history":true}"#;
         assert_eq!(out[2..], [&line[..], b"\nhi"].concat());
     }
 }

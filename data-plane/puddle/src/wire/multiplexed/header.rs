@@ -9,7 +9,8 @@ use core::fmt;
 use porthouse_model::{BadCredential, ClientId, Credential, CredentialKind, RoomName, TokenHash};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Answer, Id, LineError, LineFault, Op};
+use super::{Answer, Id, Level, LineError, LineFault, Op};
+use crate::home::Range;
 use crate::people::RoomLife;
 use crate::question::Secret;
 use crate::settings::Settings;
@@ -21,6 +22,8 @@ const FIELDS_MAX: usize = 32;
 const PASSWORD_BYTES_MAX: usize = 1024;
 /// The longest code, recovery codes included.
 const CODE_BYTES_MAX: usize = 64;
+/// The longest key.
+const KEY_BYTES_MAX: usize = 64;
 /// What is shown of something found.
 const FOUND_BYTES_MAX: usize = 32;
 
@@ -76,6 +79,11 @@ enum Field {
     Life,
     After,
     Client,
+    Receipt,
+    Key,
+    Since,
+    Before,
+    Last,
 }
 
 impl Field {
@@ -93,6 +101,11 @@ impl Field {
             "life" => Self::Life,
             "after" => Self::After,
             "client" => Self::Client,
+            "receipt" => Self::Receipt,
+            "key" => Self::Key,
+            "since" => Self::Since,
+            "before" => Self::Before,
+            "last" => Self::Last,
             _ => return None,
         })
     }
@@ -102,7 +115,7 @@ impl Field {
         match self {
             Self::Op => (
                 "op",
-                "one of auth, renew, join, answer, leave, send, admit, refuse, presence, pass, rules, ping",
+                "one of auth, renew, join, answer, leave, send, history, admit, refuse, presence, pass, rules, ping",
             ),
             Self::Id => ("id", super::id::ID_NEEDED),
             Self::Room => ("room", "a room's name, as a string"),
@@ -118,6 +131,11 @@ impl Field {
             ),
             Self::Code => ("code", "1 to 64 bytes without NUL, as a string"),
             Self::Client => ("client", "a client id, as `admitted` or `waiting` gives it"),
+            Self::Receipt => ("receipt", "accepted, relayed or stored"),
+            Self::Key => ("key", "1 to 64 bytes, as a string"),
+            Self::Since => ("since", "an offset"),
+            Self::Before => ("before", "an offset"),
+            Self::Last => ("last", "how many messages"),
         }
     }
 
@@ -146,6 +164,9 @@ struct Header<'a> {
     life: Option<Cow<'a, str>>,
     after: Option<Cow<'a, str>>,
     client: Option<Cow<'a, str>>,
+    receipt: Option<Cow<'a, str>>,
+    key: Option<Cow<'a, str>>,
+    range: Range,
 }
 
 impl<'a> Header<'a> {
@@ -166,6 +187,13 @@ impl<'a> Header<'a> {
             life: None,
             after: None,
             client: None,
+            receipt: None,
+            key: None,
+            range: Range {
+                after: None,
+                before: None,
+                last: None,
+            },
         }
     }
 
@@ -191,6 +219,10 @@ impl<'a> Header<'a> {
             Some("admit") => self.decide(Decision::Admit),
             Some("refuse") => self.decide(Decision::Refuse),
             Some("leave") => Ok(Op::Leave { room: self.room()? }),
+            Some("history") => Ok(Op::History {
+                room: self.room()?,
+                range: self.range,
+            }),
             Some("ping") => Ok(Op::Ping),
             Some("auth") => self.auth(),
             Some("renew") => {
@@ -234,6 +266,8 @@ impl<'a> Header<'a> {
             room: self.room.ok_or_else(|| Field::Room.error())?,
             to: self.to.unwrap_or_default(),
             except: self.except.unwrap_or_default(),
+            receipt: receipt(self.receipt.as_deref())?,
+            key: key(self.key)?,
         })
     }
 
@@ -279,6 +313,22 @@ fn session(token: &str) -> Result<TokenHash, BadCredential> {
 
 fn named(rule: &'static str, bad: &porthouse_model::BadName) -> LineError {
     LineError::new(rule, bad.rule)
+}
+
+fn receipt(level: Option<&str>) -> Result<Level, LineError> {
+    level.map_or(Ok(Level::default()), |level| {
+        Level::named(level).ok_or_else(|| LineError {
+            found: Some(shown(level)),
+            ..Field::Receipt.error()
+        })
+    })
+}
+
+fn key(key: Option<Cow<'_, str>>) -> Result<Option<Cow<'_, str>>, LineError> {
+    match &key {
+        Some(text) if text.is_empty() || text.len() > KEY_BYTES_MAX => Err(Field::Key.error()),
+        Some(_) | None => Ok(key),
+    }
 }
 
 fn secret(text: Cow<'_, str>, field: Field, bytes_max: usize) -> Result<Secret, LineError> {
@@ -350,6 +400,9 @@ impl<'de> Header<'de> {
                 };
             }
             Field::To | Field::Except => return self.receivers(field, map),
+            Field::Since => return number(&mut self.range.after, map),
+            Field::Before => return number(&mut self.range.before, map),
+            Field::Last => return number(&mut self.range.last, map),
             Field::Op => &mut self.op,
             Field::Room => &mut self.room,
             Field::Token => &mut self.token,
@@ -359,6 +412,8 @@ impl<'de> Header<'de> {
             Field::Life => &mut self.life,
             Field::After => &mut self.after,
             Field::Client => &mut self.client,
+            Field::Receipt => &mut self.receipt,
+            Field::Key => &mut self.key,
         };
         if text.is_some() {
             return Err(self.fail(twice(field)));
@@ -397,6 +452,15 @@ impl<'de> Header<'de> {
         self.error = Some(error);
         E::custom("a field is wrong")
     }
+}
+
+/// A whole number, once.
+fn number<'de, A: MapAccess<'de>>(at: &mut Option<u64>, map: &mut A) -> Result<(), A::Error> {
+    let number = map.next_value()?;
+    if at.replace(number).is_some() {
+        return Err(A::Error::duplicate_field("number"));
+    }
+    Ok(())
 }
 
 fn twice(field: Field) -> LineError {

@@ -1,0 +1,330 @@
+//! What becomes of something said in a room that keeps: judged, put in its
+//! place, and kept as far as the rules say. Read again here too, and handed to
+//! who comes in.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use porthouse_model::{ClientId, Keep, Refused, Time};
+
+use super::asking::{Ask, Said, Saying, Unsaid, Welcome};
+use super::away::Absence;
+use super::guests::Guest;
+use super::keys::Claim;
+use super::placed::{Placed, Viewer};
+use super::shelf::{Page, PageLimits, Range, Retention};
+use super::{Allowance, Home, Stand};
+use crate::hop::RoomMessage;
+use crate::input::{PuddleId, SocketId};
+use crate::people::{Arrival, Owned};
+use crate::settings::Settings;
+
+/// What came of something said.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It has this place: every puddle that has the room is told.
+    Placed(Arc<Placed>),
+    /// It was said before, at this offset.
+    Known(Option<u64>),
+    /// It was not taken.
+    Unsaid(Unsaid),
+}
+
+/// What somebody who was away can still be told when they are back.
+#[derive(Clone, Debug)]
+pub(crate) enum Since {
+    /// Exactly what they missed of what is theirs to see.
+    Recovered(Vec<Arc<Placed>>),
+    /// Not everything.
+    Gap,
+}
+
+/// What a home makes of something that is asked.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It says this.
+    Said(Said),
+    /// Something was said in the room, and this came of it.
+    Outcome(Outcome),
+    /// Nothing yet.
+    Later,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker {
+    /// When.
+    pub now: Time,
+    /// Which puddle.
+    pub from: PuddleId,
+    /// What the answer is to be given with.
+    pub ask: u64,
+    /// Whom it knows to own the room.
+    pub claim: Option<Owned>,
+}
+
+impl Home {
+    /// Something is asked.
+    pub(crate) fn answer(
+        &mut self,
+        asker: Asker,
+        what: Ask,
+        settings: &Settings,
+        allowance: &Allowance,
+    ) -> Answer {
+        let Asker {
+            now,
+            from,
+            ask,
+            claim,
+        } = asker;
+        Answer::Said(match what {
+            Ask::Arrive(guest) => {
+                let arrival = Arrival {
+                    now,
+                    from,
+                    ask,
+                    guest,
+                };
+                match self.place(arrival, claim, settings) {
+                    Some(said) => said,
+                    None => return Answer::Later,
+                }
+            }
+            Ask::Here(guest) => self.here(now, from, guest, claim, settings),
+            Ask::Send(saying) => return Answer::Outcome(self.take(from, &saying, now, allowance)),
+            Ask::Claim { client, key } => Said::Claimed(self.claim(client, &key, now, allowance)),
+            Ask::Read { range, viewer } => {
+                let page = PageLimits {
+                    messages_max: settings.history_page_messages_max,
+                    bytes_max: settings.history_page_bytes_max,
+                };
+                Said::Read(self.read(range, viewer, now, page))
+            }
+            Ask::Look(after) => {
+                let entries_max = settings.presence_entries_max.max(1);
+                Said::Present(self.people.look(from, after, entries_max))
+            }
+            Ask::Own { by, act } => self.act(by, &act, settings),
+            Ask::Depart { .. } | Ask::LookAway => unreachable!("who leaves opens no home"),
+        })
+    }
+
+    /// Somebody says something. A key that was given before stands for what was
+    /// said then, and is charged to no rate.
+    pub(crate) fn take(
+        &mut self,
+        from: PuddleId,
+        saying: &Saying,
+        now: Time,
+        allowance: &Allowance,
+    ) -> Outcome {
+        let Some(client) = saying.message.from else {
+            return Outcome::Placed(self.put(now, &saying.message, None));
+        };
+        let key = saying.key.as_deref();
+        match key.map_or(Claim::New, |key| self.look(client, key, now, allowance)) {
+            Claim::New => {}
+            Claim::Known(offset) => return Outcome::Known(offset),
+            Claim::Expired => return Outcome::Unsaid(Unsaid::Refused(Refused::KeyExpired)),
+            Claim::Full => return Outcome::Unsaid(Unsaid::TooManyKeys),
+        }
+        let rates = self.governed.rules().source().messages.rates;
+        if let Err(refused) = self
+            .spent
+            .take(&rates, client, now, allowance.rated_clients_max)
+        {
+            return Outcome::Unsaid(Unsaid::Refused(refused));
+        }
+        let placed = self.put(now, &saying.message, Some((from, saying.speaker)));
+        if let Some(key) = key {
+            self.keys.claim(client, key, Some(placed.offset()), now);
+        }
+        Outcome::Placed(placed)
+    }
+
+    /// A key is given for something that goes its way without this home.
+    pub(crate) fn claim(
+        &mut self,
+        client: ClientId,
+        key: &str,
+        now: Time,
+        allowance: &Allowance,
+    ) -> Claim {
+        let claim = self.look(client, key, now, allowance);
+        if claim == Claim::New {
+            self.keys.claim(client, key, None, now);
+        }
+        claim
+    }
+
+    fn look(&mut self, client: ClientId, key: &str, now: Time, allowance: &Allowance) -> Claim {
+        match self.keys.look(client, key, now, allowance.key_time_max) {
+            Claim::New if self.keys.of(client) >= allowance.keys_per_client_max => Claim::Full,
+            Claim::New if allowance.keys_left == 0 => Claim::Full,
+            claim @ (Claim::New | Claim::Known(_) | Claim::Expired | Claim::Full) => claim,
+        }
+    }
+
+    /// Gives a message its place, and keeps it.
+    pub(crate) fn put(
+        &mut self,
+        now: Time,
+        message: &Arc<RoomMessage>,
+        speaker: Option<(PuddleId, SocketId)>,
+    ) -> Arc<Placed> {
+        self.offset += 1;
+        let placed = Arc::new(Placed {
+            message: Arc::clone(message),
+            stand: self.stand(),
+            speaker,
+        });
+        if self.governed.rules().source().history.keep == Keep::Latest && !placed.is_directed() {
+            self.latest = Some(Arc::clone(&placed));
+        }
+        let retention = self.retention();
+        self.shelf.put(now, &placed, &retention);
+        placed
+    }
+
+    /// What is kept, for those who read and for those who are away.
+    pub(crate) fn retention(&self) -> Retention {
+        let history = &self.governed.rules().source().history;
+        let (kept, age) = match history.keep {
+            Keep::None | Keep::Latest => (0, Duration::ZERO),
+            Keep::Last {
+                messages_max,
+                age_max,
+            } => (messages_max, age_max),
+        };
+        let (waiting, waits) = history.waiting.map_or((0, Duration::ZERO), |waiting| {
+            (waiting.messages_max, waiting.age_max)
+        });
+        Retention {
+            messages_max: usize::try_from(kept.max(waiting)).unwrap_or(usize::MAX),
+            age_max: age.max(waits),
+            directed: history.directed,
+        }
+    }
+
+    /// Somebody inside reads what was said.
+    pub(crate) fn read(&self, range: Range, viewer: Viewer, now: Time, limits: PageLimits) -> Page {
+        match self.governed.rules().source().history.keep {
+            Keep::Latest => self.read_latest(range, viewer),
+            Keep::None => self
+                .shelf
+                .read(range, self.offset, self.offset, viewer, limits),
+            Keep::Last {
+                messages_max,
+                age_max,
+            } => {
+                let old = self.shelf.older_than(age_max, now);
+                let floor = self.offset.saturating_sub(messages_max.into()).max(old);
+                self.shelf.read(range, floor, self.offset, viewer, limits)
+            }
+        }
+    }
+
+    fn read_latest(&self, range: Range, viewer: Viewer) -> Page {
+        let asked = |placed: &&Arc<Placed>| {
+            let offset = placed.offset();
+            range.after.is_none_or(|after| offset > after)
+                && range.before.is_none_or(|before| offset < before)
+                && range.last != Some(0)
+                && viewer.may_see(placed)
+        };
+        let latest = self.latest.iter().filter(asked).cloned();
+        let messages: Vec<_> = latest.collect();
+        let enough = messages.len() as u64;
+        Page {
+            complete: range.last.is_some_and(|last| last <= enough)
+                || range.after.unwrap_or(0) + enough >= self.offset,
+            messages,
+            through: self.offset,
+        }
+    }
+
+    /// Everything that was said after a place in the order, as far as it is a
+    /// viewer's to see, if all of it is still known.
+    pub(crate) fn since(&self, stand: Stand, viewer: Viewer) -> Since {
+        if stand.epoch != self.epoch {
+            return Since::Gap;
+        }
+        let missed = self.shelf.since(stand.offset, self.offset, viewer);
+        missed.map_or(Since::Gap, Since::Recovered)
+    }
+
+    /// Nothing up to an offset is kept any more. Answers how many messages went.
+    pub(crate) fn purge(&mut self, through: u64) -> u64 {
+        let latest = self.latest.take_if(|latest| latest.offset() <= through);
+        let shelved = self.shelf.purge(through.min(self.offset));
+        shelved + u64::from(latest.is_some())
+    }
+
+    /// Somebody stands in the door: [`Said::Welcome`] or [`Said::Refused`].
+    pub(crate) fn arrive(&mut self, from: PuddleId, mut guest: Guest, now: Time) -> Said {
+        let waited = self.away.back(guest.client);
+        guest.waited = waited;
+        let (client, resumes) = (guest.client, guest.resumes);
+        self.guests.add(from, guest);
+        let waited = waited.map_or_else(Vec::new, |absence| self.waiting(client, absence, now));
+        let latest = self.latest.as_ref().filter(|latest| {
+            let heard = waited.last();
+            heard.is_none_or(|last| last.offset() < latest.offset())
+        });
+        let viewer = |stand: Stand| Viewer {
+            client,
+            since: stand.offset,
+        };
+        Said::Welcome(Welcome {
+            transient: self.transient(),
+            stand: self.stand(),
+            since: resumes.map(|stand| self.since(stand, viewer(stand))),
+            latest: latest.cloned(),
+            waited,
+        })
+    }
+
+    /// What waits for somebody who was away.
+    fn waiting(&self, client: ClientId, absence: Absence, now: Time) -> Vec<Arc<Placed>> {
+        let Some(waiting) = self.governed.rules().source().history.waiting else {
+            return Vec::new();
+        };
+        let viewer = Viewer {
+            client,
+            since: absence.after,
+        };
+        let old = self.shelf.older_than(waiting.age_max, now);
+        let range = Range {
+            after: Some(absence.after.max(old)),
+            last: Some(waiting.messages_max.into()),
+            ..Range::default()
+        };
+        let all = PageLimits {
+            messages_max: usize::MAX,
+            bytes_max: usize::MAX,
+        };
+        let page = self.shelf.read(range, 0, self.offset, viewer, all);
+        page.messages
+    }
+
+    /// The last socket of a client has gone.
+    pub(crate) fn left(&mut self, gone: &Guest, inside: bool, now: Time, allowance: &Allowance) {
+        let Some(waiting) = self.governed.rules().source().history.waiting else {
+            return;
+        };
+        let absence = if inside {
+            Some(Absence {
+                after: self.offset,
+                since: now,
+            })
+        } else {
+            gone.waited
+        };
+        self.away.forget(now, waiting.age_max);
+        if let Some(absence) = absence.filter(|_| gone.user) {
+            self.away
+                .left(gone.client, absence, allowance.waiting_members_max);
+        }
+    }
+}

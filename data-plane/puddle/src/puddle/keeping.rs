@@ -1,0 +1,397 @@
+//! What is said in a room that keeps its messages goes to the room's home, and
+//! comes back from there to everybody, in one order. A key, and what was said
+//! before, are asked for there too.
+//!
+//! Owns nothing: homes keep, `homing` remembers who has asked.
+
+use std::sync::Arc;
+
+use porthouse_model::{Act, ClientId, Refused, RoomName};
+use porthouse_rules::Hearing;
+
+use super::Puddle;
+use super::homing::Pending;
+use crate::home::{
+    Ask, Claim, Outcome, Page, Placed, Range, Said, Saying, Since, Stand, Unsaid, Viewer, Welcome,
+    keeps,
+};
+use crate::hop::{Hop, RoomMessage};
+use crate::input::SocketId;
+use crate::outbox::Lane;
+use crate::room::{Governed, Message, Rights, RoomIndex, deliver, encode};
+use crate::socket::{Phase, Reading};
+use crate::wire::multiplexed::{Event as Told, Id, Level, LineError, Place};
+
+/// What a sender wants to be told, and how it names the message.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wish {
+    /// The request that wants a receipt.
+    pub request: Option<Id>,
+    /// Of this level.
+    pub level: Level,
+    /// The sender's own name for the message.
+    pub key: Option<Arc<str>>,
+}
+
+impl Puddle {
+    /// A message that the room's rules allow goes its way: at once, or by the
+    /// room's home where that has to put it in order, judge it, or know its key.
+    pub(super) fn speak(
+        &mut self,
+        index: RoomIndex,
+        id: SocketId,
+        message: Message<'_>,
+        wish: Wish,
+    ) {
+        let room = self.rooms.get(index);
+        if keeps(room.governed.rules().source()) {
+            return self.say_by_home(index, id, message, wish);
+        }
+        if let (Some(key), Some(client)) = (wish.key.clone(), message.from) {
+            return self.claim(index, id, client, key, message, wish);
+        }
+        let name = wish.request.as_ref().map(|_| room.name.clone());
+        self.say(index, Some(id.slot), message);
+        if let Some(name) = name {
+            self.receipt(id, &name, &wish, None);
+        }
+    }
+
+    /// One message over plain HTTP goes its way; its sender is answered when it
+    /// is taken.
+    pub(super) fn post(&mut self, index: RoomIndex, id: SocketId, message: Message<'_>) {
+        let room = self.rooms.get(index);
+        let (name, governed) = (room.name.clone(), room.governed.clone());
+        if !keeps(governed.rules().source()) {
+            self.say(index, None, message);
+            return self.answer_post(id, &name);
+        }
+        self.counters.messages += 1;
+        let saying = Saying {
+            message: Arc::new(copied(&name, &governed, message)),
+            speaker: id,
+            key: None,
+        };
+        let ask = self.pend(Pending::Posting(id, name.clone()));
+        self.ask_home(&name, governed, ask, Ask::Send(saying));
+    }
+
+    fn say_by_home(&mut self, index: RoomIndex, id: SocketId, message: Message<'_>, wish: Wish) {
+        self.counters.messages += 1;
+        let room = self.rooms.get(index);
+        let (name, governed) = (room.name.clone(), room.governed.clone());
+        let saying = Saying {
+            message: Arc::new(copied(&name, &governed, message)),
+            speaker: id,
+            key: wish.key.clone(),
+        };
+        let ask = if wish.request.is_some() {
+            self.pend(Pending::Sending(id, name.clone(), wish))
+        } else {
+            0
+        };
+        self.ask_home(&name, governed, ask, Ask::Send(saying));
+    }
+
+    /// A key in a room that is not kept: only whether it is new is asked. Nothing
+    /// more is read from the socket before that is known, for what it says later
+    /// may not overtake.
+    fn claim(
+        &mut self,
+        index: RoomIndex,
+        id: SocketId,
+        client: ClientId,
+        key: Arc<str>,
+        message: Message<'_>,
+        wish: Wish,
+    ) {
+        let room = self.rooms.get(index);
+        let (name, governed) = (room.name.clone(), room.governed.clone());
+        let message = Arc::new(copied(&name, &governed, message));
+        let ask = self.pend(Pending::Claiming(id, message, wish));
+        self.ask_home(&name, governed, ask, Ask::Claim { client, key });
+        if self.is_pending(ask)
+            && let Some(socket) = self.sockets.get_mut(id)
+        {
+            socket.reading = Reading::Claiming;
+            self.outputs.push(crate::Output::Pause { socket: id });
+        }
+    }
+
+    /// What came of a key in a room that is not kept.
+    pub(super) fn claimed(
+        &mut self,
+        id: SocketId,
+        message: &RoomMessage,
+        wish: &Wish,
+        claim: Result<Claim, Refused>,
+    ) {
+        let room = message.room.clone();
+        let inside = self
+            .rooms
+            .find(&room)
+            .filter(|index| self.rooms.get(*index).governed.id() == message.room_id)
+            .filter(|index| {
+                let socket = self.sockets.get(id);
+                socket.is_some_and(|socket| socket.stay(*index).is_some())
+            });
+        match (claim, inside) {
+            (Ok(Claim::New), Some(index)) => {
+                self.say(index, Some(id.slot), Message::of(message));
+                self.receipt(id, &room, wish, None);
+            }
+            (Ok(Claim::Known(offset)), _) => self.receipt(id, &room, wish, offset),
+            (Ok(Claim::New), None) => {
+                self.unsaid(id, &room, Some(wish), Unsaid::Refused(Refused::RoomClosed));
+            }
+            (Ok(Claim::Expired), _) => {
+                self.unsaid(id, &room, Some(wish), Unsaid::Refused(Refused::KeyExpired));
+            }
+            (Ok(Claim::Full), _) => self.unsaid(id, &room, Some(wish), Unsaid::TooManyKeys),
+            (Err(refused), _) => self.unsaid(id, &room, Some(wish), Unsaid::Refused(refused)),
+        }
+        if self
+            .sockets
+            .get(id)
+            .is_some_and(|socket| socket.reading == Reading::Claiming)
+        {
+            self.resume(id);
+        }
+    }
+
+    pub(super) fn receipt(
+        &mut self,
+        id: SocketId,
+        room: &RoomName,
+        wish: &Wish,
+        offset: Option<u64>,
+    ) {
+        let Some(request) = &wish.request else {
+            return;
+        };
+        let receipt = Told::Receipt {
+            id: request,
+            room,
+            level: wish.level,
+            offset,
+        };
+        self.tell(id, |out| receipt.frame(out));
+    }
+
+    /// Something was not said after all. A raw socket is closed: there is no
+    /// other way to say so.
+    pub(super) fn unsaid(
+        &mut self,
+        id: SocketId,
+        room: &RoomName,
+        wish: Option<&Wish>,
+        why: Unsaid,
+    ) {
+        let request = wish.and_then(|wish| wish.request.as_ref());
+        match (why, self.sockets.get(id).map(|socket| &socket.phase)) {
+            (Unsaid::Refused(refused), Some(Phase::Multiplexed(_))) => {
+                self.refuse_said(id, request, room, refused);
+            }
+            (Unsaid::TooManyKeys, Some(Phase::Multiplexed(_))) => {
+                let full = LineError::new(
+                    "keys_per_client_max",
+                    "fewer keys within the time that they are remembered",
+                );
+                self.tell(id, |out| Told::error(request, &full).frame(out));
+            }
+            (Unsaid::Refused(refused), Some(Phase::Raw(..))) => self.close_refused(id, refused),
+            (Unsaid::TooManyKeys, Some(Phase::Raw(..))) => {
+                unreachable!("a raw message has no key")
+            }
+            (Unsaid::Refused(refused), Some(Phase::Knocking(_))) => {
+                self.refuse_entry(id, room, refused);
+            }
+            (
+                _,
+                Some(Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. }) | None,
+            ) => {}
+        }
+    }
+
+    /// This puddle is the home: something was said there. Answers what its sender
+    /// is told.
+    pub(super) fn take(
+        &mut self,
+        room: &RoomName,
+        outcome: Outcome,
+        speaker: SocketId,
+        wanted: bool,
+    ) -> Option<Said> {
+        match outcome {
+            Outcome::Placed(placed) => {
+                let offset = placed.offset();
+                self.spread(room, &placed);
+                wanted.then_some(Said::Taken(offset))
+            }
+            Outcome::Known(offset) => wanted.then(|| Said::Taken(offset.unwrap_or_default())),
+            Outcome::Unsaid(why) => Some(Said::Unsaid(speaker, why)),
+        }
+    }
+
+    /// Every puddle that has the room is told what was said, this one included.
+    pub(super) fn spread(&mut self, room: &RoomName, placed: &Arc<Placed>) -> u64 {
+        for puddle in self.rooms.elsewhere(room).iter() {
+            self.peers.send(puddle, Hop::Placed(Arc::clone(placed)));
+        }
+        self.placed(placed)
+    }
+
+    /// Something was said in a room, and has its place. Answers for how many
+    /// sockets here it was queued.
+    pub(super) fn placed(&mut self, placed: &Placed) -> u64 {
+        let Some(index) = self.rooms.find(&placed.message.room) else {
+            return 0;
+        };
+        let room = self.rooms.get(index);
+        if room.governed.id() != placed.message.room_id {
+            return 0;
+        }
+        let epoch = placed.stand.epoch;
+        if room.stand.is_none_or(|stand| stand.epoch != epoch) {
+            let offset = placed.stand.offset - 1;
+            self.stands(&placed.message.room, Stand { epoch, offset });
+        }
+        let room = self.rooms.get_mut(index);
+        room.stand = Some(placed.stand);
+        let room = self.rooms.get(index);
+        let message = Message {
+            place: Place {
+                offset: Some(placed.offset()),
+                past: false,
+            },
+            ..Message::of(&placed.message)
+        };
+        let echo = room.governed.rules().source().broadcast.echo;
+        let speaker = placed
+            .speaker
+            .filter(|(puddle, _)| !echo && *puddle == self.settings.puddle)
+            .filter(|(_, socket)| self.sockets.get(*socket).is_some());
+        let silent = speaker.map(|(_, socket)| socket.slot);
+        let receivers = deliver(room, Lane::Room(index), message, silent, &mut self.outbox);
+        self.counters.deliveries += receivers;
+        receivers
+    }
+
+    /// One socket hears what was said before it came, or was away.
+    pub(super) fn hear_past(&mut self, id: SocketId, index: RoomIndex, past: &[Arc<Placed>]) {
+        let Some(form) = self.sockets.get(id).map(|socket| socket.form) else {
+            return;
+        };
+        let lane = Lane::Room(index);
+        let room = self.rooms.get(index);
+        for placed in past {
+            let said = &placed.message;
+            let place = Place {
+                offset: Some(placed.offset()),
+                past: true,
+            };
+            let message = Message {
+                place,
+                ..Message::of(said)
+            };
+            let frame = self
+                .outbox
+                .frame(form, lane, |out| encode(form, &room.name, message, out));
+            self.outbox.push(id.slot, frame, lane);
+        }
+        self.counters.deliveries += past.len() as u64;
+    }
+
+    /// A client reads what was said in a room.
+    pub(super) fn history(
+        &mut self,
+        id: SocketId,
+        request: Option<Id>,
+        name: &RoomName,
+        range: Range,
+    ) {
+        let index = self.rooms.find(name);
+        let seat = index.and_then(|index| Some((index, self.sockets.get(id)?.stay(index)?)));
+        let Some((index, stay)) = seat else {
+            return self.outside(id, request.as_ref());
+        };
+        let room = self.rooms.get(index);
+        let sitter = room.seats.sitter(stay.seat);
+        if !reads(sitter.rights) {
+            return self.refuse_line(id, request.as_ref(), Some(name), Refused::HistoryRefused);
+        }
+        let viewer = Viewer {
+            client: sitter.client,
+            since: sitter.since,
+        };
+        let governed = room.governed.clone();
+        let ask = self.pend(Pending::Reading(id, name.clone(), request));
+        self.ask_home(name, governed, ask, Ask::Read { range, viewer });
+    }
+
+    /// What was read comes, if it may still be seen.
+    pub(super) fn heard_past(
+        &mut self,
+        id: SocketId,
+        request: Option<&Id>,
+        name: &RoomName,
+        page: Result<Page, Refused>,
+    ) {
+        let page = match page {
+            Ok(page) => page,
+            Err(refused) => return self.refuse_line(id, request, Some(name), refused),
+        };
+        let index = self.rooms.find(name);
+        let seat = index.and_then(|index| Some((index, self.sockets.get(id)?.stay(index)?)));
+        let Some((index, stay)) = seat else {
+            return self.outside(id, request);
+        };
+        if !reads(self.rooms.get(index).seats.sitter(stay.seat).rights) {
+            return self.refuse_line(id, request, Some(name), Refused::HistoryRefused);
+        }
+        self.hear_past(id, index, &page.messages);
+        let history = Told::History {
+            id: request,
+            room: name,
+            count: page.messages.len(),
+            through: page.through,
+            complete: page.complete,
+        };
+        self.tell(id, |out| history.frame(out));
+    }
+
+    pub(super) fn outside(&mut self, id: SocketId, request: Option<&Id>) {
+        let outside = LineError::new("room", "a room this socket is in: join it first");
+        self.tell(id, |out| Told::error(request, &outside).frame(out));
+    }
+}
+
+/// What somebody who comes in hears first.
+pub(super) fn first_heard(welcome: &Welcome, rights: Rights) -> Vec<Arc<Placed>> {
+    if rights.hearing == Hearing::Never {
+        return Vec::new();
+    }
+    if let Some(Since::Recovered(missed)) = &welcome.since {
+        return missed.clone();
+    }
+    let latest = welcome.latest.iter().filter(|_| reads(rights));
+    welcome.waited.iter().chain(latest).cloned().collect()
+}
+
+/// Whether somebody with these rights may read what was said before.
+const fn reads(rights: Rights) -> bool {
+    rights.acts.has(Act::ReadHistory) && !matches!(rights.hearing, Hearing::Never)
+}
+
+/// A message to be carried.
+fn copied(room: &RoomName, governed: &Governed, message: Message<'_>) -> RoomMessage {
+    RoomMessage {
+        room: room.clone(),
+        room_id: governed.id(),
+        from: message.from,
+        kind: message.kind,
+        payload: message.payload.into(),
+        to: message.to.into(),
+        except: message.except.into(),
+    }
+}
