@@ -325,6 +325,16 @@ impl Puddle {
             since: sitter.since,
         };
         let governed = room.governed.clone();
+        if !keeps(governed.rules().source()) {
+            let nothing = Told::History {
+                id: request.as_ref(),
+                room: name,
+                count: 0,
+                through: 0,
+                complete: false,
+            };
+            return self.tell(id, |out| nothing.frame(out));
+        }
         let ask = self.pend(Pending::Reading(id, name.clone(), request));
         self.ask_home(name, governed, ask, Ask::Read { range, viewer });
     }

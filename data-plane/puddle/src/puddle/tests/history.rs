@@ -136,6 +136,22 @@ fn a_room_that_must_survive_the_node_is_shut_here() {
 }
 
 #[test]
+fn a_room_that_keeps_nothing_says_so_without_a_home() {
+    let mut world = World::new(3);
+    world.room("news", RoomRules::default());
+    let (ada, _) = join(&mut world, 0, "news");
+    send(&mut world, ada, "", "gone");
+    let answer = read(&mut world, ada, "");
+    assert_eq!(
+        told(&answer, "history", "complete").as_deref(),
+        Some("false")
+    );
+    for puddle in &world.puddles {
+        assert_eq!(puddle.homes.rooms().count(), 0);
+    }
+}
+
+#[test]
 fn history_is_read_by_nobody_outside() {
     let mut world = World::new(1);
     world.room("news", keeping(LAST_THREE));

@@ -1,6 +1,8 @@
 //! The world of these tests: puddles, their rings, a table of what the control
 //! plane knows, and clients at the end of links that can stall.
 
+mod rules;
+
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -8,10 +10,9 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Acts, Address, Audience, Block, Capabilities, Change, ChangeItem, CodeVersion, ConnectionRules,
-    Content, Endpoint, EntryRules, EntryStep, HookVersion, Member, MessageKind, MessageRules,
-    NamePrefix, PasswordVersion, PolicyKey, Revision, Room, RoomBlocks, RoomId, RoomName,
-    RoomRules, Session, SessionId, Template, Time, TokenHash, UnixTime, UserId,
+    Address, Block, Change, ChangeItem, CodeVersion, Endpoint, HookVersion, Member, MessageKind,
+    NamePrefix, PolicyKey, Revision, Room, RoomBlocks, RoomId, RoomName, RoomRules, Session,
+    SessionId, Template, Time, TokenHash, UnixTime, UserId,
 };
 
 use crate::puddle::Puddle;
@@ -21,6 +22,8 @@ use crate::{
     Reply, RoomPolicy, Seed, Settings, Shell, SignInVerdict, SocketId, TransientMakers, Verdict,
     Verification, Wrote,
 };
+
+pub(super) use rules::{asking, members_only, password_rules, taking};
 
 pub(super) const HOUR: u64 = 3_600_000;
 
@@ -539,47 +542,6 @@ pub(super) fn hash(user: u8) -> TokenHash {
 
 pub(super) fn token(user: u8) -> String {
     credential(user).reveal()
-}
-
-pub(super) fn password_rules(version: u64) -> RoomRules {
-    RoomRules {
-        entry: EntryRules::by_password(PasswordVersion(version)),
-        ..RoomRules::default()
-    }
-}
-
-/// Rules with these steps, under which whoever is signed in may let others in.
-pub(super) fn asking(steps: &[EntryStep]) -> RoomRules {
-    RoomRules {
-        entry: EntryRules {
-            steps: steps.to_vec(),
-        },
-        capabilities: Capabilities {
-            user: Acts::MODERATE,
-            ..Capabilities::open()
-        },
-        ..RoomRules::default()
-    }
-}
-
-pub(super) fn members_only() -> RoomRules {
-    RoomRules {
-        connection: ConnectionRules {
-            audience: Audience::Members,
-            ..ConnectionRules::default()
-        },
-        ..RoomRules::default()
-    }
-}
-
-pub(super) fn taking(content: Content) -> RoomRules {
-    RoomRules {
-        messages: MessageRules {
-            content,
-            ..MessageRules::default()
-        },
-        ..RoomRules::default()
-    }
 }
 
 /// The code and reason of the close frame that these bytes end with.
