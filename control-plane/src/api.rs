@@ -38,6 +38,7 @@ mod resource_name;
 mod room;
 mod room_code;
 mod room_door;
+mod room_columns;
 mod room_rule;
 mod sealing;
 mod second_factor;

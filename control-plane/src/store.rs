@@ -32,6 +32,7 @@ pub(crate) mod sessions;
 pub(crate) mod second_factors;
 pub(crate) mod rooms;
 pub(crate) mod room_doors;
+pub(crate) mod rule;
 pub(crate) mod members;
 pub(crate) mod api_keys;
 pub(crate) mod schema;

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use prost_types::field_descriptor_proto::Type;
 use prost_types::{FieldDescriptorProto, FileDescriptorSet};
 use tonic_prost_build::Config;
 
@@ -50,7 +51,9 @@ fn secret_messages(set: &FileDescriptorSet) -> Vec<String> {
     let mut names = Vec::new();
     for file in &set.file {
         for message in &file.message_type {
-            let holds = |field: &FieldDescriptorProto| SECRET_FIELDS.contains(&field.name());
+            let holds = |field: &FieldDescriptorProto| {
+                SECRET_FIELDS.contains(&field.name()) && field.r#type() != Type::Message
+            };
             if message.field.iter().any(holds) {
                 names.push(format!(".{}.{}", file.package(), message.name()));
             }

@@ -109,6 +109,14 @@ impl ApiError {
         }
     }
 
+    /// The same about a field below this path.
+    pub(crate) fn under(self, path: &str) -> Self {
+        if let Self::Field { field, rule } = self {
+            return Self::field(format!("{path}.{field}"), rule);
+        }
+        self
+    }
+
     /// What a failed insertion means: mostly that the name is taken.
     pub(crate) fn taken(error: diesel::result::Error, kind: Kind, name: String) -> Self {
         let error = StoreError::from(error);

@@ -17,32 +17,41 @@ pub(crate) type Paths<F> = [(&'static str, &'static [F])];
 /// # Errors
 ///
 /// A mask that is missing, empty or too long, or names something unknown.
-pub(crate) fn read<F: Copy + PartialEq>(
+pub(crate) fn read<F: Copy>(mask: Option<FieldMask>, known: &Paths<F>) -> Result<Vec<F>, ApiError> {
+    let find = |path: &str| {
+        let found = known.iter().find(|(name, _)| *name == path);
+        found.map(|(_, fields)| fields.to_vec())
+    };
+    read_by(mask, find, || list(known))
+}
+
+/// Reads a mask as the fields that `find` finds by its paths.
+///
+/// # Errors
+///
+/// As [`read`]; `known` says which paths there are.
+pub(crate) fn read_by<F>(
     mask: Option<FieldMask>,
-    known: &Paths<F>,
+    find: impl Fn(&str) -> Option<Vec<F>>,
+    known: impl Fn() -> String,
 ) -> Result<Vec<F>, ApiError> {
     let paths = mask.map(|mask| mask.paths).unwrap_or_default();
     if paths.is_empty() || paths.len() > PATHS_MAX {
-        let rule = format!("1 to {PATHS_MAX} of: {}", list(known));
+        let rule = format!("1 to {PATHS_MAX} of: {}", known());
         return Err(ApiError::field("update_mask", rule));
     }
     let mut named = Vec::new();
     for path in &paths {
-        let (_, fields) = known
-            .iter()
-            .find(|(name, _)| name == path)
-            .ok_or_else(|| unknown(path, known))?;
-        named.extend_from_slice(fields);
+        let fields = find(path).ok_or_else(|| unknown(path, &known()))?;
+        named.extend(fields);
     }
     Ok(named)
 }
 
-fn unknown<F>(path: &str, known: &Paths<F>) -> ApiError {
+fn unknown(path: &str, known: &str) -> ApiError {
     let shown: String = path.escape_default().take(SHOWN_BYTES_MAX).collect();
-    ApiError::field(
-        "update_mask",
-        format!("unknown path `{shown}`; known: {}", list(known)),
-    )
+    let rule = format!("unknown path `{shown}`; known: {known}");
+    ApiError::field("update_mask", rule)
 }
 
 fn list<F>(known: &Paths<F>) -> String {

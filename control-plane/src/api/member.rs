@@ -3,10 +3,10 @@
 use chrono::Utc;
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
-use porthouse_model::{RoomName, Username};
+use porthouse_model::{Role, RoomName, Username};
 use tonic::{Request, Response, Status};
 
-use crate::store::members::{self, MemberKey, MemberRow};
+use crate::store::members::{self, MemberColumns, MemberKey, MemberRow};
 use crate::store::{Connection, rooms, users};
 
 use super::error::{ApiError, Kind};
@@ -15,10 +15,14 @@ use super::{Api, Write, mask, page, resource_name, revision_to_wire, room, time,
 /// What an update may name.
 #[derive(Clone, Copy, PartialEq)]
 enum Field {
+    Role,
     ExpireTime,
 }
 
-const PATHS: &mask::Paths<Field> = &[("expire_time", &[Field::ExpireTime])];
+const PATHS: &mask::Paths<Field> = &[
+    ("role", &[Field::Role]),
+    ("expire_time", &[Field::ExpireTime]),
+];
 
 #[tonic::async_trait]
 impl wire::member_service_server::MemberService for Api {
@@ -31,14 +35,13 @@ impl wire::member_service_server::MemberService for Api {
             room: resource_name::room("parent", &request.parent)?,
             user: resource_name::id("user_id", &request.user_id)?,
         };
-        let expire_time = request.member.unwrap_or_default().expire_time;
-        let expire_time = time::future("member.expire_time", expire_time, Utc::now())?;
+        let columns = columns(&request.member.unwrap_or_default())?;
         let (member, revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let key = hold(c, &names).await?;
                     members::delete_expired(c, key).await?;
-                    let made = members::insert(c, key, expire_time).await;
+                    let made = members::insert(c, key, &columns).await;
                     let row =
                         made.map_err(|error| ApiError::taken(error, Kind::Member, names.full()))?;
                     Ok(to_wire(&names, &row))
@@ -60,7 +63,7 @@ impl wire::member_service_server::MemberService for Api {
         let member = self
             .read(move |c| {
                 async move {
-                    let (room, _) = rooms::by_name(c, &names.room)
+                    let room = rooms::by_name(c, &names.room)
                         .await?
                         .ok_or_else(|| room::absent(&names.room))?;
                     let user = users::by_name(c, &names.user)
@@ -89,16 +92,20 @@ impl wire::member_service_server::MemberService for Api {
     ) -> Result<Response<wire::ListMembersResponse>, Status> {
         let request = request.into_inner();
         let room_name = resource_name::room("parent", &request.parent)?;
-        let listing = format!("members {room_name}");
+        let role = match request.role.as_str() {
+            "" => None,
+            given => Some(role("role", given)?),
+        };
+        let listing = format!("members {room_name} {}", request.role);
         let asked = page::read::<String>(request.page_size, &request.page_token, &listing)?;
         let (read, name) = (asked.clone(), room_name.clone());
         let rows = self
             .read(move |c| {
                 async move {
-                    let (room, _) = rooms::by_name(c, &name)
+                    let room = rooms::by_name(c, &name)
                         .await?
                         .ok_or_else(|| room::absent(&name))?;
-                    Ok(members::page(c, room.id, &read).await?)
+                    Ok(members::page(c, room.id, role.as_deref(), &read).await?)
                 }
                 .boxed()
             })
@@ -120,10 +127,10 @@ impl wire::member_service_server::MemberService for Api {
         request: Request<wire::UpdateMemberRequest>,
     ) -> Result<Response<wire::UpdateMemberResponse>, Status> {
         let request = request.into_inner();
-        mask::read(request.update_mask, PATHS)?;
+        let fields = mask::read(request.update_mask, PATHS)?;
         let member = request.member.unwrap_or_default();
         let names = Names::read("member.name", &member.name)?;
-        let expire_time = time::future("member.expire_time", member.expire_time, Utc::now())?;
+        let given = columns(&member)?;
         let (member, revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
@@ -131,10 +138,17 @@ impl wire::member_service_server::MemberService for Api {
                     let old = members::by_key(c, key)
                         .await?
                         .ok_or_else(|| names.absent())?;
-                    let row = if old.expire_time == expire_time {
+                    let mut columns = old.columns.clone();
+                    for field in fields {
+                        match field {
+                            Field::Role => columns.role.clone_from(&given.role),
+                            Field::ExpireTime => columns.expire_time = given.expire_time,
+                        }
+                    }
+                    let row = if columns == old.columns {
                         old
                     } else {
-                        let updated = members::update(c, key, expire_time).await?;
+                        let updated = members::update(c, key, &columns).await?;
                         updated.ok_or_else(|| names.absent())?
                     };
                     Ok(to_wire(&names, &row))
@@ -167,6 +181,21 @@ impl wire::member_service_server::MemberService for Api {
             revision: revision_to_wire(revision),
         }))
     }
+}
+
+/// A membership as it was sent.
+fn columns(member: &wire::Member) -> Result<MemberColumns, ApiError> {
+    Ok(MemberColumns {
+        role: match member.role.as_str() {
+            "" => Role::MEMBER.to_string(),
+            given => role("member.role", given)?,
+        },
+        expire_time: time::future("member.expire_time", member.expire_time, Utc::now())?,
+    })
+}
+
+fn role(field: &str, given: &str) -> Result<String, ApiError> {
+    resource_name::id::<Role>(field, given).map(|role| role.to_string())
 }
 
 /// A membership by its names.
@@ -209,6 +238,7 @@ fn named(name: &str, row: &MemberRow) -> wire::Member {
     wire::Member {
         name: name.to_owned(),
         create_time: Some(time::to_wire(row.create_time)),
-        expire_time: row.expire_time.map(time::to_wire),
+        expire_time: row.columns.expire_time.map(time::to_wire),
+        role: row.columns.role.clone(),
     }
 }

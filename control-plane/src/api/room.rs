@@ -2,17 +2,17 @@
 
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
-use porthouse_model::{RoomName, Username};
+use porthouse_model::RoomName;
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use crate::identity::chance;
+use crate::store::Connection;
 use crate::store::rooms::{self, NewRoom, RoomRow};
-use crate::store::{Connection, users};
+use crate::store::rule::SecretVersions;
 
 use super::error::{ApiError, Kind};
-use super::room_rule::{self, Field, PATHS};
-use super::{Api, Write, etag, label, mask, page, resource_name, revision_to_wire, time};
+use super::room_columns::{self, Given, to_wire};
+use super::{Api, Write, etag, page, resource_name, revision_to_wire};
 
 #[tonic::async_trait]
 impl wire::room_service_server::RoomService for Api {
@@ -23,33 +23,35 @@ impl wire::room_service_server::RoomService for Api {
         let request = request.into_inner();
         let name: RoomName = resource_name::id("room_id", &request.room_id)?;
         let room = request.room.unwrap_or_default();
-        let owner = owner(&room)?;
-        let columns = room_rule::from_wire(room)?;
-        room_rule::check(&columns)?;
+        let given = Given::read(room)?;
         let password_phc = self.hash_unless_empty("password", request.password).await?;
         let password_version = i64::from(password_phc.is_some());
-        let mut new = NewRoom {
-            id: chance::identity(),
-            name: name.as_str().to_owned(),
-            columns,
-            password_phc,
-            password_version,
-            password_count: password_version,
-        };
         let (made, revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
-                    new.columns.owner_id = hold_owner(c, owner.as_ref()).await?;
+                    let versions = SecretVersions {
+                        password: u64::from(password_phc.is_some()),
+                        ..SecretVersions::default()
+                    };
+                    let columns = given.make(c, versions).await?;
+                    let new = NewRoom {
+                        id: chance::identity(),
+                        name: name.as_str().to_owned(),
+                        columns,
+                        password_phc,
+                        password_version,
+                        password_count: password_version,
+                    };
                     let made = rooms::insert(c, &new).await;
                     let row =
                         made.map_err(|error| ApiError::taken(error, Kind::Room, full_name(&name)))?;
-                    Ok((row, owner.map(|owner| owner.as_str().to_owned())))
+                    to_wire(c, row).await
                 }
                 .boxed()
             })
             .await?;
         Ok(Response::new(wire::CreateRoomResponse {
-            room: Some(to_wire(made)),
+            room: Some(made),
             revision: revision_to_wire(revision),
         }))
     }
@@ -61,12 +63,15 @@ impl wire::room_service_server::RoomService for Api {
         let name = resource_name::room("name", &request.into_inner().name)?;
         let found = self
             .read(move |c| {
-                async move { rooms::by_name(c, &name).await?.ok_or_else(|| absent(&name)) }.boxed()
+                async move {
+                    let row = rooms::by_name(c, &name).await?;
+                    let row = row.ok_or_else(|| absent(&name))?;
+                    to_wire(c, row).await
+                }
+                .boxed()
             })
             .await?;
-        Ok(Response::new(wire::GetRoomResponse {
-            room: Some(to_wire(found)),
-        }))
+        Ok(Response::new(wire::GetRoomResponse { room: Some(found) }))
     }
 
     async fn list_rooms(
@@ -77,13 +82,16 @@ impl wire::room_service_server::RoomService for Api {
         let prefix = resource_name::prefix("room_id_prefix", &request.room_id_prefix)?.to_owned();
         let listing = format!("rooms {prefix}");
         let asked = page::read(request.page_size, &request.page_token, &listing)?;
-        let read = asked.clone();
-        let rows = self
-            .read(move |c| async move { Ok(rooms::page(c, &prefix, &read).await?) }.boxed())
+        let (rooms, next_page_token) = self
+            .read(move |c| {
+                async move {
+                    let rows = rooms::page(c, &prefix, &asked).await?;
+                    let (rows, next) = page::cut(rows, &asked, &listing, |row| row.name.clone());
+                    Ok((room_columns::all_to_wire(c, rows).await?, next))
+                }
+                .boxed()
+            })
             .await?;
-        let (rows, next_page_token) =
-            page::cut(rows, &asked, &listing, |(row, _)| row.name.clone());
-        let rooms = rows.into_iter().map(to_wire).collect();
         Ok(Response::new(wire::ListRoomsResponse {
             rooms,
             next_page_token,
@@ -95,35 +103,28 @@ impl wire::room_service_server::RoomService for Api {
         request: Request<wire::UpdateRoomRequest>,
     ) -> Result<Response<wire::UpdateRoomResponse>, Status> {
         let request = request.into_inner();
-        let fields = mask::read(request.update_mask, PATHS)?;
+        let fields = room_columns::fields(request.update_mask)?;
         let room = request.room.unwrap_or_default();
         let name = resource_name::room("room.name", &room.name)?;
-        let (given_etag, owner) = (room.etag.clone(), owner(&room)?);
-        let mut given = room_rule::from_wire(room)?;
+        let given_etag = room.etag.clone();
+        let given = Given::read(room)?;
         let (changed, revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
-                    if fields.contains(&Field::Owner) {
-                        given.owner_id = hold_owner(c, owner.as_ref()).await?;
-                    }
                     let old = locked(c, &name, &given_etag).await?;
-                    let mut columns = old.columns.clone();
-                    for field in fields {
-                        room_rule::copy(field, &given, &mut columns);
-                    }
-                    room_rule::check(&columns)?;
+                    let columns = given.change(c, &old, &fields).await?;
                     let row = if columns == old.columns {
                         old
                     } else {
                         rooms::update(c, old.id, &columns).await?
                     };
-                    with_owner(c, row).await
+                    to_wire(c, row).await
                 }
                 .boxed()
             })
             .await?;
         Ok(Response::new(wire::UpdateRoomResponse {
-            room: Some(to_wire(changed)),
+            room: Some(changed),
             revision: revision_to_wire(revision),
         }))
     }
@@ -194,33 +195,13 @@ impl Api {
                         None if old.password_version == 0 => old,
                         None => rooms::clear_password(c, old.id).await?,
                     };
-                    with_owner(c, row).await
+                    to_wire(c, row).await
                 }
                 .boxed()
             })
             .await?;
-        Ok((to_wire(changed), revision_to_wire(revision)))
+        Ok((changed, revision_to_wire(revision)))
     }
-}
-
-fn owner(room: &wire::Room) -> Result<Option<Username>, ApiError> {
-    match room.owner.as_str() {
-        "" => Ok(None),
-        name => resource_name::user("room.owner", name).map(Some),
-    }
-}
-
-/// The identity of a room's owner to be, who is not deleted meanwhile.
-async fn hold_owner(
-    c: &mut Connection,
-    owner: Option<&Username>,
-) -> Result<Option<Uuid>, ApiError> {
-    let Some(name) = owner else { return Ok(None) };
-    let rule = "a user that exists";
-    let id = users::hold(c, name)
-        .await?
-        .ok_or_else(|| ApiError::field("room.owner", rule))?;
-    Ok(Some(id))
 }
 
 /// The room to change, which nobody else changes meanwhile.
@@ -233,38 +214,10 @@ async fn locked(c: &mut Connection, name: &RoomName, etag: &str) -> Result<RoomR
     }
 }
 
-async fn with_owner(
-    c: &mut Connection,
-    row: RoomRow,
-) -> Result<(RoomRow, Option<String>), ApiError> {
-    let owner = match row.columns.owner_id {
-        Some(id) => users::name_of(c, id).await?,
-        None => None,
-    };
-    Ok((row, owner))
-}
-
 fn full_name(name: &RoomName) -> String {
     format!("rooms/{name}")
 }
 
 pub(super) fn absent(name: &RoomName) -> ApiError {
     ApiError::Absent(Kind::Room, full_name(name))
-}
-
-fn to_wire((row, owner): (RoomRow, Option<String>)) -> wire::Room {
-    let (visibility, rules) = room_rule::to_wire(&row.columns, row.password_version > 0);
-    wire::Room {
-        name: format!("rooms/{}", row.name),
-        uid: row.id.to_string(),
-        owner: owner
-            .map(|owner| format!("users/{owner}"))
-            .unwrap_or_default(),
-        visibility: visibility.into(),
-        rules: Some(rules),
-        labels: label::from_json(row.columns.labels),
-        etag: etag::of(row.id, row.version),
-        create_time: Some(time::to_wire(row.create_time)),
-        update_time: Some(time::to_wire(row.update_time)),
-    }
 }

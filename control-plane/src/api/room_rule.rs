@@ -1,300 +1,145 @@
-//! A room's rules between the wire and the database: which fields there are,
-//! their defaults and their limits. Judges nobody by them.
+//! Rules between control.v1 and the model, one file a group: which fields there
+//! are, their defaults, their limits and their masks. Judges nobody by them.
 
-use std::time::Duration;
+mod capability;
+mod connection;
+mod delivery;
+mod entry;
+mod field;
+mod history;
+mod message;
+mod users;
+#[cfg(test)]
+mod tests;
 
 use porthouse_api::control::v1 as wire;
-use porthouse_model::{MESSAGE_BYTES_LIMIT, RoomRules, Staleness};
+use porthouse_model::{EntryStep, RoomRules};
+use porthouse_rules::Rules;
 
-use crate::store::rooms::RoomColumns;
+use crate::store::Connection;
+use crate::store::rule::{self, RULES_BYTES_MAX, SecretVersions};
 
 use super::error::ApiError;
-use super::{label, mask, time};
 
-/// The longest a room may admit without word.
-const ADMIT_MAX: Duration = Duration::from_hours(24);
-/// The longest limit on how long a room may deliver without word.
-const DELIVER_MAX: Duration = Duration::from_hours(30 * 24);
-/// The shortest of both.
-const STALENESS_MIN: Duration = Duration::from_secs(1);
+pub(super) use field::{FIELDS, RuleField, groups};
+pub(super) use users::{UserNames, names};
 
-/// What an update of a room may name.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Field {
-    Owner,
-    Visibility,
-    Labels,
-    UserRequired,
-    Text,
-    Binary,
-    BytesMax,
-    Echo,
-    ReceiversNamed,
-    AdmitMax,
-    DeliverMax,
+use message::Kinds;
+use users::GivenUser;
+
+/// Rules as somebody sent them, or as they stood before a change. Users may
+/// still be names, and both kinds of messages may be refused.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sheet {
+    rules: RoomRules,
+    kinds: Kinds,
+    users_allowed: Vec<GivenUser>,
+    users_denied: Vec<GivenUser>,
 }
 
-use Field::{
-    AdmitMax, Binary, BytesMax, DeliverMax, Echo, Labels, Owner, ReceiversNamed, Text,
-    UserRequired, Visibility,
-};
-
-/// The paths of a room's mask.
-pub(super) const PATHS: &mask::Paths<Field> = &[
-    ("owner", &[Owner]),
-    ("visibility", &[Visibility]),
-    ("labels", &[Labels]),
-    (
-        "rules",
-        &[
-            UserRequired,
-            Text,
-            Binary,
-            BytesMax,
-            Echo,
-            ReceiversNamed,
-            AdmitMax,
-            DeliverMax,
-        ],
-    ),
-    ("rules.connection", &[UserRequired]),
-    ("rules.connection.user_required", &[UserRequired]),
-    ("rules.messages", &[Text, Binary, BytesMax]),
-    ("rules.messages.text", &[Text]),
-    ("rules.messages.binary", &[Binary]),
-    ("rules.messages.bytes_max", &[BytesMax]),
-    ("rules.broadcast", &[Echo, ReceiversNamed]),
-    ("rules.broadcast.echo", &[Echo]),
-    ("rules.broadcast.receivers_named", &[ReceiversNamed]),
-    ("rules.staleness", &[AdmitMax, DeliverMax]),
-    ("rules.staleness.admit_max", &[AdmitMax]),
-    ("rules.staleness.deliver_max", &[DeliverMax]),
-];
-
-/// A room as it was sent, as columns, without its owner.
-pub(super) fn from_wire(room: wire::Room) -> Result<RoomColumns, ApiError> {
-    let members_only = match wire::Visibility::try_from(room.visibility) {
-        Ok(wire::Visibility::Unspecified | wire::Visibility::Public) => false,
-        Ok(wire::Visibility::Private) => true,
-        Err(_) => {
-            let rule = "VISIBILITY_PUBLIC or VISIBILITY_PRIVATE";
-            return Err(ApiError::field("room.visibility", rule));
-        }
-    };
-    let rules = room.rules.unwrap_or_default();
-    let connection = rules.connection.unwrap_or_default();
-    let messages = rules.messages.unwrap_or_default();
-    let broadcast = rules.broadcast.unwrap_or_default();
-    let default = RoomRules::default();
-    let (admit_max_ms, deliver_max_ms) = staleness(rules.staleness.unwrap_or_default())?;
-    Ok(RoomColumns {
-        owner_id: None,
-        members_only,
-        user_required: connection.user_required.unwrap_or(false),
-        text_refused: !messages.text.unwrap_or(true),
-        binary_refused: !messages.binary.unwrap_or(true),
-        message_bytes_max: bytes_max(messages.bytes_max.unwrap_or(default.messages.bytes_max))?,
-        echo: broadcast.echo.unwrap_or(default.broadcast.echo),
-        receivers_named: broadcast
-            .receivers_named
-            .unwrap_or(default.broadcast.receivers_named),
-        admit_max_ms,
-        deliver_max_ms,
-        labels: label::to_json("room.labels", room.labels)?,
-    })
-}
-
-/// Takes over one field.
-pub(super) fn copy(field: Field, from: &RoomColumns, to: &mut RoomColumns) {
-    match field {
-        Owner => to.owner_id = from.owner_id,
-        Visibility => to.members_only = from.members_only,
-        Labels => to.labels.clone_from(&from.labels),
-        UserRequired => to.user_required = from.user_required,
-        Text => to.text_refused = from.text_refused,
-        Binary => to.binary_refused = from.binary_refused,
-        BytesMax => to.message_bytes_max = from.message_bytes_max,
-        Echo => to.echo = from.echo,
-        ReceiversNamed => to.receivers_named = from.receivers_named,
-        AdmitMax => to.admit_max_ms = from.admit_max_ms,
-        DeliverMax => to.deliver_max_ms = from.deliver_max_ms,
-    }
-}
-
-/// Refuses what no single field shows.
-pub(super) fn check(room: &RoomColumns) -> Result<(), ApiError> {
-    if room.text_refused && room.binary_refused {
-        let rule = "a room takes text or binary messages, or both";
-        return Err(ApiError::field("room.rules.messages", rule));
-    }
-    Ok(())
-}
-
-/// The rules as they are sent, and whether the room is private.
-pub(super) fn to_wire(
-    room: &RoomColumns,
-    password_required: bool,
-) -> (wire::Visibility, wire::RoomRules) {
-    let span = |ms| {
-        u64::try_from(ms)
-            .map(Duration::from_millis)
-            .unwrap_or_default()
-    };
-    let rules = wire::RoomRules {
-        connection: Some(wire::ConnectionRules {
-            user_required: Some(room.user_required),
-        }),
-        entry: Some(wire::EntryRules { password_required }),
-        messages: Some(wire::MessageRules {
-            text: Some(!room.text_refused),
-            binary: Some(!room.binary_refused),
-            bytes_max: u32::try_from(room.message_bytes_max).ok(),
-        }),
-        broadcast: Some(wire::BroadcastRules {
-            echo: Some(room.echo),
-            receivers_named: Some(room.receivers_named),
-        }),
-        staleness: Some(wire::StalenessRules {
-            admit_max: Some(time::span_to_wire(span(room.admit_max_ms))),
-            deliver_max: room.deliver_max_ms.map(|ms| time::span_to_wire(span(ms))),
-        }),
-    };
-    let private = wire::Visibility::Private;
-    (
-        if room.members_only {
-            private
-        } else {
-            wire::Visibility::Public
-        },
-        rules,
-    )
-}
-
-fn bytes_max(bytes: u32) -> Result<i32, ApiError> {
-    let rule = || format!("1 to {MESSAGE_BYTES_LIMIT} bytes");
-    i32::try_from(bytes)
-        .ok()
-        .filter(|_| (1..=MESSAGE_BYTES_LIMIT).contains(&bytes))
-        .ok_or_else(|| ApiError::field("room.rules.messages.bytes_max", rule()))
-}
-
-fn staleness(rules: wire::StalenessRules) -> Result<(i64, Option<i64>), ApiError> {
-    let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    let limit = |field, given, max| time::span(field, given, STALENESS_MIN, max).map(ms);
-    let admit_max = rules
-        .admit_max
-        .map_or(Ok(ms(Staleness::default().admit_max)), |given| {
-            limit("room.rules.staleness.admit_max", given, ADMIT_MAX)
-        })?;
-    let deliver_max = rules
-        .deliver_max
-        .map(|given| limit("room.rules.staleness.deliver_max", given, DELIVER_MAX))
-        .transpose()?;
-    Ok((admit_max, deliver_max))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_answered_can_be_sent_back() {
-        let mut room = from_wire(wire::Room::default()).expect("defaults");
-        room.members_only = true;
-        room.echo = true;
-        room.deliver_max_ms = Some(5_000);
-        let (visibility, rules) = to_wire(&room, true);
-        let sent = wire::Room {
-            visibility: visibility.into(),
-            rules: Some(rules),
-            ..wire::Room::default()
-        };
-        assert_eq!(from_wire(sent), Ok(room));
-    }
-
-    #[test]
-    fn every_field_has_a_path_and_is_copied() {
-        let from = from_wire(wire::Room {
-            visibility: wire::Visibility::Private.into(),
-            labels: [("a".to_owned(), "b".to_owned())].into(),
-            rules: Some(wire::RoomRules {
-                connection: Some(wire::ConnectionRules {
-                    user_required: Some(true),
-                }),
-                entry: None,
-                messages: Some(wire::MessageRules {
-                    text: Some(false),
-                    binary: Some(true),
-                    bytes_max: Some(1),
-                }),
-                broadcast: Some(wire::BroadcastRules {
-                    echo: Some(true),
-                    receivers_named: Some(false),
-                }),
-                staleness: Some(wire::StalenessRules {
-                    admit_max: Some(time::span_to_wire(STALENESS_MIN)),
-                    deliver_max: Some(time::span_to_wire(STALENESS_MIN)),
-                }),
-            }),
-            ..wire::Room::default()
+impl Sheet {
+    /// Rules as they were sent; errors name fields below them.
+    pub(super) fn from_wire(rules: wire::RoomRules) -> Result<Self, ApiError> {
+        let connection = rules.connection.unwrap_or_default();
+        let users_allowed = users::read("connection.users_allowed", &connection.users_allowed)?;
+        let users_denied = users::read("connection.users_denied", &connection.users_denied)?;
+        let messages = rules.messages.unwrap_or_default();
+        Ok(Self {
+            users_allowed,
+            users_denied,
+            kinds: Kinds::from_wire(&messages),
+            rules: RoomRules {
+                connection: connection::from_wire(connection)?,
+                entry: entry::from_wire(rules.entry.unwrap_or_default())?,
+                capabilities: capability::from_wire(rules.capabilities.unwrap_or_default())?,
+                messages: message::from_wire(messages)?,
+                broadcast: message::broadcast_from_wire(&rules.broadcast.unwrap_or_default())?,
+                delivery: delivery::from_wire(rules.delivery.unwrap_or_default())?,
+                history: history::from_wire(rules.history.unwrap_or_default())?,
+                presence: delivery::presence_from_wire(rules.presence.unwrap_or_default())?,
+                staleness: delivery::staleness_from_wire(rules.staleness.unwrap_or_default())?,
+            },
         })
-        .expect("rules");
-        let mut to = from_wire(wire::Room::default()).expect("defaults");
-        for (_, fields) in PATHS {
-            for &field in *fields {
-                copy(field, &from, &mut to);
-            }
-        }
-        assert_eq!(to, from);
     }
 
-    #[test]
-    fn rules_past_their_limits_are_refused() {
-        let sent = |rules| {
-            from_wire(wire::Room {
-                rules: Some(rules),
-                ..wire::Room::default()
-            })
-        };
-        for bytes in [0, MESSAGE_BYTES_LIMIT + 1, u32::MAX] {
-            let messages = wire::MessageRules {
-                bytes_max: Some(bytes),
-                ..Default::default()
-            };
-            assert!(
-                sent(wire::RoomRules {
-                    messages: Some(messages),
-                    ..Default::default()
-                })
-                .is_err()
-            );
+    /// Rules as they are stored, to be changed.
+    pub(super) fn of(rules: RoomRules) -> Self {
+        Self {
+            kinds: Kinds::of(rules.messages.content),
+            users_allowed: users::known(&rules.connection.users_allowed),
+            users_denied: users::known(&rules.connection.users_denied),
+            rules,
         }
-        let staleness = wire::StalenessRules {
-            admit_max: Some(time::span_to_wire(Duration::ZERO)),
-            deliver_max: None,
-        };
-        assert!(
-            sent(wire::RoomRules {
-                staleness: Some(staleness),
-                ..Default::default()
-            })
-            .is_err()
-        );
-        assert!(
-            from_wire(wire::Room {
-                visibility: 7,
-                ..wire::Room::default()
-            })
-            .is_err()
-        );
     }
 
-    #[test]
-    fn a_room_that_takes_nothing_is_refused() {
-        let mut room = from_wire(wire::Room::default()).expect("defaults");
-        assert_eq!(check(&room), Ok(()));
-        room.text_refused = true;
-        room.binary_refused = true;
-        assert!(check(&room).is_err());
+    /// The rules that these are, once the users they name were looked up.
+    pub(super) async fn settle(mut self, c: &mut Connection) -> Result<RoomRules, ApiError> {
+        self.rules.messages.content = self.kinds.content()?;
+        let connection = &mut self.rules.connection;
+        let allowed = users::look_up(c, "connection.users_allowed", &self.users_allowed);
+        connection.users_allowed = allowed.await?;
+        let denied = users::look_up(c, "connection.users_denied", &self.users_denied);
+        connection.users_denied = denied.await?;
+        Ok(self.rules)
+    }
+}
+
+/// Refuses rules that cannot be kept, by the field below them.
+pub(super) fn check(rules: &RoomRules) -> Result<(), ApiError> {
+    if rule::encode(rules).len() > RULES_BYTES_MAX {
+        // What takes most is a schema or a description.
+        let rule = format!("rules of at most {RULES_BYTES_MAX} bytes in all");
+        return Err(ApiError::field("messages.format", rule));
+    }
+    match Rules::compile(rules.clone()) {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(ApiError::field(named(&fault.field), fault.needed)),
+    }
+}
+
+/// The path of a field of the model's rules, as control.v1 names it.
+fn named(field: &str) -> String {
+    const OTHERWISE: [(&str, &str); 3] = [
+        ("broadcast.never", "broadcast.roles_never"),
+        ("broadcast.always", "broadcast.roles_always"),
+        ("history.keep", "history.last"),
+    ];
+    let other = OTHERWISE.iter().find_map(|(model, wire)| {
+        let rest = field.strip_prefix(model)?;
+        Some(format!("{wire}{rest}"))
+    });
+    other.unwrap_or_else(|| field.to_owned())
+}
+
+/// Refuses steps whose secret is not set, naming the call that sets it.
+pub(super) fn check_steps(rules: &RoomRules, versions: SecretVersions) -> Result<(), ApiError> {
+    let rules = rule::with_versions(rules.clone(), versions);
+    let mut steps = rules.entry.steps.iter().enumerate();
+    let Some((at, step)) = steps.find(|(_, step)| !rule::is_set(step)) else {
+        return Ok(());
+    };
+    let call = match step {
+        EntryStep::RoomCode(_) => "the room's code, by SetRoomCode",
+        EntryStep::Hook(_) => "the room's hook, by SetRoomHook",
+        EntryStep::Password(_) | EntryStep::SecondFactor { .. } | EntryStep::Approval => {
+            "the room's password, by SetRoomPassword"
+        }
+    };
+    let field = format!("entry.steps[{at}]");
+    Err(ApiError::field(field, format!("first set {call}")))
+}
+
+/// Rules as they are sent, every field of them.
+pub(super) fn to_wire(rules: &RoomRules, names: &UserNames) -> wire::RoomRules {
+    wire::RoomRules {
+        connection: Some(connection::to_wire(&rules.connection, names)),
+        entry: Some(entry::to_wire(&rules.entry)),
+        messages: Some(message::to_wire(&rules.messages)),
+        broadcast: Some(message::broadcast_to_wire(&rules.broadcast)),
+        staleness: Some(delivery::staleness_to_wire(&rules.staleness)),
+        capabilities: Some(capability::to_wire(&rules.capabilities)),
+        delivery: Some(delivery::to_wire(rules.delivery)),
+        history: Some(history::to_wire(&rules.history)),
+        presence: Some(delivery::presence_to_wire(&rules.presence)),
     }
 }

@@ -12,11 +12,20 @@ use super::Connection;
 use super::page::Page;
 use super::schema::{members, users};
 
+/// What may be changed of a membership, as columns.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = members, treat_none_as_null = true)]
+pub(crate) struct MemberColumns {
+    pub(crate) role: String,
+    pub(crate) expire_time: Option<DateTime<Utc>>,
+}
+
 /// A membership as it stands.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = members)]
 pub(crate) struct MemberRow {
-    pub(crate) expire_time: Option<DateTime<Utc>>,
+    #[diesel(embed)]
+    pub(crate) columns: MemberColumns,
     pub(crate) create_time: DateTime<Utc>,
 }
 
@@ -31,13 +40,13 @@ pub(crate) struct MemberKey {
 pub(crate) async fn insert(
     c: &mut Connection,
     key: MemberKey,
-    expire_time: Option<DateTime<Utc>>,
+    columns: &MemberColumns,
 ) -> QueryResult<MemberRow> {
     diesel::insert_into(members::table)
         .values((
             members::room_id.eq(key.room),
             members::user_id.eq(key.user),
-            members::expire_time.eq(expire_time),
+            columns,
         ))
         .returning(MemberRow::as_returning())
         .get_result(c)
@@ -59,11 +68,12 @@ pub(crate) async fn by_key(c: &mut Connection, key: MemberKey) -> QueryResult<Op
         .optional()
 }
 
-/// Reads the memberships of a room's page that have not expired, with the
-/// users' names, ordered by these.
+/// Reads the memberships of a room's page that have not expired, of this role if
+/// one is given, with the users' names, ordered by these.
 pub(crate) async fn page(
     c: &mut Connection,
     room: Uuid,
+    role: Option<&str>,
     page: &Page<String>,
 ) -> QueryResult<Vec<(MemberRow, String)>> {
     let mut query = members::table
@@ -76,6 +86,9 @@ pub(crate) async fn page(
         )
         .select((MemberRow::as_select(), users::username))
         .into_boxed();
+    if let Some(role) = role {
+        query = query.filter(members::role.eq(role));
+    }
     if let Some(after) = &page.after {
         query = query.filter(users::username.gt(after));
     }
@@ -86,15 +99,15 @@ pub(crate) async fn page(
         .await
 }
 
-/// Changes when a membership expires, if it is there.
+/// Changes a membership, if it is there.
 pub(crate) async fn update(
     c: &mut Connection,
     key: MemberKey,
-    expire_time: Option<DateTime<Utc>>,
+    columns: &MemberColumns,
 ) -> QueryResult<Option<MemberRow>> {
     diesel::update(members::table.find((key.room, key.user)))
         .set((
-            members::expire_time.eq(expire_time),
+            columns,
             members::version.eq(members::version + 1),
             members::update_time.eq(now),
         ))

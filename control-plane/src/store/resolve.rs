@@ -2,7 +2,6 @@
 //! keys. What has expired by the database's clock is not there. Never writes.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::now;
@@ -10,14 +9,14 @@ use diesel::prelude::*;
 use diesel::sql_types::{self, Array};
 use diesel_async::RunQueryDsl;
 use porthouse_model::{
-    ApiKey, ApiKeyId, Audience, BroadcastRules, CodeVersion, ConnectionRules, Content, EntryRules,
-    EntryStep, HookVersion, Member, MessageRules, PasswordVersion, Role, Room, RoomBlocks, RoomId,
-    RoomName, RoomRules, Session, SessionId, Staleness, TokenHash, UnixTime, UserId,
+    ApiKey, ApiKeyId, Member, Room, RoomBlocks, RoomId, RoomName, RoomRules, Session, SessionId,
+    TokenHash, UnixTime, UserId,
 };
 use uuid::Uuid;
 
+use super::rule::SecretVersions;
 use super::schema::{api_keys, rooms, sessions, users};
-use super::{Connection, StoreError};
+use super::{Connection, StoreError, rule};
 
 /// The rooms of these names that are there.
 pub(crate) async fn rooms_by_name(
@@ -115,14 +114,15 @@ pub(crate) async fn members(
         })
         .unzip();
     let rows: Vec<MemberRow> = diesel::sql_query(
-        "SELECT room_id, user_id, expire_time, coalesce(expire_time > now(), true) AS live
+        "SELECT room_id, user_id, role, expire_time,
+                coalesce(expire_time > now(), true) AS live
          FROM members JOIN unnest($1, $2) AS wanted (room_id, user_id) USING (room_id, user_id)",
     )
     .bind::<Array<sql_types::Uuid>, _>(rooms)
     .bind::<Array<sql_types::Uuid>, _>(users)
     .load(connection)
     .await?;
-    Ok(rows.into_iter().map(MemberRow::member).collect())
+    rows.into_iter().map(MemberRow::member).collect()
 }
 
 /// The API keys with these secrets that have not expired.
@@ -159,31 +159,19 @@ pub(crate) async fn room_password(
         .first(connection)
         .await
         .optional()?;
-    row.map(|(phc, version)| {
-        let version =
-            u64::try_from(version).map_err(|_| StoreError::Corrupt("rooms.password_version"))?;
-        Ok((phc, version))
-    })
-    .transpose()
+    row.map(|(phc, number)| Ok((phc, version(number, "rooms.password_version")?)))
+        .transpose()
 }
 
 /// A room as it stands in its table.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = rooms)]
-#[expect(clippy::struct_excessive_bools, reason = "columns")]
 struct RoomRow {
     id: Uuid,
     name: String,
     owner_id: Option<Uuid>,
     members_only: bool,
-    user_required: bool,
-    text_refused: bool,
-    binary_refused: bool,
-    message_bytes_max: i32,
-    echo: bool,
-    receivers_named: bool,
-    admit_max_ms: i64,
-    deliver_max_ms: Option<i64>,
+    rules: Vec<u8>,
     password_version: i64,
     code_version: i64,
     hook_version: i64,
@@ -205,60 +193,17 @@ impl RoomRow {
         })
     }
 
-    /// What is set is asked for, the password first.
-    fn entry(&self) -> Result<EntryRules, StoreError> {
-        let mut steps = Vec::new();
-        if self.password_version != 0 {
-            let version = version(self.password_version, "rooms.password_version")?;
-            steps.push(EntryStep::Password(PasswordVersion(version)));
-        }
-        if self.code_version != 0 {
-            let version = version(self.code_version, "rooms.code_version")?;
-            steps.push(EntryStep::RoomCode(CodeVersion(version)));
-        }
-        if self.hook_version != 0 {
-            let version = version(self.hook_version, "rooms.hook_version")?;
-            steps.push(EntryStep::Hook(HookVersion(version)));
-        }
-        Ok(EntryRules { steps })
-    }
-
     fn rules(&self) -> Result<RoomRules, StoreError> {
-        Ok(RoomRules {
-            connection: ConnectionRules {
-                audience: match (self.members_only, self.user_required) {
-                    (true, _) => Audience::Members,
-                    (false, true) => Audience::Users,
-                    (false, false) => Audience::Anyone,
-                },
-                ..ConnectionRules::default()
-            },
-            entry: self.entry()?,
-            messages: MessageRules {
-                content: match (self.text_refused, self.binary_refused) {
-                    (false, false) => Content::Any,
-                    (false, true) => Content::Text,
-                    (true, false) => Content::Binary,
-                    (true, true) => return Err(StoreError::Corrupt("rooms.text_refused")),
-                },
-                bytes_max: u32::try_from(self.message_bytes_max)
-                    .map_err(|_| StoreError::Corrupt("rooms.message_bytes_max"))?,
-                ..MessageRules::default()
-            },
-            broadcast: BroadcastRules {
-                echo: self.echo,
-                receivers_named: self.receivers_named,
-                ..BroadcastRules::default()
-            },
-            staleness: Staleness {
-                admit_max: millis(self.admit_max_ms, "rooms.admit_max_ms")?,
-                deliver_max: self
-                    .deliver_max_ms
-                    .map(|span| millis(span, "rooms.deliver_max_ms"))
-                    .transpose()?,
-            },
-            ..RoomRules::default()
-        })
+        let versions = SecretVersions {
+            password: version(self.password_version, "rooms.password_version")?,
+            code: version(self.code_version, "rooms.code_version")?,
+            hook: version(self.hook_version, "rooms.hook_version")?,
+        };
+        Ok(rule::in_force(
+            rule::decode(&self.rules)?,
+            self.members_only,
+            versions,
+        ))
     }
 }
 
@@ -294,6 +239,9 @@ impl SessionRow {
     }
 }
 
+/// A membership by its key, and whether it is live.
+type Membership = ((RoomId, UserId), (Member, bool));
+
 /// A membership, and whether it is live.
 #[derive(QueryableByName)]
 struct MemberRow {
@@ -301,6 +249,8 @@ struct MemberRow {
     room_id: Uuid,
     #[diesel(sql_type = sql_types::Uuid)]
     user_id: Uuid,
+    #[diesel(sql_type = sql_types::Text)]
+    role: String,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Timestamptz>)]
     expire_time: Option<DateTime<Utc>>,
     #[diesel(sql_type = sql_types::Bool)]
@@ -308,14 +258,17 @@ struct MemberRow {
 }
 
 impl MemberRow {
-    fn member(self) -> ((RoomId, UserId), (Member, bool)) {
+    fn member(self) -> Result<Membership, StoreError> {
         let member = Member {
             room: RoomId::from_bytes(self.room_id.into_bytes()),
             user: UserId::from_bytes(self.user_id.into_bytes()),
-            role: Role::MEMBER,
+            role: self
+                .role
+                .parse()
+                .map_err(|_| StoreError::Corrupt("members.role"))?,
             expires: self.expire_time.map(unix_time),
         };
-        ((member.room, member.user), (member, self.live))
+        Ok(((member.room, member.user), (member, self.live)))
     }
 }
 
@@ -348,14 +301,8 @@ fn token_hash(bytes: &[u8], column: &'static str) -> Result<TokenHash, StoreErro
     Ok(TokenHash::from_bytes(bytes))
 }
 
-fn version(number: i64, column: &'static str) -> Result<u64, StoreError> {
-    u64::try_from(number).map_err(|_| StoreError::Corrupt(column))
-}
-
-fn millis(millis: i64, column: &'static str) -> Result<Duration, StoreError> {
-    u64::try_from(millis)
-        .map(Duration::from_millis)
-        .map_err(|_| StoreError::Corrupt(column))
+fn version(version: i64, column: &'static str) -> Result<u64, StoreError> {
+    u64::try_from(version).map_err(|_| StoreError::Corrupt(column))
 }
 
 /// A moment for nodes. What is before 1970 has always expired.

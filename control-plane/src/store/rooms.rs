@@ -10,23 +10,16 @@ use uuid::Uuid;
 
 use super::Connection;
 use super::page::{NAME_BYTE_AFTER, Page};
-use super::schema::{rooms, users};
+use super::schema::rooms;
 
 /// What an owner may change of a room, as columns.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = rooms, treat_none_as_null = true)]
-#[expect(clippy::struct_excessive_bools, reason = "a table's columns")]
 pub(crate) struct RoomColumns {
     pub(crate) owner_id: Option<Uuid>,
     pub(crate) members_only: bool,
-    pub(crate) user_required: bool,
-    pub(crate) text_refused: bool,
-    pub(crate) binary_refused: bool,
-    pub(crate) message_bytes_max: i32,
-    pub(crate) echo: bool,
-    pub(crate) receivers_named: bool,
-    pub(crate) admit_max_ms: i64,
-    pub(crate) deliver_max_ms: Option<i64>,
+    /// As [`super::rule`] writes them.
+    pub(crate) rules: Vec<u8>,
     pub(crate) labels: Value,
 }
 
@@ -40,6 +33,10 @@ pub(crate) struct RoomRow {
     pub(crate) columns: RoomColumns,
     /// 0: no password.
     pub(crate) password_version: i64,
+    /// 0: no code.
+    pub(crate) code_version: i64,
+    /// 0: no hook.
+    pub(crate) hook_version: i64,
     pub(crate) version: i64,
     pub(crate) create_time: DateTime<Utc>,
     pub(crate) update_time: DateTime<Utc>,
@@ -69,15 +66,11 @@ pub(crate) async fn insert(c: &mut Connection, room: &NewRoom) -> QueryResult<Ro
         .await
 }
 
-/// Reads a room, with its owner's name.
-pub(crate) async fn by_name(
-    c: &mut Connection,
-    name: &RoomName,
-) -> QueryResult<Option<(RoomRow, Option<String>)>> {
+/// Reads a room.
+pub(crate) async fn by_name(c: &mut Connection, name: &RoomName) -> QueryResult<Option<RoomRow>> {
     rooms::table
-        .left_join(users::table.on(rooms::owner_id.eq(users::id.nullable())))
         .filter(rooms::name.eq(name.as_str()))
-        .select((RoomRow::as_select(), users::username.nullable()))
+        .select(RoomRow::as_select())
         .first(c)
         .await
         .optional()
@@ -105,17 +98,13 @@ pub(crate) async fn hold(c: &mut Connection, name: &RoomName) -> QueryResult<Opt
         .optional()
 }
 
-/// Reads the rooms of a page whose names begin with `prefix`, with their owners'
-/// names, ordered by name.
+/// Reads the rooms of a page whose names begin with `prefix`, ordered by name.
 pub(crate) async fn page(
     c: &mut Connection,
     prefix: &str,
     page: &Page<String>,
-) -> QueryResult<Vec<(RoomRow, Option<String>)>> {
-    let mut query = rooms::table
-        .left_join(users::table.on(rooms::owner_id.eq(users::id.nullable())))
-        .select((RoomRow::as_select(), users::username.nullable()))
-        .into_boxed();
+) -> QueryResult<Vec<RoomRow>> {
+    let mut query = rooms::table.select(RoomRow::as_select()).into_boxed();
     if !prefix.is_empty() {
         query = query
             .filter(rooms::name.ge(prefix))

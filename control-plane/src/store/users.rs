@@ -1,6 +1,8 @@
 //! Users, in SQL. A user's sessions end by triggers, and nodes are told by the
 //! log; nothing is decided here.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -83,14 +85,32 @@ pub(crate) async fn hold(c: &mut Connection, name: &Username) -> QueryResult<Opt
         .optional()
 }
 
-/// Reads a user's name by its identity.
-pub(crate) async fn name_of(c: &mut Connection, id: Uuid) -> QueryResult<Option<String>> {
+/// Reads the identities of those of these users that are there, by name.
+pub(crate) async fn ids(
+    c: &mut Connection,
+    names: Vec<&str>,
+) -> QueryResult<HashMap<String, Uuid>> {
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<(String, Uuid)> = users::table
+        .filter(users::username.eq_any(names))
+        .select((users::username, users::id))
+        .load(c)
+        .await?;
+    Ok(ids.into_iter().collect())
+}
+
+/// Reads the names of those of these users that are there.
+pub(crate) async fn names(c: &mut Connection, ids: Vec<Uuid>) -> QueryResult<Vec<(Uuid, String)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     users::table
-        .find(id)
-        .select(users::username)
-        .first(c)
+        .filter(users::id.eq_any(ids))
+        .select((users::id, users::username))
+        .load(c)
         .await
-        .optional()
 }
 
 /// Reads the users of a page whose names begin with `prefix`, ordered by name.

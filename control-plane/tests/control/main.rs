@@ -5,6 +5,7 @@ mod admission;
 mod user;
 mod session;
 mod room;
+mod room_rule;
 mod member;
 mod key;
 mod policy;

@@ -47,7 +47,26 @@ async fn a_room_has_every_rule_with_its_default() {
     let staleness = rules.staleness.expect("staleness");
     assert_eq!(staleness.admit_max.expect("a limit").seconds, 900);
     assert_eq!(staleness.deliver_max, None);
-    assert!(!rules.entry.expect("entry").password_required);
+    assert_eq!(rules.entry, Some(wire::EntryRules::default()));
+    let format = messages.format.and_then(|format| format.kind);
+    assert_eq!(
+        format,
+        Some(wire::message_format::Kind::Any(wire::AnyFormat {}))
+    );
+    let capabilities = rules.capabilities.expect("capabilities");
+    assert_eq!(capabilities.preset(), wire::Preset::Open);
+    let anonymous = capabilities.anonymous.expect("a line");
+    assert_eq!(anonymous.acts.len(), 5);
+    let delivery = rules.delivery.expect("delivery");
+    assert_eq!(
+        (delivery.order(), delivery.slow_consumer()),
+        (wire::Order::Live, wire::SlowConsumer::Close)
+    );
+    let history = rules.history.expect("history");
+    assert_eq!((history.durable, history.waiting), (Some(false), None));
+    let presence = rules.presence.expect("presence");
+    assert_eq!(presence.shown(), wire::Shown::Off);
+    assert_eq!(presence.grace.expect("a span").seconds, 5);
 }
 
 #[tokio::test]
@@ -145,7 +164,7 @@ async fn rules_nobody_could_satisfy_are_refused_with_their_field() {
             messages: Some(wire::MessageRules {
                 text: Some(text),
                 binary: Some(binary),
-                bytes_max: None,
+                ..Default::default()
             }),
             ..Default::default()
         });

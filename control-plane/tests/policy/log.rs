@@ -19,7 +19,7 @@ const NUMBER: &str = "WITH gone AS (DELETE FROM policy_pending RETURNING id),
             sha256(coalesce((SELECT chain FROM head), '') || ''::bytea), ''::bytea
      RETURNING revision";
 
-const INSERT_ROOM: &str = "INSERT INTO rooms (id, name) VALUES (gen_random_uuid(), $1)";
+const INSERT_ROOM: &str = "INSERT INTO rooms (id, name, rules) VALUES (gen_random_uuid(), $1, '')";
 
 #[tokio::test]
 async fn revisions_are_given_in_commit_order() {

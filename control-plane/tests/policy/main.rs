@@ -7,6 +7,8 @@ mod slow;
 
 mod lifecycle;
 mod log;
+mod rules_moved;
+mod told;
 mod watch;
 mod resolve;
 mod applied;

@@ -15,6 +15,7 @@ pub(crate) fn private() -> Room {
 pub(crate) fn for_users() -> Room {
     let connection = ConnectionRules {
         user_required: Some(true),
+        ..Default::default()
     };
     with_rules(RoomRules {
         connection: Some(connection),
