@@ -94,9 +94,8 @@ async fn read(
             PolicyKey::Room(name) => names.push(name.as_str()),
             PolicyKey::Session(hash) => tokens.push(*hash),
             PolicyKey::Member(room, user) => pairs.push((*room, *user)),
-            PolicyKey::Block(..) => {}
             PolicyKey::ApiKey(hash) => secrets.push(*hash),
-            PolicyKey::Endpoint(_) => {}
+            PolicyKey::Block(..) | PolicyKey::Endpoint(_) => {}
         }
     }
     let rooms = resolve::rooms_by_name(connection, &names).await?;
@@ -109,9 +108,8 @@ async fn read(
         PolicyKey::Member(room, user) => members
             .get(&(*room, *user))
             .and_then(|(member, live)| live.then_some(Resolved::Member(*member))),
-        PolicyKey::Block(..) => None,
         PolicyKey::ApiKey(hash) => api_keys.get(hash).cloned().map(Resolved::ApiKey),
-        PolicyKey::Endpoint(_) => None,
+        PolicyKey::Block(..) | PolicyKey::Endpoint(_) => None,
     };
     Ok(keys
         .iter()
