@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use porthouse_model::NodeName;
+use porthouse_model::{Address, NodeName};
 use porthouse_node::{ApiKeySecret, Node, Settings, StartError, TransientMakers};
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +68,14 @@ pub(crate) struct Arguments {
         default_value = "users"
     )]
     transient_rooms: Makers,
+    /// Hosts that end with this are addresses of endpoints, such as `.example.com`
+    #[arg(
+        long,
+        value_name = "SUFFIX",
+        env = "PORTHOUSE_ENDPOINT_HOSTS",
+        value_parser = host_suffix
+    )]
+    endpoint_hosts: Option<String>,
 }
 
 /// Who makes transient rooms.
@@ -147,8 +155,18 @@ impl Arguments {
         settings.grpc = Some(self.grpc);
         settings.puddles = self.puddles.unwrap_or(settings.puddles);
         settings.transient_makers = self.transient_rooms.into();
+        settings.endpoint_host_suffix = self.endpoint_hosts;
         Ok(settings)
     }
+}
+
+/// What hosts end with.
+fn host_suffix(text: &str) -> Result<String, &'static str> {
+    let host: Option<Address> = text
+        .strip_prefix('.')
+        .and_then(|_| format!("a{text}").parse().ok());
+    host.map(|_| text.to_owned())
+        .ok_or("it looks like .example.com")
 }
 
 /// The address of a replica.

@@ -9,6 +9,7 @@ use porthouse_api::control::v1 as wire;
 use porthouse_model::Revision;
 use tonic::service::Routes;
 use wire::api_key_service_server::ApiKeyServiceServer;
+use wire::endpoint_service_server::EndpointServiceServer;
 use wire::member_service_server::MemberServiceServer;
 use wire::node_service_server::NodeServiceServer;
 use wire::policy_service_server::PolicyServiceServer;
@@ -24,6 +25,7 @@ use crate::store::{Connection, Store};
 
 mod api_key;
 mod code_check;
+mod endpoint;
 mod error;
 mod etag;
 mod guard;
@@ -82,6 +84,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
         .add_service(bounded!(RoomServiceServer))
         .add_service(bounded!(RoomDoorServiceServer))
         .add_service(bounded!(MemberServiceServer))
+        .add_service(bounded!(EndpointServiceServer))
         .add_service(bounded!(ApiKeyServiceServer))
         .add_service(bounded!(NodeServiceServer))
         .add_service(bounded!(PolicyServiceServer))

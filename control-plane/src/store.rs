@@ -34,6 +34,8 @@ pub(crate) mod rooms;
 pub(crate) mod room_doors;
 pub(crate) mod rule;
 pub(crate) mod members;
+pub(crate) mod endpoints;
+pub(crate) mod address;
 pub(crate) mod api_keys;
 pub(crate) mod schema;
 

@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Member,
     ApiKey,
     Node,
+    Endpoint,
 }
 
 impl Kind {
@@ -35,6 +36,7 @@ impl Kind {
             Self::Member => "porthouse.control.v1.Member",
             Self::ApiKey => "porthouse.control.v1.ApiKey",
             Self::Node => "porthouse.control.v1.Node",
+            Self::Endpoint => "porthouse.control.v1.Endpoint",
         }
     }
 }

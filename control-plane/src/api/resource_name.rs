@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use porthouse_model::{ApiKeyId, NodeName, RoomName, SessionId, Username};
+use porthouse_model::{Address, ApiKeyId, NodeName, RoomName, SessionId, Username};
 use uuid::Uuid;
 
 use super::error::ApiError;
@@ -29,6 +29,11 @@ pub(crate) fn session(field: &str, name: &str) -> Result<Uuid, ApiError> {
 pub(crate) fn api_key(field: &str, name: &str) -> Result<Uuid, ApiError> {
     let id: ApiKeyId = last_part(field, name, "apiKeys/", "{api_key}")?;
     Ok(Uuid::from_bytes(*id.as_bytes()))
+}
+
+/// Reads `endpoints/{address}`.
+pub(crate) fn endpoint(field: &str, name: &str) -> Result<Address, ApiError> {
+    last_part(field, name, "endpoints/", "{address}")
 }
 
 /// Reads `nodes/{node}`.

@@ -22,6 +22,10 @@ impl wire::room_service_server::RoomService for Api {
     ) -> Result<Response<wire::CreateRoomResponse>, Status> {
         let request = request.into_inner();
         let name: RoomName = resource_name::id("room_id", &request.room_id)?;
+        if name.freeport_of().is_some() {
+            let rule = "no freeport's name, which is there with its user: see EndpointService";
+            return Err(ApiError::field("room_id", rule).into());
+        }
         let room = request.room.unwrap_or_default();
         let given = Given::read(room)?;
         let password_phc = self.hash_unless_empty("password", request.password).await?;

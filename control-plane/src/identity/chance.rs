@@ -1,12 +1,16 @@
 //! What is drawn: salts, secrets and identities. The only place in the control
 //! plane that asks for randomness, which a generator seeded by the system gives.
 
-use porthouse_model::{Credential, CredentialKind};
+use data_encoding::HEXLOWER;
+use porthouse_model::{Address, Credential, CredentialKind};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// Bytes of a password's salt (RFC 9106, section 3.1, recommends 16).
 pub(crate) const SALT_BYTES: usize = 16;
+
+/// Bytes of an address that is drawn: as many as an identity's.
+const ADDRESS_BYTES: usize = 16;
 
 /// A salt that no other password has.
 pub(crate) fn salt() -> [u8; SALT_BYTES] {
@@ -16,6 +20,12 @@ pub(crate) fn salt() -> [u8; SALT_BYTES] {
 /// A credential that nobody else holds.
 pub(crate) fn credential(kind: CredentialKind) -> Credential {
     Credential::new(kind, rand::random())
+}
+
+/// An address that nobody guesses.
+pub(crate) fn address() -> Address {
+    let name = HEXLOWER.encode(&rand::random::<[u8; ADDRESS_BYTES]>());
+    format!("@{name}").parse().expect("digits are an address")
 }
 
 /// An identity that no other thing has (RFC 9562, version 7: ordered by the

@@ -102,7 +102,8 @@ pub(crate) fn access(path: &str) -> Access {
         }
         "porthouse.control.v1.RoomService"
         | "porthouse.control.v1.RoomDoorService"
-        | "porthouse.control.v1.MemberService" => Access::AnyOf(&[Scope::Rooms, Scope::Admin]),
+        | "porthouse.control.v1.MemberService"
+        | "porthouse.control.v1.EndpointService" => Access::AnyOf(&[Scope::Rooms, Scope::Admin]),
         "porthouse.control.v1.PolicyService" => {
             Access::AnyOf(&[Scope::Rooms, Scope::Users, Scope::Sessions, Scope::Admin])
         }

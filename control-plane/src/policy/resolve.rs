@@ -7,7 +7,7 @@ use porthouse_model::{PolicyKey, Resolved, Revision};
 use tokio::time::timeout;
 use tonic::Status;
 
-use crate::store::{Connection, StoreError, log, resolve};
+use crate::store::{Connection, StoreError, address, log, resolve};
 
 use super::PolicyFeed;
 use super::refusal::Refusal;
@@ -88,17 +88,22 @@ async fn read(
     connection: &mut Connection,
     keys: &[PolicyKey],
 ) -> Result<Vec<Resolved>, StoreError> {
+    let (mut addresses, mut freeports) = (vec![], vec![]);
     let (mut names, mut tokens, mut pairs, mut secrets) = (vec![], vec![], vec![], vec![]);
     for key in keys {
         match key {
+            PolicyKey::Room(name) if name.freeport_of().is_some() => freeports.push(name.clone()),
             PolicyKey::Room(name) => names.push(name.as_str()),
             PolicyKey::Session(hash) => tokens.push(*hash),
             PolicyKey::Member(room, user) => pairs.push((*room, *user)),
             PolicyKey::ApiKey(hash) => secrets.push(*hash),
-            PolicyKey::Block(..) | PolicyKey::Endpoint(_) => {}
+            PolicyKey::Block(..) => {}
+            PolicyKey::Endpoint(address) => addresses.push(address.clone()),
         }
     }
-    let rooms = resolve::rooms_by_name(connection, &names).await?;
+    let mut rooms = resolve::rooms_by_name(connection, &names).await?;
+    rooms.extend(address::freeports(connection, &freeports).await?);
+    let endpoints = address::endpoints_at(connection, &addresses).await?;
     let sessions = resolve::sessions_by_token(connection, &tokens).await?;
     let members = resolve::members(connection, &pairs).await?;
     let api_keys = resolve::api_keys_by_secret(connection, &secrets).await?;
@@ -109,7 +114,8 @@ async fn read(
             .get(&(*room, *user))
             .and_then(|(member, live)| live.then_some(Resolved::Member(*member))),
         PolicyKey::ApiKey(hash) => api_keys.get(hash).cloned().map(Resolved::ApiKey),
-        PolicyKey::Block(..) | PolicyKey::Endpoint(_) => None,
+        PolicyKey::Block(..) => None,
+        PolicyKey::Endpoint(address) => endpoints.get(address).cloned().map(Resolved::Endpoint),
     };
     Ok(keys
         .iter()

@@ -18,13 +18,15 @@ use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use porthouse_api::node::v1;
-use porthouse_model::{ApiKeyId, ChangeItem, Revision, RoomId, RoomName, SessionId, UserId};
+use porthouse_model::{
+    Address, ApiKeyId, ChangeItem, Revision, RoomId, RoomName, SessionId, UserId,
+};
 use prost::Message;
 use uuid::Uuid;
 
 use super::position::{Entry, Position};
 use super::schema::{policy_log, policy_pending};
-use super::{Connection, Store, StoreError, resolve};
+use super::{Connection, Store, StoreError, address, resolve};
 
 /// The channel on which a commit wakes the tailers.
 pub(crate) const CHANNEL: &str = "porthouse_policy";
@@ -284,6 +286,8 @@ enum Noted {
     SessionGone(SessionId),
     UserGone(UserId),
     ApiKeyGone(ApiKeyId),
+    /// The endpoint that is or was there, or the user whose freeport was.
+    Address(Uuid, Address),
 }
 
 impl Pending {
@@ -306,6 +310,10 @@ impl Pending {
             }
             ("user_gone", None, None) => Some(Noted::UserGone(UserId::from_bytes(subject))),
             ("api_key_gone", None, None) => Some(Noted::ApiKeyGone(ApiKeyId::from_bytes(subject))),
+            ("address", None, Some(name)) => name
+                .parse()
+                .ok()
+                .map(|address| Noted::Address(self.subject_id, address)),
             _ => None,
         };
         noted.ok_or(StoreError::Corrupt("policy_pending"))
@@ -332,6 +340,7 @@ async fn items(
     last.reverse();
 
     let (mut rooms, mut pairs, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
+    let mut addresses = Vec::new();
     for noted in &last {
         if let Noted::Room(room) = noted {
             rooms.push(Uuid::from_bytes(*room.as_bytes()));
@@ -339,11 +348,14 @@ async fn items(
             pairs.push((*room, *user));
         } else if let Noted::Session(session) = noted {
             sessions.push(Uuid::from_bytes(*session.as_bytes()));
+        } else if let Noted::Address(subject, address) = noted {
+            addresses.push((*subject, address.clone()));
         }
     }
     let mut rooms = resolve::rooms_by_id(connection, &rooms).await?;
     let mut members = resolve::members(connection, &pairs).await?;
     let mut sessions = resolve::sessions_by_id(connection, &sessions).await?;
+    let at_addresses = address::items(connection, &addresses).await?;
     let item = |noted| match noted {
         Noted::Room(room) => rooms.remove(&room).map(ChangeItem::Room),
         Noted::RoomGone(id, name) => Some(ChangeItem::RoomGone {
@@ -359,6 +371,9 @@ async fn items(
         Noted::SessionGone(session) => Some(ChangeItem::SessionGone(session)),
         Noted::UserGone(user) => Some(ChangeItem::UserGone(user)),
         Noted::ApiKeyGone(key) => Some(ChangeItem::ApiKeyGone(key)),
+        // Several items each: told below.
+        Noted::Address(..) => None,
     };
-    Ok(last.into_iter().filter_map(item).collect())
+    let items = last.into_iter().filter_map(item);
+    Ok(items.chain(at_addresses).collect())
 }

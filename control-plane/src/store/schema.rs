@@ -111,6 +111,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    endpoints (id) {
+        id -> Uuid,
+        address -> Text,
+        owner_id -> Nullable<Uuid>,
+        rooms -> Array<Text>,
+        access -> Text,
+        version -> BigInt,
+        create_time -> Timestamptz,
+        update_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
     policy_log (revision) {
         revision -> BigInt,
         chain -> Binary,
@@ -156,6 +169,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     rooms,
     room_code_uses,
     members,
+    endpoints,
     policy_log,
     policy_pending,
     nodes,

@@ -7,6 +7,7 @@ mod session;
 mod room;
 mod room_rule;
 mod member;
+mod endpoint;
 mod key;
 mod policy;
 mod world;

@@ -15,6 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use wire::api_key_service_client::ApiKeyServiceClient;
+use wire::endpoint_service_client::EndpointServiceClient;
 use wire::member_service_client::MemberServiceClient;
 use wire::node_service_client::NodeServiceClient;
 use wire::policy_service_client::PolicyServiceClient;
@@ -197,6 +198,10 @@ impl Caller {
 
     pub(crate) fn members(&self) -> MemberServiceClient<Guarded> {
         MemberServiceClient::new(self.0.clone())
+    }
+
+    pub(crate) fn endpoints(&self) -> EndpointServiceClient<Guarded> {
+        EndpointServiceClient::new(self.0.clone())
     }
 
     pub(crate) fn keys(&self) -> ApiKeyServiceClient<Guarded> {

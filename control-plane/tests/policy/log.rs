@@ -135,7 +135,7 @@ async fn a_write_that_changes_nothing_answers_the_present_revision() {
 }
 
 #[tokio::test]
-async fn a_users_end_is_one_item_however_much_goes_with_it() {
+async fn a_users_end_is_few_items_however_much_goes_with_it() {
     let plane = Plane::start().await;
     let user = control::CreateUserRequest {
         user_id: "sana".to_owned(),
@@ -161,8 +161,16 @@ async fn a_users_end_is_one_item_however_much_goes_with_it() {
     plane.users().delete_user(delete).await.expect("deleted");
     let change = node.change().await.expect("a change");
     let payload = ChangePayload::decode(change.payload).expect("a payload");
-    assert_eq!(payload.items.len(), 1);
-    assert!(matches!(payload.items[0].item, Some(Item::UserGone(_))));
+    let items: Vec<_> = payload.items.iter().map(|item| &item.item).collect();
+    let expected = matches!(
+        items[..],
+        [
+            Some(Item::UserGone(_)),
+            Some(Item::EndpointGone(_)),
+            Some(Item::RoomGone(_)),
+        ]
+    );
+    assert!(expected, "the user, and their freeport with it: {items:?}");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod told;
 mod watch;
 mod resolve;
 mod applied;
+mod address;
 mod second_factor;
 mod room_code;
 mod hook;

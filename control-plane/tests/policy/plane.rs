@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use porthouse_api::control::v1 as control;
+use porthouse_api::control::v1::endpoint_service_client::EndpointServiceClient;
 use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
 use porthouse_api::control::v1::room_door_service_client::RoomDoorServiceClient;
 use porthouse_api::control::v1::room_service_client::RoomServiceClient;
@@ -126,6 +127,10 @@ impl Plane {
 
     pub(crate) fn rooms(&self) -> RoomServiceClient<Keyed> {
         RoomServiceClient::new(self.admin_channel())
+    }
+
+    pub(crate) fn endpoints(&self) -> EndpointServiceClient<Keyed> {
+        EndpointServiceClient::new(self.admin_channel())
     }
 
     pub(crate) fn users(&self) -> UserServiceClient<Keyed> {

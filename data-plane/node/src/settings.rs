@@ -25,6 +25,9 @@ pub struct Settings {
     pub api_key: ApiKeySecret,
     /// Who makes a transient room by joining a name that has none.
     pub transient_makers: TransientMakers,
+    /// Hosts that end with this, which begins with a dot, are endpoints'
+    /// addresses; `None`: every host is the node's own.
+    pub endpoint_host_suffix: Option<String>,
     /// Sockets of each puddle; past it a connection is refused with 503.
     pub sockets_per_puddle_max: usize,
 }
@@ -47,6 +50,7 @@ impl Settings {
             control_planes: vec![control_plane],
             api_key,
             transient_makers: TransientMakers::Users,
+            endpoint_host_suffix: None,
             sockets_per_puddle_max: 100_000,
         }
     }
@@ -56,6 +60,10 @@ impl Settings {
         let puddles = u8::try_from(self.puddles).expect("checked at the start");
         porthouse_puddle::Settings {
             transient_makers: self.transient_makers,
+            endpoint_host_suffix: self
+                .endpoint_host_suffix
+                .as_ref()
+                .map(|suffix| suffix.to_ascii_lowercase().into()),
             sockets_max: self.sockets_per_puddle_max,
             ..porthouse_puddle::Settings::new(puddle, puddles)
         }
