@@ -7,6 +7,7 @@ mod page;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use porthouse_api::live::v1;
 use porthouse_api::live::v1::live_service_server::LiveService;
@@ -19,6 +20,9 @@ use tonic::{Request, Response, Status};
 
 /// Clients named in `to` or in `except`.
 const RECEIVERS_MAX: usize = 256;
+
+/// The longest a client that is put out of a room is kept out.
+const KICK_BLOCK_MAX: Duration = Duration::from_hours(7 * 24);
 
 /// What a call says to the switchboard's thread.
 #[derive(Debug)]
@@ -190,11 +194,39 @@ impl LiveService for Live {
             "" => None,
             name => Some(room_name(name)?),
         };
-        let result = self.call(Call::Kick { client, room }).await;
+        let block = kick_block(request.rejoin_allowed, request.block_duration)?;
+        let kick = Call::Kick {
+            client,
+            room,
+            block,
+        };
+        let result = self.call(kick).await;
         let CallResult::Kicked { sockets } = result else {
             return Err(status::of(&result));
         };
         Ok(Response::new(v1::KickResponse { sockets }))
+    }
+}
+
+/// How long a client that is put out may not come back; `None`: as is set.
+fn kick_block(
+    rejoin_allowed: bool,
+    duration: Option<prost_types::Duration>,
+) -> Result<Option<Duration>, Status> {
+    match (rejoin_allowed, duration) {
+        (true, None) => Ok(Some(Duration::ZERO)),
+        (true, Some(_)) => {
+            let rule = "unset where rejoining is allowed";
+            Err(status::bad_field("block_duration", &rule))
+        }
+        (false, None) => Ok(None),
+        (false, Some(span)) => match Duration::try_from(span) {
+            Ok(span) if span <= KICK_BLOCK_MAX => Ok(Some(span)),
+            Ok(_) | Err(_) => {
+                let rule = "0 to 7 days";
+                Err(status::bad_field("block_duration", &rule))
+            }
+        },
     }
 }
 
@@ -317,6 +349,7 @@ mod tests {
         let kick = Call::Kick {
             client: ClientId::from_bytes([1; 16]),
             room: None,
+            block: None,
         };
         let second = tokio::spawn({
             let (live, kick) = (live.clone(), kick.clone());

@@ -1,6 +1,7 @@
 //! What puddles of one node tell each other, and the credits that keep a ring
 //! from overflowing. Never touches a ring.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use porthouse_model::{ClientId, MessageKind, RoomId, RoomName};
 
 use crate::home::{FromHome, Placed, ToHome};
 use crate::input::PuddleId;
+use crate::puddle::Whom;
 use crate::settings::Settings;
 use crate::waiting::WaitingHop;
 
@@ -44,6 +46,15 @@ pub enum Hop {
     FromHome(Box<FromHome>),
     /// About those who wait to be let in to a room.
     Waiting(Box<WaitingHop>),
+    /// Somebody was put out of a room, and does not come back for so long.
+    Kicked {
+        /// The room.
+        room: RoomName,
+        /// Whom it keeps out.
+        whom: Whom,
+        /// For how long.
+        time: Duration,
+    },
     /// I have handled so many of your hops, of so many payload bytes.
     Credit {
         /// Hops.
@@ -103,6 +114,7 @@ impl Hop {
             Self::Enter { .. }
             | Self::Entered { .. }
             | Self::Leave { .. }
+            | Self::Kicked { .. }
             | Self::Credit { .. }
             | Self::CreditAsks { .. } => 0,
         }

@@ -1,6 +1,7 @@
 //! All that can happen to a puddle. Owns the inputs' types; decides nothing.
 
 use core::net::IpAddr;
+use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
@@ -216,6 +217,8 @@ pub enum Command {
         client: ClientId,
         /// From this room only; `None`: all its sockets are closed.
         room: Option<RoomName>,
+        /// How long it may not come back to the room; `None`: as is set.
+        block: Option<Duration>,
     },
 }
 

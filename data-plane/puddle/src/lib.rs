@@ -34,7 +34,7 @@ pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId
 pub use output::{Deadline, ListedRoom, ListedSocket, Output, Reply, Shell, WireForm, Wrote};
 pub use people::{OwnerRule, RoomLife};
 pub use policy::{RoomPolicy, TemplatePolicy};
-pub use puddle::{Counters, Puddle};
+pub use puddle::{Counters, Puddle, Whom};
 pub use question::{
     Answer, Known, Pass, Proof, Question, QuestionId, Secret, SignInVerdict, Verdict, Verification,
 };

@@ -102,8 +102,11 @@ pub(crate) struct PolicyLimits {
     pub(crate) questions_max: usize,
     /// Entries that exist and nobody pins; and as many that do not exist.
     pub(crate) entries_max: usize,
-    /// How long it is believed that something does not exist.
+    /// How long it is believed that something does not exist, though the log
+    /// would tell that it was made.
     pub(crate) absent_time_max: Duration,
+    /// The same of what is made without the log: sessions and API keys.
+    pub(crate) unlogged_absent_time_max: Duration,
 }
 
 impl From<&Settings> for PolicyLimits {
@@ -112,6 +115,7 @@ impl From<&Settings> for PolicyLimits {
             questions_max: settings.questions_max,
             entries_max: settings.policy_entries_max,
             absent_time_max: settings.absent_time_max,
+            unlogged_absent_time_max: settings.absent_time_max,
         }
     }
 }
@@ -419,6 +423,12 @@ impl Policy {
         Outcome::Known(key)
     }
 
+    /// A session that somebody else asked to be opened, if what was read is not
+    /// older than what was told.
+    pub(crate) fn overheard(&mut self, now: Time, answer: &Answer) {
+        self.signed_in(now, self.told(), answer);
+    }
+
     fn signed_in(&mut self, now: Time, min_revision: Revision, answer: &Answer) -> Outcome {
         if let Answer::SignIn(SignInVerdict::Right {
             session,
@@ -441,7 +451,12 @@ impl Policy {
             .is_some_and(|entry| entry.is_after(revision));
         if !newer {
             let absent = matches!(known, Known::Absent);
-            let expires = absent.then(|| now + self.limits.absent_time_max);
+            let absent_time_max = if is_logged(key) {
+                self.limits.absent_time_max
+            } else {
+                self.limits.unlogged_absent_time_max
+            };
+            let expires = absent.then(|| now + absent_time_max);
             self.cache.put(
                 key.clone(),
                 Entry {
@@ -471,6 +486,17 @@ impl Policy {
             self.heard = Some(resync.heard);
             self.followed = Followed::Whole;
         }
+    }
+}
+
+/// Whether the log tells when such a thing is made.
+const fn is_logged(key: &PolicyKey) -> bool {
+    match key {
+        PolicyKey::Room(_)
+        | PolicyKey::Member(..)
+        | PolicyKey::Block(..)
+        | PolicyKey::Endpoint(_) => true,
+        PolicyKey::Session(_) | PolicyKey::ApiKey(_) => false,
     }
 }
 

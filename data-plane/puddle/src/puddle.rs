@@ -25,6 +25,7 @@ mod keeping;
 mod closing;
 mod policing;
 mod ordering;
+mod kicked;
 mod settling;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,8 @@ use porthouse_model::{
 };
 use porthouse_rules::Rules;
 
+use self::kicked::Kicked;
+pub use self::kicked::Whom;
 use crate::home::Homes;
 use crate::hop::{Peers, Puddles};
 use crate::input::{Input, PuddleId, SocketId};
@@ -98,6 +101,8 @@ pub struct Puddle {
     waiting_rooms: WaitingRooms,
     /// Who waits, as far as we were told, for the rooms we have.
     crowds: BTreeMap<RoomName, Arc<[ClientId]>>,
+    /// Who was put out and may not come back yet.
+    kicked: Kicked,
     /// Who is signed in on which sockets.
     signed_in: SignedIn,
     /// Sockets that are not read until other puddles have taken more.
@@ -205,6 +210,7 @@ impl Puddle {
             waiting_rooms: WaitingRooms::new(settings.waiting_max),
             crowds: BTreeMap::new(),
             signed_in: SignedIn::new(hasher),
+            kicked: Kicked::new(settings.kicked_max),
             strict: BTreeSet::new(),
             clogged: Vec::new(),
             outputs: Vec::new(),

@@ -112,6 +112,12 @@ pub struct Settings {
     pub policy_entries_max: usize,
     /// How long it is believed that something does not exist.
     pub absent_time_max: Duration,
+    /// How long a client that a backend puts out of a room may not come back,
+    /// unless the backend says otherwise.
+    pub kick_block_time: Duration,
+    /// Clients kept out of rooms so; past it, the one whose time ends first may
+    /// come back.
+    pub kicked_max: usize,
     /// Hops under way to one puddle that have not been handled.
     pub hop_slots_max: u32,
     /// Payload bytes under way to one puddle.
@@ -207,6 +213,8 @@ impl Settings {
             questions_max: 10_000,
             policy_entries_max: 100_000,
             absent_time_max: Duration::from_mins(5),
+            kick_block_time: Duration::from_mins(5),
+            kicked_max: 10_000,
             hop_slots_max: 4_096,
             hop_bytes_max: 8 * 1024 * 1024,
             ask_slots_max: 1_024,

@@ -63,10 +63,13 @@ pub struct SwitchboardSettings {
     pub backoff_min: Duration,
     /// The longest such wait.
     pub backoff_max: Duration,
-    /// API keys known.
-    pub keys_max: usize,
-    /// How long it is believed that an API key does not exist.
+    /// What the node knows of itself, for its backends and for all its puddles.
+    pub policy_entries_max: usize,
+    /// How long the node believes that something does not exist, though the log
+    /// would tell that it was made.
     pub absent_time_max: Duration,
+    /// How long it is believed that an API key does not exist.
+    pub key_absent_time_max: Duration,
     /// How old knowledge of an API key may be: past it
     /// [`CallResult::Unavailable`].
     pub key_staleness_max: Duration,
@@ -90,8 +93,9 @@ impl SwitchboardSettings {
             watch_silence_max: Duration::from_secs(3),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
-            keys_max: 10_000,
-            absent_time_max: Duration::from_secs(10),
+            policy_entries_max: 100_000,
+            absent_time_max: Duration::from_mins(5),
+            key_absent_time_max: Duration::from_secs(10),
             key_staleness_max: Duration::from_mins(15),
         }
     }
@@ -123,8 +127,10 @@ pub struct Switchboard {
     errands: Errands,
     applied: Applied,
     calls: Calls,
-    /// What is known of API keys: the node asks for them itself.
-    api_keys: Policy,
+    /// What the node knows itself: API keys, for which it asks, and all that a
+    /// puddle asked for, so that what one knows the others are told, whether the
+    /// control plane can be reached or not.
+    known: Policy,
     drains: Option<Time>,
     requests: u64,
     counters: SwitchboardCounters,
@@ -142,12 +148,13 @@ impl Switchboard {
         );
         let mut chance = Chance::new(settings.seed);
         let limits = PolicyLimits {
-            questions_max: settings.calls_max,
-            entries_max: settings.keys_max,
+            questions_max: settings.questions_max,
+            entries_max: settings.policy_entries_max,
             absent_time_max: settings.absent_time_max,
+            unlogged_absent_time_max: settings.key_absent_time_max,
         };
         Self {
-            api_keys: Policy::new(limits, chance.hasher()),
+            known: Policy::new(limits, chance.hasher()),
             watch: Watch::new(&settings, now, chance),
             resolves: Resolves::new(&settings),
             errands: Errands::new(&settings),
@@ -202,14 +209,14 @@ impl Switchboard {
             Event::WatchLost { watch, reason } => self.watch.lost(now, watch, reason),
             Event::Resolved { request, found } => self.resolved(now, request, found),
             Event::Verified { request, verdict } => {
-                self.errand_ended(request, verdict.map(Answer::Verified));
+                self.errand_ended(now, request, verdict.map(Answer::Verified));
             }
             Event::SignedIn { request, verdict } => {
-                self.errand_ended(request, verdict.map(Answer::SignIn));
+                self.errand_ended(now, request, verdict.map(Answer::SignIn));
             }
             Event::Called { call, what } => self.called(now, call, what),
             Event::CallDropped { call } => self.calls.drop_call(call),
-            Event::Wall(wall) => self.api_keys.wall(Clock::new(now, wall)),
+            Event::Wall(wall) => self.known.wall(Clock::new(now, wall)),
             Event::Drain { until } => {
                 self.drains = Some(until);
                 self.tell_all(&ToPuddle::Drain { until });
@@ -265,18 +272,14 @@ impl Switchboard {
         self.resolves.check();
         self.errands.check();
         self.calls.check();
-        self.api_keys.check();
+        self.known.check();
         let told = self.watch.position().map(|position| position.revision);
         if let Some(told) = told {
             assert!(
                 self.applied.acknowledged() <= Some(told),
                 "acknowledged before it was told"
             );
-            assert_eq!(
-                self.api_keys.applied(),
-                told,
-                "the node knows what it tells"
-            );
+            assert_eq!(self.known.applied(), told, "the node knows what it tells");
         }
     }
 
@@ -287,7 +290,7 @@ impl Switchboard {
         };
         let taken = match what {
             Question::Resolve { key, min_revision } => {
-                self.resolves.ask(now, asker, key, min_revision)
+                return self.resolve(now, asker, key, min_revision);
             }
             Question::Verify(what) => {
                 let request = self.name_request();
@@ -311,6 +314,21 @@ impl Switchboard {
         };
         if !taken {
             self.answer(now, asker, Answer::Unavailable);
+        }
+    }
+
+    /// A puddle's question is answered by what the node knows, or put out; then
+    /// the node asks too, to know it for the others.
+    fn resolve(&mut self, now: Time, asker: Asker, key: PolicyKey, min_revision: Revision) {
+        let known = self.known.answer(now, &key);
+        if let Some((revision, known)) = known.filter(|(revision, _)| *revision >= min_revision) {
+            return self.answer(now, asker, Answer::Resolved { revision, known });
+        }
+        if !self.resolves.ask(now, asker, key.clone(), min_revision) {
+            return self.answer(now, asker, Answer::Unavailable);
+        }
+        if let Asked::New { question, what } = self.known.ask(key) {
+            self.ask_for_node(now, question, what);
         }
     }
 
@@ -354,15 +372,15 @@ impl Switchboard {
     }
 
     fn key_called(&mut self, now: Time, call: CallId, hash: TokenHash) {
-        if self.api_keys.age(now) <= self.settings.key_staleness_max
+        if self.known.age(now) <= self.settings.key_staleness_max
             && let Some(result) = self.key_result(now, &hash)
         {
             return self.complete(call, result);
         }
-        match self.api_keys.ask(PolicyKey::ApiKey(hash)) {
+        match self.known.ask(PolicyKey::ApiKey(hash)) {
             Asked::New { question, what } => {
                 self.calls.wait_for_key(now, call, hash);
-                self.ask_for_key(now, question, what);
+                self.ask_for_node(now, question, what);
             }
             Asked::UnderWay => self.calls.wait_for_key(now, call, hash),
             Asked::TooMany => {
@@ -374,7 +392,7 @@ impl Switchboard {
 
     /// What is known of an API key, by the wall clock.
     fn key_result(&mut self, now: Time, hash: &TokenHash) -> Option<CallResult> {
-        self.api_keys.api_key(now, hash).map(|found| {
+        self.known.api_key(now, hash).map(|found| {
             CallResult::Key(match found {
                 Found::Present(key) => key.lasts(now).then_some(key.what),
                 Found::Absent => None,
@@ -382,7 +400,7 @@ impl Switchboard {
         })
     }
 
-    fn ask_for_key(&mut self, now: Time, question: QuestionId, what: Question) {
+    fn ask_for_node(&mut self, now: Time, question: QuestionId, what: Question) {
         let asker = Asker {
             puddle: None,
             question,

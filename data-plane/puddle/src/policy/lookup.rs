@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use porthouse_model::{
-    Address, AddressBlock, ApiKey, Block, Endpoint, Member, PolicyKey, RoomId, RoomName, Session,
-    Time, TokenHash, UserId,
+    Address, AddressBlock, ApiKey, Block, Endpoint, Member, PolicyKey, Revision, RoomId, RoomName,
+    Session, Time, TokenHash, UserId,
 };
 
-use super::{Clock, Found, Lasting, Named, Policy};
+use super::cache::Source;
+use super::{Clock, Found, Lasting, Named, Policy, is_logged};
 use crate::question::Known;
 
 impl Policy {
@@ -136,6 +137,29 @@ impl Policy {
             | Known::Block(_)
             | Known::ApiKey(_)) => misfit(&other),
         }
+    }
+
+    /// What is known as an answer to somebody else's question: it holds at this
+    /// revision. `None`: it must be asked, as must be whether something was made
+    /// of which the log does not tell.
+    pub(crate) fn answer(&mut self, now: Time, key: &PolicyKey) -> Option<(Revision, Known)> {
+        let told = self.told();
+        let entry = self.cache.get(now, key)?;
+        let known = entry.known.clone();
+        let lasts = match &known {
+            Known::Session(session) => {
+                Lasting::new((), entry.clock, Some(session.expires)).lasts(now)
+            }
+            Known::Absent => is_logged(key),
+            Known::Room(_)
+            | Known::Templated(_)
+            | Known::Member(_)
+            | Known::Block(_)
+            | Known::ApiKey(_)
+            | Known::Endpoint(_) => true,
+        };
+        let is_certain = entry.source != Source::Doubted && lasts;
+        is_certain.then_some((entry.revision.max(told), known))
     }
 
     fn dated(&mut self, now: Time, key: &PolicyKey) -> Option<(Known, Option<Clock>)> {

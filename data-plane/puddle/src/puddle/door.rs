@@ -130,6 +130,7 @@ impl Puddle {
             until,
             address,
             inside,
+            is_kept_out: !inside && self.is_kept_out(id, room),
         };
         match self.policy.room(self.now, room) {
             None => Seen::Unknown(PolicyKey::Room(room.clone())),
@@ -137,6 +138,9 @@ impl Puddle {
                 Seen::Shut(Refused::NoSuchEndpoint)
             }
             Some(Named::Room(policy)) => self.see_persistent(policy, comes),
+            Some(Named::Templated(_) | Named::Absent) if comes.is_kept_out => {
+                Seen::Shut(Refused::Blocked)
+            }
             Some(Named::Templated(policy)) => self.see_templated(policy, comes),
             Some(Named::Absent) => self.see_transient(id, room, comes),
         }
@@ -144,8 +148,13 @@ impl Puddle {
 
     fn see_persistent(&mut self, policy: Arc<RoomPolicy>, mut comes: Comes) -> Seen {
         let owns = comes.user().is_some() && comes.user() == policy.room.owner;
-        if !owns && let Some(seen) = self.see_blocks(&policy.room, &comes) {
-            return seen;
+        if !owns {
+            if comes.is_kept_out {
+                return Seen::Shut(Refused::Blocked);
+            }
+            if let Some(seen) = self.see_blocks(&policy.room, &comes) {
+                return seen;
+            }
         }
         if self.is_stale_for(&comes, &policy.rules) {
             return Seen::Shut(Refused::Stale);
@@ -265,6 +274,8 @@ struct Comes {
     address: IpAddr,
     /// Whether they are in already.
     inside: bool,
+    /// Whether they were put out a short while ago.
+    is_kept_out: bool,
 }
 
 impl Comes {

@@ -54,6 +54,10 @@ impl Puddle {
                 self.home_deserted(&room);
                 0
             }
+            Hop::Kicked { room, whom, time } => {
+                self.kept_out(room, whom, time);
+                0
+            }
             Hop::Waiting(hop) => {
                 let bytes = hop.bytes();
                 self.waiting_hop(from, *hop);

@@ -1,5 +1,7 @@
 //! What backends order: each order has one reply.
 
+use core::time::Duration;
+
 use porthouse_model::{ClientId, Refused, RoomName};
 
 use super::{Puddle, slot_of};
@@ -23,7 +25,14 @@ impl Puddle {
                 after,
                 sockets_max,
             } => self.list_sockets(&room, after, sockets_max),
-            Command::Kick { client, room } => self.kick(client, room.as_ref()),
+            Command::Kick {
+                client,
+                room,
+                block,
+            } => {
+                let time = block.unwrap_or(self.settings.kick_block_time);
+                self.kick(client, room.as_ref(), time)
+            }
         };
         self.outputs.push(Output::Reply { order, reply });
     }
@@ -154,9 +163,13 @@ impl Puddle {
     }
 
     /// Out of a room, or off this node.
-    fn kick(&mut self, client: ClientId, room: Option<&RoomName>) -> Reply {
+    fn kick(&mut self, client: ClientId, room: Option<&RoomName>, time: Duration) -> Reply {
         let mut kicked = 0;
-        for id in self.sockets_of(client) {
+        let sockets = self.sockets_of(client);
+        if let Some(room) = room {
+            self.keep_out(client, &sockets, room, time);
+        }
+        for id in sockets {
             match room {
                 None => {
                     self.close_refused(id, Refused::Kicked);

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use porthouse_model::{ClientId, RoomName, Time, TokenHash};
+use porthouse_model::{RoomName, Time, TokenHash};
 
 use super::SwitchboardSettings;
 use super::action::{CallResult, ToPuddle};
@@ -213,7 +213,18 @@ impl Calls {
                 let command = Command::Purge { room, through };
                 (Merge::purge(), vec![(home, command)])
             }
-            Call::Kick { client, room } => self.kick(client, room),
+            Call::Kick {
+                client,
+                room,
+                block,
+            } => {
+                let kick = Command::Kick {
+                    client,
+                    room,
+                    block,
+                };
+                (Merge::kick(), self.all(&kick))
+            }
             Call::ListRooms { after, rooms_max } => {
                 let rooms_max = rooms_max.min(self.page_max);
                 // One more than the page tells whether there are more.
@@ -229,10 +240,6 @@ impl Calls {
                 sockets_max,
             } => self.list_sockets(&room, after, sockets_max.min(self.page_max)),
         }
-    }
-
-    fn kick(&self, client: ClientId, room: Option<RoomName>) -> (Merge, Vec<(PuddleId, Command)>) {
-        (Merge::kick(), self.all(&Command::Kick { client, room }))
     }
 
     fn list_sockets(

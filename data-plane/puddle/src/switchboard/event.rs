@@ -190,5 +190,7 @@ pub enum Call {
         client: ClientId,
         /// From this room only; `None`: all its sockets are closed.
         room: Option<RoomName>,
+        /// How long it may not come back to the room; `None`: as is set.
+        block: Option<core::time::Duration>,
     },
 }

@@ -36,6 +36,7 @@ pub(super) struct Resolves {
     requests: BTreeMap<RequestId, Request>,
     /// Where to join: the newest request about a key.
     flying: BTreeMap<PolicyKey, (RequestId, usize)>,
+    /// Puddles' alone.
     askers: usize,
     askers_max: usize,
     requests_max: usize,
@@ -91,10 +92,13 @@ impl Resolves {
         key: PolicyKey,
         min_revision: Revision,
     ) -> bool {
-        if self.askers >= self.askers_max {
-            return false;
+        // The node asks once what puddles ask, and its backends' calls are counted.
+        if asker.puddle.is_some() {
+            if self.askers >= self.askers_max {
+                return false;
+            }
+            self.askers += 1;
         }
-        self.askers += 1;
         if let Some((request, at)) = self.flying.get(&key) {
             let request = self
                 .requests
@@ -150,7 +154,7 @@ impl Resolves {
     /// A request has ended; `None`: it was given up before.
     pub(super) fn landed(&mut self, request: RequestId) -> Option<Landed> {
         let landed = self.take(request)?;
-        self.askers -= landed.askers.iter().map(Vec::len).sum::<usize>();
+        self.askers -= of_puddles(landed.askers.iter().flatten());
         Some(Landed {
             min_revision: landed.min_revision,
             askers: landed.askers,
@@ -173,7 +177,7 @@ impl Resolves {
         {
             expired.extend(request.askers.into_iter().flatten());
         }
-        self.askers -= expired.len();
+        self.askers -= of_puddles(&expired);
         expired
     }
 
@@ -208,7 +212,7 @@ impl Resolves {
         let mut left = 0;
         let mut keep = |askers: &mut Vec<Asker>| {
             askers.retain(|asker| asker.puddle != Some(puddle));
-            left += askers.len();
+            left += of_puddles(&*askers);
             !askers.is_empty()
         };
         for request in self.requests.values_mut() {
@@ -229,13 +233,11 @@ impl Resolves {
     }
 
     pub(super) fn check(&self) {
-        let waiting = self.waiting.values().map(|waiting| waiting.askers.len());
-        let flying = self
-            .requests
-            .values()
-            .flat_map(|request| request.askers.iter().map(Vec::len));
+        let waiting = self.waiting.values().flat_map(|waiting| &waiting.askers);
+        let flying = self.requests.values();
+        let flying = flying.flat_map(|request| request.askers.iter().flatten());
         assert_eq!(
-            waiting.chain(flying).sum::<usize>(),
+            of_puddles(waiting.chain(flying)),
             self.askers,
             "an asker is lost"
         );
@@ -278,4 +280,10 @@ impl Resolves {
         }
         Some(taken)
     }
+}
+
+/// How many of these are puddles.
+fn of_puddles<'a>(askers: impl IntoIterator<Item = &'a Asker>) -> usize {
+    let askers = askers.into_iter();
+    askers.filter(|asker| asker.puddle.is_some()).count()
 }

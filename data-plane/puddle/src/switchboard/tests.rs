@@ -11,3 +11,4 @@ mod following;
 mod asking;
 mod calling;
 mod schedule;
+mod sharing;

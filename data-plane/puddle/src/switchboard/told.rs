@@ -24,11 +24,11 @@ impl Switchboard {
                 let change = change.expect("the next revision came as a change");
                 let changed = Arc::new(Changed::compile(change));
                 self.counters.changes += 1;
-                self.api_keys.change(&changed);
+                self.known.change(&changed);
                 self.tell_all(&ToPuddle::Changed(changed));
             }
             Heard::Fresh(revision) => {
-                self.api_keys.fresh(now, revision);
+                self.known.fresh(now, revision);
                 self.tell_all(&ToPuddle::Fresh { revision });
             }
         }
@@ -46,7 +46,7 @@ impl Switchboard {
             }
         }
         self.applied.restart(revision);
-        self.api_keys.resync(now, revision);
+        self.known.resync(now, revision);
         self.tell_all(&ToPuddle::Resync { revision });
     }
 
@@ -89,13 +89,14 @@ impl Switchboard {
     }
 
     /// A password or a sign-in has ended.
-    pub(super) fn errand_ended(&mut self, request: RequestId, answer: Option<Answer>) {
+    pub(super) fn errand_ended(&mut self, now: Time, request: RequestId, answer: Option<Answer>) {
         if let Some(Asker {
             puddle: Some(puddle),
             question,
         }) = self.errands.landed(request)
         {
             let answer = answer.unwrap_or(Answer::Unavailable);
+            self.known.overheard(now, &answer);
             self.counters.unavailable += u64::from(matches!(answer, Answer::Unavailable));
             self.tell(puddle, ToPuddle::Answered { question, answer });
         }
@@ -103,11 +104,13 @@ impl Switchboard {
 
     /// Gives an asker its one answer.
     pub(super) fn answer(&mut self, now: Time, asker: Asker, answer: Answer) {
-        self.counters.unavailable += u64::from(matches!(answer, Answer::Unavailable));
+        let for_puddle = asker.puddle.is_some();
+        let unavailable = matches!(answer, Answer::Unavailable);
+        self.counters.unavailable += u64::from(for_puddle && unavailable);
         let question = asker.question;
         match asker.puddle {
             Some(puddle) => self.tell(puddle, ToPuddle::Answered { question, answer }),
-            None => match self.api_keys.answered(now, question, &answer) {
+            None => match self.known.answered(now, question, &answer) {
                 Outcome::Known(PolicyKey::ApiKey(hash)) => {
                     let result = self.key_result(now, &hash);
                     let result = result.expect("it is known now");
@@ -120,10 +123,10 @@ impl Switchboard {
                         self.complete(call, CallResult::Unavailable);
                     }
                 }
-                Outcome::AskAgain { question, what } => self.ask_for_key(now, question, what),
-                Outcome::Known(_) | Outcome::Unavailable(_) | Outcome::NotMine => {
-                    unreachable!("the node asks for API keys alone")
-                }
+                Outcome::AskAgain { question, what } => self.ask_for_node(now, question, what),
+                // For the puddles that ask next.
+                Outcome::Known(_) | Outcome::Unavailable(_) => {}
+                Outcome::NotMine => unreachable!("the node asked"),
             },
         }
     }

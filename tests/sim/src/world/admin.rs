@@ -172,7 +172,11 @@ impl World {
             let client = *self.chance.pick(&self.known);
             let client = ClientId::from_bytes(client.to_be_bytes());
             let room = (!self.chance.one_in(3)).then(|| room_name(room));
-            return self.backend_calls(Call::Kick { client, room });
+            return self.backend_calls(Call::Kick {
+                client,
+                room,
+                block: Some(core::time::Duration::ZERO),
+            });
         }
         let kind = if self.chance.one_in(2) {
             Kind::Text

@@ -274,6 +274,7 @@ impl World {
             | Hop::Waiting(_)
             | Hop::Placed(_)
             | Hop::Credit { .. }
+            | Hop::Kicked { .. }
             | Hop::CreditAsks { .. }) => other,
         };
         let from = PuddleId(from);

@@ -29,6 +29,7 @@ fn small(questions_max: usize, entries_max: usize) -> Policy {
         questions_max,
         entries_max,
         absent_time_max: Duration::from_mins(5),
+        unlogged_absent_time_max: Duration::from_mins(5),
     };
     Policy::new(limits, Chance::new(Seed(7)).hasher())
 }

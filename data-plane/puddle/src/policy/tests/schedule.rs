@@ -140,6 +140,7 @@ impl Run {
             questions_max: 4,
             entries_max: 3,
             absent_time_max: Duration::from_hours(1),
+            unlogged_absent_time_max: Duration::from_hours(1),
         };
         let mut policy = Policy::new(limits, Chance::new(Seed(7)).hasher());
         policy.resync(Time::ZERO, Revision(0));

@@ -4,12 +4,13 @@
 use core::time::Duration;
 
 use porthouse_model::{
-    AddressBlock, Block, ChangeItem, MessageKind, RoomBlocks, RoomId, RoomRules, UnixTime, UserId,
+    AddressBlock, Block, ChangeItem, ClientId, MessageKind, RoomBlocks, RoomId, RoomRules,
+    UnixTime, UserId,
 };
 
 use super::world::{Client, HOUR, World, close_frame, frame, token};
 
-use crate::Known;
+use crate::{Command, Known, Reply};
 
 use MessageKind::Text;
 
@@ -153,6 +154,68 @@ fn other_addresses_are_not_kept_out() {
     block_addresses(&mut world, "2001:db8::/56", None);
     assert_eq!(world.take(ada), b"");
     world.raw(0, "lobby");
+}
+
+fn kick(world: &mut World, client: ClientId, block: Option<Duration>) {
+    let room = Some("lobby".parse().expect("a name"));
+    let kick = Command::Kick {
+        client,
+        room,
+        block,
+    };
+    let replies = world.order(&kick);
+    assert!(
+        replies.contains(&Reply::Kicked { sockets: 1 }),
+        "{replies:?}"
+    );
+}
+
+#[test]
+fn who_was_kicked_stays_outside_for_a_while_on_every_puddle() {
+    let mut world = World::new(2);
+    lobby(&mut world);
+    let ada = world.session(1);
+    inside(&mut world, 0, 1);
+    kick(&mut world, ada.into(), None);
+    for puddle in [0, 1] {
+        let early = upgrade(&mut world, puddle, 1);
+        assert!(world.take_text(early).starts_with("HTTP/1.1 403"));
+    }
+    world.session(2);
+    inside(&mut world, 1, 2);
+    world.wait(Duration::from_secs(301));
+    inside(&mut world, 1, 1);
+}
+
+#[test]
+fn who_was_kicked_comes_back_at_once_where_the_backend_says_so() {
+    let mut world = World::new(1);
+    lobby(&mut world);
+    let ada = world.session(1);
+    inside(&mut world, 0, 1);
+    kick(&mut world, ada.into(), Some(Duration::ZERO));
+    inside(&mut world, 0, 1);
+}
+
+#[test]
+fn an_anonymous_client_that_was_kicked_is_known_by_its_address() {
+    let mut world = World::new(2);
+    world.raw(0, "lobby");
+    let listed = world.order(&Command::ListSockets {
+        room: "lobby".parse().expect("a name"),
+        after: None,
+        sockets_max: 9,
+    });
+    let Some(Reply::Sockets(sockets)) = listed.into_iter().next() else {
+        panic!("a list")
+    };
+    kick(&mut world, sockets[0].client, None);
+    for puddle in [0, 1] {
+        let early = world.upgrade(puddle, "/lobby", &[]);
+        assert!(world.take_text(early).starts_with("HTTP/1.1 403"));
+    }
+    world.session(1);
+    inside(&mut world, 1, 1);
 }
 
 #[test]

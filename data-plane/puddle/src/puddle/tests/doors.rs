@@ -159,6 +159,7 @@ fn a_kick_finds_who_was_put_back_before_the_door() {
     let kick = Command::Kick {
         client,
         room: Some(name("vault")),
+        block: None,
     };
     assert_eq!(world.order(&kick), [Reply::Kicked { sockets: 1 }]);
     let told = world.take_text(ada);

@@ -233,7 +233,11 @@ fn a_kicked_client_is_out() {
     ] {
         let room = room.map(|room| room.parse().expect("a name"));
         let kicked: u64 = world
-            .order(&crate::Command::Kick { client, room })
+            .order(&crate::Command::Kick {
+                client,
+                room,
+                block: None,
+            })
             .iter()
             .map(|reply| {
                 let crate::Reply::Kicked { sockets } = reply else {

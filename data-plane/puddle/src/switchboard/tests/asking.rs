@@ -144,7 +144,7 @@ fn so_many_questions_wait_and_no_more() {
     }
     assert_eq!(answers(&rig.settle()), [(0, 2, None)]);
     rig.found(RequestId(0), "lobby", 0);
-    rig.ask(0, 3, "lobby", 0);
+    rig.ask(0, 3, "yard", 0);
     assert_eq!(answers(&rig.settle()), [(0, 0, Some(0)), (0, 1, Some(0))]);
 }
 
@@ -186,7 +186,11 @@ fn a_puddle_that_began_anew_is_answered_nothing_it_did_not_ask() {
     rig.handle(Event::PuddleRestarted {
         puddle: PuddleId(0),
     });
-    assert_eq!(requests(&rig.settle()), []);
+    assert_eq!(
+        requests(&rig.settle()),
+        [(RequestId(1), vec![name("late")], 0)],
+        "the others will know it"
+    );
     rig.handle(Event::Resolved {
         request: RequestId(0),
         found: None,

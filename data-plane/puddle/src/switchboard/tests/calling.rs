@@ -213,6 +213,7 @@ fn a_kick_is_summed() {
     let kick = Call::Kick {
         client: ClientId::from_bytes([1; 16]),
         room: None,
+        block: None,
     };
     let result = merged(
         kick,

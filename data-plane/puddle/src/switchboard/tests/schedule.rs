@@ -117,6 +117,7 @@ impl Puddle {
             questions_max: 4,
             entries_max: 3,
             absent_time_max: Duration::from_hours(1),
+            unlogged_absent_time_max: Duration::from_hours(1),
         };
         Self {
             policy: Policy::new(limits, Chance::new(Seed(7)).hasher()),

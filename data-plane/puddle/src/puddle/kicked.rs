@@ -1,0 +1,180 @@
+//! Who was put out of a room and may not come back yet: kept in memory, of
+//! transient rooms too. Owns the bound and the order in which it ends; never
+//! decides who is put out.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use porthouse_model::{AddressRange, ClientId, RoomName, Time};
+
+use super::Puddle;
+use crate::hop::Hop;
+use crate::input::SocketId;
+use crate::socket::Who;
+
+/// Whom it keeps out. An anonymous client has another id with each socket, so it
+/// is known by where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whom {
+    /// A signed-in client.
+    Client(ClientId),
+    /// Anonymous clients from here.
+    Anonymous(AddressRange),
+}
+
+impl Whom {
+    /// A socket of this address: a customer's whole network, where IPv6 gives
+    /// out no less (RFC 6177).
+    fn at(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let bits = if address.is_ipv4() { 32 } else { 56 };
+        let range = AddressRange::new(address, bits);
+        Self::Anonymous(range.expect("an address has so many bits"))
+    }
+}
+
+/// Who is kept out of which rooms, and until when.
+#[derive(Debug)]
+pub(super) struct Kicked {
+    until: BTreeMap<(RoomName, Whom), Time>,
+    order: BTreeSet<(Time, RoomName, Whom)>,
+    kicked_max: usize,
+}
+
+impl Kicked {
+    pub(super) const fn new(kicked_max: usize) -> Self {
+        Self {
+            until: BTreeMap::new(),
+            order: BTreeSet::new(),
+            kicked_max,
+        }
+    }
+
+    /// Keeps somebody out until then, at least. When as many are as may be, the
+    /// one whose time ends first may come back before it.
+    fn add(&mut self, now: Time, room: RoomName, whom: Whom, until: Time) {
+        let place = (room, whom);
+        let before = self.until.get(&place).copied();
+        if before.is_some_and(|before| before >= until) {
+            return;
+        }
+        if let Some(before) = before {
+            self.order
+                .remove(&(before, place.0.clone(), place.1.clone()));
+        }
+        self.order.insert((until, place.0.clone(), place.1.clone()));
+        self.until.insert(place, until);
+        while let Some((first, ..)) = self.order.first()
+            && (*first <= now || self.order.len() > self.kicked_max)
+            && let Some((_, room, whom)) = self.order.pop_first()
+        {
+            self.until.remove(&(room, whom));
+        }
+    }
+
+    fn keeps_out(&self, now: Time, room: &RoomName, whom: Whom) -> bool {
+        let until = self.until.get(&(room.clone(), whom));
+        until.is_some_and(|until| *until > now)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.until.is_empty()
+    }
+}
+
+impl Puddle {
+    /// Whether somebody was put out of a room and may not come back yet.
+    pub(super) fn is_kept_out(&self, id: SocketId, room: &RoomName) -> bool {
+        if self.kicked.is_empty() {
+            return false;
+        }
+        let whom = self
+            .sockets
+            .get(id)
+            .map(|socket| match socket.who().user() {
+                Some(user) => Whom::Client(user.into()),
+                None => Whom::at(socket.address),
+            });
+        whom.is_some_and(|whom| self.kicked.keeps_out(self.now, room, whom))
+    }
+
+    /// A client that is put out here, if these sockets are its, or elsewhere on
+    /// the node does not come back for so long.
+    pub(super) fn keep_out(
+        &mut self,
+        client: ClientId,
+        sockets: &[SocketId],
+        room: &RoomName,
+        time: Duration,
+    ) {
+        if time.is_zero() {
+            return;
+        }
+        self.kept_out(room.clone(), Whom::Client(client), time);
+        // Where an anonymous client comes from is known to its puddle alone.
+        let anonymous = sockets.iter().filter_map(|id| self.sockets.get(*id));
+        let anonymous = anonymous.filter(|socket| *socket.who() == Who::Anonymous);
+        let places: BTreeSet<Whom> = anonymous.map(|socket| Whom::at(socket.address)).collect();
+        for whom in places {
+            for puddle in self.others.iter() {
+                let (room, whom) = (room.clone(), whom.clone());
+                self.peers.send(puddle, Hop::Kicked { room, whom, time });
+            }
+            self.kept_out(room.clone(), whom, time);
+        }
+    }
+
+    /// From here on somebody is kept out of a room.
+    pub(super) fn kept_out(&mut self, room: RoomName, whom: Whom, time: Duration) {
+        let until = self.now + time;
+        self.kicked.add(self.now, room, whom, until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Time::from_nanos(seconds * 1_000_000_000)
+    }
+
+    fn client(id: u8) -> Whom {
+        Whom::Client(ClientId::from_bytes([id; 16]))
+    }
+
+    #[test]
+    fn who_was_put_out_comes_back_when_the_time_is_over() {
+        let room: RoomName = "lobby".parse().expect("a name");
+        let mut kicked = Kicked::new(9);
+        kicked.add(at(0), room.clone(), client(1), at(5));
+        kicked.add(at(1), room.clone(), client(1), at(3));
+        assert!(
+            kicked.keeps_out(at(4), &room, client(1)),
+            "the longer counts"
+        );
+        assert!(!kicked.keeps_out(at(4), &room, client(2)));
+        assert!(!kicked.keeps_out(at(5), &room, client(1)));
+        kicked.add(at(6), room, client(2), at(9));
+        assert_eq!(kicked.until.len(), 1, "what is over is forgotten");
+    }
+
+    #[test]
+    fn so_many_are_kept_out_at_most() {
+        let room: RoomName = "lobby".parse().expect("a name");
+        let mut kicked = Kicked::new(2);
+        for id in 1..=3 {
+            kicked.add(at(0), room.clone(), client(id), at(id.into()));
+        }
+        assert!(!kicked.keeps_out(at(0), &room, client(1)), "it ended first");
+        assert!(kicked.keeps_out(at(0), &room, client(3)));
+    }
+
+    #[test]
+    fn a_network_is_one() {
+        let at = |text: &str| Whom::at(text.parse().expect("an address"));
+        assert_eq!(at("2001:db8:0:1::1"), at("2001:db8:0:ff::2"));
+        assert_ne!(at("198.51.100.1"), at("198.51.100.2"));
+    }
+}
