@@ -170,7 +170,10 @@ impl wire::endpoint_service_server::EndpointService for Api {
                         endpoints::update(c, old.id, &columns).await?
                     };
                     let owner = match row.columns.owner_id {
-                        Some(id) => users::name_of(c, id).await?,
+                        Some(id) => {
+                            let names = users::names(c, vec![id]).await?;
+                            names.into_iter().next().map(|(_, name)| name)
+                        }
                         None => None,
                     };
                     to_wire(&row, owner)

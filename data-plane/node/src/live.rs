@@ -116,6 +116,7 @@ impl LiveService for Live {
             | CallResult::Rooms { .. }
             | CallResult::Sockets { .. }
             | CallResult::Kicked { .. }
+            | CallResult::Present(_)
             | CallResult::TooMany
             | CallResult::Unavailable) => return Err(status::of(&other)),
         };

@@ -77,6 +77,7 @@ async fn who_is_kicked_is_closed_and_told_so() {
     let kick = |client: String, room: &str| KickRequest {
         client,
         room: room.to_owned(),
+        ..Default::default()
     };
     // Out of one room: the socket and its other room stay.
     let kicked = backend.live().kick(kick(client_id, "rooms/hall")).await;

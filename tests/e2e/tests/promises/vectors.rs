@@ -119,6 +119,7 @@ impl<'a> Replay<'a> {
                 let request = KickRequest {
                     client: self.names.fill(&format!("${name}")),
                     room: format!("rooms/{}", self.own(room)),
+                    ..Default::default()
                 };
                 backend.live().kick(request).await.expect(place);
             }
