@@ -13,7 +13,7 @@ use porthouse_api::live::v1;
 use porthouse_api::live::v1::live_service_server::LiveService;
 use porthouse_model::{ClientId, MessageKind, RoomName};
 use porthouse_puddle::{
-    Call, CallId, CallResult, ListedRoom, ListedSocket, Publish, PuddleId, WireForm,
+    Call, CallId, CallResult, ListedClient, ListedRoom, ListedSocket, Publish, PuddleId, WireForm,
 };
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
@@ -115,6 +115,7 @@ impl LiveService for Live {
             | CallResult::Purged { .. }
             | CallResult::Rooms { .. }
             | CallResult::Sockets { .. }
+            | CallResult::Present(_)
             | CallResult::Kicked { .. }
             | CallResult::Present(_)
             | CallResult::TooMany
@@ -179,6 +180,32 @@ impl LiveService for Live {
         Ok(Response::new(v1::ListSocketsResponse {
             next_page_token: next.unwrap_or_default(),
             sockets: sockets.iter().map(live_socket).collect(),
+        }))
+    }
+
+    async fn get_presence(
+        &self,
+        request: Request<v1::GetPresenceRequest>,
+    ) -> Result<Response<v1::GetPresenceResponse>, Status> {
+        let request = request.into_inner();
+        let room = room_name(&request.room)?;
+        let after = page::client_after(&request.page_token)?;
+        let clients_max = page::size(request.page_size)?;
+        let call = Call::ListPresent {
+            room,
+            after,
+            clients_max,
+        };
+        let result = self.call(call).await;
+        let CallResult::Present(listed) = result else {
+            return Err(status::of(&result));
+        };
+        let last = listed.present.last().filter(|_| listed.more);
+        let next = last.map(|one| page::token_of_client(one.client));
+        Ok(Response::new(v1::GetPresenceResponse {
+            count: listed.clients,
+            clients: listed.present.iter().map(present_client).collect(),
+            next_page_token: next.unwrap_or_default(),
         }))
     }
 
@@ -268,6 +295,17 @@ fn live_room(room: &ListedRoom) -> v1::LiveRoom {
         name: format!("rooms/{}", room.name),
         persistent: room.persistent,
         sockets: room.sockets,
+    }
+}
+
+fn present_client(one: &ListedClient) -> v1::PresentClient {
+    let user = one.username.as_ref().map(|user| format!("users/{user}"));
+    v1::PresentClient {
+        client: one.client.to_string(),
+        user: user.unwrap_or_default(),
+        raw_sockets: one.raw,
+        multiplexed_sockets: one.multiplexed,
+        event_streams: one.event_streams,
     }
 }
 

@@ -211,6 +211,15 @@ pub enum Command {
         /// The most to list.
         sockets_max: usize,
     },
+    /// Who is in a room. Ordered of the room's home alone.
+    ListPresent {
+        /// The room.
+        room: RoomName,
+        /// Only clients after this one.
+        after: Option<ClientId>,
+        /// The most to list.
+        clients_max: usize,
+    },
     /// Put a client out.
     Kick {
         /// Whom.

@@ -31,7 +31,10 @@ mod network;
 pub use home::{FromHome, Placed, ToHome};
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
-pub use output::{Deadline, ListedRoom, ListedSocket, Output, Reply, Shell, WireForm, Wrote};
+pub use output::{
+    Deadline, ListedClient, ListedPresent, ListedRoom, ListedSocket, Output, Reply, Shell,
+    WireForm, Wrote,
+};
 pub use people::{OwnerRule, RoomLife};
 pub use policy::{RoomPolicy, TemplatePolicy};
 pub use puddle::{Counters, Puddle, Whom};

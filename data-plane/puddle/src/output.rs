@@ -122,6 +122,8 @@ pub enum Reply {
     Rooms(Vec<ListedRoom>),
     /// Sockets, ordered by slot.
     Sockets(Vec<ListedSocket>),
+    /// Who is in the room; `None`: nobody is, or its rules do not show it.
+    Present(Option<ListedPresent>),
     /// So many sockets left.
     Kicked {
         /// How many.
@@ -151,6 +153,32 @@ pub struct ListedSocket {
     pub username: Option<Username>,
     /// How it speaks.
     pub wire_form: WireForm,
+}
+
+/// Who is in a room, on all puddles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPresent {
+    /// How many clients.
+    pub clients: u64,
+    /// Some of them, ordered by id; none where only their number is shown.
+    pub present: Vec<ListedClient>,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// A client in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedClient {
+    /// The client.
+    pub client: ClientId,
+    /// Its user name, unless anonymous.
+    pub username: Option<Username>,
+    /// Its raw sockets.
+    pub raw: u32,
+    /// Its sockets of `porthouse.v1`.
+    pub multiplexed: u32,
+    /// Its event streams.
+    pub event_streams: u32,
 }
 
 /// How a socket speaks.

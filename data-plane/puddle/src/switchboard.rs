@@ -362,6 +362,7 @@ impl Switchboard {
             what @ (Call::Publish(_)
             | Call::Purge { .. }
             | Call::ListRooms { .. }
+            | Call::ListPresent { .. }
             | Call::ListSockets { .. }
             | Call::Kick { .. }) => {
                 for (puddle, message) in self.calls.order(now, call, what) {

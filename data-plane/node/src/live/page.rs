@@ -1,7 +1,7 @@
 //! Pages of live.v1's lists: how long one is, and the token by which the next
 //! begins after its last entry. A token is text of ours that only we read.
 
-use porthouse_model::RoomName;
+use porthouse_model::{ClientId, RoomName};
 use porthouse_puddle::{PuddleId, SocketId};
 use tonic::Status;
 
@@ -24,6 +24,14 @@ pub(super) fn token_of_room(name: &RoomName) -> String {
 }
 
 pub(super) fn room_after(token: &str) -> Result<Option<RoomName>, Status> {
+    after(token, |token| token.parse().ok())
+}
+
+pub(super) fn token_of_client(client: ClientId) -> String {
+    client.to_string()
+}
+
+pub(super) fn client_after(token: &str) -> Result<Option<ClientId>, Status> {
     after(token, |token| token.parse().ok())
 }
 
@@ -67,6 +75,11 @@ mod tests {
         assert_eq!(socket_after(&token).unwrap(), Some(place));
         let name: RoomName = "chat:1-2".parse().unwrap();
         assert_eq!(room_after(&token_of_room(&name)).unwrap(), Some(name));
+        let client = ClientId::from_bytes([7; 16]);
+        assert_eq!(
+            client_after(&token_of_client(client)).unwrap(),
+            Some(client)
+        );
         assert_eq!(room_after("").unwrap(), None);
     }
 

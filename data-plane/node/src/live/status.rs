@@ -37,6 +37,7 @@ pub(super) fn of(result: &CallResult) -> Status {
         | CallResult::Purged { .. }
         | CallResult::Rooms { .. }
         | CallResult::Sockets { .. }
+        | CallResult::Present(_)
         | CallResult::Kicked { .. } => {
             Status::internal("the answer to another call; this is a fault of ours")
         }

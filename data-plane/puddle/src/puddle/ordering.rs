@@ -25,6 +25,11 @@ impl Puddle {
                 after,
                 sockets_max,
             } => self.list_sockets(&room, after, sockets_max),
+            Command::ListPresent {
+                room,
+                after,
+                clients_max,
+            } => Reply::Present(self.list_present(&room, after, clients_max)),
             Command::Kick {
                 client,
                 room,

@@ -14,7 +14,7 @@ use super::homing::Pending;
 use crate::home::{Ask, FromHome, OwnerAct, Said};
 use crate::input::SocketId;
 use crate::outbox::Lane;
-use crate::output::WireForm;
+use crate::output::{ListedClient, ListedPresent, WireForm};
 use crate::people::{Batch, OwnerRuleFault, Page, Say};
 use crate::room::{Governed, RoomIndex, Transient};
 use crate::wire::multiplexed::{Id, LineError, PeopleEvent};
@@ -222,6 +222,29 @@ impl Puddle {
             let governed = Governed::Transient(self.transient());
             self.ask_home(room, governed, 0, Ask::LookAway);
         }
+    }
+
+    /// Who is in a room whose home is here, for a backend.
+    pub(super) fn list_present(
+        &mut self,
+        room: &RoomName,
+        after: Option<ClientId>,
+        clients_max: usize,
+    ) -> Option<ListedPresent> {
+        let page = self.homes.get_mut(room)?.people.page(after, clients_max)?;
+        let present = page.present.unwrap_or_default().into_iter();
+        let listed = present.map(|one| ListedClient {
+            client: one.client,
+            username: one.username,
+            raw: one.devices.raw,
+            multiplexed: one.devices.multiplexed,
+            event_streams: one.devices.event_streams,
+        });
+        Some(ListedPresent {
+            clients: page.count as u64,
+            present: listed.collect(),
+            more: page.more,
+        })
     }
 
     /// Queues one frame for some sockets in a room.

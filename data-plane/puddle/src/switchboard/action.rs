@@ -9,7 +9,7 @@ use porthouse_model::{ApiKey, PolicyKey, Refused, Revision, Time, Username};
 use super::chain::Position;
 use super::event::{CallId, RequestId, WatchId};
 use crate::input::{Changed, Command, Input, OrderId, PuddleId};
-use crate::output::{ListedRoom, ListedSocket};
+use crate::output::{ListedPresent, ListedRoom, ListedSocket};
 use crate::question::{Answer, QuestionId, Secret, Verification};
 
 /// Something the shell does.
@@ -166,6 +166,8 @@ pub enum CallResult {
         /// Whether more follow.
         more: bool,
     },
+    /// Who is in the room, by its home.
+    Present(ListedPresent),
     /// So many sockets left.
     Kicked {
         /// How many.

@@ -234,6 +234,19 @@ impl Calls {
                 };
                 (Merge::rooms(rooms_max), self.all(&command))
             }
+            Call::ListPresent {
+                room,
+                after,
+                clients_max,
+            } => {
+                let home = home_of(&room, self.puddles);
+                let command = Command::ListPresent {
+                    room,
+                    after,
+                    clients_max: clients_max.min(self.page_max),
+                };
+                (Merge::present(), vec![(home, command)])
+            }
             Call::ListSockets {
                 room,
                 after,

@@ -175,6 +175,15 @@ pub enum Call {
         /// The most to list.
         rooms_max: usize,
     },
+    /// Who is in a room, ordered by id.
+    ListPresent {
+        /// The room.
+        room: RoomName,
+        /// Only clients after this one.
+        after: Option<ClientId>,
+        /// The most to list.
+        clients_max: usize,
+    },
     /// The sockets in a room, ordered by puddle, then slot.
     ListSockets {
         /// The room.

@@ -6,7 +6,7 @@ use porthouse_model::{Refused, RoomName};
 
 use super::action::CallResult;
 use crate::input::PuddleId;
-use crate::output::{ListedRoom, ListedSocket, Reply};
+use crate::output::{ListedPresent, ListedRoom, ListedSocket, Reply};
 
 /// What has come so far.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub(super) enum Merge {
         sockets: BTreeMap<PuddleId, Vec<ListedSocket>>,
         sockets_max: usize,
     },
+    Present(Option<ListedPresent>),
     Kick {
         sockets: u64,
     },
@@ -61,6 +62,10 @@ impl Merge {
             sockets: BTreeMap::new(),
             sockets_max,
         }
+    }
+
+    pub(super) const fn present() -> Self {
+        Self::Present(None)
     }
 
     pub(super) const fn kick() -> Self {
@@ -97,6 +102,7 @@ impl Merge {
             (Self::Sockets { sockets, .. }, Reply::Sockets(more)) => {
                 sockets.insert(puddle, more);
             }
+            (Self::Present(present), Reply::Present(listed)) => *present = listed,
             (Self::Kick { sockets }, Reply::Kicked { sockets: more }) => *sockets += more,
             (merge, reply) => unreachable!("{reply:?} is no reply to {merge:?}"),
         }
@@ -132,7 +138,9 @@ impl Merge {
                 refused: Some(refused),
                 ..
             } => CallResult::Refused(refused),
-            Self::Publish { .. } | Self::Purge { messages: None } => CallResult::NotLive,
+            Self::Publish { .. } | Self::Purge { messages: None } | Self::Present(None) => {
+                CallResult::NotLive
+            }
             Self::Rooms { rooms, rooms_max } => {
                 let more = rooms.len() > rooms_max;
                 let rooms = rooms.into_values().take(rooms_max).collect();
@@ -153,6 +161,7 @@ impl Merge {
                 sockets.truncate(sockets_max);
                 CallResult::Sockets { sockets, more }
             }
+            Self::Present(Some(present)) => CallResult::Present(present),
             Self::Kick { sockets } => CallResult::Kicked { sockets },
         }
     }

@@ -7,7 +7,7 @@ use porthouse_model::{Capabilities, PresenceRules, RoomRules, Shown};
 
 use super::homes::{home_and_other, join, restart};
 use super::world::{Client, World};
-use crate::Input;
+use crate::{Command, Input, Reply};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(5);
@@ -273,4 +273,37 @@ fn a_client_cut_off_without_a_close_is_gone_within_twice_the_silence_and_the_gra
         told.contains(r#""room":"hall","seq":3,"count":1}"#),
         "{told}"
     );
+}
+
+#[test]
+fn a_backend_is_told_who_is_there_by_the_rooms_home_alone() {
+    let mut world = World::new(3);
+    world.room("hall", showing(Shown::Identities));
+    for number in 0..5 {
+        join(&mut world, number % 3, "hall");
+    }
+    world.wait(INTERVAL);
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let command = Command::ListPresent {
+            room: "hall".parse().expect("a name"),
+            after,
+            clients_max: 2,
+        };
+        let replies = world.order(&command).into_iter();
+        let mut pages = replies.filter_map(|reply| {
+            let Reply::Present(page) = reply else {
+                panic!("{reply:?}");
+            };
+            page
+        });
+        let page = pages.next().expect("the home answers");
+        assert_eq!((page.clients, pages.next()), (5, None));
+        seen.extend(page.present.iter().map(|one| one.client));
+        after = seen.last().copied();
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 5);
 }
