@@ -115,7 +115,6 @@ impl LiveService for Live {
             | CallResult::Purged { .. }
             | CallResult::Rooms { .. }
             | CallResult::Sockets { .. }
-            | CallResult::Present(_)
             | CallResult::Kicked { .. }
             | CallResult::Present(_)
             | CallResult::TooMany

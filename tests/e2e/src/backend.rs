@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use porthouse_api::control::v1 as control;
 use porthouse_api::control::v1::api_key_service_client::ApiKeyServiceClient;
+use porthouse_api::control::v1::endpoint_service_client::EndpointServiceClient;
 use porthouse_api::control::v1::member_service_client::MemberServiceClient;
 use porthouse_api::control::v1::node_service_client::NodeServiceClient;
 use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
@@ -84,6 +85,8 @@ services! {
     doors: RoomDoorServiceClient,
     /// Calls `RoomService`.
     rooms: RoomServiceClient,
+    /// Calls `EndpointService`.
+    endpoints: EndpointServiceClient,
     /// Calls `MemberService`.
     members: MemberServiceClient,
     /// Calls `ApiKeyService`.

@@ -12,6 +12,7 @@ mod away;
 mod bad_input;
 mod bad_calls;
 mod live;
+mod plain;
 mod lifetime;
 mod shapes;
 mod vectors;
