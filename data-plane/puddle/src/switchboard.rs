@@ -14,6 +14,7 @@ mod merge;
 mod told;
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use porthouse_model::{PolicyKey, Revision, Time, TokenHash};
 
@@ -131,6 +132,9 @@ pub struct Switchboard {
     /// puddle asked for, so that what one knows the others are told, whether the
     /// control plane can be reached or not.
     known: Policy,
+    /// Puddles that began anew and have had no word of freshness since: they
+    /// would take what the node knows for as new as their beginning.
+    unheard: BTreeSet<PuddleId>,
     drains: Option<Time>,
     requests: u64,
     counters: SwitchboardCounters,
@@ -155,6 +159,7 @@ impl Switchboard {
         };
         Self {
             known: Policy::new(limits, chance.hasher()),
+            unheard: BTreeSet::new(),
             watch: Watch::new(&settings, now, chance),
             resolves: Resolves::new(&settings),
             errands: Errands::new(&settings),
@@ -320,8 +325,12 @@ impl Switchboard {
     /// A puddle's question is answered by what the node knows, or put out; then
     /// the node asks too, to know it for the others.
     fn resolve(&mut self, now: Time, asker: Asker, key: PolicyKey, min_revision: Revision) {
+        let heard = asker
+            .puddle
+            .is_none_or(|puddle| !self.unheard.contains(&puddle));
         let known = self.known.answer(now, &key);
-        if let Some((revision, known)) = known.filter(|(revision, _)| *revision >= min_revision) {
+        let enough = |revision: Revision| heard && revision >= min_revision;
+        if let Some((revision, known)) = known.filter(|(revision, _)| enough(*revision)) {
             return self.answer(now, asker, Answer::Resolved { revision, known });
         }
         if !self.resolves.ask(now, asker, key.clone(), min_revision) {
@@ -339,6 +348,7 @@ impl Switchboard {
     }
 
     fn puddle_restarted(&mut self, puddle: PuddleId) {
+        self.unheard.insert(puddle);
         self.resolves.forget(puddle);
         self.errands.forget(puddle);
         self.calls.forget(puddle);

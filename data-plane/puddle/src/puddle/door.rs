@@ -258,9 +258,12 @@ impl Puddle {
         self.open_door(governed, standing, comes)
     }
 
-    /// Whether what is known is too old to let somebody in by these rules.
+    /// Whether what is known is too old to let somebody in by these rules. Where
+    /// nothing is delivered any more, nobody is let in either.
     fn is_stale_for(&self, comes: &Comes, rules: &Rules) -> bool {
-        !comes.inside && self.policy.age(self.now) > rules.source().staleness.admit_max
+        let staleness = rules.source().staleness;
+        let delivers = staleness.deliver_max.unwrap_or(Duration::MAX);
+        !comes.inside && self.policy.age(self.now) > staleness.admit_max.min(delivers)
     }
 }
 

@@ -29,6 +29,7 @@ impl Switchboard {
             }
             Heard::Fresh(revision) => {
                 self.known.fresh(now, revision);
+                self.unheard.clear();
                 self.tell_all(&ToPuddle::Fresh { revision });
             }
         }
@@ -47,6 +48,7 @@ impl Switchboard {
         }
         self.applied.restart(revision);
         self.known.resync(now, revision);
+        self.unheard.clear();
         self.tell_all(&ToPuddle::Resync { revision });
     }
 

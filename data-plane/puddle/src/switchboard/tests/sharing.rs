@@ -87,3 +87,19 @@ fn that_there_is_no_session_is_told_to_nobody_else() {
     ask_for_session(&mut rig, 1, 1);
     assert_eq!(resolves(&rig.settle()), 1, "it may have been opened since");
 }
+
+#[test]
+fn a_puddle_that_began_anew_takes_nothing_old_for_new() {
+    let mut rig = Rig::watching();
+    rig.ask(0, 1, "lobby", 0);
+    rig.settle();
+    rig.found(RequestId(0), "lobby", 0);
+    rig.settle();
+    let puddle = PuddleId(1);
+    rig.handle(Event::PuddleRestarted { puddle });
+    rig.ask(1, 1, "lobby", 0);
+    assert_eq!(requests(&rig.settle()).len(), 1, "it has had no word since");
+    rig.progress();
+    rig.ask(1, 2, "lobby", 0);
+    assert_eq!(answers(&rig.settle()), [(1, 2, Some(0))]);
+}
