@@ -24,3 +24,4 @@ mod present;
 mod owned;
 mod keeping;
 mod history;
+mod interleaved;

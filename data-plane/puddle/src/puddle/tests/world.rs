@@ -417,6 +417,12 @@ impl World {
         self.run();
     }
 
+    /// The hops that stand to and from a puddle are lost: it begins anew.
+    pub(super) fn lose_hops_of(&mut self, puddle: usize) {
+        self.standing
+            .retain(|(at, to, _)| *at != puddle && usize::from(to.0) != puddle);
+    }
+
     /// The hops that stand are lost, as when a puddle begins anew.
     pub(super) fn lose_hops(&mut self) {
         self.standing.clear();
