@@ -2,10 +2,12 @@
 //! same rules as every socket, and goes where an address leads.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use porthouse_api::control::v1::{
     CreateEndpointRequest, DeleteEndpointRequest, Endpoint, MessageRules,
 };
+use porthouse_api::live::v1::{LiveSocket, WireForm};
 use porthouse_e2e::house::House;
 use porthouse_e2e::raw::Raw;
 use porthouse_e2e::wait::within;
@@ -50,13 +52,25 @@ impl Heard {
             .spawn()
             .expect("curl is installed");
         let out = curl.stdout.take().expect("it is piped");
-        let mut stream = Self {
+        let stream = Self {
             lines: BufReader::new(out).lines(),
             _curl: curl,
         };
-        let head = stream.event().await;
-        assert_eq!(head[0], "HTTP/1.1 200 OK", "{head:?}");
+        let room = path.trim_start_matches('/');
+        let inside = async {
+            let mut look = tokio::time::interval(Duration::from_millis(20));
+            let streams = |socket: &LiveSocket| socket.wire_form() == WireForm::EventStream;
+            while !house.backend().sockets_in(room).await.iter().any(streams) {
+                look.tick().await;
+            }
+        };
+        within("a stream in the room", inside).await;
         stream
+    }
+
+    /// What comes before the first event; curl shows it with that.
+    async fn head(&mut self) -> Vec<String> {
+        self.event().await
     }
 
     /// The next event, line by line; empty at the end.
@@ -89,6 +103,8 @@ async fn curl_says_and_hears_a_room() {
     assert_eq!(status, 202);
     assert_eq!(body, "{\"room\":\"lobby\",\"level\":\"accepted\"}\n");
     assert_eq!(raw.next().await, Message::text("x\nevent: admin"));
+    let head = heard.head().await;
+    assert_eq!(head[0], "HTTP/1.1 200 OK", "{head:?}");
     let event = heard.event().await;
     assert_eq!(event, ["event: message", "data: x", "data: event: admin"]);
     raw.say(Message::binary(vec![0, 255])).await;
