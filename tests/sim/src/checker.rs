@@ -15,6 +15,8 @@ pub(crate) mod violation;
 
 pub(crate) use message::TAG_BYTES;
 
+use std::collections::BTreeSet;
+
 use entry::Entry;
 use line::{Body, Line, Named, Stamp};
 use message::{Messages, Moment, Receiver, Standing};
@@ -66,6 +68,8 @@ pub(crate) struct Checker {
     sockets: Vec<Socket>,
     entries: Vec<Entry>,
     messages: Messages,
+    /// Rooms that an administrator has made.
+    identities: BTreeSet<u64>,
     bounds: Bounds,
     settled: Option<(usize, u64)>,
     step: u64,
@@ -80,6 +84,7 @@ impl Checker {
             sockets: Vec::new(),
             entries: Vec::new(),
             messages: Messages::default(),
+            identities: BTreeSet::new(),
             bounds: Bounds {
                 entry_nanos_max,
                 handshake_nanos_max,

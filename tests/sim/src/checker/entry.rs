@@ -181,6 +181,18 @@ impl Checker {
             let gone = |edit: &Edit| matches!(edit, Edit::RoomGone { room: of } if *of == room);
             edits.iter().any(gone)
         };
+        let made: Vec<u32> = edits
+            .iter()
+            .filter_map(|edit| match edit {
+                Edit::Room { room, door } if self.identities.insert(door.identity) => Some(*room),
+                Edit::Room { .. }
+                | Edit::RoomGone { .. }
+                | Edit::Member { .. }
+                | Edit::MemberGone { .. }
+                | Edit::SessionGone { .. }
+                | Edit::UserGone { .. } => None,
+            })
+            .collect();
         let is_edited = |room| {
             let same = |edit: &Edit| matches!(edit, Edit::Room { room: of, .. } if *of == room);
             edits.iter().any(same)
@@ -196,7 +208,9 @@ impl Checker {
                     .out
                     .since
                     .is_some_and(|since| self.policy.gone(room).is_some_and(|gone| gone >= since));
-                if known.raw_room.is_some() && is_edited(room) {
+                // What is on its way while a transient room becomes a persistent one may
+                // reach neither.
+                if made.contains(&room) || (known.raw_room.is_some() && is_edited(room)) {
                     entry.unsure = Some(now.revision);
                 }
                 match shut {
