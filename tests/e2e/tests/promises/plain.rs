@@ -103,8 +103,8 @@ async fn curl_says_and_hears_a_room() {
     assert_eq!(status, 202);
     assert_eq!(body, "{\"room\":\"lobby\",\"level\":\"accepted\"}\n");
     assert_eq!(raw.next().await, Message::text("x\nevent: admin"));
-    let head = heard.head().await;
-    assert_eq!(head[0], "HTTP/1.1 200 OK", "{head:?}");
+    let status_line = heard.head().await;
+    assert_eq!(status_line[0], "HTTP/1.1 200 OK", "{status_line:?}");
     let event = heard.event().await;
     assert_eq!(event, ["event: message", "data: x", "data: event: admin"]);
     raw.say(Message::binary(vec![0, 255])).await;
