@@ -1,7 +1,7 @@
 //! All that a switchboard can ask of its shell. Owns the actions' types;
 //! decides nothing.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use porthouse_model::{ApiKey, PolicyKey, Refused, Revision, Time, Username};
