@@ -18,9 +18,14 @@ use porthouse_model::{
 use super::time::{duration, span};
 use super::{BadMessage, InField, v1};
 
+/// What a node of this version knows of rules. Raised together with a rule that
+/// is added to the wire, which a node without this number would not see.
+const KNOWN: u32 = 1;
+
 impl From<&model::RoomRules> for v1::RoomRules {
     fn from(rules: &model::RoomRules) -> Self {
         Self {
+            needs: KNOWN,
             audience: v1::Audience::from(rules.connection.audience).into(),
             password_version: rules.entry.password().map_or(0, |version| version.0),
             content: v1::Content::from(rules.messages.content).into(),
@@ -47,6 +52,9 @@ impl TryFrom<v1::RoomRules> for model::RoomRules {
     type Error = BadMessage;
 
     fn try_from(rules: v1::RoomRules) -> Result<Self, BadMessage> {
+        if rules.needs > KNOWN {
+            return Ok(closed());
+        }
         let (audience, content) = (rules.audience().try_into()?, rules.content().try_into()?);
         if !(1..=MESSAGE_BYTES_LIMIT).contains(&rules.message_bytes_max) {
             return Err(BadMessage {
@@ -89,6 +97,19 @@ impl TryFrom<v1::RoomRules> for model::RoomRules {
     }
 }
 
+/// Rules that this node does not know let nobody in: to obey a part of them would
+/// let in whom the rest keeps out, and to refuse the message would end the feed
+/// that revocations come by.
+fn closed() -> model::RoomRules {
+    model::RoomRules {
+        connection: ConnectionRules {
+            audience: model::Audience::Nobody,
+            ..ConnectionRules::default()
+        },
+        ..model::RoomRules::default()
+    }
+}
+
 /// A group, or its defaults where the other side knows none.
 fn group<W, M>(group: Option<W>) -> Result<M, BadMessage>
 where
@@ -117,6 +138,15 @@ mod tests {
         change(&mut rules);
         let refused = model::RoomRules::try_from(rules).expect_err("refused");
         refused.field
+    }
+
+    #[test]
+    fn rules_that_need_a_later_node_let_nobody_in() {
+        let mut rules = v1::RoomRules::from(&model::RoomRules::default());
+        rules.needs = KNOWN + 1;
+        rules.audience = 99;
+        let read = model::RoomRules::try_from(rules).expect("the feed goes on");
+        assert_eq!(read.connection.audience, model::Audience::Nobody);
     }
 
     #[test]
