@@ -7,7 +7,7 @@ use porthouse_control::{PrivateAddresses, Settings};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
-use crate::{database, sealing};
+use crate::{database, hashing, sealing};
 
 /// Run the control plane, or make its first API key
 #[derive(Debug, clap::Args)]
@@ -45,6 +45,8 @@ struct Serve {
     database: database::Arguments,
     #[command(flatten)]
     sealing: sealing::Arguments,
+    #[command(flatten)]
+    hashing: hashing::Arguments,
     /// Whether the backends of rooms' owners, which decide who enters, may be at
     /// addresses that are not public
     #[arg(
@@ -111,6 +113,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     tracing::info!(grpc = %listener.local_addr()?, "the control plane listens");
     let mut settings = Settings::new(url.reveal());
     settings.sealing_keys = arguments.sealing.given()?;
+    settings.hashing.cost = arguments.hashing.given()?;
     settings.hook.private_addresses = arguments.hook_private_addresses.into();
     Ok(porthouse_control::serve(settings, listener, Routes::default(), stop).await?)
 }

@@ -19,6 +19,7 @@ mod database;
 mod log;
 mod secret;
 mod sealing;
+mod hashing;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! Who somebody is and what they may call: passwords, credentials and scopes.
 //!
 //! Decisions only: never knows SQL or gRPC. What is drawn by chance comes from
-//! [`chance`]; what costs a processor's time waits its turn in [`hashing`].
+//! [`chance`]; what costs a processor's time waits its turn ([`turns`]).
 
 pub(crate) mod backoff;
 pub(crate) mod chance;
@@ -12,3 +12,4 @@ pub(crate) mod recovery;
 pub(crate) mod scope;
 pub(crate) mod sealing;
 pub(crate) mod totp;
+pub(crate) mod turns;

@@ -22,7 +22,7 @@ mod settings;
 
 pub use hook::{HookSettings, PrivateAddresses};
 pub use identity::hashing::HashingSettings;
-pub use identity::password::PasswordCost;
+pub use identity::password::{BadPasswordCost, PasswordCost};
 pub use identity::sealing::{BadSealingKeys, SealingKeys};
 pub use policy::FeedSettings;
 pub use serve::{ServeError, serve};

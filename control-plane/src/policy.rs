@@ -15,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::api::{CallersKey, CodeCheck, RoomCodeCheck, SignIn};
+use crate::api::{CallersKey, CodeCheck, RoomCodeCheck, SignIn, asker};
 use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
 use crate::store::Store;
@@ -139,7 +139,8 @@ impl PolicyFeedService for PolicyFeed {
         &self,
         request: Request<VerifyRoomPasswordRequest>,
     ) -> Result<Response<VerifyRoomPasswordResponse>, Status> {
-        self.verify_password(request.into_inner())
+        let asker = asker(&request, &request.get_ref().address);
+        self.verify_password(asker, request.into_inner())
             .await
             .map(Response::new)
     }
@@ -157,7 +158,8 @@ impl PolicyFeedService for PolicyFeed {
         &self,
         request: Request<OpenSessionRequest>,
     ) -> Result<Response<OpenSessionResponse>, Status> {
-        self.sign_in_user(request.into_inner())
+        let asker = asker(&request, &request.get_ref().address);
+        self.sign_in_user(asker, request.into_inner())
             .await
             .map(Response::new)
     }

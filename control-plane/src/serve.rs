@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use porthouse_api::FILE_DESCRIPTOR_SET;
 use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedServiceServer;
 use tokio::net::TcpListener;
@@ -22,7 +23,7 @@ use crate::policy::applied::Applied;
 use crate::policy::{PolicyFeed, Verifiers};
 use crate::settings::Settings;
 use crate::store::tail::Tail;
-use crate::store::{Store, StoreError, migrate};
+use crate::store::{Store, StoreError, migrate, users};
 
 /// How often a connection is asked whether it lives.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -68,8 +69,7 @@ pub async fn serve(
         return Err(ServeError::NotMigrated);
     }
     let store = Store::new(&settings.database_url, &settings.store)?;
-    let hashing =
-        Hashing::new(&settings.hashing).map_err(|error| ServeError::Hashing(error.to_string()))?;
+    let hashing = hashing(&store, &settings).await?;
     // The reader outlives the calls that wait for it.
     let reading = CancellationToken::new();
     let _reading = reading.clone().drop_guard();
@@ -134,6 +134,14 @@ pub async fn serve(
     }
     tracing::warn!("calls that did not end in time were cut");
     Ok(())
+}
+
+/// Hashing that knows what passwords were hashed at so far.
+async fn hashing(store: &Store, settings: &Settings) -> Result<Hashing, ServeError> {
+    let kept = store
+        .snapshot(|c| async move { Ok::<_, StoreError>(users::password_costs(c).await?) }.boxed())
+        .await?;
+    Hashing::new(&settings.hashing, &kept).map_err(|error| ServeError::Hashing(error.to_string()))
 }
 
 fn merge(routes: Routes, beside: Routes) -> Routes {

@@ -12,9 +12,12 @@ use http::header::AUTHORIZATION;
 use porthouse_model::{Credential, CredentialKind, TokenHash};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
+use tonic::Request;
 use uuid::Uuid;
 
+use crate::identity::network::network;
 use crate::identity::scope::{Access, Scope};
+use crate::identity::turns::Asker;
 use crate::store::Store;
 use crate::store::api_keys::{self, ApiKeyRow};
 
@@ -38,6 +41,14 @@ pub(crate) struct CallersKey {
     pub(crate) id: Uuid,
     /// Whether it has the scope `admin`.
     pub(crate) is_admin: bool,
+}
+
+/// Who asks for a password to be hashed: the key that calls, and the network of
+/// the client it calls for, if it says.
+pub(crate) fn asker<T>(request: &Request<T>, address: &str) -> Asker {
+    let key = request.extensions().get::<CallersKey>();
+    let key = key.map(|key| key.id).unwrap_or_default();
+    Asker(format!("{key} {}", network(address)))
 }
 
 /// A key that opens something.

@@ -12,7 +12,7 @@ use crate::store::rule::SecretVersions;
 
 use super::error::{ApiError, Kind};
 use super::room_columns::{self, Given, to_wire};
-use super::{Api, Write, etag, page, resource_name, revision_to_wire};
+use super::{Api, Write, asker, etag, page, resource_name, revision_to_wire};
 
 #[tonic::async_trait]
 impl wire::room_service_server::RoomService for Api {
@@ -20,6 +20,7 @@ impl wire::room_service_server::RoomService for Api {
         &self,
         request: Request<wire::CreateRoomRequest>,
     ) -> Result<Response<wire::CreateRoomResponse>, Status> {
+        let asker = asker(&request, "");
         let request = request.into_inner();
         let name: RoomName = resource_name::id("room_id", &request.room_id)?;
         if name.freeport_of().is_some() {
@@ -28,7 +29,7 @@ impl wire::room_service_server::RoomService for Api {
         }
         let room = request.room.unwrap_or_default();
         let given = Given::read(room)?;
-        let password_phc = self.hash_unless_empty("password", request.password).await?;
+        let password_phc = self.hash_unless_empty(asker, request.password).await?;
         let password_version = i64::from(password_phc.is_some());
         let (made, revision) = self
             .write(Write::of(request.validate_only), move |c| {
@@ -157,9 +158,10 @@ impl wire::room_service_server::RoomService for Api {
         &self,
         request: Request<wire::SetRoomPasswordRequest>,
     ) -> Result<Response<wire::SetRoomPasswordResponse>, Status> {
+        let asker = asker(&request, "");
         let request = request.into_inner();
         let name = resource_name::room("name", &request.name)?;
-        let phc = self.hash("password", request.password).await?;
+        let phc = self.hash(asker, request.password).await?;
         let (room, revision) = self
             .change_room_password(name, request.etag, Some(phc))
             .await?;

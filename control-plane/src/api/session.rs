@@ -13,7 +13,7 @@ use crate::store::{log, users};
 
 use super::error::{ApiError, Kind};
 use super::sign_in::Answer;
-use super::{Api, Write, page, resource_name, revision_to_wire, time, user};
+use super::{Api, Write, asker, page, resource_name, revision_to_wire, time, user};
 
 #[tonic::async_trait]
 impl wire::session_service_server::SessionService for Api {
@@ -21,6 +21,7 @@ impl wire::session_service_server::SessionService for Api {
         &self,
         request: Request<wire::CreateSessionRequest>,
     ) -> Result<Response<wire::CreateSessionResponse>, Status> {
+        let asker = asker(&request, "");
         let request = request.into_inner();
         let answer = Answer {
             username: resource_name::id("username", &request.username)?,
@@ -28,6 +29,7 @@ impl wire::session_service_server::SessionService for Api {
                 .map_err(|_| ApiError::field("password", "1 to 1024 bytes of UTF-8 without NUL"))?,
             lifetime: self.lifetime(request.lifetime)?,
             address: String::new(),
+            asker,
         };
         let opened = self.sign_in.open(answer).await?;
         Ok(Response::new(wire::CreateSessionResponse {

@@ -11,6 +11,7 @@ use porthouse_model::{Credential, CredentialKind, Revision, Username};
 use crate::identity::chance;
 use crate::identity::hashing::{Hashing, Verified};
 use crate::identity::password::Password;
+use crate::identity::turns::Asker;
 use crate::store::Store;
 use crate::store::sessions::{self, NewSession, SessionRow};
 use crate::store::users::{self, UserRow};
@@ -37,6 +38,8 @@ pub(crate) struct Answer {
     pub(crate) lifetime: Duration,
     /// Where it came from, for people to read; empty: unknown.
     pub(crate) address: String,
+    /// Whose turn it takes to have the password checked.
+    pub(crate) asker: Asker,
 }
 
 /// A session that was opened.
@@ -57,7 +60,11 @@ impl SignIn {
     pub(crate) async fn open(&self, answer: Answer) -> Result<Opened, ApiError> {
         let user = self.find(answer.username.clone()).await?;
         let kept = user.as_ref().and_then(|user| user.password_phc.clone());
-        let rehashed = match self.hashing.verify(answer.password, kept).await? {
+        let rehashed = match self
+            .hashing
+            .verify(answer.asker, answer.password, kept)
+            .await?
+        {
             Verified::Wrong => return Err(ApiError::CredentialsWrong),
             Verified::Right => None,
             Verified::RightKeepAs(phc) => Some(phc),

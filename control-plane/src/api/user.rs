@@ -7,11 +7,14 @@ use tonic::{Request, Response, Status};
 
 use crate::identity::chance;
 use crate::identity::password::Password;
+use crate::identity::turns::Asker;
 use crate::store::Connection;
-use crate::store::users::{self, NewUser, UserRow};
+use crate::store::users::{self, NewUser, UserFilter, UserRow};
 
 use super::error::{ApiError, Kind};
-use super::{Api, Write, etag, label, mask, page, resource_name, revision_to_wire, time};
+use super::{
+    Api, Write, asker, etag, filter, label, mask, page, resource_name, revision_to_wire, time,
+};
 
 /// What an update may name.
 #[derive(Clone, Copy, PartialEq)]
@@ -31,12 +34,13 @@ impl wire::user_service_server::UserService for Api {
         &self,
         request: Request<wire::CreateUserRequest>,
     ) -> Result<Response<wire::CreateUserResponse>, Status> {
+        let asker = asker(&request, "");
         let request = request.into_inner();
         let name: Username = resource_name::id("user_id", &request.user_id)?;
         let user = request.user.unwrap_or_default();
         let display_name = label::display_name("user.display_name", user.display_name)?;
         let labels = label::to_json("user.labels", user.labels)?;
-        let password_phc = self.hash_unless_empty("password", request.password).await?;
+        let password_phc = self.hash_unless_empty(asker, request.password).await?;
         let new = NewUser {
             id: chance::identity(),
             username: name.as_str().to_owned(),
@@ -81,11 +85,14 @@ impl wire::user_service_server::UserService for Api {
         let request = request.into_inner();
         let prefix = resource_name::prefix("user_id_prefix", &request.user_id_prefix)?;
         let prefix = prefix.to_ascii_lowercase();
-        let listing = format!("users {prefix}");
+        let filter = UserFilter::read(&request.filter)?;
+        let listing = format!("users {prefix} {}", request.filter);
         let asked = page::read(request.page_size, &request.page_token, &listing)?;
         let read = asked.clone();
         let rows = self
-            .read(move |c| async move { Ok(users::page(c, &prefix, &read).await?) }.boxed())
+            .read(move |c| {
+                async move { Ok(users::page(c, &prefix, &filter, &read).await?) }.boxed()
+            })
             .await?;
         let (rows, next_page_token) = page::cut(rows, &asked, &listing, |row| row.username.clone());
         let users = rows.into_iter().map(to_wire).collect();
@@ -137,7 +144,7 @@ impl wire::user_service_server::UserService for Api {
         let request = request.into_inner();
         let name = resource_name::user("name", &request.name)?;
         let ((), revision) = self
-            .write(Write::Keep, move |c| {
+            .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let user = locked(c, &name, &request.etag).await?;
                     Ok(users::delete(c, user.id).await?)
@@ -154,11 +161,12 @@ impl wire::user_service_server::UserService for Api {
         &self,
         request: Request<wire::SetPasswordRequest>,
     ) -> Result<Response<wire::SetPasswordResponse>, Status> {
+        let asker = asker(&request, "");
         let request = request.into_inner();
         let name = resource_name::user("name", &request.name)?;
-        let phc = self.hash("password", request.password).await?;
+        let phc = self.hash(asker, request.password).await?;
         let (row, revision) = self
-            .write(Write::Keep, move |c| {
+            .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let user = locked(c, &name, &request.etag).await?;
                     Ok(users::set_password(c, user.id, &phc).await?)
@@ -177,7 +185,13 @@ impl wire::user_service_server::UserService for Api {
         request: Request<wire::DisableUserRequest>,
     ) -> Result<Response<wire::DisableUserResponse>, Status> {
         let request = request.into_inner();
-        let (user, revision) = self.set_disabled(&request.name, request.etag, true).await?;
+        let write = Write::of(request.validate_only);
+        let to = SetDisabled {
+            name: resource_name::user("name", &request.name)?,
+            etag: request.etag,
+            disabled: true,
+        };
+        let (user, revision) = self.set_disabled(to, write).await?;
         Ok(Response::new(wire::DisableUserResponse {
             user: Some(user),
             revision,
@@ -189,9 +203,13 @@ impl wire::user_service_server::UserService for Api {
         request: Request<wire::EnableUserRequest>,
     ) -> Result<Response<wire::EnableUserResponse>, Status> {
         let request = request.into_inner();
-        let (user, revision) = self
-            .set_disabled(&request.name, request.etag, false)
-            .await?;
+        let write = Write::of(request.validate_only);
+        let to = SetDisabled {
+            name: resource_name::user("name", &request.name)?,
+            etag: request.etag,
+            disabled: false,
+        };
+        let (user, revision) = self.set_disabled(to, write).await?;
         Ok(Response::new(wire::EnableUserResponse {
             user: Some(user),
             revision,
@@ -201,45 +219,85 @@ impl wire::user_service_server::UserService for Api {
 
 impl Api {
     /// What is kept of a password that is set.
-    pub(super) async fn hash(&self, field: &str, password: String) -> Result<String, ApiError> {
-        let password =
-            Password::parse(password).map_err(|rule| ApiError::field(field, rule.to_string()))?;
-        Ok(self.hashing.hash(password).await?)
+    pub(super) async fn hash(&self, asker: Asker, password: String) -> Result<String, ApiError> {
+        let password = Password::parse(password)
+            .map_err(|rule| ApiError::field("password", rule.to_string()))?;
+        Ok(self.hashing.hash(asker, password).await?)
     }
 
     /// The same, where an empty one means none.
     pub(super) async fn hash_unless_empty(
         &self,
-        field: &str,
+        asker: Asker,
         password: String,
     ) -> Result<Option<String>, ApiError> {
         if password.is_empty() {
             return Ok(None);
         }
-        self.hash(field, password).await.map(Some)
+        self.hash(asker, password).await.map(Some)
     }
 
     async fn set_disabled(
         &self,
-        name: &str,
-        etag: String,
-        disabled: bool,
+        to: SetDisabled,
+        write: Write,
     ) -> Result<(wire::User, i64), ApiError> {
-        let name = resource_name::user("name", name)?;
         let (row, revision) = self
-            .write(Write::Keep, move |c| {
+            .write(write, move |c| {
                 async move {
-                    let user = locked(c, &name, &etag).await?;
-                    if user.disabled == disabled {
+                    let user = locked(c, &to.name, &to.etag).await?;
+                    if user.disabled == to.disabled {
                         return Ok(user);
                     }
-                    Ok(users::set_disabled(c, user.id, disabled).await?)
+                    Ok(users::set_disabled(c, user.id, to.disabled).await?)
                 }
                 .boxed()
             })
             .await?;
         Ok((to_wire(row), revision_to_wire(revision)))
     }
+}
+
+/// Who is to be disabled, or enabled again.
+struct SetDisabled {
+    name: Username,
+    etag: String,
+    disabled: bool,
+}
+
+impl UserFilter {
+    /// Reads a filter.
+    fn read(text: &str) -> Result<Self, ApiError> {
+        let mut read = Self::default();
+        for term in filter::read(text)? {
+            match (term.field.as_str(), term.value) {
+                ("disabled", filter::Value::Bool(is)) => read.disabled.push(is),
+                ("username", filter::Value::Text(text)) => {
+                    if let Some(prefix) = text.strip_suffix('*') {
+                        let prefix = resource_name::prefix("filter", prefix)?;
+                        read.prefixes.push(prefix.to_ascii_lowercase());
+                    } else {
+                        let name: Username = resource_name::id("filter", &text)?;
+                        read.usernames.push(name.as_str().to_owned());
+                    }
+                }
+                (field, filter::Value::Text(text)) => match field.strip_prefix("labels.") {
+                    Some(key) => read.labels.push((key.to_owned(), text)),
+                    None => return Err(unknown_term(field)),
+                },
+                (field, filter::Value::Bool(_)) => return Err(unknown_term(field)),
+            }
+        }
+        Ok(read)
+    }
+}
+
+fn unknown_term(field: &str) -> ApiError {
+    let rule = format!(
+        "unknown term `{field}`; known: disabled = true or false, username = \"…\", \
+         labels.KEY = \"…\""
+    );
+    ApiError::field("filter", rule)
 }
 
 /// The user to change, which nobody else changes meanwhile.

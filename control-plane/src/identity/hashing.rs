@@ -1,5 +1,5 @@
-//! Who may hash now, who waits, and who is told to come back. Owns the places;
-//! decides nothing about passwords.
+//! Hashing in turn: each hash takes memory and a processor, so few run at once.
+//! Owns the hasher and its turns; decides nothing about passwords.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::chance;
 use super::password::{Hasher, Password, PasswordCost, Verdict};
+use super::turns::{Asker, Full, Places, Turns};
 
 /// How passwords are hashed.
 #[derive(Clone, Debug)]
@@ -20,7 +20,8 @@ pub struct HashingSettings {
     pub cost: PasswordCost,
     /// How many are computed at once; each takes its memory and a processor.
     pub running_max: NonZeroUsize,
-    /// How many may wait for that.
+    /// How many may wait for that. Askers take turns, and of more than may wait
+    /// the last of the longest line is told to come back.
     pub waiting_max: usize,
 }
 
@@ -45,34 +46,45 @@ pub(crate) struct Busy {
     pub(crate) retry_after: Duration,
 }
 
-/// Hashes passwords on a bounded number of threads, in the order of asking.
+impl From<Full> for Busy {
+    fn from(_: Full) -> Self {
+        Self {
+            retry_after: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Hashes passwords on a bounded number of threads, askers in turn.
 #[derive(Clone)]
 pub(crate) struct Hashing {
     hasher: Arc<Hasher>,
-    /// Places to run or wait.
-    places: Arc<Semaphore>,
-    /// Places to run.
-    running: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Hashing {
-    /// Starts with every place free. Costs one hash.
+    /// Starts with every place free. Costs one hash. `kept` is what passwords
+    /// were hashed at so far, as PHC strings have it.
     ///
     /// # Errors
     ///
     /// When the settings name a cost Argon2 does not have.
-    pub(crate) fn new(settings: &HashingSettings) -> Result<Self, argon2::Error> {
-        let running_max = settings.running_max.get();
+    pub(crate) fn new(settings: &HashingSettings, kept: &[String]) -> Result<Self, argon2::Error> {
+        let hasher = Hasher::new(settings.cost, chance::salt())?;
+        for cost in kept.iter().filter_map(|cost| PasswordCost::from_phc(cost)) {
+            hasher.note(cost);
+        }
         Ok(Self {
-            hasher: Arc::new(Hasher::new(settings.cost, chance::salt())?),
-            places: Arc::new(Semaphore::new(running_max + settings.waiting_max)),
-            running: Arc::new(Semaphore::new(running_max)),
+            hasher: Arc::new(hasher),
+            turns: Turns::new(Places {
+                running_max: settings.running_max.get(),
+                waiting_max: settings.waiting_max,
+            }),
         })
     }
 
     /// What is kept of a password: a PHC string.
-    pub(crate) async fn hash(&self, password: Password) -> Result<String, Busy> {
-        self.in_turn(move |hasher| hasher.hash(&password, chance::salt()))
+    pub(crate) async fn hash(&self, asker: Asker, password: Password) -> Result<String, Busy> {
+        self.in_turn(asker, move |hasher| hasher.hash(&password, chance::salt()))
             .await
     }
 
@@ -80,40 +92,34 @@ impl Hashing {
     /// right but outdated comes back as what to keep from now on.
     pub(crate) async fn verify(
         &self,
+        asker: Asker,
         password: Password,
         kept: Option<String>,
     ) -> Result<Verified, Busy> {
-        self.in_turn(
-            move |hasher| match hasher.verify(&password, kept.as_deref()) {
+        self.in_turn(asker, move |hasher| {
+            match hasher.verify(&password, kept.as_deref()) {
                 Verdict::Wrong => Verified::Wrong,
                 Verdict::Right => Verified::Right,
                 Verdict::RightButOutdated => {
                     Verified::RightKeepAs(hasher.hash(&password, chance::salt()))
                 }
-            },
-        )
+            }
+        })
         .await
     }
 
     /// Runs `work` when its turn comes. A caller who goes away while waiting gives
-    /// up the place; work that has begun keeps its place to its end.
+    /// up the place; work that has begun keeps its turn to its end.
     async fn in_turn<T: Send + 'static>(
         &self,
+        asker: Asker,
         work: impl FnOnce(&Hasher) -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| Busy {
-                retry_after: Duration::from_secs(1),
-            })?;
-        let turn = Arc::clone(&self.running)
-            .acquire_owned()
-            .await
-            .expect("the places are never closed");
+        let turn = self.turns.turn(asker).await?;
         let hasher = Arc::clone(&self.hasher);
         let done = spawn_blocking(move || {
             let done = work(&hasher);
-            drop((place, turn));
+            drop(turn);
             done
         });
         Ok(done
@@ -124,9 +130,7 @@ impl Hashing {
 
 impl fmt::Debug for Hashing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hashing")
-            .field("places", &self.places.available_permits())
-            .finish_non_exhaustive()
+        f.debug_struct("Hashing").finish_non_exhaustive()
     }
 }
 
@@ -145,71 +149,52 @@ pub(crate) enum Verified {
 mod tests {
     use super::*;
 
-    fn hashing(waiting_max: usize) -> Hashing {
-        Hashing::new(&HashingSettings {
+    fn hashing(memory_kib: u32) -> Hashing {
+        let settings = HashingSettings {
             cost: PasswordCost {
-                memory_kib: 16,
+                memory_kib,
                 passes: 1,
                 lanes: 1,
             },
             running_max: NonZeroUsize::MIN,
-            waiting_max,
-        })
-        .expect("a cost Argon2 has")
+            waiting_max: 1,
+        };
+        Hashing::new(&settings, &[]).expect("a cost Argon2 has")
     }
 
     fn password() -> Password {
         Password::given("correct horse".to_owned()).expect("a password")
     }
 
-    #[tokio::test]
-    async fn one_more_than_may_wait_is_told_to_come_back() {
-        let hashing = hashing(1);
-        let running = Arc::clone(&hashing.running)
-            .acquire_owned()
-            .await
-            .expect("open");
-        let first = hashing.verify(password(), None);
-        let second = hashing.verify(password(), None);
-        let (mut first, mut second) = (Box::pin(first), Box::pin(second));
-        assert!(futures_util::poll!(&mut first).is_pending());
-        assert!(futures_util::poll!(&mut second).is_pending());
-        assert!(hashing.verify(password(), None).await.is_err());
-        drop(running);
-        assert!(first.await == Ok(Verified::Wrong));
-        assert!(second.await == Ok(Verified::Wrong));
-        assert!(hashing.verify(password(), None).await == Ok(Verified::Wrong));
+    fn asker() -> Asker {
+        Asker("a".to_owned())
     }
 
     #[tokio::test]
-    async fn whoever_goes_away_leaves_a_place() {
-        let hashing = hashing(0);
-        let running = Arc::clone(&hashing.running)
-            .acquire_owned()
-            .await
-            .expect("open");
-        let mut gone = Box::pin(hashing.verify(password(), None));
-        assert!(futures_util::poll!(&mut gone).is_pending());
-        drop((gone, running));
-        assert!(hashing.verify(password(), None).await == Ok(Verified::Wrong));
+    async fn one_more_than_may_wait_is_told_to_come_back() {
+        let hashing = hashing(16);
+        let running = hashing.turns.turn(asker()).await.expect("free");
+        let mut first = Box::pin(hashing.verify(asker(), password(), None));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        let second = hashing.verify(asker(), password(), None).await;
+        assert!(second.is_err_and(|busy| !busy.retry_after.is_zero()));
+        drop(running);
+        assert!(first.await == Ok(Verified::Wrong));
     }
 
     #[tokio::test]
     async fn a_password_kept_at_an_older_cost_is_hashed_anew() {
-        let kept = hashing(1).hash(password()).await.expect("a place");
-        let dearer = Hashing::new(&HashingSettings {
-            cost: PasswordCost {
-                memory_kib: 32,
-                passes: 1,
-                lanes: 1,
-            },
-            ..HashingSettings::default()
-        })
-        .expect("a cost Argon2 has");
-        let Ok(Verified::RightKeepAs(anew)) = dearer.verify(password(), Some(kept)).await else {
+        let kept = hashing(16)
+            .hash(asker(), password())
+            .await
+            .expect("a place");
+        let dearer = hashing(32);
+        let verified = dearer.verify(asker(), password(), Some(kept)).await;
+        let Ok(Verified::RightKeepAs(anew)) = verified else {
             panic!("the older cost was not noticed");
         };
         assert!(anew.contains("m=32"));
-        assert!(dearer.verify(password(), Some(anew)).await == Ok(Verified::Right));
+        let verified = dearer.verify(asker(), password(), Some(anew)).await;
+        assert!(verified == Ok(Verified::Right));
     }
 }

@@ -4,6 +4,7 @@
 //! waits, and never shows a password.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{CustomizedPasswordHasher, PasswordVerifier};
@@ -86,17 +87,61 @@ impl Default for PasswordCost {
     }
 }
 
+/// A cost that passwords may not be kept at. The text says what may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a hash must cost at least one of: 46 MiB in 1 pass, 19 MiB in 2, 12 MiB in 3, 9 MiB in 4, \
+     7 MiB in 5; and at most 1 GiB, 64 passes and 16 lanes"
+)]
+pub struct BadPasswordCost;
+
 impl PasswordCost {
+    /// The least memory in MiB by the number of passes, from one on: OWASP's
+    /// equivalents for Argon2id. More passes do not make less memory enough.
+    const FLOOR_MIB: [u32; 5] = [46, 19, 12, 9, 7];
+
+    /// This cost, if it is neither too little to keep passwords at nor too much
+    /// to check them.
+    ///
+    /// # Errors
+    ///
+    /// [`BadPasswordCost`] when it is.
+    pub fn bounded(self) -> Result<Self, BadPasswordCost> {
+        let passes = usize::try_from(self.passes).map_err(|_| BadPasswordCost)?;
+        let at = passes.min(Self::FLOOR_MIB.len()).checked_sub(1);
+        let floor_kib = 1024 * Self::FLOOR_MIB[at.ok_or(BadPasswordCost)?];
+        let fits = (floor_kib..=1024 * 1024).contains(&self.memory_kib)
+            && self.passes <= 64
+            && (1..=16).contains(&self.lanes);
+        fits.then_some(self).ok_or(BadPasswordCost)
+    }
+
+    /// Reads a cost as a PHC string has it: `m=19456,t=2,p=1`.
+    pub(crate) fn from_phc(text: &str) -> Option<Self> {
+        let mut numbers = text.split(',').zip(["m=", "t=", "p="]).map(|(part, name)| {
+            let number = part.strip_prefix(name)?;
+            number.parse::<u32>().ok()
+        });
+        Some(Self {
+            memory_kib: numbers.next()??,
+            passes: numbers.next()??,
+            lanes: numbers.next()??,
+        })
+    }
+
     fn params(self) -> Result<Params, argon2::Error> {
         Params::new(self.memory_kib, self.passes, self.lanes, None)
     }
 
-    /// What of this cost is left after `spent`, with as many passes. Nothing when
-    /// it is less than any hash costs.
-    fn less(self, spent: Self) -> Option<Self> {
-        let work = |cost: Self| u64::from(cost.memory_kib) * u64::from(cost.passes);
-        let rest = work(self).saturating_sub(work(spent)) / u64::from(self.passes);
-        let memory_kib = u32::try_from(rest).ok()?;
+    /// What it comes to: memory times passes over it.
+    fn work(self) -> u64 {
+        u64::from(self.memory_kib) * u64::from(self.passes)
+    }
+
+    /// A cost like this one that comes to `work`; none when that is less than any
+    /// hash costs.
+    fn of_work(self, work: u64) -> Option<Self> {
+        let memory_kib = u32::try_from(work / u64::from(self.passes)).ok()?;
         (memory_kib >= 8 * self.lanes).then_some(Self { memory_kib, ..self })
     }
 }
@@ -118,6 +163,20 @@ pub(crate) struct Hasher {
     argon2: Argon2<'static>,
     /// What is compared with when there is nothing to compare with.
     decoy: PasswordHash,
+    /// The most work that any hash which is kept is known to take, the present
+    /// cost included.
+    dearest: AtomicU64,
+}
+
+/// What is done to compare a password, whoever's it is.
+struct Comparison {
+    with: PasswordHash,
+    /// Whether that was kept of somebody.
+    is_kept: bool,
+    /// Its cost.
+    cost: Option<PasswordCost>,
+    /// What is hashed beside it, so that all comparisons take the same.
+    beside: Option<PasswordCost>,
 }
 
 impl Hasher {
@@ -133,7 +192,13 @@ impl Hasher {
             cost,
             argon2,
             decoy,
+            dearest: AtomicU64::new(cost.work()),
         })
+    }
+
+    /// Notes that passwords are kept at this cost.
+    pub(crate) fn note(&self, cost: PasswordCost) {
+        self.dearest.fetch_max(cost.work(), Ordering::Relaxed);
     }
 
     /// What is kept of a password: a PHC string.
@@ -142,29 +207,48 @@ impl Hasher {
         hash(&self.argon2, params, password.0.as_bytes(), salt).to_string()
     }
 
-    /// Compares a password with what is kept. Without that, or with something
-    /// kept at a lower cost, as much time is spent as at the present cost, so
-    /// that the time does not tell who exists.
+    /// Compares a password with what is kept. Whether there is anything, and at
+    /// which cost it is kept, does not change the time it takes: that is what
+    /// the dearest hash takes which is kept of anybody.
     pub(crate) fn verify(&self, password: &Password, kept: Option<&str>) -> Verdict {
-        let kept = kept.and_then(|phc| PasswordHash::new(phc).ok());
-        let compared = kept.as_ref().unwrap_or(&self.decoy);
+        let comparison = self.comparison(kept);
         let right = self
             .argon2
-            .verify_password(password.0.as_bytes(), compared)
+            .verify_password(password.0.as_bytes(), &comparison.with)
             .is_ok();
-        let cost = cost_of(compared);
-        if let Some(rest) = cost.and_then(|cost| self.cost.less(cost)) {
-            self.spend(rest, password);
+        if let Some(cost) = comparison.beside {
+            self.spend(cost, password);
         }
-        match (right && kept.is_some(), cost == Some(self.cost)) {
+        match (
+            right && comparison.is_kept,
+            comparison.cost == Some(self.cost),
+        ) {
             (false, _) => Verdict::Wrong,
             (true, true) => Verdict::Right,
             (true, false) => Verdict::RightButOutdated,
         }
     }
 
+    fn comparison(&self, kept: Option<&str>) -> Comparison {
+        let kept = kept.and_then(|phc| PasswordHash::new(phc).ok());
+        let is_kept = kept.is_some();
+        let with = kept.unwrap_or_else(|| self.decoy.clone());
+        let cost = cost_of(&with);
+        if let Some(cost) = cost {
+            self.note(cost);
+        }
+        let spent = cost.map_or(0, PasswordCost::work);
+        let rest = self.dearest.load(Ordering::Relaxed).saturating_sub(spent);
+        Comparison {
+            with,
+            is_kept,
+            cost,
+            beside: self.cost.of_work(rest),
+        }
+    }
+
     fn spend(&self, cost: PasswordCost, password: &Password) {
-        let params = cost.params().expect("what is left of a cost is one");
+        let Ok(params) = cost.params() else { return };
         std::hint::black_box(hash(
             &self.argon2,
             params,
@@ -261,27 +345,73 @@ mod tests {
         );
     }
 
+    /// What a comparison takes: the hashes, and their work in all.
+    fn takes(hasher: &Hasher, kept: Option<&str>) -> (usize, u64) {
+        let comparison = hasher.comparison(kept);
+        let costs = [comparison.cost, comparison.beside];
+        let costs: Vec<_> = costs.into_iter().flatten().collect();
+        (costs.len(), costs.iter().map(|cost| cost.work()).sum())
+    }
+
     #[test]
-    fn an_outdated_hash_is_topped_up_to_the_present_cost() {
-        let now = PasswordCost {
-            memory_kib: 1024,
-            passes: 2,
+    fn a_known_and_an_unknown_user_cost_one_hash_each() {
+        let hasher = hasher(CHEAP);
+        let kept = hasher.hash(&password("correct horse"), [2; SALT_BYTES]);
+        assert_eq!(takes(&hasher, Some(&kept)), (1, CHEAP.work()));
+        assert_eq!(takes(&hasher, None), (1, CHEAP.work()));
+        assert_eq!(takes(&hasher, Some("what is kept is broken")), (1, 16));
+    }
+
+    #[test]
+    fn whoevers_password_is_kept_at_another_cost_costs_what_all_do() {
+        let at = |memory_kib, passes| PasswordCost {
+            memory_kib,
+            passes,
             lanes: 1,
         };
-        let half = PasswordCost {
-            memory_kib: 512,
-            passes: 2,
-            lanes: 1,
+        let kept = |cost| hasher(cost).hash(&password("correct horse"), [2; SALT_BYTES]);
+        let (old, dear) = (kept(at(32, 1)), kept(at(128, 1)));
+        let now = hasher(at(64, 1));
+        assert_eq!(takes(&now, Some(&old)), (2, 64), "raised since");
+        assert_eq!(takes(&now, None), (1, 64));
+        // Lowered since; learnt at the start, or when one is met.
+        now.note(PasswordCost::from_phc("m=96,t=1,p=1").expect("a cost"));
+        assert_eq!(takes(&now, None).1, 96);
+        assert_eq!(takes(&now, Some(&dear)), (1, 128));
+        for kept in [None, Some(old.as_str()), Some(dear.as_str())] {
+            assert_eq!(takes(&now, kept).1, 128, "{kept:?}");
+        }
+    }
+
+    #[test]
+    fn a_cost_below_the_floor_or_beyond_reason_is_refused() {
+        let bounded = |memory_mib: u32, passes, lanes| {
+            let memory_kib = 1024 * memory_mib;
+            let cost = PasswordCost {
+                memory_kib,
+                passes,
+                lanes,
+            };
+            cost.bounded().is_ok()
         };
-        let single = PasswordCost {
-            memory_kib: 1024,
-            passes: 1,
-            lanes: 1,
-        };
-        assert_eq!(now.less(half), Some(half));
-        assert_eq!(now.less(single), Some(half));
-        assert_eq!(now.less(now), None);
-        assert_eq!(half.less(now), None);
+        assert!(PasswordCost::default().bounded().is_ok());
+        for (memory_mib, passes) in [(46, 1), (19, 2), (12, 3), (9, 4), (7, 5), (7, 64)] {
+            assert!(bounded(memory_mib, passes, 1));
+            assert!(!bounded(memory_mib - 1, passes, 1));
+        }
+        for (memory_mib, passes, lanes) in [(64, 0, 1), (64, 65, 1), (1025, 2, 1), (64, 2, 0)] {
+            assert!(!bounded(memory_mib, passes, lanes));
+        }
+        assert!(!bounded(64, 2, 17));
+    }
+
+    #[test]
+    fn a_cost_is_read_as_it_is_kept() {
+        let cost = PasswordCost::from_phc("m=19456,t=2,p=1");
+        assert_eq!(cost, Some(PasswordCost::default()));
+        for text in ["", "m=1", "t=2,m=1,p=1", "m=x,t=2,p=1", "m=-1,t=2,p=1"] {
+            assert_eq!(PasswordCost::from_phc(text), None, "{text}");
+        }
     }
 
     #[test]

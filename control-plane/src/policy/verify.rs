@@ -16,6 +16,7 @@ use tonic::Status;
 use crate::api::{Answer, ApiError};
 use crate::identity::hashing::Verified;
 use crate::identity::password::Password;
+use crate::identity::turns::Asker;
 use crate::store::{log, resolve};
 
 use super::PolicyFeed;
@@ -36,6 +37,7 @@ impl PolicyFeed {
     /// Verifies the answer to a room's question.
     pub(super) async fn verify_password(
         &self,
+        asker: Asker,
         request: VerifyRoomPasswordRequest,
     ) -> Result<VerifyRoomPasswordResponse, Status> {
         let room =
@@ -63,22 +65,25 @@ impl PolicyFeed {
         if let Err(delay) = self.begin(&source) {
             return Ok(later(delay));
         }
-        Ok(match self.hashing.verify(password, Some(phc)).await {
-            Ok(Verified::Right | Verified::RightKeepAs(_)) => {
-                self.forgive(&source);
-                answer(Verdict::Right)
-            }
-            Ok(Verified::Wrong) => answer(Verdict::Wrong),
-            Err(busy) => {
-                self.forgive(&source);
-                later(busy.retry_after)
-            }
-        })
+        Ok(
+            match self.hashing.verify(asker, password, Some(phc)).await {
+                Ok(Verified::Right | Verified::RightKeepAs(_)) => {
+                    self.forgive(&source);
+                    answer(Verdict::Right)
+                }
+                Ok(Verified::Wrong) => answer(Verdict::Wrong),
+                Err(busy) => {
+                    self.forgive(&source);
+                    later(busy.retry_after)
+                }
+            },
+        )
     }
 
     /// Opens a session for a name and a password.
     pub(super) async fn sign_in_user(
         &self,
+        asker: Asker,
         request: OpenSessionRequest,
     ) -> Result<OpenSessionResponse, Status> {
         let address = address(request.address)?;
@@ -101,6 +106,7 @@ impl PolicyFeed {
                 password,
                 lifetime,
                 address,
+                asker,
             })
             .await;
         if !matches!(opened, Err(ApiError::CredentialsWrong)) {

@@ -113,17 +113,37 @@ pub(crate) async fn names(c: &mut Connection, ids: Vec<Uuid>) -> QueryResult<Vec
         .await
 }
 
+/// What must hold of a user to be listed: all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UserFilter {
+    pub(crate) disabled: Vec<bool>,
+    pub(crate) usernames: Vec<String>,
+    pub(crate) prefixes: Vec<String>,
+    pub(crate) labels: Vec<(String, String)>,
+}
+
 /// Reads the users of a page whose names begin with `prefix`, ordered by name.
 pub(crate) async fn page(
     c: &mut Connection,
     prefix: &str,
+    filter: &UserFilter,
     page: &Page<String>,
 ) -> QueryResult<Vec<UserRow>> {
     let mut query = users::table.select(UserRow::as_select()).into_boxed();
-    if !prefix.is_empty() {
+    let prefixes = filter.prefixes.iter().map(String::as_str);
+    for prefix in prefixes.chain([prefix]).filter(|prefix| !prefix.is_empty()) {
         query = query
-            .filter(users::username.ge(prefix))
+            .filter(users::username.ge(prefix.to_owned()))
             .filter(users::username.lt(format!("{prefix}{NAME_BYTE_AFTER}")));
+    }
+    for disabled in &filter.disabled {
+        query = query.filter(users::disabled.eq(*disabled));
+    }
+    for username in &filter.usernames {
+        query = query.filter(users::username.eq(username));
+    }
+    for (key, value) in &filter.labels {
+        query = query.filter(users::labels.contains(serde_json::json!({ key: value })));
     }
     if let Some(after) = &page.after {
         query = query.filter(users::username.gt(after));
@@ -166,6 +186,33 @@ pub(crate) async fn set_password(c: &mut Connection, id: Uuid, phc: &str) -> Que
         .returning(UserRow::as_returning())
         .get_result(c)
         .await
+}
+
+/// What users' passwords were hashed at: each cost once, as PHC strings have it.
+/// Hops along an index, for there may be many users and are few costs.
+pub(crate) async fn password_costs(c: &mut Connection) -> QueryResult<Vec<String>> {
+    let costs: Vec<Cost> = diesel::sql_query(
+        "WITH RECURSIVE costs AS (
+             (SELECT split_part(password_phc, '$', 4) AS cost FROM users
+              WHERE password_phc IS NOT NULL ORDER BY 1 LIMIT 1)
+             UNION ALL
+             SELECT (SELECT split_part(password_phc, '$', 4) FROM users
+                     WHERE password_phc IS NOT NULL
+                       AND split_part(password_phc, '$', 4) > costs.cost
+                     ORDER BY 1 LIMIT 1)
+             FROM costs WHERE costs.cost IS NOT NULL
+         )
+         SELECT cost FROM costs WHERE cost IS NOT NULL LIMIT 256",
+    )
+    .load(c)
+    .await?;
+    Ok(costs.into_iter().map(|row| row.cost).collect())
+}
+
+#[derive(QueryableByName)]
+struct Cost {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    cost: String,
 }
 
 /// Keeps the same password by another hash, unless it was replaced meanwhile.

@@ -13,7 +13,7 @@ async fn a_wrong_password_and_an_unknown_user_answer_alike() {
     world.user("disabled", "correct horse").await;
     let disable = wire::DisableUserRequest {
         name: "users/disabled".into(),
-        etag: String::new(),
+        ..Default::default()
     };
     world
         .admin()
@@ -113,7 +113,7 @@ async fn whatever_ends_a_users_sessions_ends_all_of_them_at_one_revision() {
     let set = wire::SetPasswordRequest {
         name: name(),
         password: "correct horse".into(),
-        etag: String::new(),
+        ..Default::default()
     };
     let set = users.set_password(set).await.expect("there").into_inner();
     assert_eq!(
@@ -124,7 +124,7 @@ async fn whatever_ends_a_users_sessions_ends_all_of_them_at_one_revision() {
     three_sessions(&world).await;
     let disable = wire::DisableUserRequest {
         name: name(),
-        etag: String::new(),
+        ..Default::default()
     };
     let disabled = users
         .disable_user(disable)
@@ -172,7 +172,7 @@ async fn a_sign_in_in_flight_does_not_outlive_the_disabling_of_its_user() {
     for _ in 0..20 {
         let disable = wire::DisableUserRequest {
             name: name(),
-            etag: String::new(),
+            ..Default::default()
         };
         let (_, disabled) = tokio::join!(
             world.sign_in("sana", "correct horse"),
@@ -182,7 +182,7 @@ async fn a_sign_in_in_flight_does_not_outlive_the_disabling_of_its_user() {
         assert_eq!(live(&world, "users/sana").await, 0);
         let enable = wire::EnableUserRequest {
             name: name(),
-            etag: String::new(),
+            ..Default::default()
         };
         users.enable_user(enable).await.expect("there");
     }

@@ -171,6 +171,7 @@ async fn pages_hold_every_user_once_and_a_forged_page_token_is_refused() {
         page_size: 2,
         page_token: page_token.into(),
         user_id_prefix: prefix.into(),
+        ..Default::default()
     };
     let (mut names, mut token) = (Vec::new(), String::new());
     loop {
@@ -223,6 +224,7 @@ async fn a_user_made_again_is_another_one() {
     let delete = |etag: &str| wire::DeleteUserRequest {
         name: "users/sana".into(),
         etag: etag.into(),
+        ..Default::default()
     };
     users.delete_user(delete(&old.etag)).await.expect("there");
     let new = world.user("sana", "").await.user.expect("a user");
@@ -231,5 +233,157 @@ async fn a_user_made_again_is_another_one() {
         .delete_user(delete(&old.etag))
         .await
         .expect_err("stale");
+    assert_eq!(status.code(), Code::Aborted);
+}
+
+#[tokio::test]
+async fn a_username_equal_but_for_its_width_is_taken() {
+    let world = World::start().await;
+    world.user("sana", "correct horse").await;
+    let wide = "\u{ff33}\u{ff21}na";
+    let request = wire::CreateUserRequest {
+        user_id: wide.into(),
+        ..Default::default()
+    };
+    let status = world.admin().users().create_user(request).await;
+    assert_eq!(status.expect_err("taken").code(), Code::AlreadyExists);
+    let opened = world.sign_in(wide, "correct horse").await.expect("she");
+    assert_eq!(opened.session.expect("a session").user, "users/sana");
+}
+
+#[tokio::test]
+async fn a_filter_lists_whoever_all_of_it_holds_of() {
+    let world = World::start().await;
+    let mut users = world.admin().users();
+    for (user_id, team) in [("ada", "x"), ("bea", "x\"y"), ("bob", "x"), ("cy", "")] {
+        let request = wire::CreateUserRequest {
+            user_id: user_id.into(),
+            user: Some(wire::User {
+                labels: [("team".to_owned(), team.to_owned())].into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        users.create_user(request).await.expect("a user");
+    }
+    let disable = wire::DisableUserRequest {
+        name: "users/bob".into(),
+        ..Default::default()
+    };
+    users.disable_user(disable).await.expect("there");
+    let mut listed = async |filter: &str| {
+        let request = wire::ListUsersRequest {
+            filter: filter.into(),
+            ..Default::default()
+        };
+        let page = users
+            .list_users(request)
+            .await
+            .map(tonic::Response::into_inner);
+        page.map(|page| {
+            let names = page
+                .users
+                .iter()
+                .map(|user| user.name["users/".len()..].to_owned());
+            names.collect::<Vec<_>>().join(" ")
+        })
+    };
+    for (filter, wanted) in [
+        ("", "ada bea bob cy"),
+        ("disabled = true", "bob"),
+        ("disabled = false AND labels.team = \"x\"", "ada"),
+        ("labels.team = \"x\\\"y\"", "bea"),
+        ("labels.team = \"\"", "cy"),
+        ("username = \"B*\"", "bea bob"),
+        ("username = \"B*\" AND username = \"bob\"", "bob"),
+        ("username = \"a*\" AND username = \"b*\"", ""),
+        ("labels.team = \"' OR true --\"", ""),
+        ("labels.other = \"x\"", ""),
+    ] {
+        assert_eq!(listed(filter).await.expect(filter), wanted, "{filter}");
+    }
+    for filter in [
+        "name = \"ada\"",
+        "disabled = \"true\"",
+        "username = true",
+        "labels",
+    ] {
+        let status = listed(filter).await.expect_err(filter);
+        assert_eq!(
+            (status.code(), field(&status).as_str()),
+            (Code::InvalidArgument, "filter")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_filtered_listing_has_pages_of_its_own() {
+    let world = World::start().await;
+    for name in ["ada", "bea", "bob"] {
+        world.user(name, "").await;
+    }
+    let mut users = world.admin().users();
+    let list = |filter: &str, page_token: String| wire::ListUsersRequest {
+        page_size: 1,
+        page_token,
+        filter: filter.into(),
+        ..Default::default()
+    };
+    let enabled = "disabled = false";
+    let first = users.list_users(list(enabled, String::new())).await;
+    let token = first.expect("a page").into_inner().next_page_token;
+    let second = users.list_users(list(enabled, token.clone())).await;
+    let second = second.expect("a page").into_inner();
+    assert_eq!(second.users[0].name, "users/bea");
+    let other = users.list_users(list("disabled = true", token)).await;
+    assert_eq!(field(&other.expect_err("another listing")), "page_token");
+}
+
+#[tokio::test]
+async fn what_is_rehearsed_on_a_user_leaves_it_and_its_sessions_as_they_were() {
+    let world = World::start().await;
+    let before = world.user("sana", "correct horse").await.user;
+    let opened = world.sign_in("sana", "correct horse").await.expect("right");
+    let mut users = world.admin().users();
+    let (name, validate_only) = (|| "users/sana".to_owned(), true);
+    let delete = wire::DeleteUserRequest {
+        name: name(),
+        validate_only,
+        ..Default::default()
+    };
+    let deleted = users.delete_user(delete).await.expect("it could be");
+    assert_eq!(deleted.into_inner().revision, 0);
+    let set = wire::SetPasswordRequest {
+        name: name(),
+        password: "another horse".into(),
+        validate_only,
+        ..Default::default()
+    };
+    users.set_password(set).await.expect("it could be");
+    let disable = wire::DisableUserRequest {
+        name: name(),
+        validate_only,
+        ..Default::default()
+    };
+    let disabled = users.disable_user(disable).await.expect("it could be");
+    assert!(disabled.into_inner().user.expect("a user").disabled);
+    let get = wire::GetUserRequest { name: name() };
+    let after = users.get_user(get).await.expect("there").into_inner().user;
+    assert_eq!(after, before);
+    let get = wire::GetSessionRequest {
+        name: opened.session.expect("a session").name,
+    };
+    world
+        .admin()
+        .sessions()
+        .get_session(get)
+        .await
+        .expect("live");
+    let stale = wire::DeleteUserRequest {
+        name: name(),
+        etag: "stale".into(),
+        validate_only,
+    };
+    let status = users.delete_user(stale).await.expect_err("stale");
     assert_eq!(status.code(), Code::Aborted);
 }

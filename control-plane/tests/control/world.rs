@@ -130,7 +130,7 @@ impl World {
         let request = wire::CreateSessionRequest {
             username: name.to_owned(),
             password: password.to_owned(),
-            lifetime: None,
+            ..Default::default()
         };
         self.admin()
             .sessions()

@@ -156,7 +156,7 @@ async fn a_users_end_is_few_items_however_much_goes_with_it() {
     let mut node = Node::watch(&plane, "a").await;
     let delete = control::DeleteUserRequest {
         name: "users/sana".to_owned(),
-        etag: String::new(),
+        ..Default::default()
     };
     plane.users().delete_user(delete).await.expect("deleted");
     let change = node.change().await.expect("a change");

@@ -99,7 +99,7 @@ async fn user(plane: &Plane, name: &str) -> Who {
     let request = control::CreateSessionRequest {
         username: name.to_owned(),
         password: "correct horse".into(),
-        lifetime: None,
+        ..Default::default()
     };
     let opened = plane.sessions().create_session(request).await;
     let session = opened.expect("a session").into_inner().session;

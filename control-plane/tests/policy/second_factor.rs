@@ -97,7 +97,7 @@ async fn sign_in(plane: &Plane) -> (SessionId, Credential) {
     let request = control::CreateSessionRequest {
         username: "ada".into(),
         password: "correct horse".into(),
-        lifetime: None,
+        ..Default::default()
     };
     let opened = plane.sessions().create_session(request).await;
     let opened = opened.expect("a session").into_inner();

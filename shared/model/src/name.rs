@@ -109,14 +109,17 @@ impl RoomName {
 }
 
 name! {
-    /// A user's name. Case does not count: it is kept in lower case. 1 to 64
-    /// bytes of ASCII letters, digits and `- _ .`, the first and last a letter
-    /// or digit.
+    /// A user's name: what `UsernameCaseMapped` (RFC 8265, section 3.3) makes of a
+    /// text, where that is ASCII. Neither case nor width counts: it is kept in
+    /// lower case and narrow. 1 to 64 letters, digits and `- _ .`, the first and
+    /// last a letter or digit. The rest of the profile is left out, for such a name
+    /// stands in paths, addresses and subjects, and nothing in it looks like
+    /// something else.
     Username,
     "user",
     "1 to 64 of A-Z a-z 0-9 - _ ., starting and ending with a letter or digit; case does not count",
-    is_username,
-    |text| text.to_ascii_lowercase().into()
+    |text| text.len() <= 64 * WIDE_BYTES && is_username(&narrow(text)),
+    |text| narrow(text).to_ascii_lowercase().into()
 }
 
 name! {
@@ -156,6 +159,20 @@ name! {
             && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
     },
     |text| text.into()
+}
+
+/// Bytes of a wide character.
+const WIDE_BYTES: usize = 3;
+
+/// The profile's width mapping (RFC 8265, section 3.3.2, step 1), as far as it
+/// leads to ASCII. Of what is ASCII then the profile's other steps only change
+/// case.
+fn narrow(text: &str) -> String {
+    let narrow = |sign: char| match u32::from(sign) {
+        wide @ 0xff01..=0xff5e => char::from_u32(wide - 0xff01 + 0x21).unwrap_or(sign),
+        _ => sign,
+    };
+    text.chars().map(narrow).collect()
 }
 
 fn is_username(text: &str) -> bool {
@@ -236,6 +253,37 @@ mod tests {
         assert_eq!(ada, "aDA.l".parse().expect("a username"));
         assert_eq!(ada.as_str(), "ada.l");
         assert!("ada.".parse::<Username>().is_err());
+    }
+
+    /// All of Unicode, since what is one name decides who somebody is.
+    #[test]
+    fn nothing_but_case_and_width_makes_two_texts_one_username() {
+        for sign in '\0'..=char::MAX {
+            let Ok(name) = sign.to_string().parse::<Username>() else {
+                continue;
+            };
+            let wide = u32::from(sign).checked_sub(0xff01 - 0x21);
+            let narrow = wide
+                .and_then(|sign| u8::try_from(sign).ok())
+                .map(char::from);
+            let ascii = if sign.is_ascii() {
+                sign
+            } else {
+                narrow.expect("wide")
+            };
+            assert_eq!(
+                name.as_str(),
+                ascii.to_ascii_lowercase().to_string(),
+                "{sign:?}"
+            );
+        }
+        let wide: Username = "\u{ff33}ana\u{ff0e}\u{ff11}".parse().expect("a name");
+        assert_eq!(wide.as_str(), "sana.1");
+        // Compatible with a letter, but no letter of an identifier; two dots in all
+        // but name; a letter that looks like one.
+        for text in ["\u{212a}", "a\u{2025}b", "\u{430}lice", "a\u{301}"] {
+            assert!(text.parse::<Username>().is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,2 @@
+DROP INDEX users_password_cost;
+DROP INDEX users_labels;
