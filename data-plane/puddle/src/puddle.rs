@@ -52,7 +52,7 @@ use crate::question::{Question, QuestionId};
 use crate::room::{Joins, RoomIndex, Rooms};
 use crate::seed::{Chance, Map, Seed};
 use crate::settings::Settings;
-use crate::socket::{SignedIn, Sockets};
+use crate::socket::{Phase, SignedIn, Sockets};
 use crate::timer::Timers;
 use crate::waiting::WaitingRooms;
 use homing::Asking;
@@ -353,6 +353,15 @@ impl Puddle {
         };
         let frame = self.outbox.frame(known.form, Lane::Control, write);
         self.outbox.push(socket.slot, frame, Lane::Control);
+    }
+
+    /// Answers what a socket has asked, perhaps a while ago: nothing follows a
+    /// close frame.
+    fn reply(&mut self, socket: SocketId, write: impl FnOnce(&mut Vec<u8>)) {
+        let phase = self.sockets.get(socket).map(|known| &known.phase);
+        if !matches!(phase, Some(Phase::Closing { .. })) {
+            self.tell(socket, write);
+        }
     }
 
     /// Arms a socket's timer, unless it fires in time anyway.

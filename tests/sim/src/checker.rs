@@ -9,6 +9,7 @@ pub(crate) mod hash;
 pub(crate) mod line;
 mod entry;
 mod message;
+mod ordered;
 mod policy;
 mod request;
 pub(crate) mod violation;
@@ -18,8 +19,9 @@ pub(crate) use message::TAG_BYTES;
 use std::collections::BTreeSet;
 
 use entry::Entry;
-use line::{Body, Line, Named, Stamp};
+use line::{Body, Line, Named, Place, Stamp, Stand};
 use message::{Messages, Moment, Receiver, Standing};
+use ordered::{Orders, Said};
 use policy::{Policy, Since, Visitor};
 use request::{Bounds, Requests};
 use violation::{Violation, broken};
@@ -68,6 +70,7 @@ pub(crate) struct Checker {
     sockets: Vec<Socket>,
     entries: Vec<Entry>,
     messages: Messages,
+    orders: Orders,
     /// Rooms that an administrator has made.
     identities: BTreeSet<u64>,
     bounds: Bounds,
@@ -84,6 +87,7 @@ impl Checker {
             sockets: Vec::new(),
             entries: Vec::new(),
             messages: Messages::default(),
+            orders: Orders::default(),
             identities: BTreeSet::new(),
             bounds: Bounds {
                 entry_nanos_max,
@@ -145,8 +149,14 @@ impl Checker {
                 socket,
                 room,
                 client,
+                stand,
                 written,
-            } => return self.admitted(socket, room, client, written),
+            } => return self.admitted(socket, (room, stand), client, written),
+            Line::Epoch {
+                socket,
+                room,
+                stand,
+            } => self.stands(socket, room, Some(stand)),
             Line::Refused {
                 socket,
                 room,
@@ -160,6 +170,7 @@ impl Checker {
                 message,
                 body,
                 named,
+                ..
             } => self.sent(socket, room, message, body, named.unwrap_or_default()),
             Line::Published {
                 room,
@@ -173,14 +184,18 @@ impl Checker {
                 from,
                 message,
                 body,
+                place,
                 written,
-            } => return self.delivered(socket, room, (message, from), body, written),
+            } => {
+                let found = self.receiver(socket, room, (body, written))?;
+                return self.delivered(found, (message, from, body), place);
+            }
             Line::Other { socket, written } => return self.other(socket, written),
             Line::Closed { socket, .. } => self.close(socket),
             Line::Broken { socket, what } => {
                 return broken("P1", format!("socket {socket} got {what}"));
             }
-            Line::Closes { .. } | Line::Healed => {}
+            Line::Receipt { .. } | Line::Closes { .. } | Line::Healed => {}
             Line::Outside {
                 client,
                 socket,
@@ -256,7 +271,7 @@ impl Checker {
     fn admitted(
         &mut self,
         socket: u32,
-        room: u32,
+        (room, stand): (u32, Option<Stand>),
         client: u128,
         written: Stamp,
     ) -> Result<(), Violation> {
@@ -266,7 +281,17 @@ impl Checker {
         }
         known.client = Some(client);
         known.requests.admit(room);
-        self.enter(socket, room, written)
+        self.enter(socket, room, written)?;
+        self.stands(socket, room, stand);
+        Ok(())
+    }
+
+    /// Somebody is told how far a room is that they are in.
+    fn stands(&mut self, socket: u32, room: u32, stand: Option<Stand>) {
+        if let (Some(entry), Some(stand)) = (self.entry(socket, room), stand) {
+            let rules = self.policy.rules_of(room);
+            self.orders.stand(entry, room, stand, rules);
+        }
     }
 
     fn refused(
@@ -329,14 +354,13 @@ impl Checker {
             .say((None, room), (body, named), sent, standing);
     }
 
-    fn delivered(
+    /// Whoever gets something is inside, and may be.
+    fn receiver(
         &mut self,
         socket: u32,
         room: Option<u32>,
-        (message, from): (Option<u32>, Option<u128>),
-        body: Body,
-        written: Stamp,
-    ) -> Result<(), Violation> {
+        (body, written): (Body, Stamp),
+    ) -> Result<Receiver, Violation> {
         let known = &self.sockets[index(socket)];
         let room = room.or(known.raw_room);
         let found = known.entries.iter().find(|(of, _)| Some(*of) == room);
@@ -355,26 +379,50 @@ impl Checker {
         let client = known.client;
         self.make_sure(number, written);
         let entry = &self.entries[index(number)];
-        let inside = if entry.unsure.is_some() {
-            u64::MAX
-        } else {
-            entry.inside
+        let (inside, out) = match entry.unsure {
+            Some(_) => (u64::MAX, entry.out),
+            None => (entry.inside, entry.out),
         };
-        let receiver = Receiver {
+        self.still_in(socket, room, out, written)?;
+        self.other(socket, written)?;
+        Ok(Receiver {
             entry: number,
             socket,
             client,
             room,
             inside,
             rules: self.policy.rules_of(room),
-        };
-        self.still_in(socket, room, entry.out, written)?;
-        self.other(socket, written)?;
-        let Some(message) = message else {
-            return self.messages.receive_small(receiver, body);
-        };
-        self.messages.receive(receiver, message, body)?;
-        self.comes_from(message, from)
+        })
+    }
+
+    fn delivered(
+        &mut self,
+        to: Receiver,
+        (message, from, body): (Option<u32>, Option<u128>, Body),
+        place: Option<Place>,
+    ) -> Result<(), Violation> {
+        let said = Said::new(message, body, from);
+        match (place, message) {
+            (Some(Place { past: true, .. }), Some(message)) => {
+                self.messages.receive_past(to, message, body)?;
+            }
+            (Some(Place { past: true, .. }), None) => self.messages.receive_small_past(to, body)?,
+            (_, Some(message)) => self.messages.receive(to, message, body)?,
+            (_, None) => self.messages.receive_small(to, body)?,
+        }
+        match place {
+            Some(Place { offset, past: true }) => {
+                self.orders.past(to, said, offset, &self.messages)?;
+            }
+            Some(Place {
+                offset,
+                past: false,
+            }) => {
+                self.orders.live(to, said, offset, &self.messages)?;
+            }
+            None => self.orders.untold(to, message)?,
+        }
+        message.map_or(Ok(()), |message| self.comes_from(message, from))
     }
 
     /// The sender is who the message says it is.
@@ -419,6 +467,7 @@ impl Checker {
                 known.requests.overdue(socket, self.bounds, self.at)?;
             }
         }
+        self.orders.finish()?;
         self.everybody_heard()
     }
 

@@ -12,6 +12,7 @@
 mod chance;
 mod queue;
 mod plan;
+mod keeping;
 mod link;
 mod client;
 mod control;
@@ -189,5 +190,20 @@ mod tests {
     #[test]
     fn messages_that_change_places_are_caught() {
         is_caught(Plant::HopsSwapped);
+    }
+
+    #[test]
+    fn placed_messages_that_change_places_are_caught() {
+        is_caught(Plant::PlacedSwapped);
+    }
+
+    #[test]
+    fn a_placed_message_that_comes_twice_is_caught() {
+        is_caught(Plant::PlacedTwice);
+    }
+
+    #[test]
+    fn a_placed_message_that_is_lost_is_caught() {
+        is_caught(Plant::PlacedLost);
     }
 }

@@ -10,6 +10,7 @@ use porthouse_model::{
 use porthouse_puddle::{PuddleId, Seed, Settings, SwitchboardSettings, TransientMakers};
 
 use crate::chance::Chance;
+pub(crate) use crate::keeping::Keeping;
 use crate::plant::Plant;
 use crate::queue::{MICROS, MILLIS, Nanos, SECONDS};
 
@@ -57,6 +58,7 @@ pub(crate) struct Plan {
     pub(crate) part_delay: Nanos,
     pub(crate) rpc_delay: Nanos,
     pub(crate) habits: Habits,
+    pub(crate) keeping: Keeping,
     pub(crate) message_bytes_max: u64,
     pub(crate) down_bytes_max: usize,
     pub(crate) settings: Settings,
@@ -118,6 +120,7 @@ impl Plan {
             part_delay: chance.skewed(1, 2_000) * MICROS,
             rpc_delay: chance.skewed(100, 300_000) * MICROS,
             habits: habits(chance),
+            keeping: Keeping::default(),
             message_bytes_max,
             down_bytes_max: usize::try_from(chance.skewed(256, 256 * 1024)).expect("a length"),
             settings: settings(chance, puddles),
@@ -141,6 +144,15 @@ impl Plan {
             Plant::PredicateDropped => self.habits.named = 300,
             // Messages meet on their way from puddle to puddle.
             Plant::HopsSwapped => self.part_delay = 20 * MILLIS,
+            Plant::PlacedSwapped => {
+                self.part_delay = 20 * MILLIS;
+                self.keep_all();
+            }
+            // A few credits more or less do not matter.
+            Plant::PlacedTwice | Plant::PlacedLost => {
+                self.settings.hop_slots_max = 4_096;
+                self.keep_all();
+            }
             Plant::NoTombstone
             | Plant::BacklogKept
             | Plant::NegativeEntryKept

@@ -1,6 +1,7 @@
 //! Bugs that are put into the world on purpose, each between two of the real parts or into a
 //! model, never into shipped code. A checker that does not catch them proves nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use porthouse_puddle::{Changed, ChangedItem, Hop, RoomMessage};
@@ -28,11 +29,17 @@ pub enum Plant {
     AcknowledgedEarly,
     /// Two messages between puddles change places.
     HopsSwapped,
+    /// Two messages that a room's home has put in order change places on their way.
+    PlacedSwapped,
+    /// One of them comes twice.
+    PlacedTwice,
+    /// One of them is lost, and what it costs with it.
+    PlacedLost,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 10] = [
+    pub const ALL: [(&'static str, Self); 13] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -43,6 +50,9 @@ impl Plant {
         ("predicate-dropped", Self::PredicateDropped),
         ("acknowledged-early", Self::AcknowledgedEarly),
         ("hops-swapped", Self::HopsSwapped),
+        ("placed-swapped", Self::PlacedSwapped),
+        ("placed-twice", Self::PlacedTwice),
+        ("placed-lost", Self::PlacedLost),
     ];
 
     /// The bug of this name.
@@ -52,6 +62,21 @@ impl Plant {
             .iter()
             .find(|(of, _)| *of == name)
             .map(|&(_, plant)| plant)
+    }
+
+    /// Whether it meets some hops, and not others.
+    pub(crate) const fn is_of_luck(self) -> bool {
+        matches!(self, Self::PlacedTwice | Self::PlacedLost)
+    }
+
+    /// Whether the last two hops on their way change places.
+    pub(crate) fn swaps(self, ring: &VecDeque<Hop>) -> bool {
+        let mut last = ring.iter().rev();
+        match (self, last.next(), last.next()) {
+            (Self::HopsSwapped, Some(Hop::Message(_)), Some(Hop::Message(_)))
+            | (Self::PlacedSwapped, Some(Hop::Placed(_)), Some(Hop::Placed(_))) => true,
+            (_, Some(_) | None, Some(_) | None) => false,
+        }
     }
 }
 

@@ -131,8 +131,10 @@ impl World {
     pub(crate) fn new(seed: u64, plant: Option<Plant>, tracing: bool) -> Self {
         let mut chance = Chance::new(seed);
         let mut plan = Plan::draw(&mut chance.fork());
-        if let Some(plant) = plant {
-            plan.suit(plant, &mut chance);
+        // Where a planted bug is about rooms that keep, all of them do.
+        match plant {
+            None => plan.keep(seed),
+            Some(plant) => plan.suit(plant, &mut chance),
         }
         let node = node(&plan, &mut chance.fork());
         let numbering = match plant {

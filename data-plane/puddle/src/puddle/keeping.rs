@@ -175,7 +175,7 @@ impl Puddle {
             level: wish.level,
             offset,
         };
-        self.tell(id, |out| receipt.frame(out));
+        self.reply(id, |out| receipt.frame(out));
     }
 
     /// Something was not said after all. A raw socket is closed: there is no
@@ -372,7 +372,7 @@ impl Puddle {
 
     pub(super) fn outside(&mut self, id: SocketId, request: Option<&Id>) {
         let outside = LineError::new("room", "a room this socket is in: join it first");
-        self.tell(id, |out| Told::error(request, &outside).frame(out));
+        self.reply(id, |out| Told::error(request, &outside).frame(out));
     }
 }
 

@@ -371,12 +371,12 @@ impl Puddle {
         refused: Refused,
     ) {
         let refusal = self.refusal(refused);
-        self.tell(id, |out| Told::refused(request, room, &refusal).frame(out));
+        self.reply(id, |out| Told::refused(request, room, &refusal).frame(out));
     }
 
     /// What was asked cannot be done now; the socket stays.
     pub(super) fn tell_error(&mut self, id: SocketId, request: Option<&Id>, error: &LineError) {
-        self.tell(id, |out| Told::error(request, error).frame(out));
+        self.reply(id, |out| Told::error(request, error).frame(out));
     }
 
     /// A socket with nothing left has a while to begin anew.

@@ -134,7 +134,7 @@ impl Puddle {
                         epoch: owned.epoch,
                     },
                 };
-                self.tell(socket, |out| done.frame(out));
+                self.reply(socket, |out| done.frame(out));
             }
             (Said::Unruly(OwnerRuleFault { rule, needed }), _) => {
                 self.tell_error(socket, id, &LineError::new(rule, needed));

@@ -80,8 +80,11 @@ impl Puddle {
 
     /// It was taken.
     pub(super) fn answer_post(&mut self, id: SocketId, name: &RoomName) {
-        let request = self.request_of(id).cloned();
-        let page = request.and_then(|request| self.page_named(&request));
+        // It may have been answered otherwise by now.
+        let Some(request) = self.request_of(id).cloned() else {
+            return;
+        };
+        let page = self.page_named(&request);
         self.tell(id, |out| upgrade::posted(name, page.as_deref(), out));
         self.end(id);
     }

@@ -149,7 +149,7 @@ impl Checker {
         self.socket(socket).entries.push((room, number));
     }
 
-    fn entry(&self, socket: u32, room: u32) -> Option<u32> {
+    pub(super) fn entry(&self, socket: u32, room: u32) -> Option<u32> {
         let entries = &self.sockets[index(socket)].entries;
         entries
             .iter()

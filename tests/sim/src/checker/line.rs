@@ -88,6 +88,21 @@ pub(crate) struct Body {
     pub(crate) hash: u64,
 }
 
+/// How far a room is, in an order of its own: which life of it, and the last offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Stand {
+    pub(crate) epoch: u64,
+    pub(crate) offset: u64,
+}
+
+/// A message's place in its room's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Place {
+    pub(crate) offset: u64,
+    /// It was said before.
+    pub(crate) past: bool,
+}
+
 /// One event.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -137,7 +152,15 @@ pub(crate) enum Line<'a> {
         socket: u32,
         room: u32,
         client: u128,
+        /// What was said after this comes, where the room has an order.
+        stand: Option<Stand>,
         written: Stamp,
+    },
+    /// The room's offsets begin anew.
+    Epoch {
+        socket: u32,
+        room: u32,
+        stand: Stand,
     },
     /// It is not, or no longer. `id`: as the answer to a request.
     Refused {
@@ -154,8 +177,16 @@ pub(crate) enum Line<'a> {
         room: u32,
         message: u32,
         body: Body,
+        id: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         named: Option<Named<'a>>,
+    },
+    /// What it sent was taken, at this offset where there are offsets.
+    Receipt {
+        socket: u32,
+        room: u32,
+        id: u64,
+        offset: Option<u64>,
     },
     /// A backend sends.
     Published {
@@ -171,6 +202,8 @@ pub(crate) enum Line<'a> {
         from: Option<u128>,
         message: Option<u32>,
         body: Body,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
         written: Stamp,
     },
     /// Its client sends a close frame.

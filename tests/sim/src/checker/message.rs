@@ -131,6 +131,35 @@ impl Messages {
         number: u32,
         body: Body,
     ) -> Result<(), Violation> {
+        let message = self.is_as_said(to, number, body)?;
+        if message.breaks == Some(to.rules) {
+            return broken("P6", format!("{to:?} got {number}, which the rules refuse"));
+        }
+        let (sender, place) = (message.sender, message.place);
+        self.in_order(to, sender, place, number)
+    }
+
+    /// One that was said before: whoever hears of it now need not have been inside then.
+    pub(crate) fn receive_past(
+        &mut self,
+        to: Receiver,
+        number: u32,
+        body: Body,
+    ) -> Result<(), Violation> {
+        self.is_as_said(to, number, body)?;
+        Ok(())
+    }
+
+    /// One that was said before, too short to say which it is.
+    pub(crate) fn receive_small_past(&self, to: Receiver, body: Body) -> Result<(), Violation> {
+        if self.small_sent.contains_key(&(to.room, small(body))) {
+            return Ok(());
+        }
+        broken("P1", format!("{to:?} heard of {body:?}, which nobody said"))
+    }
+
+    /// Unchanged, and for them.
+    fn is_as_said(&mut self, to: Receiver, number: u32, body: Body) -> Result<&Message, Violation> {
         let Some(message) = self.all.get_mut(index(number)) else {
             return broken(
                 "P1",
@@ -156,9 +185,6 @@ impl Messages {
         if message.forbidden {
             return broken("P6", format!("{to:?} got {number} of one who was out"));
         }
-        if message.breaks == Some(to.rules) {
-            return broken("P6", format!("{to:?} got {number}, which the rules refuse"));
-        }
         message.accepted = true;
         if message.missed {
             return broken(
@@ -166,8 +192,14 @@ impl Messages {
                 format!("{number} was missed by one and got by {to:?}"),
             );
         }
-        let (sender, place) = (message.sender, message.place);
-        self.in_order(to, sender, place, number)
+        Ok(message)
+    }
+
+    /// Whether a socket in the room must hear this one, as far as anybody can tell.
+    pub(crate) fn is_owed(&self, number: u32, socket: u32, client: Option<u128>) -> bool {
+        self.all.get(index(number)).is_some_and(|message| {
+            message.sender != Some(socket) && !message.may_be_hidden_from(client)
+        })
     }
 
     fn in_order(

@@ -290,7 +290,7 @@ impl World {
             .payloads
             .fill(&mut bytes, (draft.kind, draft.len), message, chance);
         debug_assert!(is_raw || draft.len < 8 || number(&bytes).is_some());
-        self.said(socket, draft, (message, body));
+        self.said(socket, draft, (message, body), id);
         if let Some(id) = id {
             self.ask(socket, id, Ask::Send, Some(draft.room), None);
         }
@@ -302,7 +302,7 @@ impl World {
         self.scratch = bytes;
     }
 
-    fn said(&mut self, socket: u32, draft: &Draft, (message, body): (u32, Body)) {
+    fn said(&mut self, socket: u32, draft: &Draft, (message, body): (u32, Body), id: Option<u64>) {
         let named = Named {
             to: &draft.to,
             except: &draft.except,
@@ -312,6 +312,7 @@ impl World {
             room: draft.room,
             message,
             body,
+            id,
             named: Some(named).filter(|named| *named != Named::default()),
         });
     }

@@ -20,6 +20,10 @@ pub(crate) struct Said<'a> {
     pub(crate) client: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(crate) rule: Option<Cow<'a, str>>,
+    pub(crate) epoch: Option<u64>,
+    pub(crate) offset: Option<u64>,
+    #[serde(default)]
+    pub(crate) history: bool,
 }
 
 impl<'a> Said<'a> {

@@ -5,7 +5,7 @@ use super::Speech;
 use super::frame::{self, Head, Opcode};
 use super::header::{Said, client_id};
 use super::payload::{body, number};
-use crate::checker::line::{Ask, Kind, Line, Stamp};
+use crate::checker::line::{Ask, Kind, Line, Place, Stamp, Stand};
 use crate::control::room_number;
 use crate::queue::MILLIS;
 use crate::world::{Event, Stage, World};
@@ -17,7 +17,17 @@ struct Heard<'a> {
     room: Option<u32>,
     client: Option<u128>,
     rule: &'a str,
+    epoch: Option<u64>,
+    offset: Option<u64>,
     written: Stamp,
+}
+
+impl Heard<'_> {
+    /// How far the room is, where it has an order.
+    fn stand(&self) -> Option<Stand> {
+        let (epoch, offset) = self.epoch.zip(self.offset)?;
+        Some(Stand { epoch, offset })
+    }
 }
 
 impl World {
@@ -132,6 +142,7 @@ impl World {
                 from: None,
                 message: number(payload),
                 body: body(kind, payload),
+                place: None,
                 written,
             });
         }
@@ -149,12 +160,15 @@ impl World {
             if let (Some(from), Some(_)) = (from, number(rest)) {
                 self.learn(from);
             }
+            let past = said.history;
+            let place = said.offset.map(|offset| Place { offset, past });
             return self.see(&Line::Delivered {
                 socket,
                 room,
                 from,
                 message: number(rest),
                 body: body(kind, rest),
+                place,
                 written,
             });
         }
@@ -164,6 +178,8 @@ impl World {
             room,
             client: said.client.as_deref().and_then(client_id),
             rule: said.rule.as_deref().unwrap_or_default(),
+            epoch: said.epoch,
+            offset: said.offset,
             written,
         };
         self.hear(socket, &heard);
@@ -190,7 +206,9 @@ impl World {
                     id: None,
                 });
             }
-            ("receipt" | "pong" | "error" | "draining" | "owner" | "rules" | "presence", _) => {}
+            ("receipt", Some(room)) => self.taken(socket, room, heard),
+            ("epoch", Some(room)) => self.begins_anew(socket, room, heard),
+            ("pong" | "error" | "draining" | "owner" | "rules" | "presence", _) => {}
             _ => {
                 let what = "an event that no client knows";
                 self.see(&Line::Broken { socket, what });
@@ -201,6 +219,33 @@ impl World {
         }
         let written = heard.written;
         self.see(&Line::Other { socket, written });
+    }
+
+    fn taken(&mut self, socket: u32, room: u32, heard: &Heard<'_>) {
+        let Some(id) = heard.id else {
+            let what = "a receipt for nothing";
+            return self.see(&Line::Broken { socket, what });
+        };
+        let offset = heard.offset;
+        self.see(&Line::Receipt {
+            socket,
+            room,
+            id,
+            offset,
+        });
+    }
+
+    fn begins_anew(&mut self, socket: u32, room: u32, heard: &Heard<'_>) {
+        if let Some(stand) = heard.stand() {
+            self.see(&Line::Epoch {
+                socket,
+                room,
+                stand,
+            });
+        } else {
+            let what = "an epoch that says nothing";
+            self.see(&Line::Broken { socket, what });
+        }
     }
 
     /// What was asked by this id.
@@ -252,6 +297,7 @@ impl World {
             socket,
             room,
             client,
+            stand: heard.stand(),
             written,
         });
     }

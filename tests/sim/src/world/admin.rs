@@ -139,6 +139,7 @@ impl World {
     fn put_room(&mut self, room: u32) -> Intent {
         let mut rules = rules(&mut self.chance, self.plan.message_bytes_max);
         rules.staleness.deliver_max = deliver_max(room);
+        self.plan.keeping.rule(room, &mut rules);
         Intent::PutRoom {
             room,
             rules: Box::new(rules),

@@ -239,13 +239,7 @@ impl World {
             len <= usize::try_from(slots).expect("32 bits"),
             "a ring has overflowed"
         );
-        if self.plant == Some(Plant::HopsSwapped)
-            && len >= 2
-            && matches!(
-                (&ring[len - 1], &ring[len - 2]),
-                (Hop::Message(_), Hop::Message(_))
-            )
-        {
+        if self.plant.is_some_and(|plant| plant.swaps(ring)) {
             ring.swap(len - 1, len - 2);
         }
         self.after(self.plan.part_delay, Event::Hop { from, to });
@@ -260,8 +254,16 @@ impl World {
         let Some(hop) = ring.pop_front() else {
             return;
         };
+        let unlucky = self.plant.is_some_and(Plant::is_of_luck) && self.chance.one_in(16);
         let hop = match hop {
             Hop::Message(message) => self.pass_on((from, to), message),
+            Hop::Placed(_) if unlucky && self.plant == Some(Plant::PlacedLost) => return,
+            Hop::Placed(placed) if unlucky && self.plant == Some(Plant::PlacedTwice) => {
+                let hop = Hop::Placed(Arc::clone(&placed));
+                let from = PuddleId(from);
+                self.input(to, Input::Hopped { from, hop });
+                Hop::Placed(placed)
+            }
             Hop::Entered { room, visit } => {
                 let key = (from, to, room.clone());
                 self.watch.entered.insert(key, self.now());

@@ -5,7 +5,9 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 use std::sync::Arc;
 
-use porthouse_model::{BroadcastRules, MessageKind, MessageRules, Rate, Rates, RoomRules};
+use porthouse_model::{
+    BroadcastRules, MessageKind, MessageRules, PresenceRules, Rate, Rates, RoomRules, Shown,
+};
 
 use super::homes::{home_and_other, join, ordered, restart, told};
 use super::world::{Client, World, close_frame, frame};
@@ -358,4 +360,31 @@ fn a_post_in_a_room_that_keeps_is_answered_when_it_has_its_place() {
     assert!(answers[1].starts_with("HTTP/1.1 429"), "{}", answers[1]);
     let heard = world.take_text(ben);
     assert_eq!(heard.matches("hello").count(), 1, "{heard}");
+}
+
+#[test]
+fn nothing_follows_a_close_frame_whatever_the_home_says_afterwards() {
+    let mut world = World::new(3);
+    let presence = PresenceRules {
+        shown: Shown::Identities,
+        ..PresenceRules::default()
+    };
+    world.room(
+        "ledger",
+        RoomRules {
+            presence,
+            ..ordered()
+        },
+    );
+    let (home, other) = home_and_other("ledger");
+    let (ada, _) = join(&mut world, other, "ledger");
+    world.hops_stand_to = Some(home);
+    send(&mut world, ada, 1, "", "one");
+    world.line(ada, r#"{"op":"history","room":"ledger","id":2}"#);
+    world.line(ada, r#"{"op":"presence","room":"ledger","id":3}"#);
+    world.take(ada);
+    world.bytes(ada, b"\x81\x05hello".to_vec());
+    assert_eq!(close_frame(&world.take(ada)).0, 1002, "it is not masked");
+    world.release_hops();
+    assert!(world.take(ada).is_empty(), "and that was the end");
 }

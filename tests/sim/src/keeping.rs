@@ -1,0 +1,148 @@
+//! What one seed draws of rooms that keep: their order, history, what waits for members who are
+//! away, presence; and how eager clients are to use it. From a generator of its own, so that
+//! worlds in which nothing is kept are the same as without this file.
+
+use core::time::Duration;
+
+use porthouse_model::{HistoryRules, Keep, Order, PresenceRules, RoomRules, Shown, Waiting};
+use porthouse_puddle::Settings;
+
+use crate::chance::Chance;
+use crate::plan::Plan;
+
+/// Tells this generator's course from the world's.
+const COURSE: u64 = 0x6b65_65d3;
+
+/// What rooms keep. By default nothing, and nobody asks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keeping {
+    /// By room; the same for all its lives.
+    rooms: Vec<Kept>,
+}
+
+/// What one room keeps.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    order: Order,
+    history: HistoryRules,
+    presence: PresenceRules,
+}
+
+impl Plan {
+    /// Draws what rooms keep; in half of all worlds nothing.
+    pub(crate) fn keep(&mut self, seed: u64) {
+        let mut chance = Chance::new(seed ^ COURSE);
+        if chance.one_in(2) {
+            return;
+        }
+        self.keeping.rooms = (0..self.rooms).map(|_| Kept::draw(&mut chance)).collect();
+        if chance.one_in(2) {
+            let mut transient = Kept::draw(&mut chance);
+            transient.history.waiting = None;
+            transient.rule(&mut self.settings.transient_rules);
+        }
+        limits(&mut self.settings, &mut chance);
+    }
+}
+
+impl Plan {
+    /// Every room has an order and a history.
+    pub(crate) fn keep_all(&mut self) {
+        let kept = Kept {
+            order: Order::Ordered,
+            history: HistoryRules {
+                keep: Keep::Last {
+                    messages_max: 200,
+                    age_max: Duration::from_mins(1),
+                },
+                directed: true,
+                ..HistoryRules::default()
+            },
+            presence: PresenceRules {
+                shown: Shown::Identities,
+                ..PresenceRules::default()
+            },
+        };
+        self.keeping.rooms = (0..self.rooms).map(|_| kept).collect();
+        kept.rule(&mut self.settings.transient_rules);
+    }
+}
+
+impl Keeping {
+    /// A room of this number keeps so.
+    pub(crate) fn rule(&self, room: u32, rules: &mut RoomRules) {
+        let place = usize::try_from(room).expect("an index");
+        if let Some(kept) = self.rooms.get(place) {
+            kept.rule(rules);
+        }
+    }
+}
+
+impl Kept {
+    fn draw(chance: &mut Chance) -> Self {
+        let keep = match chance.below(6) {
+            0 | 1 => Keep::None,
+            2 => Keep::Latest,
+            _ => Keep::Last {
+                messages_max: small(chance, 200),
+                age_max: seconds(chance, 60),
+            },
+        };
+        let waiting = chance.one_in(3).then(|| Waiting {
+            messages_max: small(chance, 50),
+            age_max: seconds(chance, 60),
+        });
+        let order = if chance.one_in(3) {
+            Order::Live
+        } else {
+            Order::Ordered
+        };
+        let shown = [Shown::Off, Shown::Counts, Shown::Identities];
+        Self {
+            order,
+            history: HistoryRules {
+                keep,
+                directed: chance.one_in(2),
+                waiting,
+                ..HistoryRules::default()
+            },
+            presence: PresenceRules {
+                shown: *chance.pick(&shown),
+                grace: Duration::from_millis(chance.skewed(1, 5_000)),
+                interval: Duration::from_millis(chance.skewed(50, 1_000)),
+            },
+        }
+    }
+
+    const fn rule(&self, rules: &mut RoomRules) {
+        rules.delivery.order = self.order;
+        rules.history = self.history;
+        rules.presence = self.presence;
+    }
+}
+
+/// Limits small enough to be met.
+fn limits(settings: &mut Settings, chance: &mut Chance) {
+    settings.ask_slots_max = small(chance, 1_024) + 3;
+    settings.ask_bytes_max = chance.skewed(1_024, 1024 * 1024);
+    settings.history_page_messages_max = count(chance, 256);
+    settings.presence_entries_max = count(chance, 100);
+    if chance.one_in(3) {
+        settings.room_history_bytes_max = 100 + count(chance, 100_000);
+    }
+    if chance.one_in(3) {
+        settings.waiting_members_max = count(chance, 10);
+    }
+}
+
+fn small(chance: &mut Chance, most: u64) -> u32 {
+    u32::try_from(chance.skewed(1, most)).expect("a small number")
+}
+
+fn count(chance: &mut Chance, most: u64) -> usize {
+    usize::try_from(chance.skewed(1, most)).expect("a small number")
+}
+
+fn seconds(chance: &mut Chance, most: u64) -> Duration {
+    Duration::from_secs(chance.between(1, most))
+}
