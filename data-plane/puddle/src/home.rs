@@ -15,6 +15,7 @@ mod rates;
 mod keys;
 mod shelf;
 mod away;
+mod covered;
 
 use core::hash::Hasher as _;
 use core::time::Duration;

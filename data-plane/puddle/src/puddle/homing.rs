@@ -125,19 +125,31 @@ impl Puddle {
     /// What the control plane says counts for the homes here at once, whether
     /// anybody is in the room here or not.
     pub(super) fn tell_homes(&mut self, changed: &Changed) {
+        let (revision, transient) = (changed.revision, self.transient());
         for item in &changed.items {
             let (homes, chance) = (&mut self.homes, &mut self.chance);
-            match item {
+            let ruled = match item {
                 ChangedItem::Room(policy) => {
                     let governed = Governed::Persistent(Arc::clone(policy));
-                    homes.ruled(&policy.room.name, &governed, changed.revision, chance);
-                    self.speak_of(&policy.room.name);
+                    homes.ruled(&policy.room.name, &governed, revision, chance);
+                    vec![policy.room.name.clone()]
                 }
-                ChangedItem::RoomGone { id, name, .. } => homes.deleted(name, *id, chance),
-                // Whoever asks next brings a template's rules along.
-                ChangedItem::Template(_)
-                | ChangedItem::TemplateGone { .. }
-                | ChangedItem::Other(_) => {}
+                ChangedItem::RoomGone { id, name, .. } => {
+                    homes.deleted(name, *id, chance);
+                    Vec::new()
+                }
+                ChangedItem::Template(policy) => homes.templated(policy, revision, chance),
+                ChangedItem::TemplateGone { prefix, next } => {
+                    let governed = match next {
+                        Some(next) => Governed::Templated(Arc::clone(next)),
+                        None => Governed::Transient(transient.clone()),
+                    };
+                    homes.untemplated(prefix, &governed, revision, chance)
+                }
+                ChangedItem::Other(_) => Vec::new(),
+            };
+            for room in ruled {
+                self.speak_of(&room);
             }
         }
     }

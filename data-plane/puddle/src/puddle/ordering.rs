@@ -86,7 +86,9 @@ impl Puddle {
     fn publish_by_home(&mut self, said: &Publish) -> Option<Reply> {
         let name = &said.room;
         let message = |governed: &Governed| {
-            governed.rules().say(said.kind, said.payload.len())?;
+            let rules = governed.rules();
+            rules.say(said.kind, said.payload.len())?;
+            rules.format(&said.payload)?;
             Ok(RoomMessage {
                 room: name.clone(),
                 room_id: governed.id(),

@@ -7,8 +7,9 @@ use porthouse_model::{
     ChangeItem, Content, MessageKind, Room, RoomBlocks, RoomId, RoomName, RoomRules, Template,
 };
 
+use super::homes::{home_and_other, join, ordered};
 use super::world::{Client, World, close_frame, frame, password_rules, taking};
-use crate::{Known, TemplatePolicy, TransientMakers};
+use crate::{Command, Known, Publish, Reply, TemplatePolicy, TransientMakers};
 
 use MessageKind::{Binary, Text};
 
@@ -197,4 +198,58 @@ fn a_template_that_admits_nobody_empties_its_rooms() {
     }
     let late = world.upgrade(1, "/hr:b", &[]);
     assert_eq!(&world.take_text(late)[..12], "HTTP/1.1 503");
+}
+
+/// Whether the home of the room puts what a backend says into the room's order.
+fn home_places(world: &mut World, room: &str, kind: MessageKind) -> bool {
+    let publish = Command::Publish(Arc::new(Publish {
+        room: room.parse().expect("a name"),
+        kind,
+        payload: b"news"[..].into(),
+        to: Vec::new(),
+        except: Vec::new(),
+    }));
+    let replies = world.order(&publish);
+    let placed = |reply: &Reply| matches!(reply, Reply::Placed { .. });
+    replies.iter().any(placed)
+}
+
+fn ordered_taking(content: Content) -> RoomRules {
+    RoomRules {
+        delivery: ordered().delivery,
+        ..taking(content)
+    }
+}
+
+#[test]
+fn a_templates_change_reaches_a_rooms_home_before_anybody_asks_it() {
+    let mut world = World::new(3);
+    put(&mut world, "chat:*", ordered_taking(Content::Any));
+    let (_, other) = home_and_other("chat:free:a");
+    let (client, _) = join(&mut world, other, "chat:free:a");
+    assert!(home_places(&mut world, "chat:free:a", Binary));
+    put(&mut world, "chat:*", ordered_taking(Content::Text));
+    assert!(!home_places(&mut world, "chat:free:a", Binary), "its rules");
+    put(&mut world, "chat:free:*", ordered_taking(Content::Any));
+    assert!(home_places(&mut world, "chat:free:a", Binary), "a longer");
+    put(&mut world, "chat:*", ordered_taking(Content::Text));
+    assert!(home_places(&mut world, "chat:free:a", Binary), "no shorter");
+    remove(&mut world, "chat:free:*");
+    assert!(!home_places(&mut world, "chat:free:a", Binary), "the next");
+    assert!(home_places(&mut world, "chat:free:a", Text));
+    remove(&mut world, "chat:*");
+    assert!(!home_places(&mut world, "chat:free:a", Text), "no order");
+    assert!(world.take_text(client).contains("news"));
+}
+
+#[test]
+fn a_room_that_nothing_covered_is_kept_by_its_home_once_a_template_says_so() {
+    let mut world = World::with(3, |settings| {
+        settings.transient_life = Some(crate::RoomLife::Peerless);
+    });
+    let (_, other) = home_and_other("chat:a");
+    join(&mut world, other, "chat:a");
+    assert!(!home_places(&mut world, "chat:a", Text));
+    put(&mut world, "chat:*", ordered_taking(Content::Any));
+    assert!(home_places(&mut world, "chat:a", Text));
 }

@@ -123,6 +123,23 @@ fn what_is_not_in_the_room_s_format_is_refused_by_every_way_in() {
     }
 }
 
+#[test]
+fn a_backends_message_keeps_the_format_of_a_room_that_its_home_keeps_too() {
+    let mut world = World::new(3);
+    let rules = RoomRules {
+        delivery: super::homes::ordered().delivery,
+        ..in_format(Format::Json)
+    };
+    world.room("ledger", rules);
+    let ada = world.joined(0, &["ledger"]);
+    for (payload, placed) in [(&b"{}"[..], true), (b"{", false)] {
+        let replies = world.order(&publish("ledger", payload));
+        let is_placed = |reply: &Reply| matches!(reply, Reply::Placed { .. });
+        assert_eq!(replies.iter().any(is_placed), placed, "{replies:?}");
+    }
+    assert_eq!(world.take_text(ada).matches(r#""op":"message""#).count(), 1);
+}
+
 fn publish(room: &str, payload: &[u8]) -> Command {
     Command::Publish(Arc::new(Publish {
         room: room.parse().expect("a name"),
