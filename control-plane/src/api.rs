@@ -9,12 +9,14 @@ use porthouse_api::control::v1 as wire;
 use porthouse_model::Revision;
 use tonic::service::Routes;
 use wire::api_key_service_server::ApiKeyServiceServer;
+use wire::block_service_server::BlockServiceServer;
 use wire::endpoint_service_server::EndpointServiceServer;
 use wire::member_service_server::MemberServiceServer;
 use wire::node_service_server::NodeServiceServer;
 use wire::policy_service_server::PolicyServiceServer;
 use wire::room_door_service_server::RoomDoorServiceServer;
 use wire::room_service_server::RoomServiceServer;
+use wire::room_template_service_server::RoomTemplateServiceServer;
 use wire::second_factor_service_server::SecondFactorServiceServer;
 use wire::session_service_server::SessionServiceServer;
 use wire::user_service_server::UserServiceServer;
@@ -24,6 +26,7 @@ use crate::policy::applied::Applied;
 use crate::store::{Connection, Store};
 
 mod api_key;
+mod block;
 mod code_check;
 mod endpoint;
 mod error;
@@ -43,6 +46,7 @@ mod room_code;
 mod room_door;
 mod room_columns;
 mod room_rule;
+mod room_template;
 mod sealing;
 mod second_factor;
 mod session;
@@ -84,7 +88,9 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
         .add_service(bounded!(SecondFactorServiceServer))
         .add_service(bounded!(RoomServiceServer))
         .add_service(bounded!(RoomDoorServiceServer))
+        .add_service(bounded!(RoomTemplateServiceServer))
         .add_service(bounded!(MemberServiceServer))
+        .add_service(bounded!(BlockServiceServer))
         .add_service(bounded!(EndpointServiceServer))
         .add_service(bounded!(ApiKeyServiceServer))
         .add_service(bounded!(NodeServiceServer))

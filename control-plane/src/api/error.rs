@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     ApiKey,
     Node,
     Endpoint,
+    RoomTemplate,
+    Block,
 }
 
 impl Kind {
@@ -37,6 +39,8 @@ impl Kind {
             Self::ApiKey => "porthouse.control.v1.ApiKey",
             Self::Node => "porthouse.control.v1.Node",
             Self::Endpoint => "porthouse.control.v1.Endpoint",
+            Self::RoomTemplate => "porthouse.control.v1.RoomTemplate",
+            Self::Block => "porthouse.control.v1.Block",
         }
     }
 }
@@ -84,6 +88,8 @@ pub(crate) enum ApiError {
     SecondFactorNotBegun,
     /// The user has a second factor already.
     SecondFactorEnabled,
+    /// The room has as many blocked ranges of addresses as it may.
+    AddressBlocksTooMany(usize),
     /// Without this key nobody could make another.
     LastAdminKey,
     /// The call took longer than a call may.
@@ -140,6 +146,7 @@ impl ApiError {
                 Code::ResourceExhausted
             }
             Self::LastAdminKey
+            | Self::AddressBlocksTooMany(_)
             | Self::TooMuch(_)
             | Self::SealingKeysMissing(_)
             | Self::SecondFactorMissing
@@ -171,6 +178,7 @@ impl ApiError {
             Self::SecondFactorMissing => "SECOND_FACTOR_MISSING",
             Self::SecondFactorNotBegun => "SECOND_FACTOR_NOT_BEGUN",
             Self::SecondFactorEnabled => "SECOND_FACTOR_ENABLED",
+            Self::AddressBlocksTooMany(_) => "ADDRESS_BLOCKS_TOO_MANY",
             Self::LastAdminKey => "LAST_ADMIN_KEY",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::TooLarge => "REQUEST_TOO_LARGE",
@@ -224,6 +232,10 @@ impl ApiError {
             Self::SecondFactorEnabled => {
                 "the user has a second factor already: call DisableTotp first".into()
             }
+            Self::AddressBlocksTooMany(ranges_max) => format!(
+                "a room keeps out at most {ranges_max} ranges of addresses: delete a block, or \
+                 block a wider range"
+            ),
             Self::LastAdminKey => {
                 "this is the last lasting key with the scope admin: make another one first".into()
             }
@@ -267,6 +279,7 @@ impl ApiError {
             | Self::SecondFactorMissing
             | Self::SecondFactorNotBegun
             | Self::SecondFactorEnabled
+            | Self::AddressBlocksTooMany(_)
             | Self::LastAdminKey
             | Self::DeadlineExceeded
             | Self::TooLarge

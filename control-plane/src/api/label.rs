@@ -15,6 +15,8 @@ const KEY_BYTES_MAX: usize = 63;
 const VALUE_BYTES_MAX: usize = 256;
 /// The most bytes of a display name.
 const DISPLAY_NAME_BYTES_MAX: usize = 128;
+/// The most bytes of a reason.
+const REASON_BYTES_MAX: usize = 1024;
 
 /// Labels as they are stored.
 pub(crate) fn to_json(field: &str, labels: HashMap<String, String>) -> Result<Value, ApiError> {
@@ -47,12 +49,21 @@ pub(crate) fn from_json(stored: Value) -> HashMap<String, String> {
     stored.into_iter().filter_map(label).collect()
 }
 
-/// A text for people to read.
+/// A name for people to read.
 pub(crate) fn display_name(field: &str, text: String) -> Result<String, ApiError> {
-    if text.len() <= DISPLAY_NAME_BYTES_MAX && !text.chars().any(char::is_control) {
+    readable(field, text, DISPLAY_NAME_BYTES_MAX)
+}
+
+/// Why something was done, for people to read.
+pub(crate) fn reason(field: &str, text: String) -> Result<String, ApiError> {
+    readable(field, text, REASON_BYTES_MAX)
+}
+
+fn readable(field: &str, text: String, bytes_max: usize) -> Result<String, ApiError> {
+    if text.len() <= bytes_max && !text.chars().any(char::is_control) {
         return Ok(text);
     }
-    let rule = format!("at most {DISPLAY_NAME_BYTES_MAX} bytes, no control characters");
+    let rule = format!("at most {bytes_max} bytes, no control characters");
     Err(ApiError::field(field, rule))
 }
 

@@ -3,6 +3,7 @@
 //! does not, so it is sealed by a checksum and not by a key.
 
 use data_encoding::BASE64URL_NOPAD;
+use prost::Message;
 use sha2::{Digest, Sha256};
 
 use crate::store::page::Page;
@@ -13,6 +14,9 @@ use super::error::ApiError;
 const PAGE_SIZE_DEFAULT: usize = 100;
 /// The most resources on a page.
 const PAGE_SIZE_MAX: usize = 1000;
+/// The most bytes of resources on a page, but for one alone: an answer above 4 MiB
+/// is refused by most clients.
+const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// Bytes of a token's checksum.
 const CHECKSUM_BYTES: usize = 8;
 
@@ -81,6 +85,31 @@ pub(crate) fn cut<T, K: PageKey>(
     (rows, token)
 }
 
+/// The same for resources that may be long: the page ends where it is as long as
+/// a page may be, though fewer were asked for by far.
+pub(crate) fn cut_by_bytes<T: Message, K: PageKey>(
+    mut resources: Vec<T>,
+    page: &Page<K>,
+    listing: &str,
+    key: impl FnOnce(&T) -> K,
+) -> (Vec<T>, String) {
+    let mut bytes = 0;
+    let fits = |resource: &&T| {
+        let is_first = bytes == 0;
+        bytes += resource.encoded_len();
+        is_first || bytes <= PAGE_BYTES_MAX
+    };
+    let count = resources.iter().take(page.size).take_while(fits).count();
+    if count == resources.len() {
+        return (resources, String::new());
+    }
+    resources.truncate(count);
+    let token = resources
+        .last()
+        .map_or_else(String::new, |last| seal(&key(last).write(), listing));
+    (resources, token)
+}
+
 fn seal(key: &str, listing: &str) -> String {
     let mut bytes = checksum(key, listing).to_vec();
     bytes.extend_from_slice(key.as_bytes());
@@ -143,6 +172,26 @@ mod tests {
         for forged in ["a", "YQ", "!", &token[1..], &format!("{token}AA")] {
             assert!(read::<String>(1, forged, "rooms").is_err(), "{forged}");
         }
+    }
+
+    #[test]
+    fn a_page_ends_before_it_is_longer_than_a_page_may_be() {
+        let name = |length: usize| "x".repeat(length);
+        let cut = |lengths: &[usize]| {
+            let page = read::<String>(3, "", "rooms").expect("a page");
+            let resources = lengths.iter().map(|&length| name(length)).collect();
+            let (resources, token) = cut_by_bytes(resources, &page, "rooms", String::clone);
+            (resources.len(), token.is_empty())
+        };
+        assert_eq!(cut(&[]), (0, true));
+        assert_eq!(cut(&[1, 1, 1]), (3, true));
+        assert_eq!(cut(&[1, 1, 1, 1]), (3, false));
+        assert_eq!(
+            cut(&[PAGE_BYTES_MAX / 2, PAGE_BYTES_MAX / 2, 1]),
+            (1, false)
+        );
+        assert_eq!(cut(&[PAGE_BYTES_MAX + 1, 1]), (1, false), "one at least");
+        assert_eq!(cut(&[PAGE_BYTES_MAX + 1]), (1, true));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use porthouse_model::{Address, ApiKeyId, NodeName, RoomName, SessionId, Username};
+use porthouse_model::{Address, ApiKeyId, NamePrefix, NodeName, RoomName, SessionId, Username};
 use uuid::Uuid;
 
 use super::error::ApiError;
@@ -47,6 +47,25 @@ pub(crate) fn member(field: &str, name: &str) -> Result<(RoomName, Username), Ap
         .split_once("/members/")
         .ok_or_else(|| ApiError::field(field, "rooms/{room}/members/{user}"))?;
     Ok((room(field, room_name)?, id(field, user_id)?))
+}
+
+/// Reads `roomTemplates/{room_template}`.
+pub(crate) fn room_template(field: &str, name: &str) -> Result<NamePrefix, ApiError> {
+    last_part(field, name, "roomTemplates/", "{room_template}")
+}
+
+/// Reads `rooms/{room}/blocks/{block}`.
+pub(crate) fn block(field: &str, name: &str) -> Result<(RoomName, Uuid), ApiError> {
+    let (room_name, block_id) = name
+        .split_once("/blocks/")
+        .ok_or_else(|| ApiError::field(field, "rooms/{room}/blocks/{block}"))?;
+    let block_id: Uuid = block_id.parse().map_err(|_| {
+        ApiError::field(
+            field,
+            "rooms/{room}/blocks/{block}, of which the last is a UUID",
+        )
+    })?;
+    Ok((room(field, room_name)?, block_id))
 }
 
 /// Reads the last part of a name on its own.

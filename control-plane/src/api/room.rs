@@ -91,8 +91,10 @@ impl wire::room_service_server::RoomService for Api {
             .read(move |c| {
                 async move {
                     let rows = rooms::page(c, &prefix, &asked).await?;
-                    let (rows, next) = page::cut(rows, &asked, &listing, |row| row.name.clone());
-                    Ok((room_columns::all_to_wire(c, rows).await?, next))
+                    let rooms = room_columns::all_to_wire(c, rows).await?;
+                    Ok(page::cut_by_bytes(rooms, &asked, &listing, |room| {
+                        room.name.trim_start_matches("rooms/").to_owned()
+                    }))
                 }
                 .boxed()
             })

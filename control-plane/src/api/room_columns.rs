@@ -11,7 +11,7 @@ use crate::store::rule::{self, SecretVersions};
 use crate::store::{Connection, StoreError, users};
 
 use super::error::ApiError;
-use super::room_rule::{self, FIELDS, RuleField, Sheet};
+use super::room_rule::{self, RuleField, Sheet};
 use super::{etag, label, mask, resource_name, time};
 
 /// The path of a room's rules in a request.
@@ -40,18 +40,13 @@ pub(super) fn fields(mask: Option<prost_types::FieldMask>) -> Result<Vec<Field>,
         "owner" => Some(vec![Field::Owner]),
         "visibility" => Some(vec![Field::Visibility]),
         "labels" => Some(vec![Field::Labels]),
-        "rules" => Some(FIELDS.iter().copied().map(Field::Rule).collect()),
         below => {
-            let below = below.strip_prefix("rules.")?;
-            let named = FIELDS.iter().filter(|field| field.is_in(below));
-            let named: Vec<_> = named.copied().map(Field::Rule).collect();
-            (!named.is_empty()).then_some(named)
+            let named = room_rule::named_fields(below)?;
+            Some(named.into_iter().map(Field::Rule).collect())
         }
     };
     mask::read_by(mask, find, || {
-        let groups = room_rule::groups().map(|group| format!(", rules.{group}"));
-        let groups: String = groups.collect();
-        format!("owner, visibility, labels, rules{groups} and the fields of these")
+        format!("owner, visibility, labels, {}", room_rule::all_named())
     })
 }
 

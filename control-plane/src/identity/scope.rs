@@ -102,7 +102,9 @@ pub(crate) fn access(path: &str) -> Access {
         }
         "porthouse.control.v1.RoomService"
         | "porthouse.control.v1.RoomDoorService"
+        | "porthouse.control.v1.RoomTemplateService"
         | "porthouse.control.v1.MemberService"
+        | "porthouse.control.v1.BlockService"
         | "porthouse.control.v1.EndpointService" => Access::AnyOf(&[Scope::Rooms, Scope::Admin]),
         "porthouse.control.v1.PolicyService" => {
             Access::AnyOf(&[Scope::Rooms, Scope::Users, Scope::Sessions, Scope::Admin])
@@ -142,7 +144,15 @@ mod tests {
     #[test]
     fn a_nodes_key_opens_nothing_of_backends_and_no_backends_key_a_nodes() {
         for service in [
-            "User", "Session", "Room", "Member", "ApiKey", "Node", "Policy",
+            "User",
+            "Session",
+            "Room",
+            "RoomTemplate",
+            "Member",
+            "Block",
+            "ApiKey",
+            "Node",
+            "Policy",
         ] {
             let path = format!("/porthouse.control.v1.{service}Service/Call");
             let Access::AnyOf(scopes) = access(&path) else {

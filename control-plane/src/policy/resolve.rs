@@ -7,7 +7,7 @@ use porthouse_model::{PolicyKey, Resolved, Revision};
 use tokio::time::timeout;
 use tonic::Status;
 
-use crate::store::{Connection, StoreError, address, log, resolve};
+use crate::store::{Connection, StoreError, address, covering, kept_out, log, resolve};
 
 use super::PolicyFeed;
 use super::refusal::Refusal;
@@ -90,6 +90,7 @@ async fn read(
 ) -> Result<Vec<Resolved>, StoreError> {
     let (mut addresses, mut freeports) = (vec![], vec![]);
     let (mut names, mut tokens, mut pairs, mut secrets) = (vec![], vec![], vec![], vec![]);
+    let mut blocked = vec![];
     for key in keys {
         match key {
             PolicyKey::Room(name) if name.freeport_of().is_some() => freeports.push(name.clone()),
@@ -97,24 +98,33 @@ async fn read(
             PolicyKey::Session(hash) => tokens.push(*hash),
             PolicyKey::Member(room, user) => pairs.push((*room, *user)),
             PolicyKey::ApiKey(hash) => secrets.push(*hash),
-            PolicyKey::Block(..) => {}
+            PolicyKey::Block(room, user) => blocked.push((*room, *user)),
             PolicyKey::Endpoint(address) => addresses.push(address.clone()),
         }
     }
     let mut rooms = resolve::rooms_by_name(connection, &names).await?;
+    names.retain(|name| !rooms.contains_key(*name));
+    let templates = covering::templates_covering(connection, &names).await?;
     rooms.extend(address::freeports(connection, &freeports).await?);
     let endpoints = address::endpoints_at(connection, &addresses).await?;
     let sessions = resolve::sessions_by_token(connection, &tokens).await?;
+    let blocks = kept_out::blocks(connection, &blocked).await?;
     let members = resolve::members(connection, &pairs).await?;
     let api_keys = resolve::api_keys_by_secret(connection, &secrets).await?;
     let state = |key: &PolicyKey| match key {
-        PolicyKey::Room(name) => rooms.get(name).cloned().map(Resolved::Room),
+        PolicyKey::Room(name) => match rooms.get(name) {
+            Some(room) => Some(Resolved::Room(room.clone())),
+            None => templates
+                .get(name.as_str())
+                .cloned()
+                .map(Resolved::Template),
+        },
         PolicyKey::Session(hash) => sessions.get(hash).cloned().map(Resolved::Session),
         PolicyKey::Member(room, user) => members
             .get(&(*room, *user))
             .and_then(|(member, live)| live.then_some(Resolved::Member(*member))),
         PolicyKey::ApiKey(hash) => api_keys.get(hash).cloned().map(Resolved::ApiKey),
-        PolicyKey::Block(..) => None,
+        PolicyKey::Block(room, user) => blocks.get(&(*room, *user)).copied().map(Resolved::Block),
         PolicyKey::Endpoint(address) => endpoints.get(address).cloned().map(Resolved::Endpoint),
     };
     Ok(keys

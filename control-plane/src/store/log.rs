@@ -19,14 +19,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use porthouse_api::node::v1;
 use porthouse_model::{
-    Address, ApiKeyId, ChangeItem, Revision, RoomId, RoomName, SessionId, UserId,
+    Address, ApiKeyId, ChangeItem, NamePrefix, Revision, RoomId, RoomName, SessionId, UserId,
 };
 use prost::Message;
 use uuid::Uuid;
 
 use super::position::{Entry, Position};
 use super::schema::{policy_log, policy_pending};
-use super::{Connection, Store, StoreError, address, resolve};
+use super::{Connection, Store, StoreError, address, covering, kept_out, resolve};
 
 /// The channel on which a commit wakes the tailers.
 pub(crate) const CHANNEL: &str = "porthouse_policy";
@@ -178,11 +178,13 @@ async fn number(connection: &mut Connection) -> Result<Revision, StoreError> {
         return head(connection).await;
     }
     // The rows that changed are locked by this transaction till it ends, so what
-    // is read of them now is what commits, and needs no lock on the log.
+    // is read of them now is what commits, and needs no lock on the log. What
+    // covers the names of those that are gone, others may be changing.
     let ids: Vec<i64> = pending.iter().map(|row| row.id).collect();
-    let items = items(connection, pending).await?;
-    let items = items.iter().map(Into::into).collect();
+    let mut items = items(connection, pending).await?;
     let time = Some(lock(connection).await?.into());
+    covering::cover(connection, &mut items).await?;
+    let items = items.iter().map(Into::into).collect();
     let payload = v1::ChangePayload { time, items };
     append(connection, &ids, payload.encode_to_vec()).await
 }
@@ -286,6 +288,10 @@ enum Noted {
     SessionGone(SessionId),
     UserGone(UserId),
     ApiKeyGone(ApiKeyId),
+    Template(RoomId),
+    TemplateGone(RoomId, NamePrefix),
+    Block(RoomId, UserId),
+    BlockGone(RoomId, UserId),
     /// The endpoint that is or was there, or the user whose freeport was.
     Address(Uuid, Address),
 }
@@ -310,6 +316,13 @@ impl Pending {
             }
             ("user_gone", None, None) => Some(Noted::UserGone(UserId::from_bytes(subject))),
             ("api_key_gone", None, None) => Some(Noted::ApiKeyGone(ApiKeyId::from_bytes(subject))),
+            ("template", None, None) => Some(Noted::Template(room)),
+            ("template_gone", None, Some(prefix)) => format!("{prefix}*")
+                .parse()
+                .ok()
+                .map(|prefix| Noted::TemplateGone(room, prefix)),
+            ("block", Some(user), None) => Some(Noted::Block(room, user)),
+            ("block_gone", Some(user), None) => Some(Noted::BlockGone(room, user)),
             ("address", None, Some(name)) => name
                 .parse()
                 .ok()
@@ -340,7 +353,7 @@ async fn items(
     last.reverse();
 
     let (mut rooms, mut pairs, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
-    let mut addresses = Vec::new();
+    let (mut addresses, mut templates, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
     for noted in &last {
         if let Noted::Room(room) = noted {
             rooms.push(Uuid::from_bytes(*room.as_bytes()));
@@ -350,11 +363,17 @@ async fn items(
             sessions.push(Uuid::from_bytes(*session.as_bytes()));
         } else if let Noted::Address(subject, address) = noted {
             addresses.push((*subject, address.clone()));
+        } else if let Noted::Template(template) = noted {
+            templates.push(Uuid::from_bytes(*template.as_bytes()));
+        } else if let Noted::Block(room, user) = noted {
+            blocks.push((*room, *user));
         }
     }
     let mut rooms = resolve::rooms_by_id(connection, &rooms).await?;
     let mut members = resolve::members(connection, &pairs).await?;
     let mut sessions = resolve::sessions_by_id(connection, &sessions).await?;
+    let mut templates = covering::templates_by_id(connection, &templates).await?;
+    let mut blocks = kept_out::blocks(connection, &blocks).await?;
     let at_addresses = address::items(connection, &addresses).await?;
     let item = |noted| match noted {
         Noted::Room(room) => rooms.remove(&room).map(ChangeItem::Room),
@@ -371,6 +390,14 @@ async fn items(
         Noted::SessionGone(session) => Some(ChangeItem::SessionGone(session)),
         Noted::UserGone(user) => Some(ChangeItem::UserGone(user)),
         Noted::ApiKeyGone(key) => Some(ChangeItem::ApiKeyGone(key)),
+        Noted::Template(id) => templates.remove(&id).map(ChangeItem::Template),
+        Noted::TemplateGone(id, prefix) => Some(ChangeItem::TemplateGone {
+            id,
+            prefix,
+            next: None,
+        }),
+        Noted::Block(room, user) => blocks.remove(&(room, user)).map(ChangeItem::Block),
+        Noted::BlockGone(room, user) => Some(ChangeItem::BlockGone { room, user }),
         // Several items each: told below.
         Noted::Address(..) => None,
     };

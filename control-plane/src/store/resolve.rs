@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::rule::SecretVersions;
 use super::schema::{api_keys, rooms, sessions, users};
-use super::{Connection, StoreError, rule};
+use super::{Connection, StoreError, kept_out, rule};
 
 /// The rooms of these names that are there.
 pub(crate) async fn rooms_by_name(
@@ -31,9 +31,12 @@ pub(crate) async fn rooms_by_name(
         .select(RoomRow::as_select())
         .load(connection)
         .await?;
-    rows.into_iter()
-        .map(|row| row.room().map(|room| (room.name.clone(), room)))
-        .collect()
+    let mut rooms = rooms_of(rows)?;
+    kept_out::fill(connection, rooms.iter_mut()).await?;
+    Ok(rooms
+        .into_iter()
+        .map(|room| (room.name.clone(), room))
+        .collect())
 }
 
 /// The rooms of these identities that are there.
@@ -49,9 +52,13 @@ pub(crate) async fn rooms_by_id(
         .select(RoomRow::as_select())
         .load(connection)
         .await?;
-    rows.into_iter()
-        .map(|row| row.room().map(|room| (room.id, room)))
-        .collect()
+    let mut rooms = rooms_of(rows)?;
+    kept_out::fill(connection, rooms.iter_mut()).await?;
+    Ok(rooms.into_iter().map(|room| (room.id, room)).collect())
+}
+
+fn rooms_of(rows: Vec<RoomRow>) -> Result<Vec<Room>, StoreError> {
+    rows.into_iter().map(RoomRow::room).collect()
 }
 
 /// The live sessions of enabled users with these tokens.
@@ -180,6 +187,7 @@ struct RoomRow {
 impl RoomRow {
     fn room(self) -> Result<Room, StoreError> {
         Ok(Room {
+            // Read of their own, of all rooms together.
             blocks: RoomBlocks::default(),
             id: RoomId::from_bytes(self.id.into_bytes()),
             rules: Box::new(self.rules()?),

@@ -111,6 +111,30 @@ diesel::table! {
 }
 
 diesel::table! {
+    room_blocks (id) {
+        id -> Uuid,
+        room_id -> Uuid,
+        user_id -> Nullable<Uuid>,
+        address_range -> Nullable<Text>,
+        reason -> Text,
+        expire_time -> Nullable<Timestamptz>,
+        create_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    room_templates (id) {
+        id -> Uuid,
+        prefix -> Text,
+        rules -> Binary,
+        labels -> Jsonb,
+        version -> BigInt,
+        create_time -> Timestamptz,
+        update_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
     endpoints (id) {
         id -> Uuid,
         address -> Text,
@@ -160,6 +184,7 @@ diesel::table! {
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(members -> rooms (room_id));
 diesel::joinable!(members -> users (user_id));
+diesel::joinable!(room_blocks -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     sessions,
@@ -169,6 +194,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     rooms,
     room_code_uses,
     members,
+    room_blocks,
+    room_templates,
     endpoints,
     policy_log,
     policy_pending,

@@ -15,11 +15,13 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use wire::api_key_service_client::ApiKeyServiceClient;
+use wire::block_service_client::BlockServiceClient;
 use wire::endpoint_service_client::EndpointServiceClient;
 use wire::member_service_client::MemberServiceClient;
 use wire::node_service_client::NodeServiceClient;
 use wire::policy_service_client::PolicyServiceClient;
 use wire::room_service_client::RoomServiceClient;
+use wire::room_template_service_client::RoomTemplateServiceClient;
 use wire::session_service_client::SessionServiceClient;
 use wire::user_service_client::UserServiceClient;
 
@@ -198,6 +200,14 @@ impl Caller {
 
     pub(crate) fn members(&self) -> MemberServiceClient<Guarded> {
         MemberServiceClient::new(self.0.clone())
+    }
+
+    pub(crate) fn blocks(&self) -> BlockServiceClient<Guarded> {
+        BlockServiceClient::new(self.0.clone())
+    }
+
+    pub(crate) fn room_templates(&self) -> RoomTemplateServiceClient<Guarded> {
+        RoomTemplateServiceClient::new(self.0.clone())
     }
 
     pub(crate) fn endpoints(&self) -> EndpointServiceClient<Guarded> {

@@ -13,6 +13,8 @@ mod watch;
 mod resolve;
 mod applied;
 mod address;
+mod covered;
+mod blocked;
 mod second_factor;
 mod room_code;
 mod hook;

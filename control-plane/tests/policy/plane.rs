@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use porthouse_api::control::v1 as control;
+use porthouse_api::control::v1::block_service_client::BlockServiceClient;
 use porthouse_api::control::v1::endpoint_service_client::EndpointServiceClient;
 use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
 use porthouse_api::control::v1::room_door_service_client::RoomDoorServiceClient;
 use porthouse_api::control::v1::room_service_client::RoomServiceClient;
+use porthouse_api::control::v1::room_template_service_client::RoomTemplateServiceClient;
 use porthouse_api::control::v1::second_factor_service_client::SecondFactorServiceClient;
 use porthouse_api::control::v1::session_service_client::SessionServiceClient;
 use porthouse_api::control::v1::user_service_client::UserServiceClient;
@@ -127,6 +129,14 @@ impl Plane {
 
     pub(crate) fn rooms(&self) -> RoomServiceClient<Keyed> {
         RoomServiceClient::new(self.admin_channel())
+    }
+
+    pub(crate) fn blocks(&self) -> BlockServiceClient<Keyed> {
+        BlockServiceClient::new(self.admin_channel())
+    }
+
+    pub(crate) fn room_templates(&self) -> RoomTemplateServiceClient<Keyed> {
+        RoomTemplateServiceClient::new(self.admin_channel())
     }
 
     pub(crate) fn endpoints(&self) -> EndpointServiceClient<Keyed> {

@@ -19,15 +19,33 @@ impl RuleField {
     }
 
     /// Whether a path names this field or a group that it is in.
-    pub(in crate::api) fn is_in(&self, path: &str) -> bool {
+    pub(super) fn is_in(&self, path: &str) -> bool {
         self.path
             .strip_prefix(path)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 }
 
+/// The fields that a path names, of which the first part is `rules`; `None`: it
+/// names none.
+pub(in crate::api) fn named(path: &str) -> Option<Vec<RuleField>> {
+    let below = match path.strip_prefix("rules")? {
+        "" => return Some(FIELDS.to_vec()),
+        below => below.strip_prefix('.')?,
+    };
+    let named = FIELDS.iter().filter(|field| field.is_in(below));
+    let named: Vec<_> = named.copied().collect();
+    (!named.is_empty()).then_some(named)
+}
+
+/// What a mask may name of rules, for people.
+pub(in crate::api) fn all_named() -> String {
+    let groups: Vec<_> = groups().map(|group| format!("rules.{group}")).collect();
+    format!("rules, {} and the fields of these", groups.join(", "))
+}
+
 /// The groups that fields are in.
-pub(in crate::api) fn groups() -> impl Iterator<Item = &'static str> {
+fn groups() -> impl Iterator<Item = &'static str> {
     let group = |field: &RuleField| field.path.split('.').next();
     let groups: BTreeSet<_> = FIELDS.iter().filter_map(group).collect();
     groups.into_iter()
@@ -41,7 +59,7 @@ macro_rules! field {
 }
 
 /// Every field.
-pub(in crate::api) const FIELDS: &[RuleField] = &[
+pub(super) const FIELDS: &[RuleField] = &[
     field!("connection.user_required", rules.connection.audience),
     field!("connection.roles_allowed", rules.connection.roles_allowed),
     field!("connection.roles_denied", rules.connection.roles_denied),

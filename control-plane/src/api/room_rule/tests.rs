@@ -9,6 +9,7 @@ use prost_types::FileDescriptorSet;
 use uuid::Uuid;
 use wire::entry_step::Kind as StepKind;
 
+use super::field::FIELDS;
 use super::*;
 use crate::api::time::span_to_wire;
 
