@@ -62,7 +62,7 @@ impl Homes {
         let from: (Bound<&str>, Bound<&str>) = (Bound::Included(prefix.as_str()), Bound::Unbounded);
         let homes = self.homes.range::<str, _>(from);
         let homes = homes.take_while(|(room, _)| prefix.covers(room));
-        let taken = homes.filter(|(_, home)| takes(&home.governed));
-        taken.map(|(room, _)| room.clone()).collect()
+        let concerned = homes.filter(|(_, home)| takes(&home.governed));
+        concerned.map(|(room, _)| room.clone()).collect()
     }
 }
