@@ -57,6 +57,9 @@ pub(crate) struct Arguments {
         default_value = "127.0.0.1:7441"
     )]
     grpc: SocketAddr,
+    /// Where operators ask for `/metrics`, `/live` and `/ready`; nowhere unless set
+    #[arg(long, value_name = "ADDRESS", env = "PORTHOUSE_OPERATORS")]
+    operators: Option<SocketAddr>,
     /// Threads that hold sockets, 1 to 64 [default: one a core]
     #[arg(long, value_name = "NUMBER", env = "PORTHOUSE_PUDDLES")]
     puddles: Option<usize>,
@@ -103,7 +106,7 @@ impl From<Makers> for TransientMakers {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = porthouse_process::shutdown::on_signals()?;
     let node = start(arguments.settings()?).await?;
-    tracing::info!(ws = %node.ws_addr(), grpc = ?node.grpc_addr(), "the node listens");
+    tracing::info!(ws = %node.ws_addr(), grpc = ?node.grpc_addr(), operators = ?node.operators_addr(), "the node listens");
     until(node, &stop, DRAIN_TIME_MAX).await
 }
 
@@ -116,7 +119,11 @@ pub(crate) async fn start(settings: Settings) -> anyhow::Result<Node> {
             setting,
             source,
         } => {
-            let flag = if setting == "grpc" { "--grpc" } else { "--ws" };
+            let flag = match setting {
+                "grpc" => "--grpc",
+                "operators" => "--operators",
+                _ => "--ws",
+            };
             anyhow::Error::new(source).context(format!(
                 "cannot listen on {address}: choose another by {flag}"
             ))
@@ -153,6 +160,7 @@ impl Arguments {
         let mut settings = Settings::new(name, self.ws, String::new(), key);
         settings.control_planes = self.control;
         settings.grpc = Some(self.grpc);
+        settings.operators = self.operators;
         settings.puddles = self.puddles.unwrap_or(settings.puddles);
         settings.transient_makers = self.transient_rooms.into();
         settings.endpoint_host_suffix = self.endpoint_hosts;

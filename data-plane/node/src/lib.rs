@@ -8,7 +8,8 @@
 //! A message comes in at a thread's `listen` and `door`, is read from its
 //! `socket` by `thread`, goes through the puddle and out by `shell`: to sockets,
 //! and by `ring` to other puddles. What a puddle does not know it asks the
-//! `switchboard`, and that the control plane (`policy`); backends call `live`.
+//! `switchboard`, and that the control plane (`policy`); backends call `live`,
+//! operators ask `operators`.
 
 mod listen;
 mod door;
@@ -18,6 +19,8 @@ mod shell;
 mod ring;
 mod clock;
 mod own;
+mod tally;
+mod operators;
 mod switchboard;
 mod policy;
 mod live;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::thread;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use crate::grpc::{self, Grpc};
 use crate::listen;
 use crate::live::Live;
 use crate::live::guard::GuardedLive;
+use crate::operators::{self, Operators, Shown};
 use crate::own::Sign;
 use crate::policy::Control;
 use crate::policy::client::Replicas;
@@ -29,6 +29,7 @@ use crate::settings::{PUDDLES_MAX, Settings};
 use crate::shell::{Io, Said};
 use crate::socket::Sockets;
 use crate::switchboard::{self, Desk, Line};
+use crate::tally::Tally;
 use crate::thread::Thread;
 
 /// Room in a call for what is not the message.
@@ -40,6 +41,7 @@ pub struct Node {
     ws: SocketAddr,
     live: Live,
     grpc: Option<Grpc>,
+    operators: Option<Operators>,
     clock: Clock,
     drain: oneshot::Sender<Time>,
     ended: oneshot::Receiver<Result<(), NodeError>>,
@@ -80,11 +82,20 @@ impl Node {
 
         let sign = Arc::new(Sign::new());
         let made = threads(settings, clock, &sign, listeners)?;
+        let shown = Shown {
+            node: settings.name.to_string(),
+            sign: Arc::clone(&sign),
+            tallies: made.tallies.clone(),
+        };
+        let operators = settings
+            .operators
+            .map(|address| operators::start(address, shown))
+            .transpose()?;
         let about = About {
             node: settings.name.to_string(),
             incarnation: rand::random(),
             listeners: vec![ws.to_string()],
-            open: made.open,
+            tallies: made.tallies.clone(),
         };
         let (drain, drains) = oneshot::channel();
         let desk = Desk {
@@ -103,6 +114,7 @@ impl Node {
             ws,
             live,
             grpc,
+            operators,
             clock,
             drain,
             ended,
@@ -119,6 +131,12 @@ impl Node {
     #[must_use]
     pub fn grpc_addr(&self) -> Option<SocketAddr> {
         self.grpc.as_ref().map(Grpc::address)
+    }
+
+    /// Where operators are answered, if they are.
+    #[must_use]
+    pub fn operators_addr(&self) -> Option<SocketAddr> {
+        self.operators.as_ref().map(Operators::address)
     }
 
     /// live.v1, to be served beside other services.
@@ -169,7 +187,7 @@ struct Made {
     threads: Vec<Thread>,
     lines: Vec<Line>,
     heard: mpsc::Receiver<(PuddleId, Said)>,
-    open: Vec<Arc<AtomicU64>>,
+    tallies: Vec<Arc<Tally>>,
 }
 
 fn threads(
@@ -189,13 +207,13 @@ fn threads(
         threads: Vec::new(),
         lines: Vec::new(),
         heard,
-        open: Vec::new(),
+        tallies: Vec::new(),
     };
     for (((listener, peers), wake), puddle) in listeners.into_iter().zip(mesh).zip(wakes).zip(0..) {
         let puddle = PuddleId(puddle);
         let settings = settings.puddle(puddle);
         let (inbox, told) = RingBuffer::new(switchboard::inbox_slots(&settings));
-        let open = Arc::new(AtomicU64::new(0));
+        let tally = Arc::new(Tally::default());
         let io = Io {
             puddle,
             sockets: Sockets::new(settings.sockets_max)?,
@@ -206,9 +224,10 @@ fn threads(
         };
         made.lines
             .push(Line::new(inbox, Arc::clone(&wake), settings.questions_max));
-        made.open.push(Arc::clone(&open));
-        made.threads
-            .push(Thread::new(settings, clock, listener, wake, told, io, open));
+        made.tallies.push(Arc::clone(&tally));
+        made.threads.push(Thread::new(
+            settings, clock, listener, wake, told, io, tally,
+        ));
     }
     Ok(made)
 }

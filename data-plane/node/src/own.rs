@@ -18,6 +18,17 @@ pub(crate) enum Readiness {
     Draining,
 }
 
+impl Readiness {
+    /// What is answered to who asks.
+    pub(crate) const fn sentence(self) -> &'static str {
+        match self {
+            Self::Starting => "starting: the control plane was not heard yet\n",
+            Self::Ready => "ready\n",
+            Self::Draining => "draining: go to another node\n",
+        }
+    }
+}
+
 /// The node's readiness, as all its threads see it.
 #[derive(Debug)]
 pub(crate) struct Sign(AtomicU8);
@@ -62,14 +73,13 @@ pub(crate) fn answer(head: &[u8], readiness: Readiness) -> Vec<u8> {
         .unwrap_or_default();
     let (status, body) = match (method, path) {
         (b"GET" | b"HEAD", b"/-/live") => ("200 OK", "live\n"),
-        (b"GET" | b"HEAD", b"/-/ready") => match readiness {
-            Readiness::Starting => (
-                "503 Service Unavailable",
-                "starting: the control plane was not heard yet\n",
-            ),
-            Readiness::Ready => ("200 OK", "ready\n"),
-            Readiness::Draining => ("503 Service Unavailable", "draining: go to another node\n"),
-        },
+        (b"GET" | b"HEAD", b"/-/ready") => (
+            match readiness {
+                Readiness::Ready => "200 OK",
+                Readiness::Starting | Readiness::Draining => "503 Service Unavailable",
+            },
+            readiness.sentence(),
+        ),
         (_, b"/-/live" | b"/-/ready") => ("405 Method Not Allowed", "only GET and HEAD\n"),
         (_, _) => (
             "404 Not Found",

@@ -17,6 +17,9 @@ pub struct Settings {
     /// Where live.v1 is served to backends by a listener of its own; `None`:
     /// only where [`crate::Node::live`] is put.
     pub grpc: Option<SocketAddr>,
+    /// Where operators are answered (`/metrics`, `/live`, `/ready`); `None`:
+    /// nowhere.
+    pub operators: Option<SocketAddr>,
     /// Threads that hold sockets, 1 to 64.
     pub puddles: usize,
     /// The replicas of the control plane, each as `http://host:port`.
@@ -46,6 +49,7 @@ impl Settings {
             name,
             listen,
             grpc: None,
+            operators: None,
             puddles: puddles.min(PUDDLES_MAX),
             control_planes: vec![control_plane],
             api_key,

@@ -310,7 +310,7 @@ mod tests {
             node: "node".to_owned(),
             incarnation: [1; 16],
             listeners: Vec::new(),
-            open: Vec::new(),
+            tallies: Vec::new(),
         };
         Control::new(Replicas::new(&settings, WAIT_MAX).unwrap(), about)
     }

@@ -11,7 +11,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use porthouse_model::Time;
@@ -30,6 +29,7 @@ use crate::own;
 use crate::ring::Wake;
 use crate::shell::{Io, Said, Told};
 use crate::socket::{event_data, of_event};
+use crate::tally::Tally;
 
 /// Read at once from one socket.
 const SCRATCH_BYTES: usize = 256 * 1024;
@@ -65,8 +65,8 @@ pub(crate) struct Thread {
     wake: Arc<Wake>,
     inbox: Consumer<Told>,
     io: Io,
-    /// Sockets open now, for others to read.
-    open: Arc<AtomicU64>,
+    /// For others to read.
+    tally: Arc<Tally>,
     scratch: Vec<u8>,
     wall_next: Time,
     emptied: bool,
@@ -117,7 +117,7 @@ impl Thread {
         wake: Arc<Wake>,
         inbox: Consumer<Told>,
         io: Io,
-        open: Arc<AtomicU64>,
+        tally: Arc<Tally>,
     ) -> Self {
         Self {
             settings,
@@ -126,7 +126,7 @@ impl Thread {
             wake,
             inbox,
             io,
-            open,
+            tally,
             scratch: vec![0; SCRATCH_BYTES],
             wall_next: Time::ZERO,
             emptied: false,
@@ -140,6 +140,7 @@ impl Thread {
             let now = self.clock.now();
             panics.retain(|panic| now.since(*panic) < PANICS_TIME);
             panics.push(now);
+            self.tally.panicked();
             tracing::error!(
                 puddle = self.io.puddle.0,
                 panics = panics.len(),
@@ -168,7 +169,7 @@ impl Thread {
             }
             deadline = puddle.settle(self.clock.now(), &mut self.io);
             self.io.peers.wake_told();
-            self.count();
+            self.count(&puddle);
         }
     }
 
@@ -364,9 +365,9 @@ impl Thread {
         self.door.watch(epoll)
     }
 
-    fn count(&mut self) {
-        self.open
-            .store(self.io.sockets.open() as u64, Ordering::Relaxed);
+    fn count(&mut self, puddle: &Puddle) {
+        self.tally
+            .publish(self.io.sockets.open(), &puddle.counters());
         if !self.emptied && self.door.is_closed() && self.io.sockets.is_empty() {
             self.emptied = true;
             self.io.say(Said::Emptied);
@@ -436,7 +437,6 @@ mod tests {
             now: clock.now(),
         };
         let wake = Arc::clone(&wakes[0]);
-        let open = Arc::new(AtomicU64::new(0));
         let thread = Thread::new(
             settings,
             clock,
@@ -444,7 +444,7 @@ mod tests {
             Arc::clone(&wake),
             told,
             io,
-            open,
+            Arc::new(Tally::default()),
         );
         let thread = std::thread::spawn(move || thread.run());
         Running {

@@ -3,7 +3,6 @@
 //! why; opens nothing again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use porthouse_api::node::{BadMessage, v1};
@@ -17,6 +16,7 @@ use v1::watch_request::Message as Says;
 use v1::watch_response::Message as Hears;
 
 use super::client::{Replicas, revision, wire};
+use crate::tally::Tally;
 
 /// How often the node says that it lives.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
@@ -29,8 +29,8 @@ pub(crate) struct About {
     pub(crate) node: String,
     pub(crate) incarnation: [u8; 16],
     pub(crate) listeners: Vec<String>,
-    /// Sockets open now, by puddle.
-    pub(crate) open: Vec<Arc<AtomicU64>>,
+    /// By puddle.
+    pub(crate) tallies: Vec<Arc<Tally>>,
 }
 
 /// The latest that the node has to say on its watch.
@@ -167,7 +167,7 @@ impl Watch {
                     from.chain.as_bytes().to_vec()
                 },
             }),
-            puddles: u32::try_from(self.about.open.len()).expect("64 puddles at most"),
+            puddles: u32::try_from(self.about.tallies.len()).expect("64 puddles at most"),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listeners: self.about.listeners.clone(),
             // Without limit: what rooms tolerate is known to the puddles alone,
@@ -179,9 +179,9 @@ impl Watch {
     fn alive(&self) -> v1::WatchAlive {
         let sockets = self
             .about
-            .open
+            .tallies
             .iter()
-            .map(|open| open.load(Ordering::Relaxed))
+            .map(|tally| tally.connections())
             .sum();
         v1::WatchAlive {
             sockets,

@@ -1,0 +1,148 @@
+//! What a node counts, in the text form of
+//! [OpenMetrics 1.0](https://prometheus.io/docs/specs/om/open_metrics_spec/),
+//! which Prometheus reads. Reads the counters when it is asked, and keeps nothing.
+
+use core::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use super::Shown;
+use super::process::Process;
+use crate::own::Readiness;
+use crate::tally::Read;
+
+/// The media type of the text.
+pub(super) const FORM: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Of each puddle: name, meaning, and where it stands.
+type Row = (&'static str, &'static str, fn(&Read) -> u64);
+
+/// What there is now.
+const GAUGES: [Row; 3] = [
+    (
+        "porthouse_connections",
+        "Connections open, those not yet upgraded included",
+        |read| read.connections,
+    ),
+    (
+        "porthouse_rooms",
+        "Rooms that somebody is in or entering",
+        |read| read.puddle.rooms,
+    ),
+    (
+        "porthouse_queued_bytes",
+        "Bytes that sockets have not taken, shared ones counted once",
+        |read| read.puddle.held_bytes,
+    ),
+];
+/// What has happened since the puddle began.
+const COUNTERS: [Row; 6] = [
+    ("porthouse_admitted", "Entries to rooms", |read| {
+        read.puddle.admitted
+    }),
+    ("porthouse_refused", "Refusals told", |read| {
+        read.puddle.refused
+    }),
+    (
+        "porthouse_messages",
+        "Messages taken from sockets and backends",
+        |read| read.puddle.messages,
+    ),
+    (
+        "porthouse_deliveries",
+        "Messages queued for a socket",
+        |read| read.puddle.deliveries,
+    ),
+    (
+        "porthouse_slow_closed",
+        "Sockets closed for reading too slowly",
+        |read| read.puddle.slow,
+    ),
+    (
+        "porthouse_puddle_panics",
+        "Times the puddle began anew after a fault",
+        |read| read.panics,
+    ),
+];
+
+/// Everything, as of now.
+pub(super) fn text(shown: &Shown) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Now {
+        node: shown.node.clone(),
+        ready: shown.sign.read() == Readiness::Ready,
+        puddles: shown.tallies.iter().map(|tally| tally.read()).collect(),
+        process: Process::read(),
+    }));
+    let mut text = String::new();
+    encode(&mut text, &registry).expect("a string takes all");
+    text
+}
+
+/// A whole number, which is what is counted here.
+pub(super) fn gauge(value: u64) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+#[derive(Debug)]
+struct Now {
+    node: String,
+    ready: bool,
+    puddles: Vec<Read>,
+    process: Option<Process>,
+}
+
+impl Collector for Now {
+    fn encode(&self, mut out: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for (name, meaning, of) in GAUGES {
+            let mut family = out.encode_descriptor(name, meaning, None, MetricType::Gauge)?;
+            for (puddle, read) in self.puddles.iter().enumerate() {
+                let labels = [("puddle", puddle.to_string())];
+                gauge(of(read)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        for (name, meaning, of) in COUNTERS {
+            let mut family = out.encode_descriptor(name, meaning, None, MetricType::Counter)?;
+            for (puddle, read) in self.puddles.iter().enumerate() {
+                let labels = [("puddle", puddle.to_string())];
+                ConstCounter::new(of(read)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let meaning = "Whether clients are welcome";
+        let ready = out.encode_descriptor("porthouse_ready", meaning, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(self.ready)).encode(ready)?;
+        let meaning = "Which node this is";
+        let mut family =
+            out.encode_descriptor("porthouse_build", meaning, None, MetricType::Info)?;
+        let labels = [
+            ("node", self.node.as_str()),
+            ("version", env!("CARGO_PKG_VERSION")),
+        ];
+        ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
+        self.process
+            .as_ref()
+            .map_or(Ok(()), |read| read.encode(out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_every_metric() {
+        let document = include_str!("../../../../docs/operating.md");
+        for (name, _, _) in GAUGES {
+            assert!(document.contains(&format!("| `{name}`")), "{name}");
+        }
+        for (name, _, _) in COUNTERS {
+            assert!(document.contains(&format!("| `{name}_total`")), "{name}");
+        }
+    }
+}
