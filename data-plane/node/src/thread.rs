@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use porthouse_model::Time;
-use porthouse_puddle::{Deadline, Input, Puddle, Seed, Settings, SocketId, ToPuddle};
+use porthouse_puddle::{
+    Deadline, Input, Puddle, SecretSeed, Seed, Seeds, Settings, SocketId, ToPuddle,
+};
 use rtrb::{Consumer, RingBuffer};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -156,7 +158,11 @@ impl Thread {
     /// One puddle's life.
     fn live(&mut self) {
         let now = self.clock.now();
-        let mut puddle = Puddle::new(self.settings.clone(), Seed(rand::random()), now);
+        let seeds = Seeds {
+            chance: Seed(rand::random()),
+            secrets: SecretSeed::new(rand::random()),
+        };
+        let mut puddle = Puddle::new(self.settings.clone(), seeds, now);
         self.watch().expect("a fresh epoll takes the listener");
         let mut batch = Batch::new();
         let mut deadline = None;

@@ -11,6 +11,7 @@ use crate::home::{FromHome, Placed, ToHome};
 use crate::input::PuddleId;
 use crate::puddle::Whom;
 use crate::settings::Settings;
+use crate::sibling::SiblingHop;
 use crate::waiting::WaitingHop;
 
 /// One thing told. A shell's ring for a pair of puddles must hold
@@ -46,6 +47,8 @@ pub enum Hop {
     FromHome(Box<FromHome>),
     /// About those who wait to be let in to a room.
     Waiting(Box<WaitingHop>),
+    /// About a raw socket and the command socket beside it.
+    Sibling(Box<SiblingHop>),
     /// Somebody was put out of a room, and does not come back for so long.
     Kicked {
         /// The room.
@@ -111,6 +114,7 @@ impl Hop {
             Self::ToHome(asked) => asked.bytes(),
             Self::FromHome(said) => said.bytes(),
             Self::Waiting(hop) => hop.bytes(),
+            Self::Sibling(hop) => hop.bytes(),
             Self::Enter { .. }
             | Self::Entered { .. }
             | Self::Leave { .. }

@@ -23,6 +23,7 @@ mod hop;
 mod home;
 mod question;
 mod waiting;
+mod sibling;
 mod policy;
 mod switchboard;
 mod timer;
@@ -41,8 +42,9 @@ pub use puddle::{Counters, Puddle, Whom};
 pub use question::{
     Answer, Known, Pass, Proof, Question, QuestionId, Secret, SignInVerdict, Verdict, Verification,
 };
-pub use seed::Seed;
+pub use seed::{SecretSeed, Seed, Seeds};
 pub use settings::{Settings, TransientMakers};
+pub use sibling::SiblingHop;
 pub use switchboard::{
     Action, Call, CallId, CallResult, Chain, Event, Position, RequestId, Snapshot, Switchboard,
     SwitchboardCounters, SwitchboardSettings, ToPuddle, WatchEnd, WatchId,

@@ -11,6 +11,8 @@ mod entering;
 mod verifying;
 mod waiting;
 mod handshake;
+mod binding;
+mod relaying;
 mod renewing;
 mod raw;
 mod behaving;
@@ -50,7 +52,7 @@ use crate::output::{Deadline, Output, Shell};
 use crate::policy::{Clock, Policy, PolicyLimits};
 use crate::question::{Question, QuestionId};
 use crate::room::{Joins, RoomIndex, Rooms};
-use crate::seed::{Chance, Map, Seed};
+use crate::seed::{Chance, Map, Secrets, Seed, Seeds};
 use crate::settings::Settings;
 use crate::socket::{Phase, SignedIn, Sockets};
 use crate::timer::Timers;
@@ -70,6 +72,7 @@ pub struct Puddle {
     transient_rules: Arc<Rules>,
     now: Time,
     chance: Chance,
+    secrets: Secrets,
     /// Makes anonymous clients' ids unguessable in advance.
     client_key: u64,
     policy: Policy,
@@ -175,7 +178,7 @@ impl Puddle {
     /// When the settings' transient rules cannot be kept, or there are not 1 to
     /// 64 puddles of which this is one.
     #[must_use]
-    pub fn new(settings: Settings, seed: Seed, now: Time) -> Self {
+    pub fn new(settings: Settings, seeds: Seeds, now: Time) -> Self {
         assert!(
             (1..=64).contains(&settings.puddles),
             "a node has 1 to 64 puddles"
@@ -184,13 +187,14 @@ impl Puddle {
             settings.puddle.0 < settings.puddles,
             "a puddle is one of its node's"
         );
-        let mut chance = Chance::new(seed);
+        let mut chance = Chance::new(seeds.chance);
         let hasher = chance.hasher();
         let others = Puddles::others(settings.puddle, settings.puddles);
         let transient_rules = Rules::compile(settings.transient_rules.clone());
         Self {
             transient_rules: Arc::new(transient_rules.expect("transient rules can be kept")),
             now,
+            secrets: Secrets::new(seeds.secrets),
             client_key: chance.next(),
             policy: Policy::new(PolicyLimits::from(&settings), hasher),
             sockets: Sockets::default(),

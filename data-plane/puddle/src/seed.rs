@@ -1,14 +1,58 @@
 //! Chance, told: one seed, from which the puddle's generator and its hasher are
-//! made. Never asks the system for randomness.
+//! made, and another for what nobody may guess. Never asks the system for
+//! randomness.
 
+use core::fmt;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
+use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher13;
 
 /// What a puddle's chances grow from; drawn by its shell.
 #[derive(Clone, Copy, Debug)]
 pub struct Seed(pub u64);
+
+/// What a puddle's secrets grow from; drawn by its shell.
+#[derive(Clone)]
+pub struct SecretSeed([u8; 32]);
+
+impl SecretSeed {
+    /// Grows secrets from 32 random bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for SecretSeed {
+    /// Never the bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretSeed")
+    }
+}
+
+/// Both.
+#[derive(Clone, Debug)]
+pub struct Seeds {
+    /// For names, delays and hashes.
+    pub chance: Seed,
+    /// For secrets.
+    pub secrets: SecretSeed,
+}
+
+impl Seeds {
+    /// Both from one number, for runs that are to be repeated: whoever knows the
+    /// number knows the secrets.
+    #[must_use]
+    pub fn repeatable(seed: Seed) -> Self {
+        let secrets = Sha256::digest(seed.0.to_be_bytes());
+        Self {
+            chance: seed,
+            secrets: SecretSeed::new(secrets.into()),
+        }
+    }
+}
 
 /// A map whose order depends on the seed alone. Never iterated.
 pub(crate) type Map<K, V> = HashMap<K, V, Hasher>;
@@ -53,9 +97,45 @@ impl Chance {
     }
 }
 
+/// The secrets of a puddle: hashes of a key and a number, each used once. What
+/// [`Chance`] gives is shown to everybody, and tells what comes next.
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    seed: SecretSeed,
+    drawn: u64,
+}
+
+impl Secrets {
+    pub(crate) const fn new(seed: SecretSeed) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    /// One more, of 128 bits.
+    pub(crate) fn next(&mut self) -> [u8; 16] {
+        self.drawn += 1;
+        let mut hasher = Sha256::new();
+        hasher.update(self.seed.0);
+        hasher.update(self.drawn.to_be_bytes());
+        let mut secret = [0; 16];
+        secret.copy_from_slice(&hasher.finalize()[..16]);
+        secret
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_comes_once_and_is_not_shown() {
+        let Seeds { secrets, .. } = Seeds::repeatable(Seed(7));
+        let mut secrets = Secrets::new(secrets);
+        assert_ne!(secrets.next(), secrets.next());
+        assert_eq!(
+            format!("{secrets:?}"),
+            "Secrets { seed: SecretSeed, drawn: 2 }"
+        );
+    }
 
     #[test]
     fn one_seed_has_one_course() {

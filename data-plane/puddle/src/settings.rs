@@ -70,6 +70,9 @@ pub struct Settings {
     /// How long a multiplexed socket may stay with neither session nor room;
     /// past it 4200.
     pub lobby_time_max: Duration,
+    /// From a sibling's secret to the raw socket that shows it; past it the
+    /// sibling is closed with 4200.
+    pub bind_time_max: Duration,
     /// Wrong answers in one entry; at the last the entry is refused.
     pub password_attempts_max: u8,
     /// Wrong codes of one kind in one entry, of the second factor or the room's
@@ -195,6 +198,7 @@ impl Settings {
             handshake_time_max: Duration::from_secs(10),
             entry_time_max: Duration::from_mins(1),
             lobby_time_max: Duration::from_secs(30),
+            bind_time_max: Duration::from_secs(30),
             password_attempts_max: 3,
             code_attempts_max: 3,
             expiring_ahead: Duration::from_mins(1),

@@ -5,6 +5,7 @@ mod conduct;
 mod lobby;
 mod ends;
 mod signed_in;
+mod sibling;
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::wire::assembly::Assembly;
 pub(crate) use conduct::{Conduct, Habit};
 pub(crate) use ends::{Ending, Ends};
 pub(crate) use lobby::{Entry, Given, LeadsTo, Lobby, Origin, Renewal, SignIn, Stay};
+pub(crate) use sibling::{Beside, Binding, Offered, Sibling};
 pub(crate) use signed_in::SignedIn;
 
 /// A socket.
@@ -51,6 +53,8 @@ pub(crate) struct Socket {
     pub form: WireForm,
     /// The address it came by, if it did by one.
     pub via: Option<Box<Via>>,
+    /// Its sibling, where it is a raw socket that has shown a secret.
+    pub beside: Option<Box<Beside>>,
     /// Where it is in its life.
     pub phase: Phase,
 }
@@ -70,6 +74,8 @@ pub(crate) enum Reading {
     Clogged,
     /// Not until a room's home has said whether the key of its message is new.
     Claiming,
+    /// Not until its raw socket's puddle has taken up what it asked.
+    Ordering,
 }
 
 /// Where a socket is in its life.
@@ -232,6 +238,7 @@ impl Socket {
             conduct: None,
             form: WireForm::Raw,
             via: None,
+            beside: None,
             phase: Phase::Upgrading {
                 until,
                 routed: None,

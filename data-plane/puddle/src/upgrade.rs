@@ -17,6 +17,7 @@ use porthouse_model::{Address, Retry, RoomName, TokenHash};
 
 use crate::output::WireForm;
 use crate::settings::Settings;
+use crate::sibling::Shown;
 pub(crate) use offer::Subprotocol;
 pub(crate) use plain::Post;
 pub(crate) use reply::{accepted, bad, continued, posted, preflight, refused, turned_away};
@@ -52,6 +53,8 @@ pub(crate) struct Upgrade {
     pub subprotocol: Option<Subprotocol>,
     /// Who it says it is.
     pub credential: Presented,
+    /// The sibling it says it has.
+    pub bind: Bind,
     /// The page that asks, where a browser does.
     pub origin: Option<Box<str>>,
 }
@@ -89,6 +92,15 @@ pub(crate) enum Presented {
     Session(TokenHash),
     /// Something that is no session's token.
     Malformed,
+}
+
+/// The sibling a request says it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Bind {
+    /// It does not say.
+    Nothing,
+    /// It shows a secret; `None`: one that no sibling was ever given.
+    Shown(Option<Shown>),
 }
 
 /// A request that cannot be upgraded.
@@ -207,6 +219,7 @@ fn granted(
         asks,
         subprotocol: None,
         credential: offer::Offer::default().credential(request)?,
+        bind: Bind::Nothing,
         origin: request.origin(),
     })
 }
@@ -240,6 +253,7 @@ fn handshake(
         asks: Asks::Socket(accept),
         subprotocol,
         credential,
+        bind: offer.bind(),
         origin,
     })
 }
@@ -268,6 +282,7 @@ mod tests {
                 asks: Asks::Socket(*b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
                 subprotocol: None,
                 credential: Presented::Nothing,
+                bind: Bind::Nothing,
                 origin: Some("http://example.com".into()),
             }
         );

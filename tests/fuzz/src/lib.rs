@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use porthouse_model::{Revision, Time, UnixTime};
 use porthouse_puddle::{
-    Answer, Input, Known, Output, Puddle, PuddleId, Question, QuestionId, Seed, Settings, Shell,
+    Answer, Input, Known, Output, Puddle, PuddleId, Question, QuestionId, Seed, Seeds, Settings, Shell,
     SocketId, TransientMakers, Wrote,
 };
 
@@ -54,7 +54,7 @@ impl House {
         let mut settings = Settings::new(PuddleId(0), 1);
         settings.transient_makers = TransientMakers::Anyone;
         let mut house = Self {
-            puddle: Puddle::new(settings, Seed(7), NOW),
+            puddle: Puddle::new(settings, Seeds::repeatable(Seed(7)), NOW),
             told: Told::default(),
         };
         let revision = Revision(1);

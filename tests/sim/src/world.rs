@@ -14,7 +14,7 @@ mod phase;
 use std::hash::Hash;
 
 use porthouse_model::{Time, UnixTime};
-use porthouse_puddle::{Input, Puddle, Seed, Switchboard};
+use porthouse_puddle::{Input, Puddle, Seed, Seeds, Switchboard};
 
 use crate::chance::Chance;
 use crate::checker::Checker;
@@ -310,7 +310,7 @@ fn node(plan: &Plan, chance: &mut Chance) -> Node {
     let worker = |puddle| {
         let settings = plan.puddle(puddle);
         Worker::new(
-            Puddle::new(settings, Seed(chance.next()), now),
+            Puddle::new(settings, Seeds::repeatable(Seed(chance.next())), now),
             plan.puddles,
         )
     };

@@ -13,7 +13,7 @@ use crate::sequence::{Attempts, Event, Manner, Sequence};
 use crate::socket::{
     Ends, Entry, Given, Holder, Knock, Lobby, Opening, Phase, Renewal, SignIn, Socket, Who,
 };
-use crate::upgrade::{self, BadUpgrade, Endpoint, Head, Presented, Subprotocol, Upgrade};
+use crate::upgrade::{self, BadUpgrade, Bind, Endpoint, Head, Presented, Subprotocol, Upgrade};
 
 impl Puddle {
     pub(super) fn connected(&mut self, id: SocketId, address: IpAddr) {
@@ -106,13 +106,14 @@ impl Puddle {
         let Endpoint::Room(room) = request.endpoint.clone() else {
             unreachable!("who speaks of one room comes to one");
         };
+        let bind = request.bind.clone();
         let (manner, opening) = match request.subprotocol {
             Some(Subprotocol::RawV1) => {
                 self.accept(id, &request, None);
                 let discarded_bytes = 0;
                 (Manner::Handshake, Opening::Handshake { discarded_bytes })
             }
-            Some(Subprotocol::Plain | Subprotocol::V1) | None => {
+            Some(Subprotocol::Plain | Subprotocol::V1 | Subprotocol::SiblingV1) | None => {
                 (Manner::Silent, Opening::Unanswered(request))
             }
         };
@@ -125,7 +126,10 @@ impl Puddle {
             opening,
         };
         self.set_phase(id, Phase::Knocking(Box::new(knock)));
-        self.advance(id, &room, Event::Look);
+        match bind {
+            Bind::Nothing => self.advance(id, &room, Event::Look),
+            Bind::Shown(shown) => self.bind(id, &room, shown),
+        }
     }
 
     fn open_lobby(&mut self, id: SocketId, request: &Upgrade, who: Who) {
@@ -133,6 +137,16 @@ impl Puddle {
             Who::Anonymous => SignIn::None,
             Who::Session(_) => SignIn::Resolving(None, Given::Upgrade),
         };
+        let sibling = match (request.subprotocol, &request.endpoint) {
+            (Some(Subprotocol::SiblingV1), Endpoint::Room(room)) => {
+                Some(self.offered(Some(room.clone())))
+            }
+            (Some(Subprotocol::SiblingV1), Endpoint::Primary | Endpoint::Address(_)) => {
+                Some(self.offered(None))
+            }
+            (Some(Subprotocol::V1 | Subprotocol::Plain | Subprotocol::RawV1) | None, _) => None,
+        };
+        let anonymous = who == Who::Anonymous;
         let lobby = Lobby {
             who,
             sign_in,
@@ -140,10 +154,14 @@ impl Puddle {
             ends: Ends::default(),
             stays: Vec::new(),
             entries: Vec::new(),
+            sibling: sibling.map(Box::new),
             idle_until: self.now + self.settings.lobby_time_max,
         };
         self.set_phase(id, Phase::Multiplexed(Box::new(lobby)));
         self.accept(id, request, None);
+        if anonymous {
+            self.offer_binding(id);
+        }
         self.look_at_session(id);
     }
 

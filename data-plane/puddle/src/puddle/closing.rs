@@ -8,6 +8,7 @@ use super::Puddle;
 use super::handshake::TOO_MUCH;
 use crate::input::SocketId;
 use crate::output::Output;
+use crate::sibling::End;
 use crate::socket::{Phase, SignIn, Who};
 use crate::upgrade::{self, Upgrade};
 use crate::wire::assembly::Assembly;
@@ -53,6 +54,7 @@ impl Puddle {
             return;
         }
         let refusal = self.refusal(refused);
+        self.part_refused(id, &refusal);
         if self.is_stream(id) {
             self.close_stream(id, &refusal);
         } else {
@@ -126,7 +128,7 @@ impl Puddle {
         }
     }
 
-    fn set_closing(&mut self, id: SocketId, answered: bool) {
+    pub(super) fn set_closing(&mut self, id: SocketId, answered: bool) {
         let mut until = self.now + self.settings.close_time_max;
         if let Some(drain) = &self.drain {
             until = until.min(drain.until);
@@ -161,6 +163,7 @@ impl Puddle {
     /// Takes from a socket all that it has: seats, entries, session.
     pub(super) fn strip(&mut self, id: SocketId) {
         self.ended_handshake(id);
+        self.part(id, End::Left(None));
         self.forget_arrival(id);
         let until = self.now;
         let Some(socket) = self.sockets.get_mut(id) else {
@@ -198,6 +201,7 @@ impl Puddle {
                 if let SignIn::Verifying(_, question) = lobby.sign_in {
                     self.verifying.remove(&question);
                 }
+                self.desert(id, lobby.sibling.as_deref());
                 lobby.who
             }
         };

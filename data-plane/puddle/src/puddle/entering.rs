@@ -41,7 +41,8 @@ impl Puddle {
     ) -> Option<(Action, Seen)> {
         self.recognise(id);
         let sequence = self.entry(id, room)?.sequence;
-        if !matches!(event, Event::Late) && self.is_signing_in(id) {
+        let waits = self.is_signing_in(id) || self.is_binding(id);
+        if !matches!(event, Event::Late) && waits {
             return None;
         }
         let seen = match self.see(id, room, false) {
@@ -253,11 +254,21 @@ impl Puddle {
     ) {
         let stand = self.stand_of(stay.room);
         let owned = self.rooms.get(stay.room).governed.owned();
+        let admitted = |id| multiplexed::Event::Admitted {
+            id,
+            room: name,
+            client,
+            revision: revision.0,
+            owner: owned.map(|owned| owned.owner),
+            epoch: stand.map(|stand| stand.epoch),
+            offset: stand.map(|stand| stand.offset),
+        };
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
         };
         match &mut socket.phase {
             Phase::Knocking(knock) => {
+                let reply_to = knock.entry.reply_to.take();
                 let who = std::mem::replace(&mut knock.who, Who::Anonymous);
                 let opening = std::mem::replace(&mut knock.opening, Opening::Answered);
                 socket.phase = Phase::Raw(stay, who);
@@ -269,7 +280,10 @@ impl Puddle {
                     Opening::Handshake { .. } => {
                         self.tell(id, |out| multiplexed::Event::Started.frame(out));
                     }
-                    Opening::Answered => {}
+                    // Nothing of ours is said here: only to its sibling.
+                    Opening::Answered => {
+                        self.inform(id, |out| admitted(reply_to.as_ref()).frame(out));
+                    }
                 }
                 self.arm(id);
             }
@@ -277,16 +291,7 @@ impl Puddle {
                 lobby.stays.push(stay);
                 let entry = lobby.take_entry(name);
                 let reply_to = entry.and_then(|entry| entry.reply_to);
-                let event = multiplexed::Event::Admitted {
-                    id: reply_to.as_ref(),
-                    room: name,
-                    client,
-                    revision: revision.0,
-                    owner: owned.map(|owned| owned.owner),
-                    epoch: stand.map(|stand| stand.epoch),
-                    offset: stand.map(|stand| stand.offset),
-                };
-                self.tell(id, |out| event.frame(out));
+                self.tell(id, |out| admitted(reply_to.as_ref()).frame(out));
                 self.stay_ends(id, stay.room, stay.until);
                 self.arm(id);
             }

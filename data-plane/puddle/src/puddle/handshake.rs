@@ -24,16 +24,23 @@ impl Puddle {
         else {
             unreachable!("only an open door welcomes");
         };
-        let admitted = Told::Admitted {
-            id: None,
+        let client = self.client_of(id, session.as_deref());
+        let revision = self.decided_by(governed).0;
+        let admitted = |id| Told::Admitted {
+            id,
             room,
-            client: self.client_of(id, session.as_deref()),
-            revision: self.decided_by(governed).0,
+            client,
+            revision,
             owner: governed.owned().map(|owned| owned.owner),
             epoch: None,
             offset: None,
         };
-        self.tell(id, |out| admitted.frame(out));
+        self.tell(id, |out| admitted(None).frame(out));
+        if self.beside(id).is_some() {
+            let entry = self.entry_mut(id, room);
+            let reply_to = entry.and_then(|entry| entry.reply_to.take());
+            self.inform(id, |out| admitted(reply_to.as_ref()).frame(out));
+        }
     }
 
     /// A frame of a socket that has not started.
@@ -44,6 +51,8 @@ impl Puddle {
         let (room, sequence) = (knock.entry.room.clone(), knock.entry.sequence);
         match handshake::read(kind, payload) {
             Some(Line::Start) if sequence.is_ready() => self.advance(id, &room, Event::Started),
+            // Its sibling answers.
+            Some(Line::Answer(_)) if self.beside(id).is_some() => self.discard(id, payload.len()),
             Some(Line::Answer(answer)) => {
                 match sequence.asked().and_then(|asked| answer.to(asked)) {
                     Some(proof) => self.shown(id, &room, proof),

@@ -63,6 +63,11 @@ impl Puddle {
                 self.waiting_hop(from, *hop);
                 bytes
             }
+            Hop::Sibling(hop) => {
+                let bytes = hop.bytes();
+                self.sibling_hop(from, *hop);
+                bytes
+            }
             Hop::Message(message) => {
                 self.overheard(&message);
                 message.payload.len() as u64
@@ -93,6 +98,7 @@ impl Puddle {
     pub(super) fn restarted(&mut self, puddle: PuddleId) {
         self.peers.restarted(puddle);
         self.wait_anew(puddle);
+        self.part_from(puddle);
         for (room, visit) in self.rooms.restarted(puddle) {
             self.peers.send(puddle, Hop::Enter { room, visit });
         }

@@ -18,6 +18,7 @@ use crate::home::{
 use crate::hop::{Hop, RoomMessage};
 use crate::input::SocketId;
 use crate::outbox::Lane;
+use crate::output::WireForm;
 use crate::room::{Governed, Message, Rights, RoomIndex, deliver, encode};
 use crate::socket::{Phase, Reading};
 use crate::wire::multiplexed::{Event as Told, Id, Level, LineError, Place};
@@ -302,6 +303,23 @@ impl Puddle {
         self.counters.deliveries += past.len() as u64;
     }
 
+    /// The same on a raw socket's sibling.
+    fn hear_past_beside(&mut self, id: SocketId, room: &RoomName, past: &[Arc<Placed>]) {
+        for placed in past {
+            let place = Place {
+                offset: Some(placed.offset()),
+                past: true,
+            };
+            let message = Message {
+                place,
+                ..Message::of(&placed.message)
+            };
+            let form = WireForm::Multiplexed;
+            self.inform(id, |out| encode(form, room, message, out));
+        }
+        self.counters.deliveries += past.len() as u64;
+    }
+
     /// A client reads what was said in a room.
     pub(super) fn history(
         &mut self,
@@ -333,7 +351,7 @@ impl Puddle {
                 through: 0,
                 complete: false,
             };
-            return self.tell(id, |out| nothing.frame(out));
+            return self.inform(id, |out| nothing.frame(out));
         }
         let ask = self.pend(Pending::Reading(id, name.clone(), request));
         self.ask_home(name, governed, ask, Ask::Read { range, viewer });
@@ -359,7 +377,11 @@ impl Puddle {
         if !reads(self.rooms.get(index).seats.sitter(stay.seat).rights) {
             return self.refuse_line(id, request, Some(name), Refused::HistoryRefused);
         }
-        self.hear_past(id, index, &page.messages);
+        if self.beside(id).is_some() {
+            self.hear_past_beside(id, name, &page.messages);
+        } else {
+            self.hear_past(id, index, &page.messages);
+        }
         let history = Told::History {
             id: request,
             room: name,
@@ -367,12 +389,12 @@ impl Puddle {
             through: page.through,
             complete: page.complete,
         };
-        self.tell(id, |out| history.frame(out));
+        self.inform(id, |out| history.frame(out));
     }
 
     pub(super) fn outside(&mut self, id: SocketId, request: Option<&Id>) {
         let outside = LineError::new("room", "a room this socket is in: join it first");
-        self.reply(id, |out| Told::error(request, &outside).frame(out));
+        self.tell_error(id, request, &outside);
     }
 }
 

@@ -46,6 +46,9 @@ impl Puddle {
                 return self.tell(id, |out| Told::error(request.as_ref(), &error).frame(out));
             }
         };
+        if self.sibling_mut(id).is_some() {
+            return self.sibling_line(id, line);
+        }
         let Line {
             id: request,
             op,
@@ -68,15 +71,7 @@ impl Puddle {
                 self.send(id, wish, &room, kind, payload, &receivers);
             }
             Op::History { room, range } => self.history(id, request, &room, range),
-            Op::Ping => {
-                if !self.behaves(id, Habit::Ping, request.as_ref()) {
-                    return;
-                }
-                let pong = Told::Pong {
-                    id: request.as_ref(),
-                };
-                self.tell(id, |out| pong.frame(out));
-            }
+            Op::Ping => self.answer_ping(id, request.as_ref()),
             Op::Join { room, life } => self.join(id, request, &room, life),
             Op::Presence { room, after } => self.look(id, request, &room, after),
             Op::Pass { room, client } => {
@@ -180,7 +175,13 @@ impl Puddle {
         self.advance(id, room, Event::Look);
     }
 
-    fn answer(&mut self, id: SocketId, request: Option<Id>, room: &RoomName, answer: Answer) {
+    pub(super) fn answer(
+        &mut self,
+        id: SocketId,
+        request: Option<Id>,
+        room: &RoomName,
+        answer: Answer,
+    ) {
         let entry = self.entry_mut(id, room);
         let asked = entry.and_then(|entry| entry.sequence.asked());
         let Some(proof) = asked.and_then(|asked| answer.to(asked)) else {
@@ -190,7 +191,7 @@ impl Puddle {
                 Some(Asked::SecondFactor | Asked::RoomCode) => "a `code`, which was asked for",
             };
             let unasked = LineError::new("answer", needed);
-            return self.tell(id, |out| Told::error(request.as_ref(), &unasked).frame(out));
+            return self.tell_error(id, request.as_ref(), &unasked);
         };
         if let Some(entry) = self.entry_mut(id, room) {
             entry.reply_to = request;
@@ -337,6 +338,7 @@ impl Puddle {
                 };
                 self.tell(id, |out| authenticated.frame(out));
                 self.arm(id);
+                self.offer_binding(id);
                 self.advance_all(id, Event::Look);
             }
         }
@@ -371,12 +373,12 @@ impl Puddle {
         refused: Refused,
     ) {
         let refusal = self.refusal(refused);
-        self.reply(id, |out| Told::refused(request, room, &refusal).frame(out));
+        self.inform(id, |out| Told::refused(request, room, &refusal).frame(out));
     }
 
     /// What was asked cannot be done now; the socket stays.
     pub(super) fn tell_error(&mut self, id: SocketId, request: Option<&Id>, error: &LineError) {
-        self.reply(id, |out| Told::error(request, error).frame(out));
+        self.inform(id, |out| Told::error(request, error).frame(out));
     }
 
     /// A socket with nothing left has a while to begin anew.

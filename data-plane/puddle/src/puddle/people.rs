@@ -134,7 +134,7 @@ impl Puddle {
                         epoch: owned.epoch,
                     },
                 };
-                self.reply(socket, |out| done.frame(out));
+                self.inform(socket, |out| done.frame(out));
             }
             (Said::Unruly(OwnerRuleFault { rule, needed }), _) => {
                 self.tell_error(socket, id, &LineError::new(rule, needed));
@@ -162,11 +162,7 @@ impl Puddle {
         self.rooms.get_mut(index).lookers.insert(id);
         // In the room's lane: the changes before it and after it are in order.
         let event = PeopleEvent::page(request, room, page);
-        let lane = Lane::Room(index);
-        let frame = self
-            .outbox
-            .frame(WireForm::Multiplexed, lane, |out| event.frame(out));
-        self.outbox.push(id.slot, frame, lane);
+        self.announce_to(index, &[id], &event);
     }
 
     /// Who is there has changed: encoded once, queued for each who looks.
@@ -174,8 +170,8 @@ impl Puddle {
         if let Some(index) = self.rooms.find(room) {
             let event = PeopleEvent::batch(room, batch);
             let lookers = &self.rooms.get(index).lookers;
-            let slots: Vec<u32> = lookers.iter().map(|looker| looker.slot).collect();
-            self.announce(index, &slots, |out| event.frame(out));
+            let lookers: Vec<SocketId> = lookers.iter().copied().collect();
+            self.announce_to(index, &lookers, &event);
         }
     }
 
@@ -186,9 +182,8 @@ impl Puddle {
             return;
         }
         let room = self.rooms.get(index).name.clone();
-        let slots: Vec<u32> = lookers.iter().map(|looker| looker.slot).collect();
-        let event = PeopleEvent::ended(&room);
-        self.announce(index, &slots, |out| event.frame(out));
+        let lookers: Vec<SocketId> = lookers.into_iter().collect();
+        self.announce_to(index, &lookers, &PeopleEvent::ended(&room));
         self.look_away(&room);
     }
 
@@ -207,8 +202,7 @@ impl Puddle {
             return;
         }
         let room = self.rooms.get(index).name.clone();
-        let event = PeopleEvent::ended(&room);
-        self.announce(index, &[id.slot], |out| event.frame(out));
+        self.announce_to(index, &[id], &PeopleEvent::ended(&room));
         self.stop_looking(id, index);
     }
 
@@ -245,6 +239,17 @@ impl Puddle {
             present: listed.collect(),
             more: page.more,
         })
+    }
+
+    /// Tells those who look: each on its socket, or on its sibling.
+    fn announce_to(&mut self, index: RoomIndex, lookers: &[SocketId], event: &PeopleEvent<'_>) {
+        let (beside, own): (Vec<SocketId>, Vec<SocketId>) =
+            lookers.iter().partition(|id| self.beside(**id).is_some());
+        let slots: Vec<u32> = own.iter().map(|id| id.slot).collect();
+        self.announce(index, &slots, |out| event.frame(out));
+        for id in beside {
+            self.inform(id, |out| event.frame(out));
+        }
     }
 
     /// Queues one frame for some sockets in a room.

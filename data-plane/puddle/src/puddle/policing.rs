@@ -329,10 +329,15 @@ impl Puddle {
             return;
         };
         self.outbox.cut_room(id.slot, index);
+        let manner = if socket.beside.is_some() {
+            Manner::Asked
+        } else {
+            Manner::Silent
+        };
         match &mut socket.phase {
             Phase::Raw(_, who) => {
                 let who = std::mem::replace(who, Who::Anonymous);
-                let entry = entry(Manner::Silent);
+                let entry = entry(manner);
                 socket.phase = Phase::Knocking(Box::new(Knock {
                     who,
                     entry,
@@ -350,6 +355,7 @@ impl Puddle {
         }
         self.doors.entry(name.clone()).or_default().insert(id);
         self.leave_room(id, index, stay.seat);
+        self.cut_beside(id);
         self.arm(id);
         self.advance(id, name, Event::Look);
     }

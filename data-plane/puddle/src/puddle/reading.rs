@@ -135,8 +135,9 @@ impl Puddle {
                 idle_frames_max,
             })
         };
-        if socket.reading == Reading::Claiming {
-            return Stage::Later;
+        match socket.reading {
+            Reading::Claiming | Reading::Ordering => return Stage::Later,
+            Reading::On | Reading::Full | Reading::Clogged => {}
         }
         match &socket.phase {
             Phase::Upgrading { routed: None, .. } => Stage::Request,

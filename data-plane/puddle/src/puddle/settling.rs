@@ -73,7 +73,8 @@ impl Puddle {
                 if lobby.session_ended(now) {
                     return self.close_refused(id, Refused::SessionExpired);
                 }
-                if lobby.is_idle() && lobby.idle_until <= now {
+                let is_idle = lobby.is_idle() && lobby.idle_until <= now;
+                if is_idle || lobby.is_unbound(now) {
                     return self.close_refused(id, Refused::EntryTooSlow);
                 }
                 self.tell_endings(id);

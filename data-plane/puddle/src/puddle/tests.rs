@@ -7,6 +7,7 @@ mod entry;
 mod steps;
 mod waiting;
 mod raw_v1;
+mod sibling;
 mod renewing;
 mod live_permission;
 mod limits;

@@ -28,7 +28,7 @@ impl Puddle {
             step,
             attempts_left,
         };
-        self.tell(id, |out| event.frame(out));
+        self.inform(id, |out| event.frame(out));
     }
 
     /// The client has shown what it was asked for.

@@ -60,7 +60,7 @@ impl Puddle {
     ) {
         if self.seat_in(id, room).is_none() {
             let outside = LineError::new("room", "a room this socket is in: join it first");
-            return self.tell(id, |out| Told::error(request, &outside).frame(out));
+            return self.tell_error(id, request, &outside);
         }
         if !self.may_invite(id, room) {
             return self.refuse_line(id, request, Some(room), Refused::InviteRefused);
@@ -71,7 +71,7 @@ impl Puddle {
             .is_some_and(|crowd| crowd.contains(&client));
         if !waits {
             let nobody = LineError::new("client", "a client that waits to be let in");
-            return self.tell(id, |out| Told::error(request, &nobody).frame(out));
+            return self.tell_error(id, request, &nobody);
         }
         self.tell_home(WaitingHop::Decide {
             room: room.clone(),
@@ -83,7 +83,7 @@ impl Puddle {
             room,
             client,
         };
-        self.tell(id, |out| decided.frame(out));
+        self.inform(id, |out| decided.frame(out));
     }
 
     /// Whoever may let others in learns, on coming in, who waits.
@@ -216,7 +216,7 @@ impl Puddle {
         let sitters = self.rooms.get(index).seats.sitters().iter();
         let sockets: BTreeSet<SocketId> = sitters.map(|sitter| sitter.socket).collect();
         for id in sockets {
-            if self.lobby_mut(id).is_some() && self.may_invite(id, room) {
+            if self.hears_us(id) && self.may_invite(id, room) {
                 self.tell_crowd(id, room, clients);
             }
         }
@@ -228,7 +228,7 @@ impl Puddle {
             count: clients.len(),
             clients,
         };
-        self.tell(id, |out| waiting.frame(out));
+        self.inform(id, |out| waiting.frame(out));
     }
 
     /// Whether a socket that is inside may let others in.

@@ -2,7 +2,7 @@
 
 use porthouse_model::{RoomId, RoomName, Time, TokenHash};
 
-use super::{ClientId, Ends, Sequence, Who};
+use super::{ClientId, Ends, Sequence, Sibling, Who};
 use crate::people::RoomLife;
 use crate::question::QuestionId;
 use crate::room::RoomIndex;
@@ -113,7 +113,7 @@ impl Entry {
     }
 }
 
-/// A `porthouse.v1` socket.
+/// A `porthouse.v1` socket, or a command socket beside a raw one.
 #[derive(Debug)]
 pub(crate) struct Lobby {
     /// As whom it comes.
@@ -128,6 +128,9 @@ pub(crate) struct Lobby {
     pub stays: Vec<Stay>,
     /// The doors it knocks at.
     pub entries: Vec<Entry>,
+    /// The raw socket whose commands it carries, or the secret for one: then it
+    /// enters no room itself.
+    pub sibling: Option<Box<Sibling>>,
     /// When it must have signed in or entered a room, if it has not.
     pub idle_until: Time,
 }
@@ -150,7 +153,9 @@ impl Lobby {
 
     /// Whether it has neither session nor room, nor is about to.
     pub(crate) fn is_idle(&self) -> bool {
-        self.stays.is_empty() && self.entries.is_empty() && self.sign_in == SignIn::None
+        let is_lobby = self.sibling.is_none();
+        let is_empty = self.stays.is_empty() && self.entries.is_empty();
+        is_lobby && is_empty && self.sign_in == SignIn::None
     }
 
     /// Whether a name and a password are being verified: until then nobody knows
@@ -162,6 +167,18 @@ impl Lobby {
     /// Whether a session's token is being looked up.
     pub(crate) const fn is_resolving(&self) -> bool {
         matches!(self.sign_in, SignIn::Resolving(..))
+    }
+
+    /// Whether no raw socket has shown the secret in time.
+    pub(crate) fn is_unbound(&self, now: Time) -> bool {
+        self.bound_until() <= now
+    }
+
+    fn bound_until(&self) -> Time {
+        match self.sibling.as_deref() {
+            Some(Sibling::Offered(offered)) => offered.until,
+            Some(Sibling::Bound { .. }) | None => Time::from_nanos(u64::MAX),
+        }
     }
 
     /// Whether the session's time is over.
@@ -205,6 +222,7 @@ impl Lobby {
         };
         let idle = if self.is_idle() { self.idle_until } else { end };
         let first = session.min(idle).min(self.ends.next());
+        let first = first.min(self.bound_until());
         stays.chain(entries).fold(first, Time::min)
     }
 }

@@ -8,8 +8,9 @@ use porthouse_model::{Credential, CredentialKind};
 use smallvec::SmallVec;
 
 use super::head::{Repeated, Request};
-use super::{BadUpgrade, Endpoint, Presented};
+use super::{BadUpgrade, Bind, Endpoint, Presented};
 use crate::output::WireForm;
+use crate::sibling::BindSecret;
 
 /// The most subprotocols a client may offer.
 const SUBPROTOCOLS_MAX: usize = 32;
@@ -17,6 +18,8 @@ const SUBPROTOCOLS_MAX: usize = 32;
 const OURS: &str = "porthouse.";
 /// What a session's token follows.
 const BEARER: &str = "porthouse.bearer.";
+/// What the secret of a sibling follows.
+const BIND: &str = "porthouse.bind.";
 /// The scheme of RFC 6750, in the `Authorization` header.
 const BEARER_SCHEME: &str = "bearer ";
 
@@ -30,10 +33,12 @@ pub(crate) enum Subprotocol {
     Plain,
     /// Raw frames after a handshake of JSON lines, in which a door can ask.
     RawV1,
+    /// Commands for a raw socket beside it.
+    SiblingV1,
 }
 
 impl Subprotocol {
-    const ALL: [Self; 3] = [Self::V1, Self::RawV1, Self::Plain];
+    const ALL: [Self; 4] = [Self::V1, Self::RawV1, Self::SiblingV1, Self::Plain];
 
     /// Its name on the wire.
     pub(crate) const fn name(self) -> &'static str {
@@ -41,6 +46,7 @@ impl Subprotocol {
             Self::V1 => "porthouse.v1",
             Self::Plain => "porthouse.plain",
             Self::RawV1 => "porthouse.raw.v1",
+            Self::SiblingV1 => "porthouse.sibling.v1",
         }
     }
 }
@@ -105,12 +111,26 @@ impl Offer<'_> {
         endpoint: &Endpoint,
     ) -> Result<(WireForm, Option<Subprotocol>), BadUpgrade> {
         let is_other = |name: &&str| name.starts_with(OURS) && !name.starts_with(BEARER);
+        let binds = self.names.iter().filter(|name| name.starts_with(BIND));
+        match (binds.count(), endpoint) {
+            (0, _) => {}
+            (1, Endpoint::Room(_) | Endpoint::Address(_))
+                if self.has(Subprotocol::RawV1) && !self.has(Subprotocol::SiblingV1) => {}
+            (_, _) => {
+                return Err(bad(
+                    "one porthouse.bind.{secret}, beside porthouse.raw.v1, at a room's own address",
+                ));
+            }
+        }
         match endpoint {
+            Endpoint::Primary | Endpoint::Room(_) if self.has(Subprotocol::SiblingV1) => {
+                Ok((WireForm::Multiplexed, Some(Subprotocol::SiblingV1)))
+            }
             Endpoint::Primary | Endpoint::Address(_) if self.has(Subprotocol::V1) => {
                 Ok((WireForm::Multiplexed, Some(Subprotocol::V1)))
             }
             Endpoint::Primary => Err(bad(
-                "the subprotocol porthouse.v1 here; or connect at /{room} for raw frames",
+                "the subprotocol porthouse.v1 or porthouse.sibling.v1 here; or connect at /{room} for raw frames",
             )),
             Endpoint::Room(_) | Endpoint::Address(_) if self.has(Subprotocol::RawV1) => {
                 Ok((WireForm::Raw, Some(Subprotocol::RawV1)))
@@ -132,6 +152,14 @@ impl Offer<'_> {
             )),
             Endpoint::Room(_) | Endpoint::Address(_) => Ok((WireForm::Raw, None)),
         }
+    }
+
+    /// The sibling that the request says it has.
+    pub(super) fn bind(&self) -> Bind {
+        let mut secrets = self.names.iter().filter_map(|name| name.strip_prefix(BIND));
+        secrets.next().map_or(Bind::Nothing, |text| {
+            Bind::Shown(BindSecret::parse(text).map(|secret| secret.shown()))
+        })
     }
 
     /// Who the request says it is from: by header, by subprotocol, or by both
@@ -232,7 +260,7 @@ mod tests {
         assert!(hint.needed.contains("connect at /"), "{}", hint.needed);
         for names in [
             "porthouse.raw.v2",
-            "porthouse.sibling.v1, mqtt",
+            "porthouse.sibling.v2, mqtt",
             "porthouse.v2",
         ] {
             assert_eq!(

@@ -274,6 +274,7 @@ impl World {
             | Hop::ToHome(_)
             | Hop::FromHome(_)
             | Hop::Waiting(_)
+            | Hop::Sibling(_)
             | Hop::Placed(_)
             | Hop::Credit { .. }
             | Hop::Kicked { .. }

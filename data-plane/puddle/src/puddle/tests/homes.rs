@@ -5,7 +5,7 @@ use porthouse_model::{DeliveryRules, Order, Revision, RoomName, RoomRules, UnixT
 
 use super::world::{Client, HOUR, World};
 use crate::home::home_of;
-use crate::{Input, Puddle, PuddleId, Seed, Settings, TransientMakers};
+use crate::{Input, Puddle, PuddleId, Seed, Seeds, Settings, TransientMakers};
 
 pub(super) fn ordered() -> RoomRules {
     RoomRules {
@@ -51,7 +51,7 @@ pub(super) fn restart(world: &mut World, at: usize, seed: u64) {
     let puddles = u8::try_from(world.puddles.len()).expect("few puddles");
     let mut settings = Settings::new(number, puddles);
     settings.transient_makers = TransientMakers::Anyone;
-    let mut fresh = Puddle::new(settings, Seed(seed), world.now);
+    let mut fresh = Puddle::new(settings, Seeds::repeatable(Seed(seed)), world.now);
     let revision = Revision(world.revision);
     fresh.handle(world.now, Input::Wall(UnixTime::from_millis(HOUR)));
     fresh.handle(world.now, Input::Resync { revision });

@@ -4,7 +4,7 @@
 use porthouse_model::{MessageKind, Revision, Time, UnixTime};
 
 use super::world::{World, frame};
-use crate::{Input, Puddle, PuddleId, Seed, Settings, TransientMakers};
+use crate::{Input, Puddle, PuddleId, Seed, Seeds, Settings, TransientMakers};
 
 use MessageKind::Text;
 
@@ -49,7 +49,7 @@ fn a_puddle_that_begins_anew_is_told_of_the_rooms_and_tells_its_own() {
     let lost = world.raw(1, "lobby");
     let mut settings = Settings::new(PuddleId(1), 2);
     settings.transient_makers = TransientMakers::Anyone;
-    let mut fresh = Puddle::new(settings, Seed(9), Time::ZERO);
+    let mut fresh = Puddle::new(settings, Seeds::repeatable(Seed(9)), Time::ZERO);
     fresh.handle(
         world.now,
         Input::Wall(UnixTime::from_millis(super::world::HOUR)),

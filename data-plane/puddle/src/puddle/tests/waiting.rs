@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use porthouse_model::EntryStep;
 
-use super::world::{Client, World, asking};
+use super::world::{Client, World, asking, token};
 use crate::home::home_of;
 use crate::{Input, PuddleId};
 
@@ -213,4 +213,16 @@ fn who_waits_is_told_to_a_home_that_began_anew() {
     let told = decide(&mut world, host, "admit", &shown(&crowd));
     assert!(told.contains("decided"), "{told}");
     assert!(world.take_text(ada).contains("admitted"));
+}
+
+#[test]
+fn nothing_of_ours_is_said_on_the_raw_socket_of_who_may_let_others_in() {
+    let (mut world, host) = hosted(1, 8);
+    waiting(&mut world, 0);
+    assert!(world.take_text(host).contains(r#""op":"waiting""#));
+    let bearer = format!("Authorization: Bearer {}", token(7));
+    let raw = world.upgrade(0, "/vault", &[&bearer]);
+    let told = world.take_text(raw);
+    assert!(told.starts_with("HTTP/1.1 101"), "{told}");
+    assert!(told.ends_with("\r\n\r\n"), "{told}");
 }

@@ -19,8 +19,8 @@ use crate::puddle::Puddle;
 use crate::wire::frame::client;
 use crate::{
     Answer, Changed, Command, Hop, Input, Known, OrderId, Output, Pass, Proof, PuddleId, Question,
-    Reply, RoomPolicy, Seed, Settings, Shell, SignInVerdict, SocketId, TransientMakers, Verdict,
-    Verification, Wrote,
+    Reply, RoomPolicy, Seed, Seeds, Settings, Shell, SignInVerdict, SocketId, TransientMakers,
+    Verdict, Verification, Wrote,
 };
 
 pub(super) use rules::{asking, members_only, password_rules, taking};
@@ -120,7 +120,11 @@ impl World {
             let mut settings = Settings::new(PuddleId(number), puddles);
             settings.transient_makers = TransientMakers::Anyone;
             change(&mut settings);
-            let mut puddle = Puddle::new(settings, Seed(u64::from(number)), Time::ZERO);
+            let mut puddle = Puddle::new(
+                settings,
+                Seeds::repeatable(Seed(u64::from(number))),
+                Time::ZERO,
+            );
             puddle.handle(Time::ZERO, Input::Wall(UnixTime::from_millis(HOUR)));
             puddle.handle(
                 Time::ZERO,

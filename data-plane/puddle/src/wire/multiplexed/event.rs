@@ -10,8 +10,8 @@ use crate::wire::explanation::{Explanation, as_text, as_texts};
 use crate::wire::frame;
 
 /// Something a client is told, apart from a room's messages. One text frame, all
-/// of it header line.
-#[derive(Debug, Serialize)]
+/// of it header line. Shown nowhere: one holds a secret.
+#[derive(Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub(crate) enum Event<'a> {
     /// This socket is this client now.
@@ -25,6 +25,17 @@ pub(crate) enum Event<'a> {
         /// When the session ends by itself.
         #[serde(rename = "expires_ms", serialize_with = "as_millis")]
         expires: UnixTime,
+    },
+    /// A sibling's secret, for one raw socket, once.
+    Bind {
+        secret: &'a str,
+        /// When it must have been shown.
+        within_ms: u64,
+    },
+    /// A raw socket before this room's door has shown it.
+    Bound {
+        #[serde(serialize_with = "as_text")]
+        room: &'a RoomName,
     },
     /// The session, or the right to be in this room, ends by itself then.
     Expiring {
