@@ -20,6 +20,7 @@ mod log;
 mod secret;
 mod sealing;
 mod hashing;
+mod resume;
 
 use std::process::ExitCode;
 

@@ -79,6 +79,8 @@ pub(crate) struct Arguments {
         value_parser = host_suffix
     )]
     endpoint_hosts: Option<String>,
+    #[command(flatten)]
+    resume: crate::resume::Arguments,
 }
 
 /// Who makes transient rooms.
@@ -164,6 +166,9 @@ impl Arguments {
         settings.puddles = self.puddles.unwrap_or(settings.puddles);
         settings.transient_makers = self.transient_rooms.into();
         settings.endpoint_host_suffix = self.endpoint_hosts;
+        if let Some(keys) = self.resume.given()? {
+            settings.resume_keys = keys;
+        }
         Ok(settings)
     }
 }

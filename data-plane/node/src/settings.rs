@@ -5,7 +5,7 @@ use core::fmt;
 use std::net::SocketAddr;
 
 use porthouse_model::NodeName;
-use porthouse_puddle::{PuddleId, TransientMakers};
+use porthouse_puddle::{PuddleId, ResumeKeys, TransientMakers};
 
 /// How a node is to be.
 #[derive(Clone, Debug)]
@@ -31,6 +31,9 @@ pub struct Settings {
     /// Hosts that end with this, which begins with a dot, are endpoints'
     /// addresses; `None`: every host is the node's own.
     pub endpoint_host_suffix: Option<String>,
+    /// What tokens are sealed under by which clients come back to where they
+    /// were. By default a key of this process alone.
+    pub resume_keys: ResumeKeys,
     /// Sockets of each puddle; past it a connection is refused with 503.
     pub sockets_per_puddle_max: usize,
 }
@@ -55,6 +58,7 @@ impl Settings {
             api_key,
             transient_makers: TransientMakers::Users,
             endpoint_host_suffix: None,
+            resume_keys: ResumeKeys::new(&[rand::random()]),
             sockets_per_puddle_max: 100_000,
         }
     }
@@ -68,6 +72,7 @@ impl Settings {
                 .endpoint_host_suffix
                 .as_ref()
                 .map(|suffix| suffix.to_ascii_lowercase().into()),
+            resume_keys: self.resume_keys.clone(),
             sockets_max: self.sockets_per_puddle_max,
             ..porthouse_puddle::Settings::new(puddle, puddles)
         }

@@ -14,6 +14,8 @@ mod taking;
 mod rates;
 mod keys;
 mod shelf;
+mod strands;
+mod returning;
 mod away;
 mod covered;
 
@@ -40,8 +42,11 @@ use keys::Keys;
 pub use placed::Placed;
 pub(crate) use placed::Viewer;
 use rates::Spent;
+use returning::rules_alike;
 use shelf::Shelf;
 pub(crate) use shelf::{Page, Range};
+pub(crate) use strands::{Gone, Resumes};
+use strands::{Ruling, Strands};
 pub(crate) use taking::{Answer, Asker, Outcome, Since};
 
 /// Epochs are below this: what JSON's readers take for a whole number (RFC 8259,
@@ -101,6 +106,14 @@ pub(crate) struct Home {
     spent: Spent,
     /// Who is away.
     away: Away,
+    /// Who may come back to where they were.
+    strands: Strands,
+    /// By what it is ruled.
+    ruling: Ruling,
+    /// The revision that last changed what is known of any client here.
+    touched: Revision,
+    /// Under which identity changes to its clients find it.
+    listed: Option<RoomId>,
     /// Who is inside, of those it was told of.
     pub guests: Guests,
     /// How many of them there may be, what is shown of them, who owns the room.
@@ -115,6 +128,8 @@ pub(crate) struct Home {
 #[derive(Debug)]
 pub(crate) struct Homes {
     homes: BTreeMap<RoomName, Home>,
+    /// Those of persistent rooms.
+    by_id: BTreeMap<RoomId, RoomName>,
     /// Those with nobody inside, by when they are forgotten.
     idle: BTreeSet<(Time, RoomName)>,
     /// What all of them keep.
@@ -133,6 +148,7 @@ pub(crate) struct Homes {
 struct Held {
     bytes: usize,
     keys: usize,
+    strands: usize,
 }
 
 /// How much a home may keep; see [`Settings`].
@@ -147,12 +163,16 @@ pub(crate) struct Allowance {
     pub keys_left: usize,
     pub rated_clients_max: usize,
     pub waiting_members_max: usize,
+    pub resume_time_max: Duration,
+    pub resumes_max: usize,
+    pub recovered_bytes_max: usize,
 }
 
 impl Homes {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             homes: BTreeMap::new(),
+            by_id: BTreeMap::new(),
             idle: BTreeSet::new(),
             held: Held::default(),
             homes_max: settings.homes_max,
@@ -170,6 +190,11 @@ impl Homes {
                 keys_left: settings.keys_max,
                 rated_clients_max: settings.rated_clients_max,
                 waiting_members_max: settings.waiting_members_max,
+                resume_time_max: settings.resume_time_max,
+                resumes_max: settings.resumes_max,
+                recovered_bytes_max: settings
+                    .recovered_bytes_max
+                    .min(settings.socket_backlog_bytes_max / 2),
             },
         }
     }
@@ -219,9 +244,14 @@ impl Homes {
         let others = self.held.bytes - before.bytes;
         let bytes_max = allowance.history_bytes_max.saturating_sub(others);
         home.shrink(bytes_max.min(allowance.room_history_bytes_max));
+        let elsewhere = self.held.strands - before.strands;
+        let strands_max = allowance.resumes_max.saturating_sub(elsewhere);
+        home.strands.shrink(strands_max);
         let after = home.held();
         self.held.bytes = others + after.bytes;
         self.held.keys = self.held.keys - before.keys + after.keys;
+        self.held.strands = elsewhere + after.strands;
+        self.list(room);
         Some(done)
     }
 
@@ -294,6 +324,8 @@ impl Homes {
     pub(crate) fn resync(&mut self) {
         for home in self.homes.values_mut() {
             home.as_of = Revision::default();
+            self.held.strands -= home.strands.len();
+            home.begin_ruling();
         }
     }
 
@@ -353,6 +385,10 @@ impl Homes {
             let held = home.held();
             self.held.bytes -= held.bytes;
             self.held.keys -= held.keys;
+            self.held.strands -= held.strands;
+            if let Some(id) = home.listed {
+                self.by_id.remove(&id);
+            }
         }
     }
 
@@ -380,7 +416,9 @@ impl Homes {
             home.check();
             held.bytes += home.held().bytes;
             held.keys += home.held().keys;
+            held.strands += home.held().strands;
         }
+        self.check_list();
         assert_eq!(held, self.held, "what is kept is counted");
         let bytes_max = self.allowance.history_bytes_max;
         assert!(held.bytes <= bytes_max, "what is kept is bounded");
@@ -398,6 +436,13 @@ impl Home {
             keys: Keys::default(),
             spent: Spent::default(),
             away: Away::default(),
+            strands: Strands::default(),
+            ruling: Ruling {
+                revision: as_of,
+                times: 0,
+            },
+            touched: as_of,
+            listed: None,
             people: People::new(),
             governed,
             guests: Guests::default(),
@@ -418,6 +463,7 @@ impl Home {
                 guests,
                 idle_until: self.idle_until,
                 alarm: self.alarm,
+                listed: self.listed,
                 ..Self::new(governed.clone(), as_of, chance)
             };
         }
@@ -432,6 +478,9 @@ impl Home {
             self.people.disown();
         }
         if !transient || claimed > known {
+            if !rules_alike(governed, &self.governed) {
+                self.ruling.revision = as_of;
+            }
             self.governed = governed.clone();
         }
         self.regard();
@@ -457,6 +506,7 @@ impl Home {
         self.keys = fresh.keys;
         self.spent = fresh.spent;
         self.away = fresh.away;
+        self.strands = fresh.strands;
     }
 
     /// How far it is.
@@ -481,7 +531,9 @@ impl Home {
                     .waiting
                     .and_then(|waiting| self.away.until(waiting.age_max));
                 let latest = self.latest.as_ref().map(|_| idle);
-                let needed = [kept, keys, away, latest].into_iter().flatten().max();
+                let back = self.strands.until(allowance.resume_time_max);
+                let needed = [kept, keys, away, latest, back].into_iter().flatten();
+                let needed = needed.max();
                 needed.map(|until| until.min(idle))
             }
         }
@@ -492,6 +544,7 @@ impl Home {
         Held {
             bytes: self.shelf.bytes() + usize::try_from(latest).expect("it is in memory"),
             keys: self.keys.len(),
+            strands: self.strands.len(),
         }
     }
 
@@ -511,6 +564,7 @@ impl Home {
         self.shelf.check();
         self.keys.check();
         self.away.check();
+        self.strands.check();
     }
 }
 

@@ -21,6 +21,7 @@ mod people;
 mod outbox;
 mod hop;
 mod home;
+mod resume;
 mod question;
 mod waiting;
 mod sibling;
@@ -41,6 +42,10 @@ pub use policy::{RoomPolicy, TemplatePolicy};
 pub use puddle::{Counters, Puddle, Whom};
 pub use question::{
     Answer, Known, Pass, Proof, Question, QuestionId, Secret, SignInVerdict, Verdict, Verification,
+};
+pub use resume::{
+    BadResumeKeys, Claims, Holder, PassedAt, RESUME_KEY_BYTES, RESUME_KEYS_MAX,
+    RESUME_TOKEN_BYTES_MAX, ResumeKeys, Unopened,
 };
 pub use seed::{SecretSeed, Seed, Seeds};
 pub use settings::{Settings, TransientMakers};

@@ -230,6 +230,11 @@ impl People {
         Ok(())
     }
 
+    /// A socket goes, for the one that goes on from where it was.
+    pub(crate) fn send_off(&mut self, socket: At, refused: Refused) {
+        self.says.push(Say::Go(socket, refused));
+    }
+
     /// Somebody has gone, or does not come.
     pub(crate) fn depart(
         &mut self,

@@ -24,6 +24,7 @@ mod hopping;
 mod homing;
 mod people;
 mod keeping;
+mod returning;
 mod closing;
 mod policing;
 mod ordering;

@@ -192,6 +192,11 @@ impl Sequence {
         }
     }
 
+    /// The steps passed so far.
+    pub(crate) const fn passed(self) -> Passed {
+        self.carried().passed
+    }
+
     /// The verification under way.
     pub(crate) const fn question(&self) -> Option<QuestionId> {
         match self {

@@ -10,6 +10,7 @@ use porthouse_model::{Rate, RoomRules};
 
 use crate::input::PuddleId;
 use crate::people::{OwnerRule, RoomLife};
+use crate::resume::ResumeKeys;
 
 /// Who makes a transient room by joining a name that has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +158,19 @@ pub struct Settings {
     /// Members who are away and for whom messages wait, in one room; past it
     /// those who left first are forgotten.
     pub waiting_members_max: usize,
+    /// What tokens are sealed under by which clients come back to where they
+    /// were; without a key none is given.
+    pub resume_keys: ResumeKeys,
+    /// The age up to which such a token is worth something, and how long its
+    /// client may be away; past it the entry begins anew.
+    pub resume_time_max: Duration,
+    /// Clients that are in the rooms whose home this puddle is and have such a
+    /// token, or may come back by one; past it those who left first begin anew.
+    pub resumes_max: usize,
+    /// What is sent again to a client that comes back, in bytes with what each
+    /// message costs beside its payload, and at most half of what a socket may
+    /// have queued; past it the client is told that it missed something.
+    pub recovered_bytes_max: usize,
     /// Pings of one socket, by frame or by line; past it a `porthouse.v1` socket
     /// gets errors and then 1008, any other 1008.
     pub ping_rate_max: Rate,
@@ -234,6 +248,10 @@ impl Settings {
             keys_max: 100_000,
             rated_clients_max: 100_000,
             waiting_members_max: 10_000,
+            resume_keys: ResumeKeys::default(),
+            resume_time_max: Duration::from_hours(24),
+            resumes_max: 200_000,
+            recovered_bytes_max: 512 * 1024,
             ping_rate_max: rate(10, 1_000),
             empty_message_rate_max: rate(100, 1_000),
             move_rate_max: rate(10, 512),

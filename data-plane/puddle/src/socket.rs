@@ -20,7 +20,7 @@ use crate::upgrade::{Asks, Post, Upgrade};
 use crate::wire::assembly::Assembly;
 pub(crate) use conduct::{Conduct, Habit};
 pub(crate) use ends::{Ending, Ends};
-pub(crate) use lobby::{Entry, Given, LeadsTo, Lobby, Origin, Renewal, SignIn, Stay};
+pub(crate) use lobby::{Entry, Given, LeadsTo, Lobby, Origin, Renewal, Return, SignIn, Stay};
 pub(crate) use sibling::{Beside, Binding, Offered, Sibling};
 pub(crate) use signed_in::SignedIn;
 

@@ -186,6 +186,8 @@ pub enum Refused {
     BindingWrong,
     /// The key is older than it is remembered for.
     KeyExpired,
+    /// A newer socket goes on from where this one was.
+    Resumed,
     /// The socket was moved to another room.
     Moved,
     /// The node is going away.
@@ -213,7 +215,7 @@ const fn row(code: u16, http: u16, rule: &'static str, retry: Retry, needed: &'s
 
 impl Refused {
     /// Every refusal, in the table's order.
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 63] = [
         Self::CredentialUnknown,
         Self::SessionEnded,
         Self::SignInWrong,
@@ -274,6 +276,7 @@ impl Refused {
         Self::NoSuchEndpoint,
         Self::BindingWrong,
         Self::KeyExpired,
+        Self::Resumed,
         Self::Moved,
         Self::Draining,
     ];
@@ -342,6 +345,7 @@ impl Refused {
             Self::NoSuchEndpoint => row(4017, 404, "endpoint", Never, "an endpoint of this address"),
             Self::BindingWrong => row(4111, 403, "sibling.secret", Authenticate, "the secret that a sibling socket of the same client was given, once"),
             Self::KeyExpired => row(1008, 409, "key_window", Never, "a new key, for a message that was not sent before"),
+            Self::Resumed => row(4018, 409, "resume", Never, "the newer socket, which goes on from where this one was"),
             Self::Moved => row(4300, 409, "move", Elsewhere, "to connect to the room that was named"),
             Self::Draining => row(1012, 503, "drain", AfterMs(1_000), "another node, or this one again soon"),
         }

@@ -9,6 +9,7 @@ use super::guests::Guest;
 use super::keys::Claim;
 use super::placed::{Placed, Viewer};
 use super::shelf::{Page as Shelved, Range};
+use super::strands::{Gone, Resumes, Thread};
 use super::taking::Since;
 use crate::hop::RoomMessage;
 use crate::input::SocketId;
@@ -45,7 +46,7 @@ pub struct FromHome {
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     /// Somebody is about to come in: may they, and where does the room stand?
-    /// Answered by [`Said::Welcome`] or [`Said::Refused`].
+    /// Answered by [`Said::Welcome`], [`Said::Lapsed`] or [`Said::Refused`].
     Arrive(Guest),
     /// Somebody is inside already. Answered by [`Said::Stands`].
     Here(Guest),
@@ -53,8 +54,8 @@ pub(crate) enum Ask {
     Depart {
         /// Who.
         socket: SocketId,
-        /// Whether they had come in.
-        inside: bool,
+        /// How.
+        gone: Gone,
     },
     /// Somebody inside says something, which is sent to all puddles that have the
     /// room. Answered by [`Said::Taken`] where that is asked for, and by
@@ -124,6 +125,8 @@ pub(crate) enum OwnerAct {
 pub(crate) enum Said {
     /// Whoever arrived may come in, and from here on.
     Welcome(Welcome),
+    /// Whoever arrived to go on where they were cannot: they begin anew.
+    Lapsed,
     /// No.
     Refused(Refused),
     /// The room stands here.
@@ -172,9 +175,11 @@ pub(crate) struct Welcome {
     pub waited: Vec<Arc<Placed>>,
     /// The last message, where a newcomer who may read hears it at once.
     pub latest: Option<Arc<Placed>>,
-    /// What they missed since they had been there before, if that was asked;
-    /// instead of the other two.
-    pub since: Option<Since>,
+    /// What they missed since they had been there before, if they come back to
+    /// go on; instead of the other two.
+    pub since: Option<(Resumes, Since)>,
+    /// By what they may come back, where that can be.
+    pub thread: Option<Thread>,
 }
 
 impl ToHome {
@@ -209,14 +214,15 @@ impl FromHome {
             Said::Changed(batch) => return batch.bytes(),
             Said::Welcome(welcome) => {
                 let missed = match &welcome.since {
-                    Some(Since::Recovered(missed)) => &missed[..],
-                    Some(Since::Gap) | None => &[],
+                    Some((_, Since::Recovered(missed))) => &missed[..],
+                    Some((_, Since::Gap)) | None => &[],
                 };
                 let messages = welcome.latest.iter().chain(&welcome.waited).chain(missed);
                 return messages.map(|placed| placed.bytes()).sum();
             }
             Said::Read(page) => &page.messages[..],
-            Said::Refused(_)
+            Said::Lapsed
+            | Said::Refused(_)
             | Said::Stands(_)
             | Said::Taken(_)
             | Said::Unsaid(..)

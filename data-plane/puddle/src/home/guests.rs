@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use porthouse_model::{ClientId, Username};
+use porthouse_model::{ClientId, Revision, Username};
 
-use super::asking::Stand;
 use super::away::Absence;
+use super::strands::Resumes;
 use crate::input::{PuddleId, SocketId};
 use crate::output::WireForm;
 use crate::people::RoomLife;
@@ -29,7 +29,9 @@ pub(crate) struct Guest {
     /// What had waited for them when they arrived.
     pub waited: Option<Absence>,
     /// Where they had been before, if they come back to go on from there.
-    pub resumes: Option<Stand>,
+    pub resumes: Option<Resumes>,
+    /// What the puddle that lets them in has applied.
+    pub as_of: Revision,
 }
 
 /// Who is inside.
@@ -119,6 +121,7 @@ mod tests {
             makes: None,
             waited: None,
             resumes: None,
+            as_of: Revision(0),
         }
     }
 

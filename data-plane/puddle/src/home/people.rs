@@ -2,11 +2,11 @@
 //! something about them is due. Owns when each home is looked at again; what is
 //! decided is in `people`.
 
-use porthouse_model::{Act, ClientId, Refused, RoomName, Time};
+use porthouse_model::{Act, ClientId, Refused, Revision, RoomName, Time};
 use porthouse_rules::{Rules, Standing};
 
 use super::asking::OwnerAct;
-use super::{Allowance, Guest, Home, Homes, Said};
+use super::{Allowance, Gone, Guest, Home, Homes, Said};
 use crate::input::{PuddleId, SocketId};
 use crate::people::{Arrival, Making, Owned, Placing, Say, wish};
 use crate::room::{Governed, Transient};
@@ -78,11 +78,12 @@ impl Home {
         arrival: Arrival,
         claim: Option<Owned>,
         settings: &Settings,
+        allowance: &Allowance,
     ) -> Option<Said> {
         self.own(&arrival.guest, claim, arrival.now, settings);
         let (now, from, guest) = (arrival.now, arrival.from, arrival.guest.clone());
         match self.people.arrive(arrival) {
-            Ok(Placing::Placed) => Some(self.arrive(from, guest, now)),
+            Ok(Placing::Placed) => Some(self.arrive(from, guest, now, allowance)),
             Ok(Placing::Later) => None,
             Err(refused) => Some(Said::Refused(refused)),
         }
@@ -112,14 +113,16 @@ impl Home {
         &mut self,
         now: Time,
         from: PuddleId,
-        (socket, inside): (SocketId, bool),
+        (socket, how): (SocketId, Gone),
+        as_of: Revision,
         allowance: &Allowance,
     ) {
         let guest = self.guests.get(from, socket).cloned();
         self.people.depart(now, from, socket, guest.as_ref());
         if let Some(gone) = self.guests.remove(from, socket) {
-            self.left(&gone, inside, now, allowance);
+            self.left(&gone, how.was_inside(), now, allowance);
         }
+        self.part((from, socket), how, as_of, now);
     }
 
     /// A puddle has nobody inside any more.
@@ -128,6 +131,7 @@ impl Home {
         for gone in self.guests.gone_with(puddle) {
             self.left(&gone, true, now, allowance);
         }
+        self.strands.lose(puddle, now);
     }
 
     /// The owner of a transient room acts.
@@ -167,6 +171,7 @@ impl Home {
         self.people.ruled_by(by)?;
         if let Governed::Transient(transient) = &mut self.governed {
             transient.rules = rules.into();
+            self.ruling.times += 1;
         }
         self.regard();
         Ok(())

@@ -177,16 +177,27 @@ impl Shelf {
         }
     }
 
-    /// Everything after an offset that is a viewer's to see; nothing if some of
-    /// it is missing.
-    pub(crate) fn since(&self, offset: u64, end: u64, viewer: Viewer) -> Option<Vec<Arc<Placed>>> {
+    /// Everything after an offset that is theirs to see; nothing if some of it is
+    /// missing, or it is more than so many bytes, all told.
+    pub(crate) fn since(
+        &self,
+        offset: u64,
+        end: u64,
+        is_theirs: impl Fn(&Placed) -> bool,
+        bytes_max: usize,
+    ) -> Option<Vec<Arc<Placed>>> {
         if offset < self.lost || offset > end {
             return None;
         }
+        let mut bytes = 0;
         let theirs = self.between(offset, end);
-        let theirs = theirs.filter(|kept| viewer.may_see(&kept.placed));
+        let theirs = theirs.filter(|kept| is_theirs(&kept.placed));
         theirs
-            .map(|kept| (!kept.hollow).then(|| Arc::clone(&kept.placed)))
+            .map(|kept| {
+                bytes += cost(&kept.placed);
+                let fits = !kept.hollow && bytes <= bytes_max;
+                fits.then(|| Arc::clone(&kept.placed))
+            })
             .collect()
     }
 

@@ -13,7 +13,7 @@ use super::guests::Guest;
 use super::keys::Claim;
 use super::placed::{Placed, Viewer};
 use super::shelf::{Page, PageLimits, Range, Retention};
-use super::{Allowance, Home, Stand};
+use super::{Allowance, Home};
 use crate::hop::RoomMessage;
 use crate::input::{PuddleId, SocketId};
 use crate::people::{Arrival, Owned};
@@ -86,7 +86,10 @@ impl Home {
                     ask,
                     guest,
                 };
-                match self.place(arrival, claim, settings) {
+                if self.has_lapsed(&arrival, allowance) {
+                    return Answer::Said(Said::Lapsed);
+                }
+                match self.place(arrival, claim, settings, allowance) {
                     Some(said) => said,
                     None => return Answer::Later,
                 }
@@ -244,16 +247,6 @@ impl Home {
         }
     }
 
-    /// Everything that was said after a place in the order, as far as it is a
-    /// viewer's to see, if all of it is still known.
-    pub(crate) fn since(&self, stand: Stand, viewer: Viewer) -> Since {
-        if stand.epoch != self.epoch {
-            return Since::Gap;
-        }
-        let missed = self.shelf.since(stand.offset, self.offset, viewer);
-        missed.map_or(Since::Gap, Since::Recovered)
-    }
-
     /// Nothing up to an offset is kept any more. Answers how many messages went.
     pub(crate) fn purge(&mut self, through: u64) -> u64 {
         let latest = self.latest.take_if(|latest| latest.offset() <= through);
@@ -262,24 +255,28 @@ impl Home {
     }
 
     /// Somebody stands in the door: [`Said::Welcome`] or [`Said::Refused`].
-    pub(crate) fn arrive(&mut self, from: PuddleId, mut guest: Guest, now: Time) -> Said {
+    pub(crate) fn arrive(
+        &mut self,
+        from: PuddleId,
+        mut guest: Guest,
+        now: Time,
+        allowance: &Allowance,
+    ) -> Said {
         let waited = self.away.back(guest.client);
         guest.waited = waited;
-        let (client, resumes) = (guest.client, guest.resumes);
+        let client = guest.client;
+        let (since, thread) = self.go_on(from, &guest, now, allowance);
         self.guests.add(from, guest);
         let waited = waited.map_or_else(Vec::new, |absence| self.waiting(client, absence, now));
         let latest = self.latest.as_ref().filter(|latest| {
             let heard = waited.last();
             heard.is_none_or(|last| last.offset() < latest.offset())
         });
-        let viewer = |stand: Stand| Viewer {
-            client,
-            since: stand.offset,
-        };
         Said::Welcome(Welcome {
             transient: self.transient(),
             stand: self.stand(),
-            since: resumes.map(|stand| self.since(stand, viewer(stand))),
+            since,
+            thread,
             latest: latest.cloned(),
             waited,
         })

@@ -152,6 +152,7 @@ impl Puddle {
             sign_in,
             renewal: Renewal::None,
             ends: Ends::default(),
+            claims: Vec::new(),
             stays: Vec::new(),
             entries: Vec::new(),
             sibling: sibling.map(Box::new),

@@ -6,6 +6,7 @@ use porthouse_model::{CloseCode, PolicyKey, Refusal, Refused};
 
 use super::Puddle;
 use super::handshake::TOO_MUCH;
+use crate::home::Gone;
 use crate::input::SocketId;
 use crate::output::Output;
 use crate::sibling::End;
@@ -187,13 +188,13 @@ impl Puddle {
                 knock.who
             }
             Phase::Raw(stay, who) => {
-                self.leave_room(id, stay.room, stay.seat);
+                self.leave_room(id, stay.room, stay.seat, Gone::Cut);
                 who
             }
             Phase::Multiplexed(mut lobby) => {
                 // A seat's number may change while others are given up.
                 while let Some(stay) = lobby.stays.pop() {
-                    self.leave_room(id, stay.room, stay.seat);
+                    self.leave_room(id, stay.room, stay.seat, Gone::Cut);
                 }
                 for entry in &lobby.entries {
                     self.leave_door(id, entry);

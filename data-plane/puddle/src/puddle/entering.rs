@@ -9,10 +9,12 @@ use porthouse_rules::{Bucket, Passed};
 use super::Puddle;
 use super::door::{Seen, SessionSeen};
 use super::keeping::first_heard;
+use super::returning::GoesOn;
 use crate::hop::Hop;
 use crate::input::SocketId;
 use crate::output::WireForm;
 use crate::policy::Asked;
+use crate::resume::Claims;
 use crate::room::{Governed, Pinned, RoomIndex, Sitter};
 use crate::sequence::{Action, Event, Sequence};
 use crate::socket::{Entry, Opening, Origin, Phase, Stay, Who};
@@ -40,7 +42,7 @@ impl Puddle {
         event: Event,
     ) -> Option<(Action, Seen)> {
         self.recognise(id);
-        let sequence = self.entry(id, room)?.sequence;
+        self.entry(id, room)?;
         let waits = self.is_signing_in(id) || self.is_binding(id);
         if !matches!(event, Event::Late) && waits {
             return None;
@@ -54,6 +56,8 @@ impl Puddle {
         if self.answered_preflight(id, &seen) {
             return None;
         }
+        self.look_at_token(id, room, &seen);
+        let sequence = self.entry(id, room)?.sequence;
         let step = sequence.step(event, seen.door(self.page_of(id)));
         if let Some(next) = step.next {
             self.entry_mut(id, room)?.sequence = next;
@@ -213,9 +217,18 @@ impl Puddle {
             return;
         };
         let welcome = self.asking.take_welcome();
+        let goes_on = self.goes_on(id, name, welcome.as_ref(), rights);
+        let claims = welcome.as_ref().and_then(|welcome| {
+            self.claims(id, (name, &governed), &passed, session.as_deref(), welcome)
+        });
+        let since = match (&goes_on, &claims, &welcome) {
+            (Some(GoesOn::From(_)), Some(claims), _) => claims.offset,
+            (_, _, Some(welcome)) => welcome.stand.offset,
+            (_, _, None) => 0,
+        };
         let first = welcome
             .as_ref()
-            .map_or_else(Vec::new, |welcome| first_heard(welcome, rights));
+            .map_or_else(Vec::new, |welcome| first_heard(welcome, rights, goes_on));
         let known = self.rooms.get_mut(room);
         known.governed = governed;
         known.entrants.remove(&id);
@@ -228,14 +241,15 @@ impl Puddle {
                 rights,
                 spoken: Bucket::default(),
                 reported: welcome.is_some(),
-                since: welcome.as_ref().map_or(0, |welcome| welcome.stand.offset),
+                since,
             },
             form,
         );
         self.counters.admitted += 1;
         self.note_strictness(room);
         self.stop_knocking(id, name);
-        self.arrive(id, name, Stay { room, seat, until }, client, revision);
+        let stay = Stay { room, seat, until };
+        self.arrive(id, name, stay, (client, revision), (goes_on, claims));
         self.hear_past(id, room, &first);
         self.show_crowd(id, name);
         if form != WireForm::Multiplexed {
@@ -249,11 +263,12 @@ impl Puddle {
         id: SocketId,
         name: &RoomName,
         stay: Stay,
-        client: ClientId,
-        revision: Revision,
+        (client, revision): (ClientId, Revision),
+        (goes_on, claims): (Option<GoesOn>, Option<Box<Claims>>),
     ) {
         let stand = self.stand_of(stay.room);
         let owned = self.rooms.get(stay.room).governed.owned();
+        let token = claims.as_deref().and_then(|claims| self.seal(claims));
         let admitted = |id| multiplexed::Event::Admitted {
             id,
             room: name,
@@ -261,7 +276,12 @@ impl Puddle {
             revision: revision.0,
             owner: owned.map(|owned| owned.owner),
             epoch: stand.map(|stand| stand.epoch),
-            offset: stand.map(|stand| stand.offset),
+            offset: match goes_on {
+                Some(GoesOn::From(offset)) => Some(offset),
+                Some(GoesOn::Anew) | None => stand.map(|stand| stand.offset),
+            },
+            recovered: goes_on.map(|goes_on| matches!(goes_on, GoesOn::From(_))),
+            resume: token.as_deref(),
         };
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
@@ -291,6 +311,9 @@ impl Puddle {
                 lobby.stays.push(stay);
                 let entry = lobby.take_entry(name);
                 let reply_to = entry.and_then(|entry| entry.reply_to);
+                if let Some(claims) = claims {
+                    lobby.claims.push((stay.room, claims));
+                }
                 self.tell(id, |out| admitted(reply_to.as_ref()).frame(out));
                 self.stay_ends(id, stay.room, stay.until);
                 self.arm(id);
@@ -338,7 +361,7 @@ impl Puddle {
     }
 
     /// What an entry had by its state, it has no longer.
-    fn left_state(
+    pub(super) fn left_state(
         &mut self,
         id: SocketId,
         room: &RoomName,

@@ -34,6 +34,8 @@ impl Puddle {
             owner: governed.owned().map(|owned| owned.owner),
             epoch: None,
             offset: None,
+            recovered: None,
+            resume: None,
         };
         self.tell(id, |out| admitted(None).frame(out));
         if self.beside(id).is_some() {

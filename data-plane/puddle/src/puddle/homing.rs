@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use porthouse_model::{Refused, RoomName};
+use porthouse_model::{Refused, Revision, RoomName};
 
 use super::Puddle;
 use super::keeping::Wish;
 use super::people::Request;
 use crate::home::{
-    Answer, Ask, Asker, FromHome, Guest, Said, Stand, ToHome, Unsaid, Welcome, counts_guests,
+    Answer, Ask, Asker, FromHome, Gone, Guest, Said, Stand, ToHome, Unsaid, Welcome, counts_guests,
     home_of, keeps,
 };
 use crate::hop::{Hop, RoomMessage};
@@ -108,17 +108,22 @@ impl Puddle {
         let ask = self.pend(Pending::Arrival(id, room.clone()));
         self.asking.arriving.insert((id, room.clone()), ask);
         if let Some(guest) = self.guest(id) {
-            let guest = Guest { makes, ..guest };
+            let resumes = self.resumes(id, room);
+            let guest = Guest {
+                makes,
+                resumes,
+                ..guest
+            };
             let governed = self.rooms.get(index).governed.clone();
             self.ask_home(room, governed, ask, Ask::Arrive(guest));
         }
     }
 
     /// Somebody who had arrived at a room's home has gone.
-    pub(super) fn depart(&mut self, room: &RoomName, id: SocketId, inside: bool) {
+    pub(super) fn depart(&mut self, room: &RoomName, id: SocketId, gone: Gone) {
         // It concerns no rule.
         let governed = Governed::Transient(self.transient());
-        let depart = Ask::Depart { socket: id, inside };
+        let depart = Ask::Depart { socket: id, gone };
         self.ask_home(room, governed, 0, depart);
     }
 
@@ -146,7 +151,10 @@ impl Puddle {
                     };
                     homes.untemplated(prefix, &governed, revision, chance)
                 }
-                ChangedItem::Other(_) => Vec::new(),
+                ChangedItem::Other(item) => {
+                    self.touch_homes(item, revision);
+                    Vec::new()
+                }
             };
             for room in ruled {
                 self.speak_of(&room);
@@ -238,7 +246,7 @@ impl Puddle {
             what,
         } = asked;
         if let Ask::Depart { .. } | Ask::LookAway = what {
-            return self.gone_from(from, &room, &what);
+            return self.gone_from((from, as_of), &room, &what);
         }
         // Leaving is told at once; what was asked before may come later.
         let inside = from == self.settings.puddle || self.rooms.is_elsewhere(&room, from);
@@ -284,11 +292,11 @@ impl Puddle {
     }
 
     /// Somebody is not there, or not looking, any more: no home begins for that.
-    fn gone_from(&mut self, from: PuddleId, room: &RoomName, what: &Ask) {
+    fn gone_from(&mut self, (from, as_of): (PuddleId, Revision), room: &RoomName, what: &Ask) {
         let now = self.now;
         self.homes.with(room, |home, allowance| match what {
-            Ask::Depart { socket, inside } => {
-                home.depart(now, from, (*socket, *inside), allowance);
+            Ask::Depart { socket, gone } => {
+                home.depart(now, from, (*socket, *gone), as_of, allowance);
             }
             Ask::LookAway => home.people.look_away(from),
             Ask::Arrive(_)
@@ -328,6 +336,7 @@ impl Puddle {
             (said, Some(pending)) => self.answered_by_home(pending, Ok(said)),
             (
                 Said::Welcome(_)
+                | Said::Lapsed
                 | Said::Refused(_)
                 | Said::Taken(_)
                 | Said::Claimed(_)
@@ -351,6 +360,7 @@ impl Puddle {
             (Pending::Arrival(id, room), Ok(Said::Welcome(welcome))) => {
                 self.welcomed(id, &room, Ok(welcome));
             }
+            (Pending::Arrival(id, room), Ok(Said::Lapsed)) => self.lapsed(id, &room),
             (Pending::Arrival(id, room), Err(refused)) => self.welcomed(id, &room, Err(refused)),
             (Pending::Sending(id, room, wish), Ok(Said::Taken(offset))) => {
                 self.receipt(id, &room, &wish, Some(offset));
@@ -407,7 +417,7 @@ impl Puddle {
         self.asking.welcome = Some(welcome);
         self.advance(id, room, Event::Enlisted);
         if self.asking.welcome.take().is_some() {
-            self.depart(room, id, false);
+            self.depart(room, id, Gone::Outside);
         }
     }
 
@@ -491,6 +501,7 @@ impl Puddle {
             makes: None,
             waited: None,
             resumes: None,
+            as_of: self.policy.applied(),
         })
     }
 }

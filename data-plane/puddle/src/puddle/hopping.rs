@@ -4,6 +4,7 @@
 use porthouse_model::{PolicyKey, RoomName};
 
 use super::Puddle;
+use crate::home::Gone;
 use crate::hop::Hop;
 use crate::input::{PuddleId, SocketId};
 use crate::room::RoomIndex;
@@ -122,7 +123,7 @@ impl Puddle {
     }
 
     /// A socket gives up its seat.
-    pub(super) fn leave_room(&mut self, id: SocketId, room: RoomIndex, seat: u32) {
+    pub(super) fn leave_room(&mut self, id: SocketId, room: RoomIndex, seat: u32, gone: Gone) {
         self.stop_looking(id, room);
         let known = self.rooms.get_mut(room);
         debug_assert_eq!(
@@ -141,7 +142,7 @@ impl Puddle {
         }
         if reported {
             let name = self.rooms.get(room).name.clone();
-            self.depart(&name, id, true);
+            self.depart(&name, id, gone);
         }
         self.close_room_if_empty(room);
     }

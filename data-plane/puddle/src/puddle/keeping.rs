@@ -11,6 +11,7 @@ use porthouse_rules::Hearing;
 
 use super::Puddle;
 use super::homing::Pending;
+use super::returning::GoesOn;
 use crate::home::{
     Ask, Claim, Outcome, Page, Placed, Range, Said, Saying, Since, Stand, Unsaid, Viewer, Welcome,
     keeps,
@@ -399,11 +400,16 @@ impl Puddle {
 }
 
 /// What somebody who comes in hears first.
-pub(super) fn first_heard(welcome: &Welcome, rights: Rights) -> Vec<Arc<Placed>> {
+pub(super) fn first_heard(
+    welcome: &Welcome,
+    rights: Rights,
+    goes_on: Option<GoesOn>,
+) -> Vec<Arc<Placed>> {
     if rights.hearing == Hearing::Never {
         return Vec::new();
     }
-    if let Some(Since::Recovered(missed)) = &welcome.since {
+    if let (Some((_, Since::Recovered(missed))), Some(GoesOn::From(_))) = (&welcome.since, goes_on)
+    {
         return missed.clone();
     }
     let latest = welcome.latest.iter().filter(|_| reads(rights));

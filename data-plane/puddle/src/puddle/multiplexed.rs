@@ -9,7 +9,7 @@ use porthouse_rules::Rules;
 use super::door::SessionSeen;
 use super::keeping::Wish;
 use super::{Puddle, Verifying};
-use crate::home::OwnerAct;
+use crate::home::{Gone, OwnerAct};
 use crate::input::SocketId;
 use crate::people::RoomLife;
 use crate::question::{Question, Secret, SignInVerdict};
@@ -72,7 +72,8 @@ impl Puddle {
             }
             Op::History { room, range } => self.history(id, request, &room, range),
             Op::Ping => self.answer_ping(id, request.as_ref()),
-            Op::Join { room, life } => self.join(id, request, &room, life),
+            Op::Join { room, life, token } => self.join(id, request, &room, life, token),
+            Op::Resume { room } => self.give_token(id, request.as_ref(), &room),
             Op::Presence { room, after } => self.look(id, request, &room, after),
             Op::Pass { room, client } => {
                 self.own(id, request, &room, OwnerAct::Pass(client));
@@ -145,6 +146,7 @@ impl Puddle {
         reply_to: Option<Id>,
         room: &RoomName,
         makes: Option<RoomLife>,
+        token: Option<(Secret, Option<u64>)>,
     ) {
         if !self.behaves(id, Habit::Move, reply_to.as_ref()) {
             return;
@@ -153,6 +155,7 @@ impl Puddle {
         let attempts = Attempts::new(&self.settings);
         let rooms_max = self.settings.rooms_per_socket_max;
         let inside = self.seat_in(id, room);
+        let returns = token.map(|(token, offset)| Box::new(self.shown_token(&token, offset)));
         let Some(lobby) = self.lobby_mut(id) else {
             return;
         };
@@ -168,6 +171,7 @@ impl Puddle {
         lobby.entries.push(Entry {
             reply_to,
             makes,
+            returns,
             ..Entry::new(room.clone(), sequence, until)
         });
         self.doors.entry(room.clone()).or_default().insert(id);
@@ -207,7 +211,7 @@ impl Puddle {
         }
         if let Some((index, seat)) = self.seat_in(id, room) {
             self.outbox.cut_room(id.slot, index);
-            self.leave_room(id, index, seat);
+            self.leave_room(id, index, seat, Gone::Out);
             self.forget_stay(id, index);
         } else if let Some(entry) = self.lobby_mut(id).and_then(|lobby| lobby.take_entry(room)) {
             self.leave_door(id, &entry);
@@ -408,7 +412,7 @@ impl Puddle {
 
     pub(super) fn forget_stay(&mut self, id: SocketId, room: u32) {
         if let Some(lobby) = self.lobby_mut(id) {
-            lobby.stays.retain(|stay| stay.room != room);
+            lobby.forget_stay(room);
             lobby.ends.forget(Ending::Stay(room));
         }
     }

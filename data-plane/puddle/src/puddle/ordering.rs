@@ -173,12 +173,14 @@ impl Puddle {
     fn kick(&mut self, client: ClientId, room: Option<&RoomName>, time: Duration) -> Reply {
         let mut kicked = 0;
         let sockets = self.sockets_of(client);
+        self.homes.end_strands(client, room);
         if let Some(room) = room {
             self.keep_out(client, &sockets, room, time);
         }
         for id in sockets {
             match room {
                 None => {
+                    self.leave_rooms(id);
                     self.close_refused(id, Refused::Kicked);
                     kicked += 1;
                 }

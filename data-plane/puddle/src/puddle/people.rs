@@ -11,7 +11,7 @@ use porthouse_model::{Act, ClientId, EntryStep, Refused, RoomName, Shown};
 
 use super::Puddle;
 use super::homing::Pending;
-use crate::home::{Ask, FromHome, OwnerAct, Said};
+use crate::home::{Ask, FromHome, Gone, OwnerAct, Said};
 use crate::input::SocketId;
 use crate::outbox::Lane;
 use crate::output::{ListedClient, ListedPresent, WireForm};
@@ -281,8 +281,11 @@ impl Puddle {
             };
             match say {
                 Say::Placed(puddle, ask, guest) => {
-                    if let Some(home) = self.homes.get_mut(room) {
-                        let said = home.arrive(puddle, guest, self.now);
+                    let now = self.now;
+                    let said = self.homes.with(room, |home, allowance| {
+                        home.arrive(puddle, guest, now, allowance)
+                    });
+                    if let Some(said) = said {
                         self.tell_puddle(puddle, tell(ask, said));
                     }
                 }
@@ -340,7 +343,7 @@ impl Puddle {
             if self.entry(id, room).is_some() {
                 self.refuse_entry(id, room, refused);
             }
-            self.depart(room, id, false);
+            self.depart(room, id, Gone::Outside);
         }
     }
 

@@ -6,6 +6,7 @@ use porthouse_rules::{Entry as Judgement, Passed};
 
 use super::door::Seen;
 use super::{Puddle, Verifying};
+use crate::home::Gone;
 use crate::input::{Changed, SocketId};
 use crate::policy::{Found, Named, Outcome, Touched};
 use crate::question::{Answer, QuestionId};
@@ -292,7 +293,7 @@ impl Puddle {
             Phase::Multiplexed(_) => {
                 let name = self.rooms.get(index).name.clone();
                 self.outbox.cut_room(id.slot, index);
-                self.leave_room(id, index, stay.seat);
+                self.leave_room(id, index, stay.seat, Gone::Out);
                 self.forget_stay(id, index);
                 let refusal = self.refusal(refused);
                 self.tell(id, |out| Told::closed(&name, &refusal).frame(out));
@@ -345,7 +346,7 @@ impl Puddle {
                 }));
             }
             Phase::Multiplexed(lobby) => {
-                lobby.stays.retain(|other| other.room != index);
+                lobby.forget_stay(index);
                 lobby.ends.forget(Ending::Stay(index));
                 lobby.entries.push(entry(Manner::Asked));
             }
@@ -354,7 +355,7 @@ impl Puddle {
             }
         }
         self.doors.entry(name.clone()).or_default().insert(id);
-        self.leave_room(id, index, stay.seat);
+        self.leave_room(id, index, stay.seat, Gone::Out);
         self.cut_beside(id);
         self.arm(id);
         self.advance(id, name, Event::Look);

@@ -46,6 +46,7 @@ impl Puddle {
             Op::Rules { room } => (room, Command::Own(OwnerAct::Rule(line.payload.into()))),
             Op::Send { .. }
             | Op::Join { .. }
+            | Op::Resume { .. }
             | Op::AuthSession { .. }
             | Op::AuthPassword { .. }
             | Op::Renew { .. } => return self.tell_error(id, request.as_ref(), &OPS),

@@ -145,7 +145,7 @@ impl Puddle {
                 socket.is_some_and(|socket| socket.stay(index).is_some())
             });
             if !inside && !self.doors_of(id).contains(room) {
-                self.join(id, None, room, None);
+                self.join(id, None, room, None, None);
             }
         }
     }

@@ -25,4 +25,5 @@ mod present;
 mod owned;
 mod keeping;
 mod history;
+mod resuming;
 mod interleaved;

@@ -1,10 +1,13 @@
 //! What a `porthouse.v1` socket has: who it is, where it is, where it knocks.
 
 use porthouse_model::{RoomId, RoomName, Time, TokenHash};
+use porthouse_rules::Passed;
 
 use super::{ClientId, Ends, Sequence, Sibling, Who};
+use crate::home::Resumes;
 use crate::people::RoomLife;
 use crate::question::QuestionId;
+use crate::resume::Claims;
 use crate::room::RoomIndex;
 use crate::wire::multiplexed::Id;
 
@@ -56,6 +59,21 @@ pub(crate) struct Entry {
     pub reply_to: Option<Id>,
     /// How long the room lives, if it is transient and made by this entry.
     pub makes: Option<RoomLife>,
+    /// The token by which the client would go on where it was. Boxed, for few
+    /// have one.
+    pub returns: Option<Box<Return>>,
+}
+
+/// How far a token is judged by which a client would go on where it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Return {
+    /// It has opened, and this offset was seen; whose it is is not known yet.
+    Shown(Claims, u64),
+    /// It is the client's own, who had passed these steps by it: the room's home
+    /// says what it is worth.
+    Own(Resumes, Passed),
+    /// It is worth nothing: the entry is as any other.
+    Lapsed,
 }
 
 /// How far a sign-in on this socket is.
@@ -101,6 +119,7 @@ impl Entry {
             until,
             reply_to: None,
             makes: None,
+            returns: None,
         }
     }
 
@@ -126,6 +145,8 @@ pub(crate) struct Lobby {
     pub ends: Ends,
     /// Its seats.
     pub stays: Vec<Stay>,
+    /// What its tokens say of the rooms it may come back to.
+    pub claims: Vec<(RoomIndex, Box<Claims>)>,
     /// The doors it knocks at.
     pub entries: Vec<Entry>,
     /// The raw socket whose commands it carries, or the secret for one: then it
@@ -143,6 +164,12 @@ impl Lobby {
     pub(super) fn reseat(&mut self, room: RoomIndex, seat: u32) {
         let stay = self.stays.iter_mut().find(|stay| stay.room == room);
         stay.expect("who has a seat knows it").seat = seat;
+    }
+
+    /// It has no seat in a room any more.
+    pub(crate) fn forget_stay(&mut self, room: RoomIndex) {
+        self.stays.retain(|stay| stay.room != room);
+        self.claims.retain(|(of, _)| *of != room);
     }
 
     /// Takes an entry out, to be put back unless it is over.

@@ -3,6 +3,7 @@
 //! line is read in `header`. Knows no room and no client.
 
 mod header;
+mod value;
 mod event;
 mod people;
 mod id;
@@ -58,6 +59,14 @@ pub(crate) enum Op<'a> {
         room: RoomName,
         /// How long it lives, if it is transient and made by this.
         life: Option<RoomLife>,
+        /// The token by which to go on where the client was, and the last offset
+        /// it has seen since.
+        token: Option<(Secret, Option<u64>)>,
+    },
+    /// Give a token by which to come back to a room.
+    Resume {
+        /// The room.
+        room: RoomName,
     },
     /// Answer what was asked at a room's door.
     Answer {

@@ -19,8 +19,8 @@ use crate::puddle::Puddle;
 use crate::wire::frame::client;
 use crate::{
     Answer, Changed, Command, Hop, Input, Known, OrderId, Output, Pass, Proof, PuddleId, Question,
-    Reply, RoomPolicy, Seed, Seeds, Settings, Shell, SignInVerdict, SocketId, TransientMakers,
-    Verdict, Verification, Wrote,
+    RESUME_KEY_BYTES, Reply, ResumeKeys, RoomPolicy, Seed, Seeds, Settings, Shell, SignInVerdict,
+    SocketId, TransientMakers, Verdict, Verification, Wrote,
 };
 
 pub(super) use rules::{asking, members_only, password_rules, taking};
@@ -119,6 +119,7 @@ impl World {
         let puddle = |number| {
             let mut settings = Settings::new(PuddleId(number), puddles);
             settings.transient_makers = TransientMakers::Anyone;
+            settings.resume_keys = ResumeKeys::new(&[[7; RESUME_KEY_BYTES]]);
             change(&mut settings);
             let mut puddle = Puddle::new(
                 settings,

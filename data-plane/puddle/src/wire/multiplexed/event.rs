@@ -102,6 +102,20 @@ pub(crate) enum Event<'a> {
         /// What was said after this offset comes.
         #[serde(skip_serializing_if = "Option::is_none")]
         offset: Option<u64>,
+        /// Whether that is all it missed, where it came to go on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recovered: Option<bool>,
+        /// By which it may come back to where it is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resume: Option<&'a str>,
+    },
+    /// The reply to asking for a token by which to come back.
+    Resume {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a Id>,
+        #[serde(serialize_with = "as_text")]
+        room: &'a RoomName,
+        resume: &'a str,
     },
     /// The room's offsets begin anew: what comes has this epoch, and offsets
     /// after this one.
@@ -383,6 +397,8 @@ mod tests {
                 owner: None,
                 epoch: None,
                 offset: None,
+                recovered: None,
+                resume: None,
             }),
             r#"{"op":"admitted","room":"lobby","client":"01010101-0101-0101-0101-010101010101","revision":12}"#
         );
@@ -395,8 +411,10 @@ mod tests {
                 owner: Some(CLIENT),
                 epoch: Some(77),
                 offset: Some(3),
+                recovered: Some(true),
+                resume: Some("AQ"),
             }),
-            r#"{"op":"admitted","room":"lobby","client":"01010101-0101-0101-0101-010101010101","revision":0,"owner":"01010101-0101-0101-0101-010101010101","epoch":77,"offset":3}"#
+            r#"{"op":"admitted","room":"lobby","client":"01010101-0101-0101-0101-010101010101","revision":0,"owner":"01010101-0101-0101-0101-010101010101","epoch":77,"offset":3,"recovered":true,"resume":"AQ"}"#
         );
         assert_eq!(
             written(&Event::Epoch {

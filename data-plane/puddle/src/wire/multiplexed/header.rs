@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use core::fmt;
 
 use porthouse_model::{BadCredential, ClientId, Credential, CredentialKind, RoomName, TokenHash};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use super::value::{Clients, Text};
 use super::{Answer, Id, Level, LineError, LineFault, Op};
 use crate::home::Range;
 use crate::people::RoomLife;
@@ -84,6 +85,8 @@ enum Field {
     Since,
     Before,
     Last,
+    Resume,
+    Offset,
 }
 
 impl Field {
@@ -106,6 +109,8 @@ impl Field {
             "since" => Self::Since,
             "before" => Self::Before,
             "last" => Self::Last,
+            "resume" => Self::Resume,
+            "offset" => Self::Offset,
             _ => return None,
         })
     }
@@ -115,7 +120,7 @@ impl Field {
         match self {
             Self::Op => (
                 "op",
-                "one of auth, renew, join, answer, leave, send, history, admit, refuse, presence, pass, rules, ping",
+                "one of auth, renew, join, answer, leave, send, history, resume, admit, refuse, presence, pass, rules, ping",
             ),
             Self::Id => ("id", super::id::ID_NEEDED),
             Self::Room => ("room", "a room's name, as a string"),
@@ -136,6 +141,8 @@ impl Field {
             Self::Since => ("since", "an offset"),
             Self::Before => ("before", "an offset"),
             Self::Last => ("last", "how many messages"),
+            Self::Resume => ("resume", "a token, as `admitted` gives it"),
+            Self::Offset => ("offset", "the last offset seen, beside `resume`"),
         }
     }
 
@@ -167,6 +174,8 @@ struct Header<'a> {
     receipt: Option<Cow<'a, str>>,
     key: Option<Cow<'a, str>>,
     range: Range,
+    resume: Option<Cow<'a, str>>,
+    offset: Option<u64>,
 }
 
 impl<'a> Header<'a> {
@@ -194,6 +203,8 @@ impl<'a> Header<'a> {
                 before: None,
                 last: None,
             },
+            resume: None,
+            offset: None,
         }
     }
 
@@ -204,7 +215,9 @@ impl<'a> Header<'a> {
             Some("join") => Ok(Op::Join {
                 room: self.room()?,
                 life: life(self.life.as_deref())?,
+                token: self.token()?,
             }),
+            Some("resume") => Ok(Op::Resume { room: self.room()? }),
             Some("presence") => Ok(Op::Presence {
                 room: self.room()?,
                 after: client(Field::After, self.after.as_deref())?,
@@ -286,6 +299,15 @@ impl<'a> Header<'a> {
                 )?,
             }),
             (Some(_) | None, _) => Err(LineError::new("auth", either)),
+        }
+    }
+
+    /// A token of any length and form is one that opens nothing.
+    fn token(&self) -> Result<Option<(Secret, Option<u64>)>, LineError> {
+        match (self.resume.as_deref(), self.offset) {
+            (Some(token), offset) => Ok(Some((Secret::new(token.to_owned()), offset))),
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(Field::Offset.error()),
         }
     }
 
@@ -403,6 +425,8 @@ impl<'de> Header<'de> {
             Field::Since => return number(&mut self.range.after, map),
             Field::Before => return number(&mut self.range.before, map),
             Field::Last => return number(&mut self.range.last, map),
+            Field::Offset => return number(&mut self.offset, map),
+            Field::Resume => &mut self.resume,
             Field::Op => &mut self.op,
             Field::Room => &mut self.room,
             Field::Token => &mut self.token,
@@ -492,68 +516,6 @@ impl<'a> Unknown<'a> {
         }
         self.names.push(name);
         Ok(())
-    }
-}
-
-/// A string, borrowed where it holds no escapes.
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de> serde::Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-        Ok(Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
-        Ok(Text(Cow::Owned(text.to_owned())))
-    }
-}
-
-/// A list of client ids, sorted and each once; `None` if there are too many.
-struct Clients {
-    clients_max: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Clients {
-    type Value = Option<Vec<ClientId>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Clients {
-    type Value = Option<Vec<ClientId>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut clients = Vec::new();
-        while let Some(Text(text)) = list.next_element::<Text<'de>>()? {
-            if clients.len() == self.clients_max {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(None);
-            }
-            clients.push(text.parse().map_err(A::Error::custom)?);
-        }
-        clients.sort_unstable();
-        clients.dedup();
-        Ok(Some(clients))
     }
 }
 

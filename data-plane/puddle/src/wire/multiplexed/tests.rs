@@ -74,6 +74,22 @@ fn receivers_are_sorted_and_named_once() {
 }
 
 #[test]
+fn coming_back_is_read() {
+    assert_eq!(
+        op(r#"{"op":"join","room":"a","resume":"AQ","offset":7}"#),
+        Op::Join {
+            room: room("a"),
+            life: None,
+            token: Some((Secret::new("AQ".into()), Some(7))),
+        }
+    );
+    assert_eq!(
+        op(r#"{"op":"resume","room":"a"}"#),
+        Op::Resume { room: room("a") }
+    );
+}
+
+#[test]
 fn every_request_is_read() {
     let session = Credential::new(CredentialKind::Session, [7; 32]);
     let token = format!(r#"{{"op":"auth","token":"{}"}}"#, session.reveal());
@@ -108,6 +124,7 @@ fn every_request_is_read() {
         Op::Join {
             room: room("a"),
             life: None,
+            token: None,
         }
     );
     assert_eq!(
@@ -246,7 +263,7 @@ fn an_unknown_op_gets_an_error_with_its_id() {
             Some(Id::Natural(3)),
             LineError::new(
                 "op",
-                "one of auth, renew, join, answer, leave, send, history, admit, refuse, presence, pass, rules, ping",
+                "one of auth, renew, join, answer, leave, send, history, resume, admit, refuse, presence, pass, rules, ping",
             )
         )
     );
