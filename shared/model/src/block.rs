@@ -42,7 +42,7 @@ pub struct RoomBlocks {
 
 /// A range of addresses, written as CIDR (RFC 4632, RFC 4291): `203.0.113.0/24`,
 /// `2001:db8::/56`; a single address stands for itself. Bits past the prefix are
-/// zero, and an IPv4 address in IPv6 is an IPv4 address.
+/// zero, and an IPv4 address in IPv6 (`::ffff:203.0.113.0/120`) is an IPv4 address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressRange {
     network: IpAddr,
@@ -103,19 +103,23 @@ impl FromStr for AddressRange {
             None => (text, None),
             Some((address, bits)) => (address, Some(bits)),
         };
-        let address: IpAddr = address.parse().map_err(|_| BadAddressRange)?;
-        let whole = if address.to_canonical().is_ipv4() {
-            32
-        } else {
-            128
-        };
-        let bits = match bits {
+        let written: IpAddr = address.parse().map_err(|_| BadAddressRange)?;
+        let address = written.to_canonical();
+        let whole = if written.is_ipv4() { 32 } else { 128 };
+        let bits: u8 = match bits {
             None => whole,
             Some(bits) if bits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 bits.parse().map_err(|_| BadAddressRange)?
             }
             Some(_) => return Err(BadAddressRange),
         };
+        // What stands before an IPv4 address in IPv6 is part of the prefix.
+        let before = if written.is_ipv6() && address.is_ipv4() {
+            96
+        } else {
+            0
+        };
+        let bits = bits.checked_sub(before).ok_or(BadAddressRange)?;
         Self::new(address, bits).ok_or(BadAddressRange)
     }
 }
@@ -163,6 +167,8 @@ mod tests {
         let one = range("::ffff:198.51.100.7");
         assert_eq!(one.to_string(), "198.51.100.7/32");
         assert!(!one.contains(address("198.51.100.8")));
+        let net = range("::ffff:198.51.100.7/120");
+        assert_eq!(net.to_string(), "198.51.100.0/24");
         assert_eq!(range("2001:db8::1").to_string(), "2001:db8::1/128");
     }
 
@@ -174,6 +180,7 @@ mod tests {
             "1.2.3/8",
             "1.2.3.4/33",
             "::/129",
+            "::ffff:1.2.3.4/24",
             "1.2.3.4/",
             "1.2.3.4/+8",
             "a/8",

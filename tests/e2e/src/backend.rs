@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use porthouse_api::control::v1 as control;
 use porthouse_api::control::v1::api_key_service_client::ApiKeyServiceClient;
+use porthouse_api::control::v1::block_service_client::BlockServiceClient;
 use porthouse_api::control::v1::endpoint_service_client::EndpointServiceClient;
 use porthouse_api::control::v1::member_service_client::MemberServiceClient;
 use porthouse_api::control::v1::node_service_client::NodeServiceClient;
 use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
 use porthouse_api::control::v1::room_door_service_client::RoomDoorServiceClient;
 use porthouse_api::control::v1::room_service_client::RoomServiceClient;
+use porthouse_api::control::v1::room_template_service_client::RoomTemplateServiceClient;
 use porthouse_api::control::v1::second_factor_service_client::SecondFactorServiceClient;
 use porthouse_api::control::v1::session_service_client::SessionServiceClient;
 use porthouse_api::control::v1::user_service_client::UserServiceClient;
@@ -87,8 +89,12 @@ services! {
     rooms: RoomServiceClient,
     /// Calls `EndpointService`.
     endpoints: EndpointServiceClient,
+    /// Calls `RoomTemplateService`.
+    room_templates: RoomTemplateServiceClient,
     /// Calls `MemberService`.
     members: MemberServiceClient,
+    /// Calls `BlockService`.
+    blocks: BlockServiceClient,
     /// Calls `ApiKeyService`.
     api_keys: ApiKeyServiceClient,
     /// Calls `NodeService`.

@@ -8,6 +8,8 @@ mod password;
 mod steps;
 mod revocation;
 mod rules;
+mod covered;
+mod blocked;
 mod away;
 mod bad_input;
 mod bad_calls;
