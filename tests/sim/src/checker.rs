@@ -10,6 +10,11 @@ pub(crate) mod line;
 mod entry;
 mod message;
 mod ordered;
+mod keyed;
+mod past;
+mod present;
+mod delivery;
+mod finish;
 mod policy;
 mod request;
 pub(crate) mod violation;
@@ -19,10 +24,14 @@ pub(crate) use message::TAG_BYTES;
 use std::collections::BTreeSet;
 
 use entry::Entry;
-use line::{Body, Line, Named, Place, Stamp, Stand};
-use message::{Messages, Moment, Receiver, Standing};
-use ordered::{Orders, Said};
+use hash::Table;
+use keyed::Keys;
+use line::{Line, Stamp, Stand};
+use message::{Messages, Moment};
+use ordered::Orders;
+use past::{PageEnd, Past};
 use policy::{Policy, Since, Visitor};
+use present::{Batch, Page, Views};
 use request::{Bounds, Requests};
 use violation::{Violation, broken};
 
@@ -71,6 +80,11 @@ pub(crate) struct Checker {
     entries: Vec<Entry>,
     messages: Messages,
     orders: Orders,
+    keys: Keys,
+    past: Past,
+    views: Views,
+    /// When somebody came into a room, or left it.
+    stirred: Table<u32, u64>,
     /// Rooms that an administrator has made.
     identities: BTreeSet<u64>,
     bounds: Bounds,
@@ -80,14 +94,19 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
-    /// One that knows nothing yet, and the longest an entry may take.
-    pub(crate) fn new(entry_nanos_max: u64, handshake_nanos_max: u64) -> Self {
+    /// One that knows nothing yet, and the longest that an entry and a handshake may take and a key
+    /// stands for its message.
+    pub(crate) fn new(entry_nanos_max: u64, handshake_nanos_max: u64, key_nanos_max: u64) -> Self {
         Self {
             policy: Policy::default(),
             sockets: Vec::new(),
             entries: Vec::new(),
             messages: Messages::default(),
             orders: Orders::default(),
+            keys: Keys::new(key_nanos_max),
+            past: Past::default(),
+            views: Views::default(),
+            stirred: Table::default(),
             identities: BTreeSet::new(),
             bounds: Bounds {
                 entry_nanos_max,
@@ -142,7 +161,12 @@ impl Checker {
                 }
                 known.requests.ask(id, ask, room, Moment { step, at });
             }
-            Line::Reply { socket, id } => return self.socket(socket).requests.reply(socket, id),
+            Line::Reply { socket, id } => {
+                let answered = self.socket(socket).requests.reply(socket, id)?;
+                if let Some(room) = answered {
+                    self.past.answered(socket, room, id);
+                }
+            }
             Line::Authenticated { socket, session } => self.authenticated(socket, session),
             Line::Challenged { socket, room } => self.challenged(socket, room),
             Line::Admitted {
@@ -169,9 +193,94 @@ impl Checker {
                 room,
                 message,
                 body,
+                id,
+                keyed,
                 named,
-                ..
-            } => self.sent(socket, room, message, body, named.unwrap_or_default()),
+            } => {
+                let moment = self.moment();
+                self.keys.send((socket, id), message, moment);
+                if keyed {
+                    self.keys.keyed(message, moment);
+                }
+                self.sent(socket, room, message, body, named.unwrap_or_default());
+            }
+            Line::Again {
+                socket,
+                room,
+                message,
+                id,
+            } => self.sent_again(socket, room, message, id),
+            Line::Receipt {
+                socket,
+                room,
+                id,
+                offset,
+            } => return self.taken(socket, room, id, offset),
+            Line::Unsaid { socket, id, rule } => {
+                if rule == "key_window" {
+                    return self.keys.expired(socket, id, at);
+                }
+            }
+            Line::Reads {
+                socket,
+                room,
+                id,
+                range,
+            } => self.past.ask(socket, room, id, range),
+            Line::Read {
+                socket,
+                room,
+                id,
+                count,
+                through,
+                complete,
+            } => {
+                let end = PageEnd {
+                    id,
+                    count,
+                    through,
+                    complete,
+                };
+                return self.page(socket, room, end);
+            }
+            Line::Looks { socket, id, after } => self.views.ask(socket, id, after),
+            Line::There {
+                socket,
+                room,
+                id,
+                seq,
+                count,
+                present,
+                more,
+            } => {
+                let page = Page {
+                    id,
+                    seq,
+                    count,
+                    present,
+                    more,
+                };
+                return self.views.page((socket, room), page);
+            }
+            Line::Changed {
+                socket,
+                room,
+                seq,
+                count,
+                joined,
+                left,
+                updated,
+            } => {
+                let batch = Batch {
+                    seq,
+                    count,
+                    joined,
+                    left,
+                    updated,
+                };
+                return self.views.change((socket, room), batch);
+            }
+            Line::Unseen { socket, room } => self.views.end(socket, room),
             Line::Published {
                 room,
                 message,
@@ -195,7 +304,7 @@ impl Checker {
             Line::Broken { socket, what } => {
                 return broken("P1", format!("socket {socket} got {what}"));
             }
-            Line::Receipt { .. } | Line::Closes { .. } | Line::Healed => {}
+            Line::Closes { .. } | Line::Healed => {}
             Line::Outside {
                 client,
                 socket,
@@ -312,8 +421,9 @@ impl Checker {
 
     fn close(&mut self, socket: u32) {
         let entries = std::mem::take(&mut self.socket(socket).entries);
-        for (_, entry) in entries {
+        for (room, entry) in entries {
             self.entries[index(entry)].open = false;
+            self.out_of(socket, room);
         }
     }
 
@@ -322,191 +432,6 @@ impl Checker {
         let known = self.socket(socket);
         known.over = true;
         known.requests.clear();
-    }
-
-    fn sent(&mut self, socket: u32, room: u32, message: u32, body: Body, named: Named<'_>) {
-        assert_eq!(
-            index(message),
-            self.messages.len(),
-            "messages are numbered in order"
-        );
-        let standing = Standing {
-            breaks: self.policy.breaks(room, body, named),
-            forbidden: self.may_not_speak(socket, room),
-        };
-        let sent = self.moment();
-        self.messages
-            .say((Some(socket), room), (body, named), sent, standing);
-    }
-
-    fn published(&mut self, room: u32, message: u32, body: Body, named: Named<'_>) {
-        assert_eq!(
-            index(message),
-            self.messages.len(),
-            "messages are numbered in order"
-        );
-        let standing = Standing {
-            breaks: None,
-            forbidden: false,
-        };
-        let sent = self.moment();
-        self.messages
-            .say((None, room), (body, named), sent, standing);
-    }
-
-    /// Whoever gets something is inside, and may be.
-    fn receiver(
-        &mut self,
-        socket: u32,
-        room: Option<u32>,
-        (body, written): (Body, Stamp),
-    ) -> Result<Receiver, Violation> {
-        let known = &self.sockets[index(socket)];
-        let room = room.or(known.raw_room);
-        let found = known.entries.iter().find(|(of, _)| Some(*of) == room);
-        let (Some(room), Some(&(_, number))) = (room, found) else {
-            return broken(
-                "P6",
-                format!("socket {socket} got {body:?} and is not in {room:?}"),
-            );
-        };
-        if known.bogus {
-            return broken(
-                "P6",
-                format!("socket {socket} got something by a token of nobody"),
-            );
-        }
-        let client = known.client;
-        self.make_sure(number, written);
-        let entry = &self.entries[index(number)];
-        let (inside, out) = match entry.unsure {
-            Some(_) => (u64::MAX, entry.out),
-            None => (entry.inside, entry.out),
-        };
-        self.still_in(socket, room, out, written)?;
-        self.other(socket, written)?;
-        Ok(Receiver {
-            entry: number,
-            socket,
-            client,
-            room,
-            inside,
-            rules: self.policy.rules_of(room),
-        })
-    }
-
-    fn delivered(
-        &mut self,
-        to: Receiver,
-        (message, from, body): (Option<u32>, Option<u128>, Body),
-        place: Option<Place>,
-    ) -> Result<(), Violation> {
-        let said = Said::new(message, body, from);
-        match (place, message) {
-            (Some(Place { past: true, .. }), Some(message)) => {
-                self.messages.receive_past(to, message, body)?;
-            }
-            (Some(Place { past: true, .. }), None) => self.messages.receive_small_past(to, body)?,
-            (_, Some(message)) => self.messages.receive(to, message, body)?,
-            (_, None) => self.messages.receive_small(to, body)?,
-        }
-        match place {
-            Some(Place { offset, past: true }) => {
-                self.orders.past(to, said, offset, &self.messages)?;
-            }
-            Some(Place {
-                offset,
-                past: false,
-            }) => {
-                self.orders.live(to, said, offset, &self.messages)?;
-            }
-            None => self.orders.untold(to, message)?,
-        }
-        message.map_or(Ok(()), |message| self.comes_from(message, from))
-    }
-
-    /// The sender is who the message says it is.
-    fn comes_from(&mut self, message: u32, from: Option<u128>) -> Result<(), Violation> {
-        let (Some(from), Some(sender)) = (from, self.messages.sender(message)) else {
-            return Ok(());
-        };
-        let known = self.socket(sender);
-        match known.client {
-            Some(client) if client != from => broken(
-                "P1",
-                format!("message {message} says it is from another client"),
-            ),
-            Some(_) => Ok(()),
-            None => {
-                known.client = Some(from);
-                Ok(())
-            }
-        }
-    }
-
-    fn other(&self, socket: u32, written: Stamp) -> Result<(), Violation> {
-        let known = &self.sockets[index(socket)];
-        match known.out.cut.filter(|_| known.recognised) {
-            Some(cut) if written.step > cut => broken(
-                "P7",
-                format!("socket {socket} was written to at {written:?}, out since step {cut}"),
-            ),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn finished(&self) -> Result<(), Violation> {
-        if self.policy.applied() < self.policy.head {
-            let (applied, head) = (self.policy.applied(), self.policy.head);
-            return broken("P16", format!("revision {applied} is applied of {head}"));
-        }
-        for (socket, known) in self.sockets.iter().enumerate() {
-            if !known.over {
-                self.bounds
-                    .upgrade(socket, known.upgraded, known.begun, self.at)?;
-                known.requests.overdue(socket, self.bounds, self.at)?;
-            }
-        }
-        self.orders.finish()?;
-        self.everybody_heard()
-    }
-
-    /// What was said since everybody was inside has reached everybody it was for.
-    fn everybody_heard(&self) -> Result<(), Violation> {
-        let Some((first, settled)) = self.settled else {
-            return Ok(());
-        };
-        let until = self.at.saturating_sub(5_000_000_000);
-        for (number, entry) in self.entries.iter().enumerate() {
-            if !entry.open
-                || entry.unsure.is_some()
-                || entry.at > settled
-                || self.sockets[index(entry.socket)].over
-            {
-                continue;
-            }
-            let receiver = Receiver {
-                entry: u32::try_from(number).expect("an entry's number"),
-                socket: entry.socket,
-                client: self.sockets[index(entry.socket)].client,
-                room: entry.room,
-                inside: entry.inside,
-                rules: 0,
-            };
-            let is_inside = |socket| self.was_inside(socket, entry.room, settled);
-            let lacking = self.messages.lacking(receiver, first, until, is_inside);
-            if let Some(message) = lacking {
-                return broken("P16", format!("{receiver:?} never got {message}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// In this room since then, and until now.
-    fn was_inside(&self, socket: u32, room: u32, since: u64) -> bool {
-        let known = &self.sockets[index(socket)];
-        let entry = known.entries.iter().find(|(of, _)| *of == room);
-        !known.over && entry.is_some_and(|&(_, entry)| self.entries[index(entry)].at <= since)
     }
 
     const fn moment(&self) -> Moment {

@@ -6,11 +6,13 @@ pub(crate) mod header;
 pub(crate) mod payload;
 mod upgrading;
 mod acting;
+mod asking;
 mod reading;
 mod returning;
 
 use crate::chance::Chance;
 use crate::plan::Plan;
+use asking::Keyed;
 
 /// How a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub(crate) struct Client {
     pub(crate) turned_away: bool,
     /// When it does its next thing: an earlier plan is forgotten.
     pub(crate) acts_at: u64,
+    /// Messages it may send again.
+    pub(crate) keyed: Vec<Keyed>,
 }
 
 impl Client {
@@ -84,6 +88,7 @@ impl Client {
             probed: Vec::new(),
             turned_away: false,
             acts_at: 0,
+            keyed: Vec::new(),
         }
     }
 }

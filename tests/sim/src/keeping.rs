@@ -18,6 +18,11 @@ const COURSE: u64 = 0x6b65_65d3;
 pub(crate) struct Keeping {
     /// By room; the same for all its lives.
     rooms: Vec<Kept>,
+    /// So many messages of a thousand have keys, and as often one is sent again.
+    pub(crate) keyed: u64,
+    /// So many times in a thousand things done, clients read what was said before or look who is
+    /// there.
+    pub(crate) curious: u64,
 }
 
 /// What one room keeps.
@@ -42,6 +47,8 @@ impl Plan {
             transient.rule(&mut self.settings.transient_rules);
         }
         limits(&mut self.settings, &mut chance);
+        self.keeping.keyed = sometimes(&mut chance, 300);
+        self.keeping.curious = sometimes(&mut chance, 200);
     }
 }
 
@@ -56,6 +63,10 @@ impl Plan {
                     age_max: Duration::from_mins(1),
                 },
                 directed: true,
+                waiting: Some(Waiting {
+                    messages_max: 50,
+                    age_max: Duration::from_mins(1),
+                }),
                 ..HistoryRules::default()
             },
             presence: PresenceRules {
@@ -63,8 +74,18 @@ impl Plan {
                 ..PresenceRules::default()
             },
         };
-        self.keeping.rooms = (0..self.rooms).map(|_| kept).collect();
-        kept.rule(&mut self.settings.transient_rules);
+        self.keeping = Keeping {
+            rooms: (0..self.rooms).map(|_| kept).collect(),
+            keyed: 100,
+            curious: 100,
+        };
+        let rules = &mut self.settings.transient_rules;
+        kept.rule(rules);
+        rules.history.waiting = None;
+        // A few credits more or less do not matter.
+        self.settings.hop_slots_max = 4_096;
+        self.settings.hop_bytes_max = 8 * 1024 * 1024;
+        self.settings.ask_slots_max = 4_096;
     }
 }
 
@@ -130,8 +151,20 @@ fn limits(settings: &mut Settings, chance: &mut Chance) {
     if chance.one_in(3) {
         settings.room_history_bytes_max = 100 + count(chance, 100_000);
     }
+    if chance.one_in(2) {
+        settings.key_time_max = seconds(chance, 20);
+    }
     if chance.one_in(3) {
         settings.waiting_members_max = count(chance, 10);
+    }
+}
+
+/// In half of all worlds never.
+fn sometimes(chance: &mut Chance, most: u64) -> u64 {
+    if chance.one_in(2) {
+        0
+    } else {
+        chance.skewed(1, most)
     }
 }
 

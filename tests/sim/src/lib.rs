@@ -206,4 +206,39 @@ mod tests {
     fn a_placed_message_that_is_lost_is_caught() {
         is_caught(Plant::PlacedLost);
     }
+
+    #[test]
+    fn a_homes_answer_that_is_lost_is_caught() {
+        is_caught(Plant::HomeAnswerLost);
+    }
+
+    #[test]
+    fn somebody_who_leaves_and_stays_present_is_caught() {
+        is_caught(Plant::PresenceLeaveLost);
+    }
+
+    #[test]
+    fn a_change_of_presence_told_twice_is_caught() {
+        is_caught(Plant::PresenceTwice);
+    }
+
+    #[test]
+    fn a_key_that_is_forgotten_is_caught() {
+        is_caught(Plant::KeyForgotten);
+    }
+
+    #[test]
+    fn history_read_by_another_is_caught() {
+        is_caught(Plant::HistoryWithoutPredicate);
+    }
+
+    #[test]
+    fn what_waited_and_comes_twice_is_caught() {
+        is_caught(Plant::WaitingTwice);
+    }
+
+    #[test]
+    fn an_epoch_that_nobody_is_told_is_caught() {
+        is_caught(Plant::EpochDropped);
+    }
 }

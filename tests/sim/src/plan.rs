@@ -148,9 +148,16 @@ impl Plan {
                 self.part_delay = 20 * MILLIS;
                 self.keep_all();
             }
-            // A few credits more or less do not matter.
-            Plant::PlacedTwice | Plant::PlacedLost => {
-                self.settings.hop_slots_max = 4_096;
+            Plant::PlacedTwice
+            | Plant::PlacedLost
+            | Plant::HomeAnswerLost
+            | Plant::PresenceLeaveLost
+            | Plant::PresenceTwice
+            | Plant::KeyForgotten
+            | Plant::WaitingTwice
+            | Plant::EpochDropped => self.keep_all(),
+            Plant::HistoryWithoutPredicate => {
+                self.habits.named = 300;
                 self.keep_all();
             }
             Plant::NoTombstone

@@ -35,11 +35,25 @@ pub enum Plant {
     PlacedTwice,
     /// One of them is lost, and what it costs with it.
     PlacedLost,
+    /// A home's answer is lost, and what it costs with it.
+    HomeAnswerLost,
+    /// A home is not told that somebody has gone.
+    PresenceLeaveLost,
+    /// What has changed of who is there is told twice.
+    PresenceTwice,
+    /// A message that is sent again is given another key.
+    KeyForgotten,
+    /// What one reads of the past, another gets too.
+    HistoryWithoutPredicate,
+    /// What waited is handed over twice.
+    WaitingTwice,
+    /// Nobody is told that offsets begin anew.
+    EpochDropped,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 13] = [
+    pub const ALL: [(&'static str, Self); 20] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -53,6 +67,13 @@ impl Plant {
         ("placed-swapped", Self::PlacedSwapped),
         ("placed-twice", Self::PlacedTwice),
         ("placed-lost", Self::PlacedLost),
+        ("home-answer-lost", Self::HomeAnswerLost),
+        ("presence-leave-lost", Self::PresenceLeaveLost),
+        ("presence-twice", Self::PresenceTwice),
+        ("key-forgotten", Self::KeyForgotten),
+        ("history-without-predicate", Self::HistoryWithoutPredicate),
+        ("waiting-twice", Self::WaitingTwice),
+        ("epoch-dropped", Self::EpochDropped),
     ];
 
     /// The bug of this name.
@@ -64,9 +85,17 @@ impl Plant {
             .map(|&(_, plant)| plant)
     }
 
-    /// Whether it meets some hops, and not others.
-    pub(crate) const fn is_of_luck(self) -> bool {
-        matches!(self, Self::PlacedTwice | Self::PlacedLost)
+    /// Whether it loses a hop, now and then.
+    pub(crate) fn loses(self, hop: &Hop) -> bool {
+        (self == Self::PlacedLost && matches!(hop, Hop::Placed(_)))
+            || (self == Self::HomeAnswerLost && says(hop, &["Read(", "Taken(", "Present("]))
+            || (self == Self::PresenceLeaveLost && says(hop, &["Depart "]))
+    }
+
+    /// Whether it has a hop come twice, now and then.
+    pub(crate) fn doubles(self, hop: &Hop) -> bool {
+        (self == Self::PlacedTwice && matches!(hop, Hop::Placed(_)))
+            || (self == Self::PresenceTwice && says(hop, &["Changed("]))
     }
 
     /// Whether the last two hops on their way change places.
@@ -78,6 +107,25 @@ impl Plant {
             (_, Some(_) | None, Some(_) | None) => false,
         }
     }
+}
+
+/// Whether a hop to or from a home is one of these: only its words tell.
+fn says(hop: &Hop, words: &[&str]) -> bool {
+    let told = match hop {
+        Hop::ToHome(asked) => format!("{asked:?}"),
+        Hop::FromHome(said) => format!("{said:?}"),
+        Hop::Enter { .. }
+        | Hop::Entered { .. }
+        | Hop::Leave { .. }
+        | Hop::Message(_)
+        | Hop::Placed(_)
+        | Hop::Waiting(_)
+        | Hop::Kicked { .. }
+        | Hop::Credit { .. }
+        | Hop::CreditAsks { .. } => return false,
+    };
+    let what = told.rsplit_once(" what: ").map_or("", |(_, what)| what);
+    words.iter().any(|word| what.starts_with(word))
 }
 
 /// A message that has forgotten for whom it was.

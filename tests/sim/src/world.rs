@@ -146,6 +146,7 @@ impl World {
         let checker = Checker::new(
             nanos(plan.settings.entry_time_max),
             nanos(plan.settings.handshake_time_max),
+            nanos(plan.settings.key_time_max),
         );
         let mut world = Self {
             payloads: Payloads::new(&mut chance.fork()),
@@ -289,6 +290,11 @@ impl World {
 
     pub(crate) const fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether this bug is planted.
+    pub(crate) fn is_planted(&self, plant: Plant) -> bool {
+        self.plant == Some(plant)
     }
 
     pub(crate) const fn control(&self) -> &Control {

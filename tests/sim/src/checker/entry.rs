@@ -136,6 +136,7 @@ impl Checker {
         let known = &self.sockets[index(socket)];
         let since = self.policy.shut_out(room, Self::visitor(known, room));
         let rules = self.policy.rules_of(room);
+        self.stirred.insert(room, self.at);
         let changes = known.raw_room.is_some() && rules > self.policy.applied();
         self.entries.push(Entry {
             socket,
@@ -161,7 +162,16 @@ impl Checker {
         if let Some(entry) = self.entry(socket, room) {
             self.entries[index(entry)].open = false;
             self.socket(socket).entries.retain(|(of, _)| *of != room);
+            self.out_of(socket, room);
         }
+    }
+
+    /// What a socket had asked of a room ends with its stay there.
+    pub(super) fn out_of(&mut self, socket: u32, room: u32) {
+        self.stirred.insert(room, self.at);
+        self.past.leave(socket, room);
+        self.socket(socket).requests.excuse(room);
+        self.views.end(socket, room);
     }
 
     pub(super) fn challenged(&mut self, socket: u32, room: u32) {

@@ -37,6 +37,10 @@ pub(crate) struct Door {
     pub(crate) named: bool,
     /// How long the room may deliver without word, in nanoseconds.
     pub(crate) deliver_max: Option<u64>,
+    /// Whoever comes in hears what waited for them of before, and nothing else.
+    pub(crate) waits: bool,
+    /// How long presence may lag behind, in nanoseconds.
+    pub(crate) shown_late_max: u64,
 }
 
 /// One thing an administrator changed.
@@ -69,6 +73,8 @@ pub(crate) enum Ask {
     Answer,
     Leave,
     Send,
+    History,
+    Presence,
     Ping,
     Junk,
 }
@@ -101,6 +107,22 @@ pub(crate) struct Place {
     pub(crate) offset: u64,
     /// It was said before.
     pub(crate) past: bool,
+}
+
+/// Which of what was said before is asked for; the offsets are not included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Range {
+    pub(crate) since: Option<u64>,
+    pub(crate) before: Option<u64>,
+    pub(crate) last: Option<u64>,
+}
+
+/// A client that is told to be there, with so many sockets of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Seen {
+    pub(crate) client: u128,
+    pub(crate) raw: u32,
+    pub(crate) multiplexed: u32,
 }
 
 /// One event.
@@ -178,9 +200,20 @@ pub(crate) enum Line<'a> {
         message: u32,
         body: Body,
         id: Option<u64>,
+        /// It has a key of its own.
+        keyed: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         named: Option<Named<'a>>,
     },
+    /// A client sends a message again, under its key.
+    Again {
+        socket: u32,
+        room: u32,
+        message: u32,
+        id: u64,
+    },
+    /// What it sent is refused.
+    Unsaid { socket: u32, id: u64, rule: &'a str },
     /// What it sent was taken, at this offset where there are offsets.
     Receipt {
         socket: u32,
@@ -188,6 +221,50 @@ pub(crate) enum Line<'a> {
         id: u64,
         offset: Option<u64>,
     },
+    /// It asks for what was said before.
+    Reads {
+        socket: u32,
+        room: u32,
+        id: u64,
+        range: Range,
+    },
+    /// So many messages that came answer it, up to an offset.
+    Read {
+        socket: u32,
+        room: u32,
+        id: u64,
+        count: u64,
+        through: u64,
+        complete: bool,
+    },
+    /// It asks who is there, after this client.
+    Looks {
+        socket: u32,
+        id: u64,
+        after: Option<u128>,
+    },
+    /// These are.
+    There {
+        socket: u32,
+        room: u32,
+        id: Option<u64>,
+        seq: u64,
+        count: u64,
+        present: Option<&'a [Seen]>,
+        more: bool,
+    },
+    /// That has changed.
+    Changed {
+        socket: u32,
+        room: u32,
+        seq: u64,
+        count: u64,
+        joined: &'a [Seen],
+        left: &'a [u128],
+        updated: &'a [Seen],
+    },
+    /// Nothing more is told of who is there.
+    Unseen { socket: u32, room: u32 },
     /// A backend sends.
     Published {
         room: u32,

@@ -7,6 +7,10 @@ use super::violation::{Violation, broken};
 
 /// A message long enough to carry its number.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what was seen of it, each by itself"
+)]
 struct Message {
     sender: Option<u32>,
     room: u32,
@@ -23,6 +27,10 @@ struct Message {
     accepted: bool,
     /// Somebody got a later one instead.
     missed: bool,
+    /// The client that said it, where it is known.
+    from: Option<u128>,
+    /// It was sent more than once.
+    again: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +42,7 @@ pub(crate) struct Moment {
 /// What is judged when a message is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
+    pub(crate) from: Option<u128>,
     pub(crate) breaks: Option<u64>,
     pub(crate) forbidden: bool,
 }
@@ -101,7 +110,41 @@ impl Messages {
             forbidden: standing.forbidden,
             accepted: false,
             missed: false,
+            from: standing.from,
+            again: false,
         });
+    }
+
+    /// Somebody says it again.
+    pub(crate) fn say_again(&mut self, message: u32, forbidden: bool) {
+        let message = &mut self.all[index(message)];
+        (message.again, message.missed, message.breaks) = (true, false, None);
+        message.forbidden &= forbidden;
+    }
+
+    /// Whether it is too short to say which it is.
+    pub(crate) fn is_small(&self, message: u32) -> bool {
+        self.all
+            .get(index(message))
+            .is_none_or(|message| message.body.len < TAG_BYTES)
+    }
+
+    /// Whether it may have more than one place: its epoch ended, or its key was forgotten.
+    pub(crate) fn may_be_twice(&self, message: u32) -> bool {
+        self.all
+            .get(index(message))
+            .is_some_and(|message| message.again)
+    }
+
+    /// Whether it was for all but some, and not this client's own.
+    pub(crate) fn is_kept_from_some(&self, message: u32, client: Option<u128>) -> bool {
+        self.all.get(index(message)).is_some_and(|message| {
+            let own = match message.sender {
+                Some(_) => message.from.is_none() || message.from == client,
+                None => false,
+            };
+            message.to.is_empty() && !message.except.is_empty() && !own
+        })
     }
 
     /// The socket that said it.
@@ -134,6 +177,9 @@ impl Messages {
         let message = self.is_as_said(to, number, body)?;
         if message.breaks == Some(to.rules) {
             return broken("P6", format!("{to:?} got {number}, which the rules refuse"));
+        }
+        if message.again {
+            return Ok(());
         }
         let (sender, place) = (message.sender, message.place);
         self.in_order(to, sender, place, number)
@@ -198,7 +244,7 @@ impl Messages {
     /// Whether a socket in the room must hear this one, as far as anybody can tell.
     pub(crate) fn is_owed(&self, number: u32, socket: u32, client: Option<u128>) -> bool {
         self.all.get(index(number)).is_some_and(|message| {
-            message.sender != Some(socket) && !message.may_be_hidden_from(client)
+            message.sender != Some(socket) && !message.again && !message.may_be_hidden_from(client)
         })
     }
 
@@ -228,7 +274,8 @@ impl Messages {
             if skipped.sent.step <= to.inside {
                 break;
             }
-            if skipped.body.len < TAG_BYTES || skipped.may_be_hidden_from(to.client) {
+            let loose = skipped.body.len < TAG_BYTES || skipped.again;
+            if loose || skipped.may_be_hidden_from(to.client) {
                 continue;
             }
             skipped.missed = true;

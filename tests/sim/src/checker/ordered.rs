@@ -31,6 +31,8 @@ pub(crate) struct Orders {
     placed: Table<u32, Stand>,
     /// How far somebody inside is, and the rules' revision when they were told so.
     stands: Table<u32, (Stand, u64)>,
+    /// Where somebody inside came in, in the epoch that counts.
+    came_in: Table<u32, u64>,
     /// Rooms that had offsets.
     rooms: BTreeSet<u32>,
     /// What sockets that are told no offsets got, in order.
@@ -75,12 +77,36 @@ impl Orders {
     /// Somebody inside is told how far the room is.
     pub(crate) fn stand(&mut self, entry: u32, room: u32, stand: Stand, rules: u64) {
         self.rooms.insert(room);
+        self.came_in.insert(entry, stand.offset);
         self.stands.insert(entry, (stand, rules));
     }
 
     /// How far somebody inside is.
     pub(crate) fn stand_of(&self, entry: u32) -> Option<Stand> {
         self.stands.get(&entry).map(|&(stand, _)| stand)
+    }
+
+    /// The offset after which somebody inside has heard all.
+    pub(crate) fn came_in(&self, entry: u32) -> Option<u64> {
+        self.came_in.get(&entry).copied()
+    }
+
+    /// What is known of these offsets, the second not included.
+    pub(crate) fn between(
+        &self,
+        room: u32,
+        epoch: u64,
+        from: u64,
+        until: u64,
+    ) -> impl Iterator<Item = (u64, Said)> {
+        let slots = self
+            .lives
+            .get(&(room, epoch))
+            .map_or(&[][..], Vec::as_slice);
+        let end = place(until.min(OFFSET_MAX)).min(slots.len());
+        let start = place(from.min(OFFSET_MAX)).min(end);
+        let said = (from..).zip(&slots[start..end]);
+        said.filter_map(|(offset, slot)| slot.said.map(|said| (offset, said)))
     }
 
     /// Somebody got a message at this offset.
@@ -176,7 +202,7 @@ impl Orders {
             return Ok(());
         };
         match self.placed.insert(number, stand) {
-            Some(other) if other != stand => broken(
+            Some(other) if other != stand && !messages.may_be_twice(number) => broken(
                 "P3",
                 format!("{to:?}: message {number} is at {stand:?}, and at {other:?}"),
             ),

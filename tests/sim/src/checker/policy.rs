@@ -149,6 +149,20 @@ impl Policy {
         self.rooms.get(&room)?.door.as_ref()
     }
 
+    /// Whether the room is the same now as at this step, as far as the node knew.
+    pub(crate) fn is_same_since(&self, room: u32, step: u64) -> bool {
+        self.rooms.get(&room).is_none_or(|known| {
+            let gone = known.gone.map_or(0, |gone| gone.revision);
+            let last = if known.door.is_some() {
+                known.made
+            } else {
+                known.changed.revision
+            };
+            self.step_of(last.max(gone))
+                .is_some_and(|heard| heard < step)
+        })
+    }
+
     /// How long a room that the node had heard of at this step may deliver without word.
     pub(crate) fn deliver_max(&self, room: u32, step: u64) -> Option<u64> {
         let heard_of = |known: &&Room| self.step_of(known.made).is_some_and(|heard| heard < step);

@@ -20,6 +20,8 @@ struct Request {
     ask: Ask,
     room: Option<u32>,
     asked: Moment,
+    /// It may never be answered: who asks what is dropped when the room is left.
+    excused: bool,
 }
 
 /// What one socket waits for.
@@ -37,6 +39,7 @@ impl Requests {
             ask,
             room,
             asked,
+            excused: false,
         });
     }
 
@@ -45,15 +48,24 @@ impl Requests {
         Some(found.asked.step)
     }
 
-    pub(crate) fn reply(&mut self, socket: u32, id: u64) -> Result<(), Violation> {
+    /// Answers the room that was asked about.
+    pub(crate) fn reply(&mut self, socket: u32, id: u64) -> Result<Option<u32>, Violation> {
         let Some(at) = self.waiting.iter().position(|request| request.id == id) else {
             return broken(
                 "P15",
                 format!("socket {socket} got a reply to {id}, unasked or again"),
             );
         };
-        self.waiting.remove(at);
-        Ok(())
+        Ok(self.waiting.remove(at).room)
+    }
+
+    /// The room was left: what was to be told of its people may be dropped.
+    pub(crate) fn excuse(&mut self, room: u32) {
+        let people =
+            |request: &&mut Request| request.room == Some(room) && request.ask == Ask::Presence;
+        for request in self.waiting.iter_mut().filter(people) {
+            request.excused = true;
+        }
     }
 
     pub(crate) fn challenge(&mut self, room: u32, at: u64) {
@@ -86,7 +98,8 @@ impl Requests {
     pub(crate) fn overdue(&self, socket: usize, bounds: Bounds, now: u64) -> Result<(), Violation> {
         let until = bounds.entry_nanos_max + SLACK;
         let late = |asked: u64| now.saturating_sub(asked) > until;
-        if let Some(request) = self.waiting.iter().find(|request| late(request.asked.at)) {
+        let is_late = |request: &&Request| late(request.asked.at) && !request.excused;
+        if let Some(request) = self.waiting.iter().find(is_late) {
             return broken(
                 "P15",
                 format!("socket {socket} was never answered: {request:?}"),

@@ -4,6 +4,7 @@
 use super::header::Asking;
 use super::payload::number;
 use super::{Credentials, Speech, frame};
+use crate::checker::TAG_BYTES;
 use crate::checker::line::{Ask, Body, Kind, Line, Named};
 use crate::client::frame::Opcode;
 use crate::control::{room_name, user_password, username};
@@ -11,12 +12,28 @@ use crate::queue::{MILLIS, SECONDS};
 use crate::world::{Phase, Stage, World};
 
 /// One message to be sent.
-struct Draft {
-    room: u32,
-    kind: Kind,
-    len: usize,
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) room: u32,
+    pub(super) kind: Kind,
+    pub(super) len: usize,
     to: Vec<u128>,
     except: Vec<u128>,
+}
+
+impl Draft {
+    /// The header line, with the request's id and the message's own name.
+    pub(super) fn line(&self, id: Option<u64>, key: Option<u32>) -> String {
+        let name = room_name(self.room);
+        let mut asking = Asking::new("send").text("room", name.as_str());
+        asking = asking
+            .clients("to", &self.to)
+            .clients("except", &self.except);
+        if let Some(key) = key {
+            asking = asking.text("key", &format!("message-{key}"));
+        }
+        asking.number("id", id).end()
+    }
 }
 
 impl World {
@@ -51,7 +68,9 @@ impl World {
 
     fn go_on(&mut self, client: u32, socket: u32) {
         let habits = self.habits();
-        if self.clients[at(client)].speech == Speech::Multiplexed && self.arrange(client, socket) {
+        if self.clients[at(client)].speech == Speech::Multiplexed
+            && (self.arrange(client, socket) || self.uses_what_is_kept(client, socket))
+        {
             return;
         }
         match self.chance.below(20) {
@@ -148,7 +167,13 @@ impl World {
         let op = match ask {
             Ask::Join => "join",
             Ask::Leave => "leave",
-            Ask::Auth | Ask::Answer | Ask::Send | Ask::Ping | Ask::Junk => unreachable!("no room"),
+            Ask::Auth
+            | Ask::Answer
+            | Ask::Send
+            | Ask::History
+            | Ask::Presence
+            | Ask::Ping
+            | Ask::Junk => unreachable!("it has more, or no room"),
         };
         let room_text = room.map(room_name).expect("a room");
         let line = Asking::new(op).id(id).text("room", room_text.as_str());
@@ -156,7 +181,14 @@ impl World {
         self.send_text(socket, &line.end());
     }
 
-    fn ask(&mut self, socket: u32, id: u64, ask: Ask, room: Option<u32>, password: Option<u64>) {
+    pub(super) fn ask(
+        &mut self,
+        socket: u32,
+        id: u64,
+        ask: Ask,
+        room: Option<u32>,
+        password: Option<u64>,
+    ) {
         if let Some(known) = self.sockets[at(socket)].as_mut() {
             known.asked.push((id, ask));
         }
@@ -209,6 +241,11 @@ impl World {
         let Some(&room) = inside.iter().find(|room| !probed.contains(room)) else {
             return;
         };
+        let curious = self.plan().keeping.curious > 0;
+        let is_raw = self.clients[at(client)].speech != Speech::Multiplexed;
+        if curious && !is_raw && self.chance.one_in(4) {
+            self.look(socket, room, None);
+        }
         self.clients[at(client)].probed.push(room);
         let (kind, longest) = self.allowed(room);
         let kind = kind.unwrap_or(Kind::Binary);
@@ -265,32 +302,25 @@ impl World {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         let wants_receipt = !is_raw && self.chance.one_in(2);
-        let id = wants_receipt.then(|| {
-            self.sockets[at(socket)]
-                .as_mut()
-                .expect("it acts")
-                .request()
-        });
+        let may_have_key = !is_raw && draft.len >= TAG_BYTES && self.is_troubled();
+        let has_key = may_have_key && self.is_inclined(self.plan().keeping.keyed);
+        let known = self.sockets[at(socket)].as_mut().expect("it acts");
+        let id = (wants_receipt || has_key).then(|| known.request());
+        let key = has_key.then_some(message);
         if !is_raw {
-            let name = room_name(draft.room);
-            let mut asking = Asking::new("send").text("room", name.as_str());
-            asking = asking
-                .clients("to", &draft.to)
-                .clients("except", &draft.except);
-            asking = if let Some(id) = id {
-                asking.id(id)
-            } else {
-                asking
-            };
-            bytes.extend_from_slice(asking.end().as_bytes());
+            bytes.extend_from_slice(draft.line(id, key).as_bytes());
             bytes.push(b'\n');
         }
+        let header = bytes.len();
         let chance = &mut self.chance;
         let body = self
             .payloads
             .fill(&mut bytes, (draft.kind, draft.len), message, chance);
         debug_assert!(is_raw || draft.len < 8 || number(&bytes).is_some());
-        self.said(socket, draft, (message, body), id);
+        if has_key {
+            self.keep_keyed(client, draft, message, &bytes[header..]);
+        }
+        self.said(socket, draft, (message, body), (id, has_key));
         if let Some(id) = id {
             self.ask(socket, id, Ask::Send, Some(draft.room), None);
         }
@@ -302,7 +332,13 @@ impl World {
         self.scratch = bytes;
     }
 
-    fn said(&mut self, socket: u32, draft: &Draft, (message, body): (u32, Body), id: Option<u64>) {
+    fn said(
+        &mut self,
+        socket: u32,
+        draft: &Draft,
+        (message, body): (u32, Body),
+        (id, keyed): (Option<u64>, bool),
+    ) {
         let named = Named {
             to: &draft.to,
             except: &draft.except,
@@ -313,12 +349,13 @@ impl World {
             message,
             body,
             id,
+            keyed,
             named: Some(named).filter(|named| *named != Named::default()),
         });
     }
 
     /// One message, now and then in fragments with pings between them.
-    fn send_message(&mut self, socket: u32, opcode: Opcode, payload: &[u8]) {
+    pub(super) fn send_message(&mut self, socket: u32, opcode: Opcode, payload: &[u8]) {
         let mut out = Vec::with_capacity(payload.len() + 14);
         if payload.is_empty() || !self.chance.one_in(8) {
             frame::write(&mut out, (opcode, true), payload, &mut self.chance);
@@ -340,7 +377,7 @@ impl World {
         }
     }
 
-    fn send_text(&mut self, socket: u32, line: &str) {
+    pub(super) fn send_text(&mut self, socket: u32, line: &str) {
         self.send_message(socket, Opcode::Text, line.as_bytes());
     }
 

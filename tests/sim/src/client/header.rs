@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 /// What a server says in a header line.
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "fields as they are written")]
 pub(crate) struct Said<'a> {
     #[serde(borrow)]
     pub(crate) op: Cow<'a, str>,
@@ -24,6 +25,39 @@ pub(crate) struct Said<'a> {
     pub(crate) offset: Option<u64>,
     #[serde(default)]
     pub(crate) history: bool,
+    pub(crate) count: Option<u64>,
+    pub(crate) through: Option<u64>,
+    #[serde(default)]
+    pub(crate) complete: bool,
+    pub(crate) seq: Option<u64>,
+    #[serde(borrow)]
+    pub(crate) present: Option<Vec<There<'a>>>,
+    #[serde(borrow, default)]
+    pub(crate) joined: Vec<There<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) left: Vec<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) updated: Vec<There<'a>>,
+    #[serde(default)]
+    pub(crate) more: bool,
+    #[serde(default)]
+    pub(crate) ended: bool,
+}
+
+/// A client that is there.
+#[derive(Debug, Deserialize)]
+pub(crate) struct There<'a> {
+    #[serde(borrow)]
+    pub(crate) client: Cow<'a, str>,
+    pub(crate) devices: Devices,
+}
+
+/// Its sockets.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Devices {
+    pub(crate) raw: u32,
+    pub(crate) multiplexed: u32,
 }
 
 impl<'a> Said<'a> {
@@ -60,6 +94,14 @@ impl Asking {
     /// A field whose text needs no escapes.
     pub(crate) fn text(mut self, name: &str, text: &str) -> Self {
         write!(self.line, r#","{name}":"{text}""#).expect("a string takes all");
+        self
+    }
+
+    /// A number, if there is one.
+    pub(crate) fn number(mut self, name: &str, number: Option<u64>) -> Self {
+        if let Some(number) = number {
+            write!(self.line, r#","{name}":{number}"#).expect("a string takes all");
+        }
         self
     }
 

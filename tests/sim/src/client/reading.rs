@@ -7,6 +7,7 @@ use super::header::{Said, client_id};
 use super::payload::{body, number};
 use crate::checker::line::{Ask, Kind, Line, Place, Stamp, Stand};
 use crate::control::room_number;
+use crate::plant::Plant;
 use crate::queue::MILLIS;
 use crate::world::{Event, Stage, World};
 
@@ -162,15 +163,27 @@ impl World {
             }
             let past = said.history;
             let place = said.offset.map(|offset| Place { offset, past });
-            return self.see(&Line::Delivered {
-                socket,
-                room,
-                from,
-                message: number(rest),
-                body: body(kind, rest),
-                place,
-                written,
-            });
+            let twice = room
+                .filter(|_| past)
+                .and_then(|room| self.echoes(socket, room));
+            for socket in [Some(socket), twice].into_iter().flatten() {
+                self.see(&Line::Delivered {
+                    socket,
+                    room,
+                    from,
+                    message: number(rest),
+                    body: body(kind, rest),
+                    place,
+                    written,
+                });
+            }
+            return;
+        }
+        if let ("presence", Some(room)) = (said.op.as_ref(), room) {
+            return self.presence(socket, room, &said, written);
+        }
+        if let ("history", Some(room)) = (said.op.as_ref(), room) {
+            self.page_ends(socket, room, &said);
         }
         let heard = Heard {
             op: &said.op,
@@ -207,8 +220,9 @@ impl World {
                 });
             }
             ("receipt", Some(room)) => self.taken(socket, room, heard),
+            ("epoch", _) if self.is_planted(Plant::EpochDropped) => {}
             ("epoch", Some(room)) => self.begins_anew(socket, room, heard),
-            ("pong" | "error" | "draining" | "owner" | "rules" | "presence", _) => {}
+            ("pong" | "error" | "draining" | "owner" | "rules" | "history", _) => {}
             _ => {
                 let what = "an event that no client knows";
                 self.see(&Line::Broken { socket, what });
@@ -249,7 +263,7 @@ impl World {
     }
 
     /// What was asked by this id.
-    fn reply_to(&mut self, socket: u32, id: u64) -> Option<Ask> {
+    pub(super) fn reply_to(&mut self, socket: u32, id: u64) -> Option<Ask> {
         let known = self.sockets[at(socket)].as_mut()?;
         let place = known.asked.iter().position(|(of, _)| *of == id)?;
         Some(known.asked.swap_remove(place).1)
@@ -312,12 +326,25 @@ impl World {
             self.renew_session(owner);
             return;
         }
+        if let (Some(Ask::Send), Some(id)) = (asked, heard.id) {
+            let rule = heard.rule;
+            return self.see(&Line::Unsaid { socket, id, rule });
+        }
         let Some(room) = room else {
             return;
         };
+        let known = self.sockets[at(socket)].as_mut().expect("being read");
         let is_entry = match asked {
             Some(Ask::Join | Ask::Answer) => true,
-            Some(Ask::Auth | Ask::Leave | Ask::Send | Ask::Ping | Ask::Junk) => false,
+            Some(
+                Ask::Auth
+                | Ask::Leave
+                | Ask::Send
+                | Ask::History
+                | Ask::Presence
+                | Ask::Ping
+                | Ask::Junk,
+            ) => false,
             None => !known.inside.contains(&room),
         };
         if !is_entry {

@@ -24,6 +24,10 @@ impl World {
             return;
         }
         self.renew_session(number);
+        // Who is nobody comes back as somebody else, whose keys are others.
+        if self.clients[place].user.is_none() {
+            self.clients[place].keyed.clear();
+        }
         let client = self.clients[place].clone();
         let shown = self.show(&client);
         let socket = self.dial(number);

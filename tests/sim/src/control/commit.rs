@@ -4,8 +4,8 @@
 use core::time::Duration;
 
 use porthouse_model::{
-    Audience, Change, ChangeItem, Content, EntryRules, Member, PasswordVersion, Revision, Role,
-    Room, RoomBlocks, RoomId, RoomRules,
+    Audience, Change, ChangeItem, Content, EntryRules, Keep, Member, PasswordVersion, Revision,
+    Role, Room, RoomBlocks, RoomId, RoomRules,
 };
 
 use super::{Control, RoomRow, Row, chain, room_name, user_id};
@@ -262,5 +262,7 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
         echo: rules.broadcast.echo,
         named: rules.broadcast.receivers_named,
         deliver_max: rules.staleness.deliver_max.map(nanos),
+        waits: rules.history.waiting.is_some() && rules.history.keep != Keep::Latest,
+        shown_late_max: nanos(rules.presence.grace) + 2 * nanos(rules.presence.interval),
     }
 }

@@ -254,16 +254,19 @@ impl World {
         let Some(hop) = ring.pop_front() else {
             return;
         };
-        let unlucky = self.plant.is_some_and(Plant::is_of_luck) && self.chance.one_in(16);
+        if let Some(plant) = self.plant {
+            let (loses, doubles) = (plant.loses(&hop), plant.doubles(&hop));
+            let unlucky = (loses || doubles) && self.chance.one_in(16);
+            if loses && unlucky {
+                return;
+            }
+            if doubles && unlucky {
+                let (from, hop) = (PuddleId(from), hop.clone());
+                self.input(to, Input::Hopped { from, hop });
+            }
+        }
         let hop = match hop {
             Hop::Message(message) => self.pass_on((from, to), message),
-            Hop::Placed(_) if unlucky && self.plant == Some(Plant::PlacedLost) => return,
-            Hop::Placed(placed) if unlucky && self.plant == Some(Plant::PlacedTwice) => {
-                let hop = Hop::Placed(Arc::clone(&placed));
-                let from = PuddleId(from);
-                self.input(to, Input::Hopped { from, hop });
-                Hop::Placed(placed)
-            }
             Hop::Entered { room, visit } => {
                 let key = (from, to, room.clone());
                 self.watch.entered.insert(key, self.now());

@@ -1,0 +1,239 @@
+//! What is said and what arrives: who it is judged to be for, and every promise about it asked in
+//! turn. Owns nothing.
+
+use super::line::{Body, Named, Place, Stamp, Stand};
+use super::message::{Receiver, Standing};
+use super::ordered::Said;
+use super::past::PageEnd;
+use super::violation::{Violation, broken};
+use super::{Checker, TAG_BYTES, index};
+
+impl Checker {
+    pub(super) fn sent(
+        &mut self,
+        socket: u32,
+        room: u32,
+        message: u32,
+        body: Body,
+        named: Named<'_>,
+    ) {
+        assert_eq!(
+            index(message),
+            self.messages.len(),
+            "messages are numbered in order"
+        );
+        let standing = self.standing(socket, room, (body, named));
+        let sent = self.moment();
+        self.messages
+            .say((Some(socket), room), (body, named), sent, standing);
+    }
+
+    fn standing(&self, socket: u32, room: u32, (body, named): (Body, Named<'_>)) -> Standing {
+        Standing {
+            from: self.sockets[index(socket)].client,
+            breaks: self.policy.breaks(room, body, named),
+            forbidden: self.may_not_speak(socket, room),
+        }
+    }
+
+    /// The same again, under its key.
+    pub(super) fn sent_again(&mut self, socket: u32, room: u32, message: u32, id: u64) {
+        let moment = self.moment();
+        self.keys.send((socket, Some(id)), message, moment);
+        let forbidden = self.may_not_speak(socket, room);
+        self.messages.say_again(message, forbidden);
+    }
+
+    /// What was sent was taken: its place is known by that.
+    pub(super) fn taken(
+        &mut self,
+        socket: u32,
+        room: u32,
+        id: u64,
+        offset: Option<u64>,
+    ) -> Result<(), Violation> {
+        let Some(message) = self.keys.message(socket, id) else {
+            return broken("P15", format!("socket {socket} got a receipt for {id}"));
+        };
+        let lasts = self.key_lasts(room, message);
+        self.keys.taken(
+            (socket, id),
+            self.at,
+            lasts && self.policy.door(room).is_some(),
+        )?;
+        let Some(entry) = self.entry(socket, room) else {
+            return Ok(());
+        };
+        let (Some(offset), Some(stand)) = (offset, self.orders.stand_of(entry)) else {
+            return Ok(());
+        };
+        if self.messages.is_small(message) {
+            return Ok(());
+        }
+        let epoch = stand.epoch;
+        let to = self.as_receiver(socket, room, entry);
+        let stand = Stand { epoch, offset };
+        self.orders
+            .is_at(to, Said::Message(message), stand, &self.messages)
+    }
+
+    /// Whether nothing but time can have ended a message's key.
+    fn key_lasts(&self, room: u32, message: u32) -> bool {
+        let first = self.keys.first_sent(message);
+        first.is_some_and(|first| self.policy.is_same_since(room, first.step))
+    }
+
+    /// A page of what was said before is whole.
+    pub(super) fn page(&mut self, socket: u32, room: u32, end: PageEnd) -> Result<(), Violation> {
+        let Some(entry) = self.entry(socket, room) else {
+            return Ok(());
+        };
+        let to = self.as_receiver(socket, room, entry);
+        self.past.page(to, end, (&self.orders, &self.messages))
+    }
+
+    fn as_receiver(&self, socket: u32, room: u32, entry: u32) -> Receiver {
+        Receiver {
+            entry,
+            socket,
+            client: self.sockets[index(socket)].client,
+            room,
+            inside: self.entries[index(entry)].inside,
+            rules: self.policy.rules_of(room),
+        }
+    }
+
+    pub(super) fn published(&mut self, room: u32, message: u32, body: Body, named: Named<'_>) {
+        assert_eq!(
+            index(message),
+            self.messages.len(),
+            "messages are numbered in order"
+        );
+        let standing = Standing {
+            from: None,
+            breaks: None,
+            forbidden: false,
+        };
+        let sent = self.moment();
+        self.messages
+            .say((None, room), (body, named), sent, standing);
+    }
+
+    /// Whoever gets something is inside, and may be.
+    pub(super) fn receiver(
+        &mut self,
+        socket: u32,
+        room: Option<u32>,
+        (body, written): (Body, Stamp),
+    ) -> Result<Receiver, Violation> {
+        let known = &self.sockets[index(socket)];
+        let room = room.or(known.raw_room);
+        let found = known.entries.iter().find(|(of, _)| Some(*of) == room);
+        let (Some(room), Some(&(_, number))) = (room, found) else {
+            return broken(
+                "P6",
+                format!("socket {socket} got {body:?} and is not in {room:?}"),
+            );
+        };
+        if known.bogus {
+            return broken(
+                "P6",
+                format!("socket {socket} got something by a token of nobody"),
+            );
+        }
+        let client = known.client;
+        self.make_sure(number, written);
+        let entry = &self.entries[index(number)];
+        let (inside, out) = match entry.unsure {
+            Some(_) => (u64::MAX, entry.out),
+            None => (entry.inside, entry.out),
+        };
+        self.still_in(socket, room, out, written)?;
+        self.other(socket, written)?;
+        Ok(Receiver {
+            entry: number,
+            socket,
+            client,
+            room,
+            inside,
+            rules: self.policy.rules_of(room),
+        })
+    }
+
+    pub(super) fn delivered(
+        &mut self,
+        to: Receiver,
+        (message, from, body): (Option<u32>, Option<u128>, Body),
+        place: Option<Place>,
+    ) -> Result<(), Violation> {
+        self.past.is_whole(to.socket, to.room)?;
+        let said = Said::new(message, body, from);
+        debug_assert!(message.is_none() || body.len >= TAG_BYTES);
+        match (place, message) {
+            (Some(Place { past: true, .. }), Some(message)) => {
+                self.messages.receive_past(to, message, body)?;
+            }
+            (Some(Place { past: true, .. }), None) => self.messages.receive_small_past(to, body)?,
+            (_, Some(message)) => self.messages.receive(to, message, body)?,
+            (_, None) => self.messages.receive_small(to, body)?,
+        }
+        match place {
+            Some(Place { offset, past: true }) => {
+                self.orders.past(to, said, offset, &self.messages)?;
+                let waits = self.policy.door(to.room).is_some_and(|door| door.waits);
+                self.past.come(to, (offset, said), waits)?;
+            }
+            Some(Place {
+                offset,
+                past: false,
+            }) => {
+                self.orders.live(to, said, offset, &self.messages)?;
+                self.got(to, message)?;
+            }
+            None => {
+                self.orders.untold(to, message)?;
+                self.got(to, message)?;
+            }
+        }
+        message.map_or(Ok(()), |message| self.comes_from(message, from))
+    }
+
+    /// One that has a key comes once.
+    fn got(&mut self, to: Receiver, message: Option<u32>) -> Result<(), Violation> {
+        let Some(message) = message else {
+            return Ok(());
+        };
+        let lasts = self.key_lasts(to.room, message);
+        self.keys.get(to.entry, message, self.at, lasts)
+    }
+
+    /// The sender is who the message says it is.
+    fn comes_from(&mut self, message: u32, from: Option<u128>) -> Result<(), Violation> {
+        let (Some(from), Some(sender)) = (from, self.messages.sender(message)) else {
+            return Ok(());
+        };
+        let known = self.socket(sender);
+        match known.client {
+            Some(client) if client != from => broken(
+                "P1",
+                format!("message {message} says it is from another client"),
+            ),
+            Some(_) => Ok(()),
+            None => {
+                known.client = Some(from);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn other(&self, socket: u32, written: Stamp) -> Result<(), Violation> {
+        let known = &self.sockets[index(socket)];
+        match known.out.cut.filter(|_| known.recognised) {
+            Some(cut) if written.step > cut => broken(
+                "P7",
+                format!("socket {socket} was written to at {written:?}, out since step {cut}"),
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+}

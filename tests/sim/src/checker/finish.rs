@@ -1,0 +1,96 @@
+//! How everything must be when it has been well for half a minute: everybody answered, everybody
+//! heard, presence true. Owns nothing.
+
+use super::message::Receiver;
+use super::present::Inside;
+use super::violation::{Violation, broken};
+use super::{Checker, index};
+
+/// How late presence may be in a room that no administrator has written, in nanoseconds.
+const SHOWN_LATE: u64 = 7_000_000_000;
+/// And the ways from puddle to puddle, and of sockets that went without a word.
+const SHOWN_SLACK: u64 = 3_000_000_000;
+
+impl Checker {
+    pub(super) fn finished(&self) -> Result<(), Violation> {
+        if self.policy.applied() < self.policy.head {
+            let (applied, head) = (self.policy.applied(), self.policy.head);
+            return broken("P16", format!("revision {applied} is applied of {head}"));
+        }
+        for (socket, known) in self.sockets.iter().enumerate() {
+            if !known.over {
+                self.bounds
+                    .upgrade(socket, known.upgraded, known.begun, self.at)?;
+                known.requests.overdue(socket, self.bounds, self.at)?;
+            }
+        }
+        self.orders.finish()?;
+        self.views.are_true(|room| self.inside(room))?;
+        self.everybody_heard()
+    }
+
+    /// What was said since everybody was inside has reached everybody it was for.
+    fn everybody_heard(&self) -> Result<(), Violation> {
+        let Some((first, settled)) = self.settled else {
+            return Ok(());
+        };
+        let until = self.at.saturating_sub(5_000_000_000);
+        for (number, entry) in self.entries.iter().enumerate() {
+            if !entry.open
+                || entry.unsure.is_some()
+                || entry.at > settled
+                || self.sockets[index(entry.socket)].over
+            {
+                continue;
+            }
+            let receiver = Receiver {
+                entry: u32::try_from(number).expect("an entry's number"),
+                socket: entry.socket,
+                client: self.sockets[index(entry.socket)].client,
+                room: entry.room,
+                inside: entry.inside,
+                rules: 0,
+            };
+            let is_inside = |socket| self.was_inside(socket, entry.room, settled);
+            let lacking = self.messages.lacking(receiver, first, until, is_inside);
+            if let Some(message) = lacking {
+                return broken("P16", format!("{receiver:?} never got {message}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who is inside, if nobody has come or gone for long enough that all who look know it.
+    fn inside(&self, room: u32) -> Option<Inside> {
+        let late = self.policy.door(room).map(|door| door.shown_late_max);
+        let late = late.unwrap_or(SHOWN_LATE) + SHOWN_SLACK;
+        let stirred = self.stirred.get(&room).copied().unwrap_or(0);
+        if stirred + late > self.at {
+            return None;
+        }
+        let mut inside = Inside::default();
+        for entry in self.entries.iter().filter(|entry| entry.room == room) {
+            let known = &self.sockets[index(entry.socket)];
+            if !entry.open || known.over {
+                continue;
+            }
+            let Some(client) = known.client else {
+                inside.nameless += 1;
+                continue;
+            };
+            let sockets = inside.clients.entry(client).or_default();
+            match known.raw_room {
+                Some(_) => sockets.0 += 1,
+                None => sockets.1 += 1,
+            }
+        }
+        Some(inside)
+    }
+
+    /// In this room since then, and until now.
+    fn was_inside(&self, socket: u32, room: u32, since: u64) -> bool {
+        let known = &self.sockets[index(socket)];
+        let entry = known.entries.iter().find(|(of, _)| *of == room);
+        !known.over && entry.is_some_and(|&(_, entry)| self.entries[index(entry)].at <= since)
+    }
+}
