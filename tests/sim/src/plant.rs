@@ -122,7 +122,8 @@ fn says(hop: &Hop, words: &[&str]) -> bool {
         | Hop::Waiting(_)
         | Hop::Kicked { .. }
         | Hop::Credit { .. }
-        | Hop::CreditAsks { .. } => return false,
+        | Hop::CreditAsks { .. }
+        | Hop::Sibling(_) => return false,
     };
     let what = told.rsplit_once(" what: ").map_or("", |(_, what)| what);
     words.iter().any(|word| what.starts_with(word))
