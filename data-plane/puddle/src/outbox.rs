@@ -6,15 +6,17 @@
 
 mod log;
 mod queue;
+mod thinning;
 mod turns;
 
 use std::io::IoSlice;
 
 use crate::input::SocketId;
 use crate::output::{Shell, WireForm, Wrote};
-use log::Logs;
 pub(crate) use log::Span;
+use log::{Logs, What};
 use queue::Queue;
+pub(crate) use thinning::{Pressure, Thinned};
 use turns::Turns;
 
 /// Below this a run of several places is copied together and written as one
@@ -37,6 +39,8 @@ pub(crate) enum Lane {
 pub(crate) enum Flushed {
     /// Nothing is left.
     Clean,
+    /// It took all that it was offered, and is offered more in this turn.
+    More,
     /// It takes no more now; so many bytes are left.
     Blocked {
         /// Left, in bytes.
@@ -85,14 +89,30 @@ impl Outbox {
         *queue = Queue::default();
     }
 
-    /// Adds a frame to a form's log and answers its place. `write` appends it.
+    /// Adds a frame that must arrive to a form's log and answers its place.
+    /// `write` appends it.
     pub(crate) fn frame(
         &mut self,
         form: WireForm,
         lane: Lane,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Span {
-        self.logs.append(form, lane, write)
+        let what = match lane {
+            Lane::Control => What::Control,
+            Lane::Room(room) => What::Event(room),
+        };
+        self.logs.append(form, what, write)
+    }
+
+    /// The same for what is said in a room, which a socket that reads too slowly
+    /// may miss.
+    pub(crate) fn message(
+        &mut self,
+        form: WireForm,
+        room: u32,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Span {
+        self.logs.append(form, What::Message(room), write)
     }
 
     /// Queues a frame for a socket: the innermost loop of a fan-out.
@@ -123,25 +143,14 @@ impl Outbox {
             return;
         };
         let begun = self.logs.rest_of_frame(first);
-        self.keep_only(slot, begun);
+        self.replace(slot, begun.into_iter().collect());
     }
 
     /// Drops what a socket has queued, but for the first frame.
     pub(crate) fn cut_behind_first(&mut self, slot: u32) {
         let first = self.queues[slot as usize].spans().first().copied();
         let first = first.map(|first| self.logs.first_frame(first));
-        self.keep_only(slot, first);
-    }
-
-    fn keep_only(&mut self, slot: u32, kept: Option<Span>) {
-        let queue = &mut self.queues[slot as usize];
-        if let Some(kept) = kept {
-            self.logs.hold(kept);
-        }
-        for span in queue.spans() {
-            self.logs.release(*span);
-        }
-        queue.replace(kept);
+        self.replace(slot, first.into_iter().collect());
     }
 
     /// Drops what a room has said from a socket's queue, but for the rest of a
@@ -151,7 +160,12 @@ impl Outbox {
         if queue.is_empty() {
             return;
         }
-        let kept = self.logs.without_lane(queue.spans(), Lane::Room(room));
+        let kept = self.logs.without_room(queue.spans(), room);
+        self.replace(slot, kept);
+    }
+
+    fn replace(&mut self, slot: u32, kept: Vec<Span>) {
+        let queue = &mut self.queues[slot as usize];
         for span in &kept {
             self.logs.hold(*span);
         }
@@ -238,12 +252,15 @@ impl Outbox {
         if queue.is_empty() {
             return Flushed::Clean;
         }
-        if !queue.is_blocked() && queue.mark_urgent() {
+        if queue.is_blocked() {
+            return Flushed::Blocked {
+                bytes: queue.bytes(),
+            };
+        }
+        if queue.mark_urgent() {
             self.turns.urgent(slot);
         }
-        Flushed::Blocked {
-            bytes: queue.bytes(),
-        }
+        Flushed::More
     }
 
     /// Ends a turn: logs that nobody holds are emptied, and used again.
@@ -258,13 +275,17 @@ impl Outbox {
         self.logs.held_bytes()
     }
 
-    /// The sockets that keep the oldest log from being freed: those to put out
-    /// when too much is held. In order of their slots.
-    pub(crate) fn oldest_holders(&self) -> Vec<u32> {
-        let Some(oldest) = self.logs.oldest_held() else {
-            return Vec::new();
-        };
-        let holds = |queue: &Queue| queue.spans().iter().any(|span| span.is_in(oldest));
+    /// The oldest log that is held, by number: what must go first when too much
+    /// is. Nothing more is added to it.
+    pub(crate) fn oldest_log(&mut self) -> Option<u32> {
+        let oldest = self.logs.oldest_held()?;
+        self.logs.seal(oldest);
+        Some(oldest)
+    }
+
+    /// The sockets that keep a log from being freed, in order of their slots.
+    pub(crate) fn holders(&self, log: u32) -> Vec<u32> {
+        let holds = |queue: &Queue| queue.spans().iter().any(|span| span.is_in(log));
         let held = self
             .queues
             .iter()

@@ -30,6 +30,7 @@ mod policing;
 mod ordering;
 mod kicked;
 mod settling;
+mod thinning;
 #[cfg(test)]
 mod tests;
 
@@ -169,6 +170,8 @@ pub struct Counters {
     pub deliveries: u64,
     /// Sockets put out for reading too slowly.
     pub slow: u64,
+    /// Messages that sockets missed for reading too slowly.
+    pub dropped: u64,
 }
 
 impl Puddle {

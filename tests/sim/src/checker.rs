@@ -126,6 +126,7 @@ impl Checker {
             Line::Committed { revision, edits } => {
                 self.policy.commit(revision, at, edits);
                 self.shut_doors(edits);
+                self.messages.note_rules(edits);
             }
             Line::SignedIn {
                 session,
@@ -299,6 +300,11 @@ impl Checker {
                 let found = self.receiver(socket, room, (body, written))?;
                 return self.delivered(found, (message, from, body), place);
             }
+            Line::Gap {
+                socket,
+                room,
+                dropped,
+            } => return self.gap(socket, room, dropped),
             Line::Other { socket, written } => return self.other(socket, written),
             Line::Closed { socket, .. } => self.close(socket),
             Line::Broken { socket, what } => {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use porthouse_model::{
     Audience, BroadcastRules, ConnectionRules, Content, EntryRules, MessageRules, PasswordVersion,
-    RoomRules,
+    RoomRules, SlowConsumer,
 };
 use porthouse_puddle::{PuddleId, Seed, Settings, SwitchboardSettings, TransientMakers};
 
@@ -248,7 +248,7 @@ fn settings(chance: &mut Chance, puddles: u8) -> Settings {
     settings.hop_bytes_max = chance.skewed(1_024, 8 * 1024 * 1024);
     settings.slice_sockets_max = usize::try_from(chance.skewed(1, 1_024)).expect("a count");
     settings.socket_backlog_bytes_max =
-        usize::try_from(chance.skewed(256 * 1024, 1024 * 1024)).expect("a length");
+        usize::try_from(chance.skewed(64 * 1024, 1024 * 1024)).expect("a length");
     settings.entry_time_max = Duration::from_secs(chance.between(5, 20));
     settings.absent_time_max = Duration::from_secs(chance.between(1, 300));
     if chance.one_in(4) {
@@ -296,6 +296,16 @@ pub(crate) fn rules(chance: &mut Chance, bytes_max: u64) -> RoomRules {
             ..BroadcastRules::default()
         },
         ..RoomRules::default()
+    }
+}
+
+/// What becomes of who reads too slowly in a room of this number; the same for all its lives.
+pub(crate) fn slow_consumer(room: u32) -> SlowConsumer {
+    match room % 5 {
+        1 => SlowConsumer::Conflate,
+        2 => SlowConsumer::DropOldest,
+        3 => SlowConsumer::DropNewest,
+        _ => SlowConsumer::Close,
     }
 }
 

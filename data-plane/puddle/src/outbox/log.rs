@@ -1,7 +1,6 @@
 //! The logs frames stand in, one open segment a wire form: so that what one
 //! room says in a turn is one contiguous run for every receiver of that form.
 
-use super::Lane;
 use crate::output::WireForm;
 
 /// A segment that has grown past this is closed and another opened.
@@ -50,11 +49,50 @@ impl Span {
     }
 }
 
+/// What a frame is, to whoever must make room for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// For one socket alone, of no room: an answer, a refusal, a close frame.
+    Control,
+    /// Of a room, and no message: who is there, who owns it, what was read.
+    Event(u32),
+    /// What was said in a room.
+    Message(u32),
+    /// That so many messages of a room are missing here.
+    Gap {
+        /// The room.
+        room: u32,
+        /// How many.
+        dropped: u32,
+    },
+}
+
+impl What {
+    /// The room it is of.
+    pub(super) const fn room(self) -> Option<u32> {
+        match self {
+            Self::Control => None,
+            Self::Event(room) | Self::Message(room) | Self::Gap { room, .. } => Some(room),
+        }
+    }
+}
+
+/// A frame in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// Its place, or that of its rest.
+    pub span: Span,
+    /// What it is.
+    pub what: What,
+    /// Whether nothing of it was written.
+    pub whole: bool,
+}
+
 #[derive(Debug, Default)]
 struct Segment {
     bytes: Vec<u8>,
-    /// Where frames begin, in order, and who says them.
-    frames: Vec<(u32, Lane)>,
+    /// Where frames begin, in order, and what they are.
+    frames: Vec<(u32, What)>,
     /// Queue entries that point here.
     holders: u32,
     /// When it was opened, among all; `None` while it is free.
@@ -85,13 +123,13 @@ impl Logs {
     pub(super) fn append(
         &mut self,
         form: WireForm,
-        lane: Lane,
+        what: What,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Span {
         let number = self.open_segment(form);
         let segment = self.segment_mut(number);
         let start = segment.bytes.len();
-        segment.frames.push((offset(start), lane));
+        segment.frames.push((offset(start), what));
         write(&mut segment.bytes);
         let end = segment.bytes.len();
         assert!(end > start, "a frame is never empty");
@@ -164,35 +202,52 @@ impl Logs {
         Span { end, ..span }
     }
 
-    /// A run without what one lane says, but for the rest of a frame already
-    /// begun.
-    pub(super) fn without_lane(&self, run: &[Span], lane: Lane) -> Vec<Span> {
-        let mut kept: Vec<Span> = Vec::new();
-        for (at, span) in run.iter().enumerate() {
-            let begun = if at == 0 {
-                self.rest_of_frame(*span)
-            } else {
-                None
-            };
+    /// The frames of a run, in order.
+    pub(super) fn frames(&self, run: &[Span]) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        for span in run {
             let segment = self.segment(span.segment);
-            let from = begun.map_or(span.start, |begun| begun.end);
-            let first = segment.frames.partition_point(|(start, _)| *start < from);
-            let rest = (first..segment.frames.len())
-                .take_while(|frame| segment.frames[*frame].0 < span.end)
-                .filter(|frame| segment.frames[*frame].1 != lane)
-                .map(|frame| Span {
-                    segment: span.segment,
-                    start: segment.frames[frame].0,
-                    end: segment.start_of(frame + 1),
-                });
-            for span in begun.into_iter().chain(rest) {
-                match kept.last_mut() {
-                    Some(last) if span.follows(*last) => *last = last.extended_to(span),
-                    Some(_) | None => kept.push(span),
+            let after = segment
+                .frames
+                .partition_point(|(start, _)| *start <= span.start);
+            let first = after.checked_sub(1).expect("a run is made of frames");
+            let theirs = (first..segment.frames.len())
+                .take_while(|frame| segment.frames[*frame].0 < span.end);
+            frames.extend(theirs.map(|frame| {
+                let (start, what) = segment.frames[frame];
+                Frame {
+                    span: Span {
+                        segment: span.segment,
+                        start: start.max(span.start),
+                        end: segment.start_of(frame + 1),
+                    },
+                    what,
+                    whole: start >= span.start,
                 }
+            }));
+        }
+        frames
+    }
+
+    /// A run without what is of one room, but for the rest of a frame already
+    /// begun.
+    pub(super) fn without_room(&self, run: &[Span], room: u32) -> Vec<Span> {
+        let mut kept = Vec::new();
+        for frame in self.frames(run) {
+            if !frame.whole || frame.what.room() != Some(room) {
+                join(&mut kept, frame.span);
             }
         }
         kept
+    }
+
+    /// Nothing more is appended to a segment.
+    pub(super) fn seal(&mut self, number: u32) {
+        for open in &mut self.open {
+            if *open == Some(number) {
+                *open = None;
+            }
+        }
     }
 
     /// Empties what nobody holds; what is not open is free for another time.
@@ -261,6 +316,14 @@ impl Logs {
     }
 }
 
+/// Adds a place to a run.
+pub(super) fn join(run: &mut Vec<Span>, span: Span) {
+    match run.last_mut() {
+        Some(last) if span.follows(*last) => *last = last.extended_to(span),
+        Some(_) | None => run.push(span),
+    }
+}
+
 fn offset(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("a segment and the number of them fit 32 bits")
 }
@@ -273,7 +336,7 @@ mod tests {
     fn one_that_holds_a_byte_for_ever_keeps_one_segment() {
         let mut logs = Logs::default();
         let frame = |logs: &mut Logs, bytes: usize| {
-            logs.append(WireForm::Raw, Lane::Control, |out| {
+            logs.append(WireForm::Raw, What::Control, |out| {
                 out.resize(out.len() + bytes, 7);
             })
         };
@@ -298,13 +361,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_begun_is_kept_when_a_lane_is_cut() {
+    fn what_was_begun_is_kept_when_a_room_is_cut() {
         let mut logs = Logs::default();
-        let lanes = [Lane::Room(1), Lane::Room(2), Lane::Room(1), Lane::Control];
-        let spans = lanes
-            .map(|lane| logs.append(WireForm::Raw, lane, |out| out.extend_from_slice(b"abcd")));
+        let whats = [
+            What::Message(1),
+            What::Message(2),
+            What::Message(1),
+            What::Control,
+        ];
+        let spans = whats
+            .map(|what| logs.append(WireForm::Raw, what, |out| out.extend_from_slice(b"abcd")));
         let all = spans[0].extended_to(spans[3]).without_first(1);
-        let kept = logs.without_lane(&[all], Lane::Room(1));
+        let kept = logs.without_room(&[all], 1);
         let bytes: Vec<&[u8]> = kept.iter().map(|span| logs.bytes(*span)).collect();
         assert_eq!(bytes, [&b"bcdabcd"[..], b"abcd"]);
     }

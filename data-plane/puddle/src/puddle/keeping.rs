@@ -274,7 +274,7 @@ impl Puddle {
             .filter(|(puddle, _)| !echo && *puddle == self.settings.puddle)
             .filter(|(_, socket)| self.sockets.get(*socket).is_some());
         let silent = speaker.map(|(_, socket)| socket.slot);
-        let receivers = deliver(room, Lane::Room(index), message, silent, &mut self.outbox);
+        let receivers = deliver(room, index, message, silent, &mut self.outbox);
         self.counters.deliveries += receivers;
         receivers
     }

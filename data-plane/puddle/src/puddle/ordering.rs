@@ -8,7 +8,6 @@ use super::{Puddle, slot_of};
 use crate::home::{Stand, keeps};
 use crate::hop::RoomMessage;
 use crate::input::{Command, OrderId, Publish, SocketId};
-use crate::outbox::Lane;
 use crate::output::{ListedRoom, ListedSocket, Output, Reply};
 use crate::room::{Governed, Message, count, deliver};
 use crate::socket::{Phase, Who};
@@ -73,7 +72,7 @@ impl Puddle {
                 receivers: count(room, message),
             };
         }
-        let receivers = deliver(room, Lane::Room(index), message, None, &mut self.outbox);
+        let receivers = deliver(room, index, message, None, &mut self.outbox);
         self.counters.messages += 1;
         self.counters.deliveries += receivers;
         Reply::Published {

@@ -7,7 +7,7 @@ use porthouse_model::{Refused, Time};
 
 use super::{Drain, Puddle};
 use crate::input::SocketId;
-use crate::outbox::Flushed;
+use crate::outbox::{Flushed, Pressure};
 use crate::output::{Deadline, Output, Shell, WireForm};
 use crate::sequence::Event;
 use crate::socket::Phase;
@@ -30,6 +30,7 @@ const DRAIN_STEP: Duration = Duration::from_millis(20);
 impl Puddle {
     pub(super) fn writable(&mut self, id: SocketId) {
         if self.sockets.get(id).is_some() {
+            self.thin(id, Pressure::Resumed);
             self.outbox.unblock(id.slot);
         }
     }
@@ -135,9 +136,9 @@ impl Puddle {
                 Flushed::Clean => self.written(id),
                 Flushed::Gone => self.hang_up(id),
                 Flushed::Blocked { bytes } if bytes > self.settings.socket_backlog_bytes_max => {
-                    self.put_out_slow(id);
+                    self.keep_backlog(id);
                 }
-                Flushed::Blocked { .. } => {}
+                Flushed::Blocked { .. } | Flushed::More => {}
             }
         }
         self.outbox.end_turn();
@@ -165,38 +166,6 @@ impl Puddle {
         };
         if matches!(socket.phase, Phase::Closing { answered: true, .. }) {
             self.hang_up(id);
-        }
-    }
-
-    fn put_out_slow(&mut self, id: SocketId) {
-        let closing = |phase: &Phase| matches!(phase, Phase::Closing { .. });
-        if self
-            .sockets
-            .get(id)
-            .is_some_and(|socket| !closing(&socket.phase))
-        {
-            self.counters.slow += 1;
-            self.close_refused(id, Refused::SlowConsumer);
-        }
-    }
-
-    /// When all queues hold too much, those that hold the oldest go.
-    fn keep_memory(&mut self) {
-        while self.outbox.held_bytes() > self.settings.payload_bytes_max {
-            let holders = self.outbox.oldest_holders();
-            if holders.is_empty() {
-                return;
-            }
-            for slot in holders {
-                let Some(id) = self.sockets.in_slot(slot).map(|socket| socket.id) else {
-                    continue;
-                };
-                match self.sockets.get(id).map(|socket| &socket.phase) {
-                    Some(Phase::Closing { .. }) => self.hang_up(id),
-                    Some(_) | None => self.put_out_slow(id),
-                }
-            }
-            self.outbox.end_turn();
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::Puddle;
 use crate::hop::{Hop, RoomMessage};
-use crate::outbox::Lane;
 use crate::room::{Message, RoomIndex, deliver};
 
 impl Puddle {
@@ -44,7 +43,7 @@ impl Puddle {
         } else {
             speaker
         };
-        let receivers = deliver(room, Lane::Room(index), message, silent, &mut self.outbox);
+        let receivers = deliver(room, index, message, silent, &mut self.outbox);
         self.counters.deliveries += receivers;
         receivers
     }
@@ -59,7 +58,7 @@ impl Puddle {
             return;
         }
         let message = Message::of(said);
-        let receivers = deliver(room, Lane::Room(index), message, None, &mut self.outbox);
+        let receivers = deliver(room, index, message, None, &mut self.outbox);
         self.counters.deliveries += receivers;
     }
 }

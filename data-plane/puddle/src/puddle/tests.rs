@@ -11,6 +11,7 @@ mod sibling;
 mod renewing;
 mod live_permission;
 mod limits;
+mod slow;
 mod neighbours;
 mod plain;
 mod saying;

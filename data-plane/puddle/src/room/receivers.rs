@@ -4,8 +4,8 @@
 use porthouse_model::{ClientId, MessageKind, RoomName};
 use porthouse_rules::Hearing;
 
-use super::Room;
 use super::seats::{Seat, Sitter};
+use super::{Room, RoomIndex};
 use crate::hop::RoomMessage;
 use crate::outbox::{Lane, Outbox, Span};
 use crate::output::WireForm;
@@ -54,13 +54,14 @@ pub(crate) fn count(room: &Room, message: Message<'_>) -> u64 {
 /// does not hear itself. Answers for how many.
 pub(crate) fn deliver(
     room: &Room,
-    lane: Lane,
+    index: RoomIndex,
     message: Message<'_>,
     silent: Option<u32>,
     outbox: &mut Outbox,
 ) -> u64 {
     let seats = room.seats.as_slice();
-    let frames = Frames::encode(room, lane, message, outbox);
+    let frames = Frames::encode(room, index, message, outbox);
+    let lane = Lane::Room(index);
     let to_all = message.to.is_empty() && message.except.is_empty();
     if to_all && room.seats.are_alike() {
         return broadcast(seats, frames, silent, lane, outbox);
@@ -115,11 +116,11 @@ struct Frames {
 }
 
 impl Frames {
-    fn encode(room: &Room, lane: Lane, message: Message<'_>, outbox: &mut Outbox) -> Self {
+    fn encode(room: &Room, index: RoomIndex, message: Message<'_>, outbox: &mut Outbox) -> Self {
         let mut frame = |form: WireForm| {
             room.seats
                 .speaks(form)
-                .then(|| outbox.frame(form, lane, |out| encode(form, &room.name, message, out)))
+                .then(|| outbox.message(form, index, |out| encode(form, &room.name, message, out)))
         };
         Self {
             raw: frame(WireForm::Raw),

@@ -37,6 +37,11 @@ pub(crate) fn closed(refusal: &Refusal, out: &mut Vec<u8>) {
     data(&explanation, out);
 }
 
+/// Appends that so many messages are missing here, for the reader was too slow.
+pub(crate) fn gap(dropped: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("event: gap\ndata: {{\"dropped\":{dropped}}}\n\n").as_bytes());
+}
+
 fn encoded(event: &str, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(format!("event: {event}\n").as_bytes());
     data(BASE64.encode(payload).as_bytes(), out);

@@ -100,6 +100,7 @@ impl Checker {
             room,
             inside: self.entries[index(entry)].inside,
             rules: self.policy.rules_of(room),
+            is_told: self.sockets[index(socket)].raw_room.is_none(),
         }
     }
 
@@ -141,7 +142,7 @@ impl Checker {
                 format!("socket {socket} got something by a token of nobody"),
             );
         }
-        let client = known.client;
+        let (client, is_told) = (known.client, known.raw_room.is_none());
         self.make_sure(number, written);
         let entry = &self.entries[index(number)];
         let (inside, out) = match entry.unsure {
@@ -157,6 +158,7 @@ impl Checker {
             room,
             inside,
             rules: self.policy.rules_of(room),
+            is_told,
         })
     }
 
@@ -205,6 +207,15 @@ impl Checker {
         };
         let lasts = self.key_lasts(to.room, message);
         self.keys.get(to.entry, message, self.at, lasts)
+    }
+
+    /// A socket inside is told that messages are missing.
+    pub(super) fn gap(&mut self, socket: u32, room: u32, dropped: u32) -> Result<(), Violation> {
+        let entries = &self.sockets[index(socket)].entries;
+        match entries.iter().find(|(of, _)| *of == room) {
+            Some(&(_, entry)) => self.messages.gap(entry, room, dropped),
+            None => broken("P2", format!("socket {socket} misses {room}, outside")),
+        }
     }
 
     /// The sender is who the message says it is.

@@ -50,6 +50,7 @@ impl Checker {
                 room: entry.room,
                 inside: entry.inside,
                 rules: 0,
+                is_told: self.sockets[index(entry.socket)].raw_room.is_none(),
             };
             let is_inside = |socket| self.was_inside(socket, entry.room, settled);
             let lacking = self.messages.lacking(receiver, first, until, is_inside);

@@ -41,6 +41,8 @@ pub(crate) struct Door {
     pub(crate) waits: bool,
     /// How long presence may lag behind, in nanoseconds.
     pub(crate) shown_late_max: u64,
+    /// Whether who reads too slowly misses something, and stays.
+    pub(crate) skips: bool,
 }
 
 /// One thing an administrator changed.
@@ -282,6 +284,12 @@ pub(crate) enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         place: Option<Place>,
         written: Stamp,
+    },
+    /// It is told that so many messages of a room are missing here.
+    Gap {
+        socket: u32,
+        room: u32,
+        dropped: u32,
     },
     /// Its client sends a close frame.
     Closes { socket: u32 },

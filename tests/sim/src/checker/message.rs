@@ -1,8 +1,10 @@
 //! Every message that was said, and who has received it: unchanged, in order, once, and only by
 //! those it was for (P1, P2, P10). Knows no doors.
 
+use std::collections::BTreeSet;
+
 use super::hash::Table;
-use super::line::{Body, Kind, Named};
+use super::line::{Body, Edit, Kind, Named};
 use super::violation::{Violation, broken};
 
 /// A message long enough to carry its number.
@@ -31,6 +33,8 @@ struct Message {
     from: Option<u128>,
     /// It was sent more than once.
     again: bool,
+    /// Entries that did so where who reads too slowly misses something.
+    skipped_by: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +62,8 @@ pub(crate) struct Receiver {
     pub(crate) inside: u64,
     /// The revision of the room's rules.
     pub(crate) rules: u64,
+    /// Whether it is told what it misses.
+    pub(crate) is_told: bool,
 }
 
 type SenderRoom = (u32, u32);
@@ -69,6 +75,10 @@ pub(crate) struct Messages {
     last: Table<(u32, u32), usize>,
     small_sent: Table<(u32, u64), u32>,
     small_got: Table<(u32, u64), u32>,
+    /// Rooms in which who reads too slowly misses something, and stays.
+    skipping: BTreeSet<u32>,
+    /// How many messages an entry was told it misses, and is not known to.
+    told: Table<u32, u32>,
 }
 
 /// Stands for a backend where a sender's socket would.
@@ -112,6 +122,7 @@ impl Messages {
             missed: false,
             from: standing.from,
             again: false,
+            skipped_by: Vec::new(),
         });
     }
 
@@ -232,13 +243,17 @@ impl Messages {
             return broken("P6", format!("{to:?} got {number} of one who was out"));
         }
         message.accepted = true;
+        let skipped_by = std::mem::take(&mut message.skipped_by);
         if message.missed {
             return broken(
                 "P2",
                 format!("{number} was missed by one and got by {to:?}"),
             );
         }
-        Ok(message)
+        for entry in skipped_by {
+            self.miss(entry, number)?;
+        }
+        Ok(&self.all[index(number)])
     }
 
     /// Whether a socket in the room must hear this one, as far as anybody can tell.
@@ -269,6 +284,7 @@ impl Messages {
         };
         let row = &self.by_sender[&(sender, to.room)];
         let first = last.map_or(0, |last| last + 1);
+        let mut told_of = Vec::new();
         for &between in row[first..place].iter().rev() {
             let skipped = &mut self.all[index(between)];
             if skipped.sent.step <= to.inside {
@@ -278,12 +294,61 @@ impl Messages {
             if loose || skipped.may_be_hidden_from(to.client) {
                 continue;
             }
+            if self.skipping.contains(&to.room) {
+                match (to.is_told, skipped.accepted) {
+                    (true, true) => told_of.push(between),
+                    (true, false) => skipped.skipped_by.push(to.entry),
+                    (false, _) => {}
+                }
+                continue;
+            }
             skipped.missed = true;
             if skipped.accepted {
                 return broken("P2", format!("{to:?} got {number} and never {between}"));
             }
         }
+        told_of
+            .into_iter()
+            .try_for_each(|missed| self.miss(to.entry, missed))
+    }
+
+    /// Which rooms' readers may miss something.
+    pub(crate) fn note_rules(&mut self, edits: &[Edit]) {
+        for edit in edits {
+            if let Edit::Room { room, door } = edit
+                && door.skips
+            {
+                self.skipping.insert(*room);
+            }
+        }
+    }
+
+    /// Whether who reads too slowly there may miss something.
+    pub(crate) fn skips(&self, room: u32) -> bool {
+        self.skipping.contains(&room)
+    }
+
+    /// Somebody is told that so many messages are missing.
+    pub(crate) fn gap(&mut self, entry: u32, room: u32, dropped: u32) -> Result<(), Violation> {
+        if !self.skipping.contains(&room) || dropped == 0 {
+            return broken(
+                "P2",
+                format!("entry {entry} misses {dropped} of room {room}"),
+            );
+        }
+        *self.told.entry(entry).or_default() += dropped;
         Ok(())
+    }
+
+    /// One who is told what it misses has missed this.
+    fn miss(&mut self, entry: u32, number: u32) -> Result<(), Violation> {
+        match self.told.entry(entry).or_default() {
+            0 => broken("P2", format!("entry {entry} never got {number}, untold")),
+            left => {
+                *left -= 1;
+                Ok(())
+            }
+        }
     }
 
     /// Messages from `first` on that were said before `until` and should have come, and did not.
@@ -305,7 +370,9 @@ impl Messages {
                 && !message.may_be_hidden_from(to.client);
             let last = self.last.get(&(to.entry, sender));
             let came = last.is_some_and(|&last| last >= message.place);
-            (due && !came).then(|| u32::try_from(at).expect("a message's number"))
+            let misses = self.skipping.contains(&to.room)
+                && (!to.is_told || self.told.get(&to.entry).is_some_and(|left| *left > 0));
+            (due && !came && !misses).then(|| u32::try_from(at).expect("a message's number"))
         };
         self.all.iter().enumerate().skip(first).find_map(lacks)
     }

@@ -25,6 +25,7 @@ pub(crate) struct Said<'a> {
     pub(crate) offset: Option<u64>,
     #[serde(default)]
     pub(crate) history: bool,
+    pub(crate) dropped: Option<u32>,
     pub(crate) count: Option<u64>,
     pub(crate) through: Option<u64>,
     #[serde(default)]

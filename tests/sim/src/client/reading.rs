@@ -20,6 +20,7 @@ struct Heard<'a> {
     rule: &'a str,
     epoch: Option<u64>,
     offset: Option<u64>,
+    dropped: Option<u32>,
     written: Stamp,
 }
 
@@ -193,6 +194,7 @@ impl World {
             rule: said.rule.as_deref().unwrap_or_default(),
             epoch: said.epoch,
             offset: said.offset,
+            dropped: said.dropped,
             written,
         };
         self.hear(socket, &heard);
@@ -223,6 +225,14 @@ impl World {
             ("epoch", _) if self.is_planted(Plant::EpochDropped) => {}
             ("epoch", Some(room)) => self.begins_anew(socket, room, heard),
             ("pong" | "error" | "draining" | "owner" | "rules" | "history", _) => {}
+            ("gap", Some(room)) => {
+                let dropped = heard.dropped.unwrap_or_default();
+                self.see(&Line::Gap {
+                    socket,
+                    room,
+                    dropped,
+                });
+            }
             _ => {
                 let what = "an event that no client knows";
                 self.see(&Line::Broken { socket, what });

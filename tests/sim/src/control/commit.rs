@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use porthouse_model::{
     Audience, Change, ChangeItem, Content, EntryRules, Keep, Member, PasswordVersion, Revision,
-    Role, Room, RoomBlocks, RoomId, RoomRules,
+    Role, Room, RoomBlocks, RoomId, RoomRules, SlowConsumer,
 };
 
 use super::{Control, RoomRow, Row, chain, room_name, user_id};
@@ -264,5 +264,6 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
         deliver_max: rules.staleness.deliver_max.map(nanos),
         waits: rules.history.waiting.is_some() && rules.history.keep != Keep::Latest,
         shown_late_max: nanos(rules.presence.grace) + 2 * nanos(rules.presence.interval),
+        skips: rules.delivery.slow_consumer != SlowConsumer::Close,
     }
 }

@@ -8,7 +8,7 @@ use super::{Event, Phase, World};
 use crate::checker::line::{Edit, Kind, Line, Named};
 use crate::client::Client;
 use crate::control::{Intent, TransactionId, room_name, user_client};
-use crate::plan::{deliver_max, rules};
+use crate::plan::{deliver_max, rules, slow_consumer};
 use crate::plant::Plant;
 use crate::queue::{MILLIS, SECONDS};
 
@@ -140,6 +140,7 @@ impl World {
         let mut rules = rules(&mut self.chance, self.plan.message_bytes_max);
         rules.staleness.deliver_max = deliver_max(room);
         self.plan.keeping.rule(room, &mut rules);
+        rules.delivery.slow_consumer = slow_consumer(room);
         Intent::PutRoom {
             room,
             rules: Box::new(rules),

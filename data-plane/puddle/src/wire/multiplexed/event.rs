@@ -125,6 +125,13 @@ pub(crate) enum Event<'a> {
         epoch: u64,
         offset: u64,
     },
+    /// So many of the room's messages are missing here, for the socket read too
+    /// slowly.
+    Gap {
+        #[serde(serialize_with = "as_text")]
+        room: &'a RoomName,
+        dropped: u32,
+    },
     /// A request was refused; the socket stays.
     Refused {
         #[serde(skip_serializing_if = "Option::is_none")]
