@@ -17,6 +17,7 @@ pub(crate) struct Tally {
     messages: AtomicU64,
     deliveries: AtomicU64,
     slow: AtomicU64,
+    dropped: AtomicU64,
     panics: AtomicU64,
 }
 
@@ -42,6 +43,7 @@ impl Tally {
             (&self.messages, counters.messages),
             (&self.deliveries, counters.deliveries),
             (&self.slow, counters.slow),
+            (&self.dropped, counters.dropped),
         ];
         for (cell, value) in now {
             cell.store(value, Ordering::Relaxed);
@@ -69,6 +71,7 @@ impl Tally {
                 messages: read(&self.messages),
                 deliveries: read(&self.deliveries),
                 slow: read(&self.slow),
+                dropped: read(&self.dropped),
             },
             panics: read(&self.panics),
         }

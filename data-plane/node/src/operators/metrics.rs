@@ -42,7 +42,7 @@ const GAUGES: [Row; 3] = [
     ),
 ];
 /// What has happened since the puddle began.
-const COUNTERS: [Row; 6] = [
+const COUNTERS: [Row; 7] = [
     ("porthouse_admitted", "Entries to rooms", |read| {
         read.puddle.admitted
     }),
@@ -63,6 +63,11 @@ const COUNTERS: [Row; 6] = [
         "porthouse_slow_closed",
         "Sockets closed for reading too slowly",
         |read| read.puddle.slow,
+    ),
+    (
+        "porthouse_dropped_messages",
+        "Messages that sockets missed for reading too slowly",
+        |read| read.puddle.dropped,
     ),
     (
         "porthouse_puddle_panics",
