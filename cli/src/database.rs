@@ -1,25 +1,34 @@
 //! Which database a command is given.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 
-use crate::secret::Secret;
+use crate::secret::{Given, Named, Secret};
 
-/// Holds the database's URL.
-const VARIABLE: &str = "DATABASE_URL";
 /// What to say of it in `--help`.
 pub(crate) const HELP: &str = "\
-The database is given by the environment, because its URL may hold a password:
+The database is given by the environment or a file, because its URL may hold a password:
   DATABASE_URL=postgresql://USER:PASSWORD@HOST/DATABASE";
+
+/// The database's URL.
+pub(crate) struct Url;
+
+impl Named for Url {
+    const NAME: &'static str = "database_url";
+    const FILE: &'static str = "database_url_file";
+    // The first as every tool has it.
+    const VARIABLES: [&'static str; 2] = ["DATABASE_URL", "PORTHOUSE_DATABASE_URL_FILE"];
+    const HELP: [&'static str; 2] = [
+        "The database: postgresql://USER:PASSWORD@HOST/DATABASE",
+        "Read the database's URL from a file, not from DATABASE_URL",
+    ];
+}
 
 /// Where the database's URL is.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Arguments {
-    /// Read the database's URL from a file, not from `DATABASE_URL`
-    #[arg(long, value_name = "FILE", env = "PORTHOUSE_DATABASE_URL_FILE")]
-    database_url_file: Option<PathBuf>,
+    #[command(flatten)]
+    url: Given<Url>,
 }
 
 impl Arguments {
@@ -34,9 +43,6 @@ impl Arguments {
 
     /// The database's URL; none: none is given.
     pub(crate) fn given(&self) -> anyhow::Result<Option<Secret>> {
-        match &self.database_url_file {
-            Some(file) => Secret::from_file(file).map(Some),
-            None => Secret::from_environment(VARIABLE),
-        }
+        self.url.secret()
     }
 }

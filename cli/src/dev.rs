@@ -32,8 +32,8 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 
 const HELP: &str = "\
 The database is the one at DATABASE_URL, else a Postgres of its own in the data directory,
-by programs found on the machine (PORTHOUSE_POSTGRES_BIN names their directory) or, as root
-on Debian, installed.
+by programs found on the machine (--postgres-bin names their directory) or, as root on Debian,
+installed.
 
 When all is ready, DIRECTORY/dev.json says where: grpc, ws, http and admin_key. It is
 removed when `dev` stops. Anyone may make transient rooms.";
@@ -65,6 +65,9 @@ pub(crate) struct Arguments {
     /// Threads that hold sockets, 1 to 64 [default: one a core]
     #[arg(long, value_name = "NUMBER", env = "PORTHOUSE_PUDDLES")]
     puddles: Option<usize>,
+    /// Where the server programs of a Postgres are [default: looked for]
+    #[arg(long, value_name = "DIRECTORY", env = "PORTHOUSE_POSTGRES_BIN")]
+    postgres_bin: Option<PathBuf>,
     #[command(flatten)]
     database: database::Arguments,
 }
@@ -77,8 +80,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     // Of a run that was killed.
     Ready::withdraw(&directory)?;
     // Here and not on a task: it is our first thread that Postgres is tied to.
+    let programs = arguments.postgres_bin.as_deref();
     let mut postgres = tokio::select! {
-        opened = Postgres::open(given, directory.path()) => opened?,
+        opened = Postgres::open(given, programs, directory.path()) => opened?,
         () = stop.cancelled() => return Ok(()),
     };
     let database_url = postgres.url().to_owned();

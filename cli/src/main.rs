@@ -7,6 +7,7 @@
 //! * [`control`]: the control plane, over a database that is given
 //! * [`node`]: a node, on a control plane that is given
 //! * [`migrate`]: a database brought to what this version needs
+//! * [`config`]: what the settings are, and what holds of them
 //!
 //! Secrets come by environment or file ([`secret`]), never by flag.
 
@@ -15,6 +16,7 @@ mod postgres;
 mod control;
 mod node;
 mod migrate;
+mod config;
 mod database;
 mod log;
 mod secret;
@@ -25,11 +27,14 @@ mod resume;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use porthouse_process::configuration;
 
 /// Rooms made over gRPC, entered by WebSocket, closed the moment permission ends.
 #[derive(Debug, Parser)]
 #[command(name = "porthouse", version)]
 struct Arguments {
+    #[command(flatten)]
+    configuration: configuration::Arguments,
     #[command(flatten)]
     log: log::Arguments,
     #[command(subcommand)]
@@ -42,21 +47,26 @@ enum Command {
     Control(control::Arguments),
     Node(node::Arguments),
     Migrate(migrate::Arguments),
+    Config(config::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    porthouse_process::exit::status("porthouse", run(arguments).await)
+    porthouse_process::exit::status("porthouse", run().await)
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
+async fn run() -> anyhow::Result<()> {
+    let arguments: Arguments = configuration::parse()?;
     arguments.log.start()?;
     match arguments.command {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Control(arguments) => control::run(arguments).await,
         Command::Node(arguments) => node::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
+        Command::Config(asked) => {
+            let file = arguments.configuration.config;
+            config::run(asked, file.as_deref())
+        }
     }
 }
 
@@ -73,20 +83,14 @@ mod tests {
 
     #[test]
     fn no_secret_is_a_flag() {
-        let mut commands = vec![Arguments::command()];
-        while let Some(command) = commands.pop() {
-            for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
-                let names_a_secret = ["key", "password", "token", "database-url"];
-                assert!(
-                    !names_a_secret.contains(&flag),
-                    "--{flag} shows in the process list"
-                );
-                assert!(
-                    !flag.ends_with("-key"),
-                    "--{flag} shows in the process list"
-                );
+        for setting in configuration::settings(&Arguments::command()) {
+            let endings = ["key", "password", "token", "url"];
+            if endings.iter().any(|ending| setting.name.ends_with(ending)) {
+                assert!(setting.is_secret(), "{} is shown", setting.name);
+                for (_, argument) in setting.uses {
+                    assert!(argument.is_hide_set(), "{} is a flag", setting.name);
+                }
             }
-            commands.extend(command.get_subcommands().cloned());
         }
     }
 }

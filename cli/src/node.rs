@@ -1,7 +1,6 @@
 //! `porthouse node`: a node, on a control plane that is given.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,15 +9,13 @@ use porthouse_model::{Address, NodeName};
 use porthouse_node::{ApiKeySecret, Node, Settings, StartError, TransientMakers};
 use tokio_util::sync::CancellationToken;
 
-use crate::secret::Secret;
+use crate::secret::{Given, Named};
 
-/// Holds the node's API key.
-const KEY_VARIABLE: &str = "PORTHOUSE_API_KEY";
 /// How long sockets may take to leave when the node stops.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
 const HELP: &str = "\
-The node's API key is given by the environment, because flags show in the process list:
+The node's API key is given by the environment or a file, because flags show in the process list:
   PORTHOUSE_API_KEY=phk_...   a key with the scope `node` (ApiKeyService.CreateApiKey)";
 
 /// Run a node: it holds sockets and asks a control plane what they may do
@@ -35,12 +32,11 @@ pub(crate) struct Arguments {
     )]
     #[arg(default_value = "http://127.0.0.1:7440")]
     control: Vec<String>,
-    /// Read the node's API key from a file, not from `PORTHOUSE_API_KEY`
-    #[arg(long, value_name = "FILE", env = "PORTHOUSE_API_KEY_FILE")]
-    api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    api_key: Given<ApiKey>,
     /// Its name, of its own among the nodes of a control plane [default: the machine's]
-    #[arg(long, value_name = "NAME", env = "PORTHOUSE_NODE_NAME")]
-    name: Option<NodeName>,
+    #[arg(long, alias = "name", value_name = "NAME", env = "PORTHOUSE_NODE_NAME")]
+    node_name: Option<NodeName>,
     /// Where sockets connect; port 0 is any free port
     #[arg(
         long,
@@ -81,6 +77,19 @@ pub(crate) struct Arguments {
     endpoint_hosts: Option<String>,
     #[command(flatten)]
     resume: crate::resume::Arguments,
+}
+
+/// The node's API key.
+struct ApiKey;
+
+impl Named for ApiKey {
+    const NAME: &'static str = "api_key";
+    const FILE: &'static str = "api_key_file";
+    const VARIABLES: [&'static str; 2] = ["PORTHOUSE_API_KEY", "PORTHOUSE_API_KEY_FILE"];
+    const HELP: [&'static str; 2] = [
+        "The node's API key, with the scope `node`",
+        "Read the node's API key from a file, not from PORTHOUSE_API_KEY",
+    ];
 }
 
 /// Who makes transient rooms.
@@ -152,12 +161,11 @@ pub(crate) async fn until(
 
 impl Arguments {
     fn settings(self) -> anyhow::Result<Settings> {
-        let name = self.name.map_or_else(machine_name, Ok)?;
-        let key = match self.api_key_file {
-            Some(file) => Secret::from_file(&file)?,
-            None => Secret::from_environment(KEY_VARIABLE)?
-                .context("the node has no API key: set PORTHOUSE_API_KEY or --api-key-file")?,
-        };
+        let name = self.node_name.map_or_else(machine_name, Ok)?;
+        let key = self
+            .api_key
+            .secret()?
+            .context("the node has no API key: set PORTHOUSE_API_KEY or --api-key-file")?;
         let key = ApiKeySecret::new(key.reveal().to_owned());
         let mut settings = Settings::new(name, self.ws, String::new(), key);
         settings.control_planes = self.control;
@@ -208,7 +216,7 @@ fn machine_name() -> anyhow::Result<NodeName> {
         .collect();
     let name = name.trim_start_matches('-');
     name.parse()
-        .with_context(|| format!("the machine's name {name:?} does not do: set --name"))
+        .with_context(|| format!("the machine's name {name:?} does not do: set --node-name"))
 }
 
 #[cfg(test)]

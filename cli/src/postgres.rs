@@ -34,11 +34,16 @@ pub(crate) enum Postgres {
 
 impl Postgres {
     /// The database at `given`, else a private one in `directory`, which the
-    /// caller has locked. Says on standard error what takes time.
-    pub(crate) async fn open(given: Option<Secret>, directory: &Path) -> anyhow::Result<Self> {
+    /// caller has locked, by the programs in `named` if that is given. Says on
+    /// standard error what takes time.
+    pub(crate) async fn open(
+        given: Option<Secret>,
+        named: Option<&Path>,
+        directory: &Path,
+    ) -> anyhow::Result<Self> {
         match given {
             Some(url) => Ok(Self::Given(url)),
-            None => private(directory)
+            None => private(named, directory)
                 .await
                 .map(|server| Self::Private(Box::new(server))),
         }
@@ -70,8 +75,8 @@ impl Postgres {
     }
 }
 
-async fn private(directory: &Path) -> anyhow::Result<Server> {
-    let installed = programs::Installed::find()?;
+async fn private(named: Option<&Path>, directory: &Path) -> anyhow::Result<Server> {
+    let installed = programs::Installed::find(named)?;
     let installed = match installed {
         Some(installed) => installed,
         None => install().await?,
@@ -86,5 +91,5 @@ async fn private(directory: &Path) -> anyhow::Result<Server> {
 
 async fn install() -> anyhow::Result<programs::Installed> {
     package::install().await?;
-    programs::Installed::find()?.context("Debian's postgresql brought no server programs")
+    programs::Installed::find(None)?.context("Debian's postgresql brought no server programs")
 }

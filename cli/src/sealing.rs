@@ -3,17 +3,15 @@
 //! Owns how they come in: from a file or by the environment, never as a flag.
 //! Never shows one but when it is made.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use porthouse_control::SealingKeys;
 
 use crate::dev::Directory;
-use crate::secret::Secret;
+use crate::secret::{Given, Named, Place};
 
-/// Holds the keys themselves.
-const VARIABLE: &str = "PORTHOUSE_SECRETS_KEYS";
 /// The file of the data directory that has `dev`'s own key.
 const DEV_FILE: &str = "secrets.key";
 /// The longest file of keys, in bytes.
@@ -24,15 +22,27 @@ pub(crate) const HELP: &str = "\
 Second factors, room codes and the secrets of hooks are sealed in the database under keys that
 are not in it: one a line, as `porthouse control secrets-key NAME` prints it. The first seals,
 each opens what it sealed. To turn over, put a new one first, and drop the old one when nothing
-is sealed under it any more. Instead of a file: PORTHOUSE_SECRETS_KEYS.";
+is sealed under it any more. Instead of a file: PORTHOUSE_SECRETS_KEY.";
+
+/// The keys that seal.
+struct Keys;
+
+impl Named for Keys {
+    const NAME: &'static str = "secrets_key";
+    const FILE: &'static str = "secrets_key_file";
+    const VARIABLES: [&'static str; 2] = ["PORTHOUSE_SECRETS_KEY", "PORTHOUSE_SECRETS_KEY_FILE"];
+    const HELP: [&'static str; 2] = [
+        "The keys that secrets in the database are sealed under, one a line",
+        "Read the keys that secrets in the database are sealed under from a file",
+    ];
+}
 
 /// Where the keys are.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Arguments {
-    /// Read the keys that secrets in the database are sealed under from a file
-    #[arg(long, value_name = "FILE", env = "PORTHOUSE_SECRETS_KEY_FILE")]
-    secrets_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    keys: Given<Keys>,
 }
 
 impl Arguments {
@@ -41,14 +51,14 @@ impl Arguments {
     /// # Errors
     /// When what is given holds none.
     pub(crate) fn given(&self) -> anyhow::Result<Option<Arc<SealingKeys>>> {
-        if let Some(file) = &self.secrets_key_file {
-            return read(file).map(Some);
+        match self.keys.place() {
+            None => Ok(None),
+            Some(Place::File(file)) => read(file).map(Some),
+            Some(Place::Here(text)) => {
+                let keys = SealingKeys::parse(text.reveal()).context("bad secrets_key")?;
+                Ok(Some(Arc::new(keys)))
+            }
         }
-        let Some(text) = Secret::from_environment(VARIABLE)? else {
-            return Ok(None);
-        };
-        let keys = SealingKeys::parse(text.reveal()).with_context(|| format!("bad {VARIABLE}"))?;
-        Ok(Some(Arc::new(keys)))
     }
 }
 
@@ -88,10 +98,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("keys");
         std::fs::write(&file, "# none yet\n").expect("a file");
-        let given = Arguments {
-            secrets_key_file: Some(file),
-        };
-        let refused = format!("{:#}", given.given().expect_err("no key"));
+        let refused = format!("{:#}", read(&file).expect_err("no key"));
         assert!(refused.contains("there is no key in it"), "{refused}");
     }
 

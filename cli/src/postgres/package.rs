@@ -10,8 +10,6 @@ use std::process::Stdio;
 use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 
-use super::programs::DIRECTORY_VARIABLE;
-
 /// Read by Debian's scripts when the package is set up; often not there.
 const SETTINGS: &str = "/etc/postgresql-common/createcluster.d";
 
@@ -79,7 +77,7 @@ fn advice(debian: bool) -> String {
         "Postgres is not on this machine. Install it and try again:\n{how}\n\
          or say where one is:\n\
          \u{20}   DATABASE_URL=postgresql://USER:PASSWORD@HOST/DATABASE  a running server\n\
-         \u{20}   {DIRECTORY_VARIABLE}=DIRECTORY  its initdb and postgres"
+         \u{20}   PORTHOUSE_POSTGRES_BIN=DIRECTORY  its initdb and postgres"
     )
 }
 

@@ -1,7 +1,7 @@
 //! Postgres' server programs on this machine.
 //!
-//! Owns where they are looked for: the directory named by
-//! `PORTHOUSE_POSTGRES_BIN` and no other if that is set; else Debian's
+//! Owns where they are looked for: the directory that is
+//! named and no other if one is; else Debian's
 //! directories and those of PATH, the newest release first. Never installs any.
 
 use std::ffi::OsStr;
@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
-/// Names the directory of the programs to use.
-pub(crate) const DIRECTORY_VARIABLE: &str = "PORTHOUSE_POSTGRES_BIN";
 /// Where Debian keeps one directory a release.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
@@ -70,14 +68,13 @@ impl Installed {
     /// Looks for programs; none: the machine has none.
     ///
     /// # Errors
-    /// When `PORTHOUSE_POSTGRES_BIN` names a directory without them.
-    pub(crate) fn find() -> anyhow::Result<Option<Self>> {
-        if let Some(named) = std::env::var_os(DIRECTORY_VARIABLE) {
-            let named = PathBuf::from(named);
-            let found = Programs::in_directory(&named);
+    /// When a directory without them is named.
+    pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<Option<Self>> {
+        if let Some(named) = named {
+            let found = Programs::in_directory(named);
             ensure!(
                 found.is_some(),
-                "{DIRECTORY_VARIABLE} is {}, where there is no initdb and postgres",
+                "--postgres-bin is {}, where there is no initdb and postgres",
                 named.display()
             );
             return Ok(found.map(|preferred| Self {

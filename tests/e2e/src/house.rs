@@ -48,6 +48,19 @@ pub struct House {
     ground: Option<Ground>,
 }
 
+/// A temporary directory that Postgres, which refuses root, may pass.
+///
+/// # Panics
+/// When the machine has no room.
+#[must_use]
+pub fn place() -> TempDir {
+    tempfile::Builder::new()
+        .prefix("porthouse-e2e-")
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .tempdir()
+        .expect("a temporary directory")
+}
+
 impl Ground {
     /// Ground for a house that runs as `account`, if that is not we.
     ///
@@ -55,12 +68,7 @@ impl Ground {
     /// When the machine has no room.
     #[must_use]
     pub fn new(account: Option<Account>) -> Self {
-        let directory = tempfile::Builder::new()
-            .prefix("porthouse-e2e-")
-            // Postgres, which refuses root, must pass.
-            .permissions(std::fs::Permissions::from_mode(0o755))
-            .tempdir()
-            .expect("a temporary directory");
+        let directory = place();
         let mut ground = Self {
             binary: binary(),
             directory,

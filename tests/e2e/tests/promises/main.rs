@@ -19,3 +19,6 @@ mod lifetime;
 mod shapes;
 mod vectors;
 mod browser;
+mod settings;
+mod fetched;
+mod admin;
