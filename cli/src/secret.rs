@@ -153,7 +153,6 @@ impl<N: Named> FromArgMatches for Given<N> {
         let place = match (text, file) {
             (None, None) => None,
             (Some(text), None) => Some(here(text)),
-            (None, Some(file)) => Some(Place::File(file.clone())),
             (Some(_), Some(_)) if source == file_source => {
                 let [variable, file_variable] = N::VARIABLES;
                 let both = format!("{variable} and {file_variable} are both given");
@@ -165,7 +164,7 @@ impl<N: Named> FromArgMatches for Given<N> {
             {
                 Some(here(text))
             }
-            (Some(_), Some(file)) => Some(Place::File(file.clone())),
+            (None | Some(_), Some(file)) => Some(Place::File(file.clone())),
         };
         Ok(Self {
             place,

@@ -42,10 +42,7 @@ pub fn parse<P: Parser>() -> Result<P, ConfigurationError> {
     let command = P::command();
     let matches = command.clone().get_matches();
     // Found at the root wherever it was given, for it is global.
-    let named: Option<PathBuf> = matches
-        .try_get_one("config")
-        .unwrap_or_default()
-        .map(PathBuf::clone);
+    let named: Option<PathBuf> = matches.try_get_one("config").unwrap_or_default().cloned();
     let matches = match named {
         None => matches,
         Some(path) => File::read(&path, &command)?

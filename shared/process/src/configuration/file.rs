@@ -192,9 +192,8 @@ fn accepted(setting: &Setting, argument: &Arg, texts: &[String]) -> Result<(), S
     let given = texts.iter().map(|text| format!("--{flag}={text}"));
     let words: Vec<String> = std::iter::once(String::new()).chain(given).collect();
     let alone = Command::new("file").arg(argument.clone());
-    let refused = match alone.try_get_matches_from(words) {
-        Ok(_) => return Ok(()),
-        Err(refused) => refused,
+    let Err(refused) = alone.try_get_matches_from(words) else {
+        return Ok(());
     };
     let name = &setting.name;
     let several = texts.len() != 1 && !matches!(argument.get_action(), ArgAction::Append);

@@ -44,17 +44,15 @@ fn add(found: &mut Vec<Setting>, of: Option<&str>, command: &Command) {
             continue;
         };
         let at = found.iter().position(|known| known.name == name);
-        let setting = match at {
-            Some(at) => &mut found[at],
-            None => {
-                found.push(Setting {
-                    name,
-                    variable: variable.to_string_lossy().into_owned(),
-                    uses: Vec::new(),
-                });
-                found.last_mut().expect("one was added")
-            }
-        };
+        let at = at.unwrap_or_else(|| {
+            found.push(Setting {
+                name,
+                variable: variable.to_string_lossy().into_owned(),
+                uses: Vec::new(),
+            });
+            found.len() - 1
+        });
+        let setting = &mut found[at];
         let known = setting.uses.iter().any(|(whose, _)| whose.as_deref() == of);
         if !known {
             setting.uses.push((of.map(str::to_owned), argument.clone()));

@@ -44,12 +44,12 @@ async fn what_the_admin_document_says_can_be_typed_and_answers_so() {
 
 /// What one shell says to all of it.
 async fn typed(blocks: &[Block], place: &Path) -> String {
-    let script: String = blocks
+    let script: Vec<String> = blocks
         .iter()
         .map(|block| format!("{}echo '{END}'\n", block.commands))
         .collect();
     let shell = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &script])
+        .args(["-euo", "pipefail", "-c", &script.concat()])
         .current_dir(place)
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -173,10 +173,15 @@ fn the_sample_is_a_right_file_with_every_default() {
         sample.contains("\n# Where it is (door)\n#door_at = \"127.0.0.1:1\"\n"),
         "{sample}"
     );
-    let uncommented: String = sample
+    let uncommented: Vec<&str> = sample
         .lines()
         .filter(|line| line.starts_with("#door_at") || line.starts_with("#diary"))
-        .map(|line| format!("{}\n", &line[1..]))
+        .map(|line| &line[1..])
         .collect();
-    assert_eq!(started(&uncommented, &["house", "door"]).door_at.port(), 1);
+    assert_eq!(
+        started(&uncommented.join("\n"), &["house", "door"])
+            .door_at
+            .port(),
+        1
+    );
 }
