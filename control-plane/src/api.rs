@@ -35,6 +35,7 @@ mod filter;
 mod guard;
 mod keys;
 mod label;
+mod lockout;
 mod mask;
 mod member;
 mod node;
@@ -60,7 +61,7 @@ pub(crate) use guard::GuardLayer;
 pub(crate) use keys::{CallersKey, Keys, asker};
 pub(crate) use room_code::{RoomCodeCheck, RoomCodeChecked, Shower};
 pub(crate) use sealing::Sealing;
-pub(crate) use sign_in::{Answer, SignIn};
+pub(crate) use sign_in::{Answer, Client, Second, SignIn, SignedIn};
 pub(crate) use time::to_wire as time_to_wire;
 
 /// The most bytes of a request.

@@ -78,6 +78,7 @@ pub async fn serve(
     let sign_in = SignIn {
         store: store.clone(),
         hashing: hashing.clone(),
+        sealing: Sealing::new(settings.sealing_keys.clone()),
         lifetime_max: settings.session_lifetime_max,
     };
     let code_check = CodeCheck {

@@ -29,6 +29,8 @@ pub(crate) mod tail;
 pub(crate) mod page;
 pub(crate) mod users;
 pub(crate) mod sessions;
+pub(crate) mod challenges;
+pub(crate) mod lockouts;
 pub(crate) mod second_factors;
 pub(crate) mod rooms;
 pub(crate) mod room_doors;

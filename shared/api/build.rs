@@ -10,7 +10,15 @@ use prost_types::{FieldDescriptorProto, FileDescriptorSet};
 use tonic_prost_build::Config;
 
 /// Fields that hold what nobody but their receiver may see.
-const SECRET_FIELDS: [&str; 5] = ["password", "secret", "token", "code", "recovery_codes"];
+const SECRET_FIELDS: [&str; 7] = [
+    "password",
+    "secret",
+    "token",
+    "code",
+    "recovery_codes",
+    "challenge",
+    "device_mark",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");

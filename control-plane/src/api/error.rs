@@ -71,6 +71,10 @@ pub(crate) enum ApiError {
     KeysBusy,
     /// The key lacks all of these scopes.
     ScopeMissing(&'static [Scope]),
+    /// The sign-in that waited for a code is over, or there was none.
+    ChallengeGone,
+    /// Too many passwords were wrong.
+    AttemptsTooMany(Duration),
     /// Too many passwords are being hashed.
     HashingBusy(Duration),
     /// As many wait for a revision as may.
@@ -140,11 +144,15 @@ impl ApiError {
             Self::Absent(..) => Code::NotFound,
             Self::Exists(..) => Code::AlreadyExists,
             Self::Stale(..) => Code::Aborted,
-            Self::CredentialsWrong | Self::KeyMissing | Self::KeyUnknown => Code::Unauthenticated,
-            Self::ScopeMissing(_) | Self::CodeWrong => Code::PermissionDenied,
-            Self::HashingBusy(_) | Self::CodesTooMany(_) | Self::WaitersBusy | Self::TooLarge => {
-                Code::ResourceExhausted
+            Self::CredentialsWrong | Self::ChallengeGone | Self::KeyMissing | Self::KeyUnknown => {
+                Code::Unauthenticated
             }
+            Self::ScopeMissing(_) | Self::CodeWrong => Code::PermissionDenied,
+            Self::HashingBusy(_)
+            | Self::AttemptsTooMany(_)
+            | Self::CodesTooMany(_)
+            | Self::WaitersBusy
+            | Self::TooLarge => Code::ResourceExhausted,
             Self::LastAdminKey
             | Self::AddressBlocksTooMany(_)
             | Self::TooMuch(_)
@@ -170,6 +178,8 @@ impl ApiError {
             Self::KeyUnknown => "API_KEY_UNKNOWN",
             Self::KeysBusy => "API_KEYS_BUSY",
             Self::ScopeMissing(_) => "SCOPE_MISSING",
+            Self::ChallengeGone => "CHALLENGE_GONE",
+            Self::AttemptsTooMany(_) => "ATTEMPTS_TOO_MANY",
             Self::HashingBusy(_) => "HASHING_BUSY",
             Self::WaitersBusy => "WAITERS_BUSY",
             Self::SealingKeysMissing(_) => "SECRETS_KEY_MISSING",
@@ -207,6 +217,14 @@ impl ApiError {
             Self::KeysBusy => "too many API keys are being looked up: ask again later".into(),
             Self::ScopeMissing(needed) => {
                 format!("the API key lacks the scope: {}", any_of(needed))
+            }
+            Self::ChallengeGone => {
+                "the sign-in is over or too old, or the user's password was changed: sign in anew"
+                    .into()
+            }
+            Self::AttemptsTooMany(delay) => {
+                let seconds = delay.as_secs().max(1);
+                format!("too many passwords were wrong: ask again in {seconds} s")
             }
             Self::HashingBusy(_) => "too many passwords are being checked: ask again later".into(),
             Self::WaitersBusy => "as many calls wait for a revision as may: ask again".into(),
@@ -264,13 +282,14 @@ impl ApiError {
             Self::Absent(kind, name) | Self::Exists(kind, name) | Self::Stale(kind, name) => {
                 details.set_resource_info(kind.message(), name, "", self.message());
             }
-            Self::HashingBusy(delay) | Self::CodesTooMany(delay) => {
+            Self::HashingBusy(delay) | Self::AttemptsTooMany(delay) | Self::CodesTooMany(delay) => {
                 details.set_retry_info(Some(*delay));
             }
             Self::KeysBusy | Self::WaitersBusy | Self::StoreUnavailable | Self::StoreContended => {
                 details.set_retry_info(Some(Duration::from_secs(1)));
             }
             Self::CredentialsWrong
+            | Self::ChallengeGone
             | Self::KeyMissing
             | Self::KeyUnknown
             | Self::ScopeMissing(_)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
+use porthouse_model::{Credential, CredentialKind};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -11,9 +12,15 @@ use crate::identity::password::Password;
 use crate::store::sessions::{self, SessionRow};
 use crate::store::{log, users};
 
+use super::code_check::{Checked, Given};
 use super::error::{ApiError, Kind};
-use super::sign_in::Answer;
+use super::sign_in::{Answer, Client, Opened, Second, SignedIn};
 use super::{Api, Write, asker, page, resource_name, revision_to_wire, time, user};
+
+/// The most bytes of a client's address.
+const ADDRESS_BYTES_MAX: usize = 255;
+/// The most bytes of what a client says it is.
+const USER_AGENT_BYTES_MAX: usize = 1024;
 
 #[tonic::async_trait]
 impl wire::session_service_server::SessionService for Api {
@@ -21,22 +28,60 @@ impl wire::session_service_server::SessionService for Api {
         &self,
         request: Request<wire::CreateSessionRequest>,
     ) -> Result<Response<wire::CreateSessionResponse>, Status> {
-        let asker = asker(&request, "");
+        let asker = asker(&request, &request.get_ref().client_address);
         let request = request.into_inner();
+        let client = client(
+            request.client_address,
+            request.user_agent,
+            &request.device_mark,
+        )?;
         let answer = Answer {
             username: resource_name::id("username", &request.username)?,
             password: Password::given(request.password)
                 .map_err(|_| ApiError::field("password", "1 to 1024 bytes of UTF-8 without NUL"))?,
             lifetime: self.lifetime(request.lifetime)?,
-            address: String::new(),
+            second: Second::Later,
+            client,
             asker,
         };
-        let opened = self.sign_in.open(answer).await?;
-        Ok(Response::new(wire::CreateSessionResponse {
-            session: Some(to_wire((opened.session, opened.user.username))),
-            token: opened.token.reveal(),
-            revision: revision_to_wire(Some(opened.revision)),
-        }))
+        let answer = match self.sign_in.open(answer).await? {
+            SignedIn::Opened(opened) => wire::CreateSessionResponse {
+                token: opened.token.reveal(),
+                revision: revision_to_wire(Some(opened.revision)),
+                device_mark: mark(&opened),
+                second_factor_challenge: None,
+                session: Some(to_wire((opened.session, opened.user.username))),
+            },
+            SignedIn::Challenged(challenge, expires) => wire::CreateSessionResponse {
+                second_factor_challenge: Some(wire::SecondFactorChallenge {
+                    challenge: challenge.reveal(),
+                    expire_time: Some(time::to_wire(expires)),
+                }),
+                ..wire::CreateSessionResponse::default()
+            },
+            SignedIn::Not(checked) => return Err(unpassed(checked).into()),
+        };
+        Ok(Response::new(answer))
+    }
+
+    async fn complete_session(
+        &self,
+        request: Request<wire::CompleteSessionRequest>,
+    ) -> Result<Response<wire::CompleteSessionResponse>, Status> {
+        let request = request.into_inner();
+        let challenge = Credential::parse(CredentialKind::SignInChallenge, &request.challenge)
+            .map_err(|bad| ApiError::field("challenge", bad.to_string()))?;
+        let given = Given::parse(&request.code);
+        match self.sign_in.complete(challenge, given).await? {
+            SignedIn::Opened(opened) => Ok(Response::new(wire::CompleteSessionResponse {
+                token: opened.token.reveal(),
+                revision: revision_to_wire(Some(opened.revision)),
+                device_mark: mark(&opened),
+                session: Some(to_wire((opened.session, opened.user.username))),
+            })),
+            SignedIn::Not(checked) => Err(unpassed(checked).into()),
+            SignedIn::Challenged(..) => Err(ApiError::ChallengeGone.into()),
+        }
     }
 
     async fn get_session(
@@ -143,15 +188,53 @@ impl Api {
     }
 }
 
+/// Where a sign-in comes from, as the caller says.
+fn client(address: String, user_agent: String, mark: &str) -> Result<Client, ApiError> {
+    if address.len() > ADDRESS_BYTES_MAX || address.contains(char::is_control) {
+        let rule = format!("at most {ADDRESS_BYTES_MAX} bytes, no control characters");
+        return Err(ApiError::field("client_address", rule));
+    }
+    if user_agent.len() > USER_AGENT_BYTES_MAX || user_agent.contains(char::is_control) {
+        let rule = format!("at most {USER_AGENT_BYTES_MAX} bytes, no control characters");
+        return Err(ApiError::field("user_agent", rule));
+    }
+    Ok(Client {
+        address,
+        user_agent,
+        // What is no mark is none: a device that mistypes it is merely unknown.
+        mark: Credential::parse(CredentialKind::Device, mark).ok(),
+    })
+}
+
+fn mark(opened: &Opened) -> String {
+    let mark = opened.mark.as_ref();
+    mark.map(Credential::reveal).unwrap_or_default()
+}
+
+fn unpassed(checked: Checked) -> ApiError {
+    checked.passed().err().unwrap_or(ApiError::CodeWrong)
+}
+
 fn absent(id: Uuid) -> ApiError {
     ApiError::Absent(Kind::Session, format!("sessions/{id}"))
 }
 
 fn to_wire((row, username): (SessionRow, String)) -> wire::Session {
+    let factor = |factor: wire::Factor, time| wire::SatisfiedFactor {
+        factor: factor.into(),
+        time: Some(time::to_wire(time)),
+    };
+    let second = row.second_factor_time;
+    let second = second.map(|time| factor(wire::Factor::Second, time));
+    let password = factor(wire::Factor::Password, row.create_time);
     wire::Session {
         name: format!("sessions/{}", row.id),
         user: format!("users/{username}"),
         create_time: Some(time::to_wire(row.create_time)),
         expire_time: Some(time::to_wire(row.expire_time)),
+        last_seen_time: Some(time::to_wire(row.last_seen_time)),
+        client_address: row.client_address,
+        user_agent: row.user_agent,
+        factors: [password].into_iter().chain(second).collect(),
     }
 }

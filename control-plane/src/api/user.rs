@@ -8,12 +8,13 @@ use tonic::{Request, Response, Status};
 use crate::identity::chance;
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
-use crate::store::Connection;
 use crate::store::users::{self, NewUser, UserFilter, UserRow};
+use crate::store::{Connection, second_factors};
 
 use super::error::{ApiError, Kind};
 use super::{
-    Api, Write, asker, etag, filter, label, mask, page, resource_name, revision_to_wire, time,
+    Api, Write, asker, etag, filter, label, lockout, mask, page, resource_name, revision_to_wire,
+    time,
 };
 
 /// What an update may name.
@@ -213,6 +214,26 @@ impl wire::user_service_server::UserService for Api {
         Ok(Response::new(wire::EnableUserResponse {
             user: Some(user),
             revision,
+        }))
+    }
+
+    async fn unlock_user(
+        &self,
+        request: Request<wire::UnlockUserRequest>,
+    ) -> Result<Response<wire::UnlockUserResponse>, Status> {
+        let name = resource_name::user("name", &request.into_inner().name)?;
+        let (count, _) = self
+            .write(Write::Keep, move |c| {
+                async move {
+                    let user = locked(c, &name, "").await?;
+                    second_factors::count_wrong(c, user.id, 0).await?;
+                    Ok(lockout::clear(c, &name).await?)
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::UnlockUserResponse {
+            forgotten_count: i32::try_from(count).unwrap_or(i32::MAX),
         }))
     }
 }

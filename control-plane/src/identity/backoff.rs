@@ -10,6 +10,23 @@ const WAIT_MAX: Duration = Duration::from_hours(1);
 /// How long after the last wrong code all are forgotten.
 const MEMORY: Duration = Duration::from_hours(24);
 
+/// How many wrong ones are borne, and how long one waits at most then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience {
+    /// So many have no wait yet.
+    pub(crate) free_max: u32,
+    /// The longest wait.
+    pub(crate) wait_max: Duration,
+}
+
+impl Patience {
+    /// With one who should know: a user, a network, a device.
+    pub(crate) const ONE: Self = Self {
+        free_max: FREE_MAX,
+        wait_max: WAIT_MAX,
+    };
+}
+
 /// The wrong codes of one, so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wrongs {
@@ -22,7 +39,12 @@ pub(crate) struct Wrongs {
 impl Wrongs {
     /// How long to wait before another is looked at; `None`: not at all.
     pub(crate) fn wait(self) -> Option<Duration> {
-        let wait = wait_after(self.remembered()).checked_sub(self.age)?;
+        self.wait_of(Patience::ONE)
+    }
+
+    /// The same where as many are borne as this.
+    pub(crate) fn wait_of(self, patience: Patience) -> Option<Duration> {
+        let wait = wait_after(self.remembered(), patience).checked_sub(self.age)?;
         (!wait.is_zero()).then_some(wait)
     }
 
@@ -41,14 +63,14 @@ impl Wrongs {
 }
 
 /// The wait after so many.
-fn wait_after(count: u32) -> Duration {
-    let Some(over) = count.checked_sub(FREE_MAX + 1) else {
+fn wait_after(count: u32, patience: Patience) -> Duration {
+    let Some(over) = count.checked_sub(patience.free_max + 1) else {
         return Duration::ZERO;
     };
     1_u64
         .checked_shl(over)
-        .map_or(WAIT_MAX, Duration::from_secs)
-        .min(WAIT_MAX)
+        .map_or(patience.wait_max, Duration::from_secs)
+        .min(patience.wait_max)
 }
 
 #[cfg(test)]
@@ -90,7 +112,7 @@ mod tests {
         let (mut tries, mut seconds) = (0_u32, 0);
         while seconds < 365 * 24 * 3600 {
             tries += 1;
-            seconds += wait_after(tries).as_secs().max(1);
+            seconds += wait_after(tries, Patience::ONE).as_secs().max(1);
         }
         assert!(tries < 10_000, "{tries}");
     }

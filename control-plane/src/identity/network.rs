@@ -3,15 +3,18 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The network an address is of, as wrong answers from it are counted: an IPv4
-/// address alone, of IPv6 what one subscriber has (a /56). What is no address
-/// stands for itself.
+/// The network an address is of, as wrong answers from it are counted: of IPv4 a
+/// /24, of IPv6 what one subscriber has (a /56). What is no address stands for
+/// itself.
 pub(crate) fn network(address: &str) -> String {
     match address
         .parse::<IpAddr>()
         .map(|address| address.to_canonical())
     {
-        Ok(IpAddr::V4(address)) => address.to_string(),
+        Ok(IpAddr::V4(address)) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
         Ok(IpAddr::V6(address)) => {
             let subscriber = u128::from(address) & (u128::MAX << 72);
             format!("{}/56", Ipv6Addr::from(subscriber))
@@ -80,6 +83,7 @@ mod tests {
             assert_eq!(network(address), "2a02:8071:1:aa00::/56", "{address}");
         }
         assert_ne!(network("2a02:8071:1:ab00::"), network(sprayed[0]));
+        assert_eq!(network("192.0.2.255"), "192.0.2.0/24");
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
         assert_eq!(network("unix"), "unix");
     }

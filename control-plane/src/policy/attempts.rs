@@ -1,10 +1,10 @@
-//! How often a wrong answer may be given from one address. Knows no answer; the
+//! How often a wrong password of a room may be given from one address. Knows no answer; the
 //! clock is handed in.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use porthouse_model::{RoomId, Username};
+use porthouse_model::RoomId;
 use tokio::time::Instant;
 
 /// Wrong answers to one question from one address in a window.
@@ -14,17 +14,8 @@ const WINDOW: Duration = Duration::from_mins(1);
 /// Windows that are remembered; beyond, the oldest is forgotten.
 const WINDOWS_MAX: usize = 16_384;
 
-/// What was asked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Asked {
-    /// A room's password.
-    Room(RoomId),
-    /// A user's.
-    User(Username),
-}
-
-/// A question and where the answer came from.
-pub(super) type Source = (Asked, String);
+/// The room whose password was asked for, and where the answer came from.
+pub(super) type Source = (RoomId, String);
 
 /// The windows that are open.
 #[derive(Debug, Default)]
@@ -84,7 +75,7 @@ mod tests {
     use super::*;
 
     fn source(address: &str) -> Source {
-        (Asked::Room(RoomId::from_bytes([1; 16])), address.to_owned())
+        (RoomId::from_bytes([1; 16]), address.to_owned())
     }
 
     #[test]

@@ -13,14 +13,14 @@ use porthouse_model::{ClientId, Revision, RoomId, Session, SessionId, UserId, Us
 use tokio::time::Instant;
 use tonic::Status;
 
-use crate::api::{Answer, ApiError};
+use crate::api::{Answer, ApiError, Checked, Client, Given, Second, SignedIn};
 use crate::identity::hashing::Verified;
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
 use crate::store::{log, resolve};
 
 use super::PolicyFeed;
-use super::attempts::{Asked, Source};
+use super::attempts::Source;
 use super::refusal::Refusal;
 
 /// The longest address.
@@ -43,7 +43,7 @@ impl PolicyFeed {
         let room =
             RoomId::try_from(&*request.room_id).map_err(|_| Refusal::Bad("room_id: 16 bytes"))?;
         ClientId::try_from(&*request.client_id).map_err(|_| Refusal::Bad("client_id: 16 bytes"))?;
-        let source = (Asked::Room(room), address(request.address)?);
+        let source = (room, address(request.address)?);
         let kept = self.kept_password(room).await?;
         let answer = |verdict: Verdict| VerifyRoomPasswordResponse {
             verdict: verdict.into(),
@@ -93,29 +93,39 @@ impl PolicyFeed {
         ) else {
             return Ok(verdict(Verdict::Wrong));
         };
-        let source = (Asked::User(username.clone()), address.clone());
-        if let Err(delay) = self.begin(&source) {
-            return Ok(later(delay));
-        }
-        let lifetime = self.verifiers.sign_in.lifetime_max;
-        let opened = self
-            .verifiers
-            .sign_in
+        let code = (!request.code.is_empty()).then(|| Given::parse(&request.code));
+        let sign_in = &self.verifiers.sign_in;
+        let opened = sign_in
             .open(Answer {
                 username,
                 password,
-                lifetime,
-                address,
+                second: Second::Along(code),
+                lifetime: sign_in.lifetime_max,
+                client: Client {
+                    address,
+                    ..Client::default()
+                },
                 asker,
             })
             .await;
-        if !matches!(opened, Err(ApiError::CredentialsWrong)) {
-            self.forgive(&source);
-        }
         let opened = match opened {
-            Ok(opened) => opened,
+            Ok(SignedIn::Opened(opened)) => opened,
+            Ok(SignedIn::Not(Checked::Later(delay))) => {
+                return Ok(OpenSessionResponse {
+                    second_factor_required: true,
+                    ..later(delay)
+                });
+            }
+            Ok(SignedIn::Not(_) | SignedIn::Challenged(..)) => {
+                return Ok(OpenSessionResponse {
+                    second_factor_required: true,
+                    ..verdict(Verdict::Wrong)
+                });
+            }
             Err(ApiError::CredentialsWrong) => return Ok(verdict(Verdict::Wrong)),
-            Err(ApiError::HashingBusy(delay)) => return Ok(later(delay)),
+            Err(ApiError::HashingBusy(delay) | ApiError::AttemptsTooMany(delay)) => {
+                return Ok(later(delay));
+            }
             Err(other) => return Err(other.into()),
         };
         let session = Session {
@@ -127,7 +137,7 @@ impl PolicyFeed {
                 .parse()
                 .map_err(|_| Refusal::Internal)?,
             expires: resolve::unix_time(opened.session.expire_time),
-            second_factor: None,
+            second_factor: opened.session.second_factor_time.map(resolve::unix_time),
         };
         Ok(OpenSessionResponse {
             session: Some((&session).into()),

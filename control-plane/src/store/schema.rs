@@ -31,6 +31,38 @@ diesel::table! {
 }
 
 diesel::table! {
+    sign_in_challenges (token_sha256) {
+        token_sha256 -> Binary,
+        user_id -> Uuid,
+        password_version -> BigInt,
+        lifetime_ms -> BigInt,
+        client_address -> Text,
+        user_agent -> Text,
+        device_known -> Bool,
+        expire_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    devices (mark_sha256) {
+        mark_sha256 -> Binary,
+        user_id -> Uuid,
+        id -> Uuid,
+        password_version -> BigInt,
+        seen_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sign_in_wrongs (target, source) {
+        target -> Text,
+        source -> Text,
+        wrong_count -> Integer,
+        wrong_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
     second_factors (user_id) {
         user_id -> Uuid,
         secret_sealed -> Binary,
@@ -188,6 +220,9 @@ diesel::joinable!(room_blocks -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     sessions,
+    sign_in_challenges,
+    devices,
+    sign_in_wrongs,
     second_factors,
     recovery_codes,
     api_keys,

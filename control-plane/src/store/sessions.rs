@@ -18,7 +18,12 @@ use super::second_factors::clock_timestamp;
 pub(crate) struct SessionRow {
     pub(crate) id: Uuid,
     pub(crate) create_time: DateTime<Utc>,
+    pub(crate) last_seen_time: DateTime<Utc>,
     pub(crate) expire_time: DateTime<Utc>,
+    pub(crate) client_address: String,
+    pub(crate) user_agent: String,
+    /// When it last showed the second factor.
+    pub(crate) second_factor_time: Option<DateTime<Utc>>,
 }
 
 /// A session to open.
@@ -30,6 +35,8 @@ pub(crate) struct NewSession {
     pub(crate) token_sha256: Vec<u8>,
     pub(crate) expire_time: DateTime<Utc>,
     pub(crate) client_address: String,
+    pub(crate) user_agent: String,
+    pub(crate) second_factor_time: Option<DateTime<Utc>>,
 }
 
 /// Opens a session.

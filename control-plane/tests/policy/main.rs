@@ -16,5 +16,6 @@ mod address;
 mod covered;
 mod blocked;
 mod second_factor;
+mod sign_in;
 mod room_code;
 mod hook;

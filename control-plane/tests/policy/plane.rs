@@ -181,7 +181,11 @@ impl Plane {
     }
 
     pub(crate) fn sessions(&self) -> SessionServiceClient<Keyed> {
-        SessionServiceClient::new(self.admin_channel())
+        self.sessions_at(self.address)
+    }
+
+    pub(crate) fn sessions_at(&self, address: SocketAddr) -> SessionServiceClient<Keyed> {
+        SessionServiceClient::new(channel(address, &self.admin))
     }
 
     /// With a key of these scopes.

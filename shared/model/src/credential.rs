@@ -18,6 +18,10 @@ pub enum CredentialKind {
     Session,
     /// A backend's or a node's API key: `phk_…`.
     ApiKey,
+    /// A sign-in that waits for a code: `phc_…`.
+    SignInChallenge,
+    /// The mark by which a device is known that somebody signed in on: `phd_…`.
+    Device,
 }
 
 impl CredentialKind {
@@ -25,6 +29,8 @@ impl CredentialKind {
         match self {
             Self::Session => "phs_",
             Self::ApiKey => "phk_",
+            Self::SignInChallenge => "phc_",
+            Self::Device => "phd_",
         }
     }
 }

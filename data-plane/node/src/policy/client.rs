@@ -163,6 +163,7 @@ impl Replicas {
             username: username.as_str().to_owned(),
             password: password.expose().to_owned(),
             address: address.to_string(),
+            code: String::new(),
         };
         let answer = self.feed().open_session(self.request(message)).await;
         Event::SignedIn {

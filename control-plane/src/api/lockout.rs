@@ -1,0 +1,100 @@
+//! Wrong passwords keep whoever gives them waiting, and nobody else: they are
+//! counted by whose password it is and where the answer comes from, by all
+//! replicas together. A known device of the user's is counted by itself, so that
+//! strangers, however many, do not lock it out.
+
+use std::time::Duration;
+
+use diesel::QueryResult;
+use porthouse_model::Username;
+use uuid::Uuid;
+
+use crate::identity::backoff::Patience;
+use crate::identity::network::network;
+use crate::store::{Connection, lockouts};
+
+use super::code_check::wrongs;
+
+/// Wrong answers from all networks together after which strangers wait.
+const ALL: Patience = Patience {
+    free_max: 100,
+    wait_max: Duration::from_mins(15),
+};
+
+/// The source of answers from all networks together.
+const EVERYWHERE: &str = "everywhere";
+
+/// Whose password is tried, and from where.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    target: String,
+    /// Where it comes from, in the order of locking.
+    sources: Vec<(String, Patience)>,
+}
+
+impl Attempt {
+    /// From a device that the user has signed in on before, or from anywhere.
+    pub(super) fn new(user: &Username, device: Option<Uuid>, address: &str) -> Self {
+        let sources = match device {
+            Some(device) => vec![(format!("device {device}"), Patience::ONE)],
+            None => vec![
+                (format!("network {}", network(address)), Patience::ONE),
+                (EVERYWHERE.to_owned(), ALL),
+            ],
+        };
+        Self {
+            target: target(user),
+            sources,
+        }
+    }
+
+    /// Counts the answer as wrong before it is looked at, so that many at once are
+    /// not tried for one; or answers how long to wait, and counts nothing.
+    pub(super) async fn begin(&self, c: &mut Connection) -> QueryResult<Option<Duration>> {
+        lockouts::sweep(c).await?;
+        let (mut counts, mut wait) = (Vec::new(), None);
+        for (source, patience) in &self.sources {
+            let row = lockouts::lock(c, &self.target, source).await?;
+            let wrongs = wrongs(row.wrong_count, Some(row.wrong_time), row.now);
+            wait = wait.max(wrongs.wait_of(*patience));
+            counts.push(i32::try_from(wrongs.and_one()).unwrap_or(i32::MAX));
+        }
+        if wait.is_some() {
+            return Ok(wait);
+        }
+        for ((source, _), count) in self.sources.iter().zip(counts) {
+            lockouts::set(c, &self.target, source, count).await?;
+        }
+        Ok(None)
+    }
+
+    /// It was not looked at after all.
+    pub(super) async fn take_back(&self, c: &mut Connection) -> QueryResult<()> {
+        for (source, _) in &self.sources {
+            lockouts::take_back(c, &self.target, source).await?;
+        }
+        Ok(())
+    }
+
+    /// It was right. What came from here is forgotten; of what came from
+    /// everywhere only this answer is.
+    pub(super) async fn forgive(&self, c: &mut Connection) -> QueryResult<()> {
+        for (source, _) in &self.sources {
+            if source == EVERYWHERE {
+                lockouts::take_back(c, &self.target, source).await?;
+            } else {
+                lockouts::forget(c, &self.target, source).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Forgets all wrong answers of a user; answers from how many places they were.
+pub(super) async fn clear(c: &mut Connection, user: &Username) -> QueryResult<usize> {
+    lockouts::forget_all(c, &target(user)).await
+}
+
+fn target(user: &Username) -> String {
+    format!("user {user}")
+}

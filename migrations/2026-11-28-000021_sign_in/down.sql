@@ -1,0 +1,3 @@
+DROP TABLE sign_in_wrongs;
+DROP TABLE devices;
+DROP TABLE sign_in_challenges;
