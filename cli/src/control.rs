@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
-use porthouse_control::{PrivateAddresses, Settings};
+use anyhow::{Context, bail, ensure};
+use porthouse_control::{AuditChecked, AuditHead, PrivateAddresses, Settings};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
@@ -24,6 +24,7 @@ enum Command {
     Serve(Serve),
     Init(Init),
     SecretsKey(SecretsKey),
+    VerifyAudit(VerifyAudit),
 }
 
 /// Run a replica of the control plane (the same as without `serve`)
@@ -96,6 +97,53 @@ struct Init {
     database: database::Arguments,
 }
 
+/// Check that the audit log is as it was written, and print its head
+///
+/// Keep the head where the database's owner cannot write, and give it the next time:
+/// without it nobody can tell that the end of the log was cut off.
+#[derive(Debug, clap::Args)]
+#[command(after_help = database::HELP)]
+struct VerifyAudit {
+    #[command(flatten)]
+    database: database::Arguments,
+    /// The head that was printed before: NUMBER:CHAIN
+    #[arg(long, value_name = "HEAD", value_parser = head)]
+    head: Option<AuditHead>,
+}
+
+fn head(text: &str) -> anyhow::Result<AuditHead> {
+    let (number, chain) = text.split_once(':').context("NUMBER:CHAIN")?;
+    let number = number.parse().context("NUMBER is a number")?;
+    let digit = |at: usize| {
+        let digits = chain
+            .get(at..at + 2)
+            .context("CHAIN is 64 hexadecimal digits")?;
+        u8::from_str_radix(digits, 16).context("CHAIN is 64 hexadecimal digits")
+    };
+    ensure!(chain.len() == 64, "CHAIN is 64 hexadecimal digits");
+    let chain = (0..64)
+        .step_by(2)
+        .map(digit)
+        .collect::<anyhow::Result<_>>()?;
+    Ok(AuditHead { number, chain })
+}
+
+async fn verify_audit(arguments: VerifyAudit) -> anyhow::Result<()> {
+    let url = arguments.database.url()?;
+    match porthouse_control::verify_audit_log(url.reveal(), arguments.head).await? {
+        AuditChecked::Whole(head) => {
+            let chain: String = head
+                .chain
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            println!("{}:{chain}", head.number);
+            Ok(())
+        }
+        AuditChecked::Broken(number, problem) => bail!("auditEvents/{number}: {problem}"),
+    }
+}
+
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
@@ -103,6 +151,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(Command::Serve(arguments)) => serve(arguments).await,
         Some(Command::Init(arguments)) => init(arguments).await,
         Some(Command::SecretsKey(arguments)) => sealing::print(&arguments.name),
+        Some(Command::VerifyAudit(arguments)) => verify_audit(arguments).await,
     }
 }
 

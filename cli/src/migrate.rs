@@ -10,6 +10,10 @@ use crate::database;
 pub(crate) struct Arguments {
     #[command(flatten)]
     database: database::Arguments,
+    /// Then give this role of the database what a replica needs, without the right
+    /// to change or delete what is in the audit log and the policy log
+    #[arg(long, value_name = "ROLE", env = "PORTHOUSE_SERVICE_ROLE")]
+    service_role: Option<String>,
 }
 
 /// Runs the command.
@@ -17,5 +21,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let url = arguments.database.url()?;
     let applied = porthouse_control::migrate(url.reveal()).await?;
     println!("{applied} migrations applied");
+    if let Some(role) = &arguments.service_role {
+        porthouse_control::grant(url.reveal(), role).await?;
+        println!("{role} may do what a replica does");
+    }
     Ok(())
 }

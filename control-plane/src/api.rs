@@ -7,8 +7,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use porthouse_api::control::v1 as wire;
 use porthouse_model::Revision;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use wire::api_key_service_server::ApiKeyServiceServer;
+use wire::audit_service_server::AuditServiceServer;
 use wire::block_service_server::BlockServiceServer;
 use wire::endpoint_service_server::EndpointServiceServer;
 use wire::member_service_server::MemberServiceServer;
@@ -26,7 +29,9 @@ use crate::policy::applied::Applied;
 use crate::store::{Connection, Store};
 
 mod api_key;
+mod audit;
 mod block;
+mod call;
 mod code_check;
 mod endpoint;
 mod error;
@@ -55,6 +60,7 @@ mod sign_in;
 mod time;
 mod user;
 
+pub(crate) use audit::WATCHES_MAX as AUDIT_WATCHES_MAX;
 pub(crate) use code_check::{Checked, CodeCheck, Given, Shown};
 pub(crate) use error::ApiError;
 pub(crate) use guard::GuardLayer;
@@ -75,6 +81,9 @@ pub(crate) struct Api {
     pub(crate) sign_in: SignIn,
     pub(crate) code_check: CodeCheck,
     pub(crate) applied: Applied,
+    /// Places to follow the audit log.
+    pub(crate) audit_watches: Arc<Semaphore>,
+    pub(crate) stop: CancellationToken,
 }
 
 /// Every service of control.v1. [`GuardLayer`] belongs before them.
@@ -95,6 +104,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
         .add_service(bounded!(EndpointServiceServer))
         .add_service(bounded!(ApiKeyServiceServer))
         .add_service(bounded!(NodeServiceServer))
+        .add_service(bounded!(AuditServiceServer))
         .add_service(bounded!(PolicyServiceServer))
 }
 
@@ -138,7 +148,18 @@ impl Api {
     ) -> Result<(T, Option<Revision>), ApiError> {
         match write {
             Write::Keep => {
-                let (written, revision) = self.store.write(statements).await?;
+                let event = call::event("OK");
+                let (written, revision) = self
+                    .store
+                    .write(move |c| {
+                        async move {
+                            let written = statements(c).await?;
+                            note(c, event).await?;
+                            Ok::<_, ApiError>(written)
+                        }
+                        .boxed()
+                    })
+                    .await?;
                 Ok((written, Some(revision)))
             }
             Write::Rehearse => Ok((self.rehearse(statements).await?, None)),
@@ -163,6 +184,15 @@ impl Api {
             Err(Rehearsed(written)) => written,
         }
     }
+}
+
+/// Notes in the audit log what a call did, with what it did: neither is there
+/// without the other.
+async fn note(c: &mut Connection, event: Option<wire::AuditEvent>) -> Result<(), ApiError> {
+    if let Some(event) = event {
+        crate::store::audit::append(c, &event).await?;
+    }
+    Ok(())
 }
 
 /// How a rehearsal ended; an error to the transaction, which makes it roll back.

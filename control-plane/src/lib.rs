@@ -28,5 +28,6 @@ pub use policy::FeedSettings;
 pub use serve::{ServeError, serve};
 pub use settings::Settings;
 pub use store::StoreSettings;
+pub use store::audit::{AuditChecked, AuditHead, verify_audit_log};
 pub use store::init::{InitError, api_key_opens, init, issue_api_key};
-pub use store::migrate::{MigrateError, migrate};
+pub use store::migrate::{MigrateError, grant, migrate};

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use porthouse_api::FILE_DESCRIPTOR_SET;
 use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedServiceServer;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -15,7 +16,9 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_reflection::server::Builder as Reflection;
 
-use crate::api::{self, Api, CodeCheck, GuardLayer, Keys, RoomCodeCheck, Sealing, SignIn};
+use crate::api::{
+    self, AUDIT_WATCHES_MAX, Api, CodeCheck, GuardLayer, Keys, RoomCodeCheck, Sealing, SignIn,
+};
 use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
 use crate::incoming::incoming;
@@ -75,16 +78,14 @@ pub async fn serve(
     let _reading = reading.clone().drop_guard();
     let tail = Tail::start(&settings.database_url, reading).await?;
     let keys = Keys::new(store.clone());
+    let sealing = Sealing::new(settings.sealing_keys.clone());
     let sign_in = SignIn {
         store: store.clone(),
         hashing: hashing.clone(),
-        sealing: Sealing::new(settings.sealing_keys.clone()),
+        sealing: sealing.clone(),
         lifetime_max: settings.session_lifetime_max,
     };
-    let code_check = CodeCheck {
-        store: store.clone(),
-        sealing: Sealing::new(settings.sealing_keys.clone()),
-    };
+    let code_check = CodeCheck::new(store.clone(), sealing.clone());
     let feed = PolicyFeed::new(
         store.clone(),
         tail.clone(),
@@ -92,7 +93,7 @@ pub async fn serve(
             sign_in: sign_in.clone(),
             room_code: RoomCodeCheck {
                 store: store.clone(),
-                sealing: code_check.sealing.clone(),
+                sealing,
             },
             code: code_check.clone(),
             hooks: Hooks::new(settings.hook.clone()),
@@ -108,6 +109,8 @@ pub async fn serve(
         sign_in,
         code_check,
         applied,
+        audit_watches: Arc::new(Semaphore::new(AUDIT_WATCHES_MAX)),
+        stop: stop.clone(),
     });
 
     let routes = api::routes(&api).add_service(PolicyFeedServiceServer::new(feed));

@@ -43,6 +43,7 @@ pub(crate) mod covering;
 pub(crate) mod endpoints;
 pub(crate) mod address;
 pub(crate) mod api_keys;
+pub(crate) mod audit;
 pub(crate) mod schema;
 
 pub(crate) use error::StoreError;

@@ -1,5 +1,7 @@
 //! `ApiKeyService`. A secret leaves here once, to whoever made the key.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
@@ -13,6 +15,11 @@ use crate::store::api_keys::{self, ApiKeyRow, NewApiKey};
 
 use super::error::{ApiError, Kind};
 use super::{Api, Write, label, page, resource_name, revision_to_wire, time};
+
+/// How long a secret is taken beside the one that replaced it, unless asked.
+const OVERLAP_DEFAULT: Duration = Duration::from_hours(24);
+/// The same at most.
+const OVERLAP_MAX: Duration = Duration::from_hours(30 * 24);
 
 #[tonic::async_trait]
 impl wire::api_key_service_server::ApiKeyService for Api {
@@ -75,6 +82,35 @@ impl wire::api_key_service_server::ApiKeyService for Api {
         }))
     }
 
+    async fn rotate_api_key(
+        &self,
+        request: Request<wire::RotateApiKeyRequest>,
+    ) -> Result<Response<wire::RotateApiKeyResponse>, Status> {
+        let request = request.into_inner();
+        let id = resource_name::api_key("name", &request.name)?;
+        let overlap = request.overlap.map_or(Ok(OVERLAP_DEFAULT), |overlap| {
+            time::span("overlap", overlap, Duration::ZERO, OVERLAP_MAX)
+        })?;
+        let until = Utc::now() + overlap;
+        let secret = chance::credential(CredentialKind::ApiKey);
+        let hash = secret.hash();
+        let (row, revision) = self
+            .write(Write::Keep, move |c| {
+                async move {
+                    let rotated = api_keys::rotate(c, id, hash.as_bytes(), until).await?;
+                    rotated.ok_or_else(|| absent(id))
+                }
+                .boxed()
+            })
+            .await?;
+        self.keys.forget(id);
+        Ok(Response::new(wire::RotateApiKeyResponse {
+            api_key: Some(to_wire(row)),
+            secret: secret.reveal(),
+            revision: revision_to_wire(revision),
+        }))
+    }
+
     async fn delete_api_key(
         &self,
         request: Request<wire::DeleteApiKeyRequest>,
@@ -129,6 +165,12 @@ fn to_wire(row: ApiKeyRow) -> wire::ApiKey {
         scopes: row.scopes,
         create_time: Some(time::to_wire(row.create_time)),
         expire_time: row.expire_time.map(time::to_wire),
+        last_used_time: row.last_used_time.map(time::to_wire),
+        rotate_time: row.rotate_time.map(time::to_wire),
+        previous_expire_time: row
+            .previous_until
+            .filter(|until| *until > Utc::now())
+            .map(time::to_wire),
     }
 }
 

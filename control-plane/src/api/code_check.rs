@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
+use porthouse_api::control::v1 as wire;
 use porthouse_model::Revision;
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ use crate::store::{Connection, Store, sessions};
 
 use super::error::ApiError;
 use super::sealing::Sealing;
+use super::{call, note};
 
 /// What somebody showed.
 #[derive(Debug)]
@@ -53,6 +55,18 @@ pub(crate) enum Checked {
 }
 
 impl Checked {
+    /// The event of a call that ended like this.
+    pub(super) fn noted(self, event: wire::AuditEvent) -> wire::AuditEvent {
+        let outcome = match self.passed() {
+            Ok(()) => "OK",
+            Err(error) => error.reason(),
+        };
+        wire::AuditEvent {
+            outcome: outcome.to_owned(),
+            ..event
+        }
+    }
+
     /// As a call is refused whose code does not count.
     pub(crate) const fn passed(self) -> Result<(), ApiError> {
         match self {
@@ -83,6 +97,10 @@ pub(crate) struct CodeCheck {
 }
 
 impl CodeCheck {
+    pub(crate) const fn new(store: Store, sealing: Sealing) -> Self {
+        Self { store, sealing }
+    }
+
     /// Takes what the user of a session shows, and notes in the session that it
     /// was right.
     pub(crate) async fn show(
@@ -91,13 +109,20 @@ impl CodeCheck {
         given: Given,
     ) -> Result<(Shown, Revision), ApiError> {
         let sealing = self.sealing.clone();
+        let event = call::event("OK");
         self.store
             .write(move |c| {
                 async move {
                     let Some(user) = sessions::holder(c, session).await? else {
                         return Ok(Shown::SessionGone);
                     };
-                    Ok(match check(c, &sealing, user, &given).await? {
+                    let checked = check(c, &sealing, user, &given).await?;
+                    let event = event.map(|event| wire::AuditEvent {
+                        target: format!("session=sessions/{session}"),
+                        ..checked.noted(event)
+                    });
+                    note(c, event).await?;
+                    Ok(match checked {
                         Checked::Right => sessions::show_second_factor(c, session)
                             .await?
                             .map_or(Shown::SessionGone, Shown::Right),

@@ -167,7 +167,7 @@ impl ApiError {
     }
 
     /// The `reason` of the `google.rpc.ErrorInfo`, for programs.
-    const fn reason(&self) -> &'static str {
+    pub(super) const fn reason(&self) -> &'static str {
         match self {
             Self::Field { .. } => "FIELD_INVALID",
             Self::Absent(..) => "NOT_FOUND",

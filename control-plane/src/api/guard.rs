@@ -13,6 +13,7 @@ use tower::{Layer, Service};
 
 use crate::identity::scope::access;
 
+use super::call::Call;
 use super::error::ApiError;
 use super::keys::Keys;
 
@@ -93,16 +94,29 @@ async fn answer<S>(
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let admitted = keys.admit(access(request.uri().path()), request.headers());
+    let needed = access(request.uri().path());
+    let admitted = keys.admit(needed, request.headers());
     match admitted.await {
         Ok(Some(key)) => {
             request.extensions_mut().insert(key);
         }
         Ok(None) => {}
-        Err(error) => return Ok(refuse(error)),
+        Err(refused) => {
+            if let Some(key) = refused.key {
+                request.extensions_mut().insert(key);
+                keys.note_refusal(call(&request).event(refused.error.reason()));
+            }
+            return Ok(refuse(refused.error));
+        }
     }
-    let answer = inner.call(request).await?;
+    let call = call(&request);
+    let answer = call.answered(inner.call(request)).await?;
     Ok(misnamed(answer.headers()).map_or(answer, refuse))
+}
+
+fn call(request: &Request<Body>) -> Call {
+    let (path, headers) = (request.uri().path(), request.headers());
+    Call::new(path, headers, request.extensions())
 }
 
 fn refuse(error: ApiError) -> Response<Body> {

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use porthouse_api::control::v1 as wire;
 use porthouse_model::{Credential, CredentialKind, TokenHash};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -18,8 +19,9 @@ use uuid::Uuid;
 use crate::identity::network::network;
 use crate::identity::scope::{Access, Scope};
 use crate::identity::turns::Asker;
-use crate::store::Store;
 use crate::store::api_keys::{self, ApiKeyRow};
+use crate::store::audit;
+use crate::store::{Store, StoreError};
 
 use super::error::ApiError;
 
@@ -31,6 +33,8 @@ const FRESH_MAX: Duration = Duration::from_secs(2);
 const LOOKUPS_MAX: usize = 4;
 /// How long a call waits to have its key looked up.
 const LOOKUP_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How often it is noted that a key is used, at most.
+const USE_NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
 /// The most keys that are remembered.
 const REMEMBERED_MAX: usize = 1024;
 
@@ -41,6 +45,20 @@ pub(crate) struct CallersKey {
     pub(crate) id: Uuid,
     /// Whether it has the scope `admin`.
     pub(crate) is_admin: bool,
+}
+
+/// A call that is not let through.
+#[derive(Debug)]
+pub(crate) struct NotAdmitted {
+    pub(super) error: ApiError,
+    /// The key that was shown, if it is one.
+    pub(super) key: Option<CallersKey>,
+}
+
+impl From<ApiError> for NotAdmitted {
+    fn from(error: ApiError) -> Self {
+        Self { error, key: None }
+    }
 }
 
 /// Who asks for a password to be hashed: the key that calls, and the network of
@@ -61,7 +79,7 @@ struct Known {
 
 impl Known {
     /// A scope of a later version of this program opens nothing here.
-    fn from_row(row: &ApiKeyRow) -> Self {
+    fn from_row(row: &ApiKeyRow, hash: &TokenHash) -> Self {
         let scopes = row
             .scopes
             .iter()
@@ -70,7 +88,7 @@ impl Known {
         Self {
             id: row.id,
             scopes,
-            expires: row.expire_time,
+            expires: row.expires(hash),
         }
     }
 
@@ -85,6 +103,8 @@ pub(crate) struct Keys {
     store: Store,
     memory: Arc<Mutex<Memory>>,
     lookups: Arc<Semaphore>,
+    /// The one place to note a refusal.
+    refusals: Arc<Semaphore>,
 }
 
 impl Keys {
@@ -93,6 +113,7 @@ impl Keys {
             store,
             memory: Arc::default(),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            refusals: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -102,20 +123,43 @@ impl Keys {
         &self,
         access: Access,
         headers: &HeaderMap,
-    ) -> Result<Option<CallersKey>, ApiError> {
+    ) -> Result<Option<CallersKey>, NotAdmitted> {
         let needed = match access {
             Access::Open => return Ok(None),
             Access::AnyOf(scopes) => scopes,
         };
         let key = self.find(secret(headers)?.hash()).await?;
+        let callers = CallersKey {
+            id: key.id,
+            is_admin: key.scopes.contains(&Scope::Admin),
+        };
         if key.scopes.iter().any(|scope| needed.contains(scope)) {
-            Ok(Some(CallersKey {
-                id: key.id,
-                is_admin: key.scopes.contains(&Scope::Admin),
-            }))
-        } else {
-            Err(ApiError::ScopeMissing(needed))
+            return Ok(Some(callers));
         }
+        Err(NotAdmitted {
+            error: ApiError::ScopeMissing(needed),
+            key: Some(callers),
+        })
+    }
+
+    /// Notes that a key was refused what it tried. At most one a second, as it
+    /// costs the caller nothing to try again.
+    pub(super) fn note_refusal(&self, event: wire::AuditEvent) {
+        let Ok(place) = self.refusals.clone().try_acquire_owned() else {
+            tracing::warn!(actor = event.actor, action = event.action, "refused");
+            return;
+        };
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            let noted = store.transact::<_, StoreError>(move |c| {
+                async move { Ok(audit::append(c, &event).await?) }.boxed()
+            });
+            if let Err(error) = noted.await {
+                tracing::warn!(%error, "a refusal was not noted");
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(place);
+        });
     }
 
     /// Forgets a key that was revoked, so that this replica takes it no more.
@@ -135,11 +179,30 @@ impl Keys {
             }
             memory.forgotten
         };
-        let row = self.look_up(hash).await?;
-        let key = Known::from_row(&row.ok_or(ApiError::KeyUnknown)?);
+        let row = self.look_up(hash).await?.ok_or(ApiError::KeyUnknown)?;
+        self.note_use(&row);
+        let key = Known::from_row(&row, &hash);
         self.memory()
             .put(hash, key.clone(), forgotten, Instant::now());
         Ok(key)
+    }
+
+    /// Notes that a key is used, if that was not noted in the last minute. Beside
+    /// the call, which goes on where the database takes no writes.
+    fn note_use(&self, row: &ApiKeyRow) {
+        let minute_ago = Utc::now() - USE_NOTED_EVERY;
+        if row.last_used_time.is_some_and(|last| last > minute_ago) {
+            return;
+        }
+        let (store, id) = (self.store.clone(), row.id);
+        tokio::spawn(async move {
+            let noted = store.transact::<_, StoreError>(move |c| {
+                async move { Ok(api_keys::note_use(c, id).await?) }.boxed()
+            });
+            if let Err(error) = noted.await {
+                tracing::debug!(%error, "the use of a key was not noted");
+            }
+        });
     }
 
     async fn look_up(&self, hash: TokenHash) -> Result<Option<ApiKeyRow>, ApiError> {

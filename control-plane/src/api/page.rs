@@ -39,6 +39,16 @@ impl PageKey for String {
     }
 }
 
+impl PageKey for i64 {
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
 impl PageKey for uuid::Uuid {
     fn write(&self) -> String {
         self.to_string()

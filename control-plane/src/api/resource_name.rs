@@ -7,6 +7,7 @@ use std::str::FromStr;
 use porthouse_model::{Address, ApiKeyId, NamePrefix, NodeName, RoomName, SessionId, Username};
 use uuid::Uuid;
 
+use super::call;
 use super::error::ApiError;
 
 /// Reads `users/{user}`.
@@ -70,8 +71,11 @@ pub(crate) fn block(field: &str, name: &str) -> Result<(RoomName, Uuid), ApiErro
 
 /// Reads the last part of a name on its own.
 pub(crate) fn id<T: FromStr<Err: Display>>(field: &str, id: &str) -> Result<T, ApiError> {
-    id.parse()
-        .map_err(|rule: T::Err| ApiError::field(field, rule.to_string()))
+    let parsed = id
+        .parse()
+        .map_err(|rule: T::Err| ApiError::field(field, rule.to_string()))?;
+    call::names(field, id);
+    Ok(parsed)
 }
 
 /// Reads the beginning of a last part; empty: any.
@@ -93,7 +97,11 @@ fn last_part<T: FromStr<Err: Display>>(
     let last = name
         .strip_prefix(collection)
         .ok_or_else(|| ApiError::field(field, format!("{collection}{part}")))?;
-    id(field, last)
+    let parsed = last
+        .parse()
+        .map_err(|rule: T::Err| ApiError::field(field, rule.to_string()))?;
+    call::names(field, name);
+    Ok(parsed)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::store::{Connection, log, second_factors, sessions, users};
 
 use super::code_check::{self, Checked, Given, Shown};
 use super::error::{ApiError, Kind};
-use super::{Api, CallersKey, Write, resource_name, revision_to_wire, time, user};
+use super::{Api, CallersKey, Write, call, note, resource_name, revision_to_wire, time, user};
 
 #[tonic::async_trait]
 impl wire::second_factor_service_server::SecondFactorService for Api {
@@ -198,9 +198,20 @@ impl Api {
         > + Send
         + 'static,
     ) -> Result<(T, Option<Revision>), ApiError> {
-        let ((checked, written), revision) = self.write(Write::Keep, statements).await?;
+        let event = call::event("OK");
+        let ((checked, written), revision) = self
+            .store
+            .write(move |c| {
+                async move {
+                    let (checked, written) = statements(c).await?;
+                    note(c, event.map(|event| checked.noted(event))).await?;
+                    Ok::<_, ApiError>((checked, written))
+                }
+                .boxed()
+            })
+            .await?;
         checked.passed()?;
-        Ok((written, revision))
+        Ok((written, Some(revision)))
     }
 }
 

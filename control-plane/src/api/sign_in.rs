@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
+use porthouse_api::control::v1 as wire;
 use porthouse_model::{Credential, CredentialKind, Revision, Username};
 
 use crate::identity::chance;
@@ -16,12 +17,13 @@ use crate::identity::turns::Asker;
 use crate::store::challenges::{self, ChallengeRow};
 use crate::store::sessions::{self, NewSession, SessionRow};
 use crate::store::users::{self, UserRow};
-use crate::store::{Connection, Store, second_factors};
+use crate::store::{Connection, Store, StoreError, second_factors};
 
 use super::code_check::{self, Checked, Given};
 use super::error::ApiError;
 use super::lockout::Attempt;
 use super::sealing::Sealing;
+use super::{call, note};
 
 /// The most live sessions of a user; with one more the oldest ends.
 const SESSIONS_PER_USER_MAX: i64 = 256;
@@ -100,9 +102,27 @@ struct Opening {
     second_factor_time: Option<DateTime<Utc>>,
 }
 
+/// An answer that is counted, and not looked at yet.
+struct Begun {
+    found: Option<UserRow>,
+    attempt: Attempt,
+    device_known: bool,
+}
+
+/// A password that was right when it was looked at.
+struct Right {
+    user: UserRow,
+    /// What to keep of it from now on, where that is outdated.
+    rehashed: Option<String>,
+    attempt: Attempt,
+    device_known: bool,
+    lifetime: Duration,
+    client: Client,
+}
+
 /// What one transaction came to.
 enum Step {
-    Opened(SessionRow, UserRow, Option<Credential>),
+    Opened(Box<(SessionRow, UserRow, Option<Credential>)>),
     Challenged(DateTime<Utc>),
     Not(Checked),
 }
@@ -115,13 +135,89 @@ impl SignIn {
     /// [`ApiError::CredentialsWrong`], [`ApiError::AttemptsTooMany`],
     /// [`ApiError::HashingBusy`], or what the store says.
     pub(crate) async fn open(&self, answer: Answer) -> Result<SignedIn, ApiError> {
-        let Answer {
-            username, client, ..
-        } = answer;
-        let mark = client.mark.as_ref().map(Credential::hash);
-        let (found, attempt, device_known) = {
-            let (name, address) = (username.clone(), client.address.clone());
-            let begun = self.store.transact(move |c| {
+        let event = call::event("OK").map(|event| wire::AuditEvent {
+            target: format!("username={}", answer.username),
+            client_address: answer.client.address.clone(),
+            ..event
+        });
+        let opened = self.open_noted(answer, event.clone()).await;
+        // Attempts that are not looked at are not noted either: they cost nothing.
+        if let Err(ApiError::CredentialsWrong) = &opened {
+            let event = event.map(|event| wire::AuditEvent {
+                outcome: ApiError::CredentialsWrong.reason().to_owned(),
+                ..event
+            });
+            self.store
+                .transact::<_, ApiError>(move |c| note(c, event).boxed())
+                .await?;
+        }
+        opened
+    }
+
+    async fn open_noted(
+        &self,
+        answer: Answer,
+        event: Option<wire::AuditEvent>,
+    ) -> Result<SignedIn, ApiError> {
+        let begun = self.begin(&answer).await?;
+        let kept = begun.found.as_ref();
+        let kept = kept.and_then(|user| user.password_phc.clone());
+        let verified = self.hashing.verify(answer.asker, answer.password, kept);
+        let rehashed = match verified.await {
+            Ok(Verified::Wrong) => return Err(ApiError::CredentialsWrong),
+            Ok(Verified::Right) => None,
+            Ok(Verified::RightKeepAs(phc)) => Some(phc),
+            Err(busy) => {
+                self.store
+                    .transact::<_, ApiError>(move |c| {
+                        async move { Ok(begun.attempt.take_back(c).await?) }.boxed()
+                    })
+                    .await?;
+                return Err(busy.into());
+            }
+        };
+        let verified = Right {
+            user: begun.found.ok_or(ApiError::CredentialsWrong)?,
+            rehashed,
+            attempt: begun.attempt,
+            device_known: begun.device_known,
+            lifetime: answer.lifetime,
+            client: answer.client,
+        };
+        let token = chance::credential(CredentialKind::Session);
+        let challenge = chance::credential(CredentialKind::SignInChallenge);
+        let (session_hash, challenge_hash) = (token.hash(), challenge.hash());
+        let sealing = self.sealing.clone();
+        let (step, revision) = self
+            .store
+            .write(move |c| {
+                async move {
+                    let opening = verified.opening(c).await?;
+                    let asked = has_second_factor(c, &opening.user).await?;
+                    let step = match answer.second {
+                        _ if !asked => opening.open(c, session_hash.as_bytes()).await?,
+                        Second::Later => opening.wait(c, challenge_hash.as_bytes()).await?,
+                        Second::Along(None) => Step::Not(Checked::Wrong),
+                        Second::Along(Some(given)) => {
+                            let step = opening.show(c, &sealing, &given, session_hash.as_bytes());
+                            step.await?
+                        }
+                    };
+                    note(c, event.map(|event| step.noted(event))).await?;
+                    Ok::<_, ApiError>(step)
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(ended(step, token, challenge, revision))
+    }
+
+    /// Looks up who it may be, and counts the answer as wrong for now.
+    async fn begin(&self, answer: &Answer) -> Result<Begun, ApiError> {
+        let (name, address) = (answer.username.clone(), answer.client.address.clone());
+        let mark = answer.client.mark.as_ref().map(Credential::hash);
+        self.store
+            .transact(move |c| {
                 async move {
                     let found = users::by_name(c, &name).await?;
                     let device = match mark {
@@ -131,70 +227,16 @@ impl SignIn {
                     let attempt = Attempt::new(&name, device, &address);
                     match attempt.begin(c).await? {
                         Some(delay) => Err(ApiError::AttemptsTooMany(delay)),
-                        None => Ok((found, attempt, device.is_some())),
-                    }
-                }
-                .boxed()
-            });
-            begun.await?
-        };
-        let kept = found.as_ref().and_then(|user| user.password_phc.clone());
-        let verified = self.hashing.verify(answer.asker, answer.password, kept);
-        let rehashed = match verified.await {
-            Ok(Verified::Wrong) => return Err(ApiError::CredentialsWrong),
-            Ok(Verified::Right) => None,
-            Ok(Verified::RightKeepAs(phc)) => Some(phc),
-            Err(busy) => {
-                self.store
-                    .transact::<_, ApiError>(move |c| {
-                        async move { Ok(attempt.take_back(c).await?) }.boxed()
-                    })
-                    .await?;
-                return Err(busy.into());
-            }
-        };
-        let verified = found.ok_or(ApiError::CredentialsWrong)?;
-        let token = chance::credential(CredentialKind::Session);
-        let challenge = chance::credential(CredentialKind::SignInChallenge);
-        let (session_hash, challenge_hash) = (token.hash(), challenge.hash());
-        let sealing = self.sealing.clone();
-        let (step, revision) = self
-            .store
-            .write(move |c| {
-                async move {
-                    let user = users::lock(c, &username)
-                        .await?
-                        .filter(|user| may_sign_in(user, &verified))
-                        .ok_or(ApiError::CredentialsWrong)?;
-                    if let (Some(old), Some(new)) = (&user.password_phc, rehashed) {
-                        users::rehash(c, user.id, old, &new).await?;
-                    }
-                    attempt.forgive(c).await?;
-                    let opening = Opening {
-                        user,
-                        lifetime: TimeDelta::from_std(answer.lifetime).unwrap_or(TimeDelta::MAX),
-                        address: client.address,
-                        user_agent: client.user_agent,
-                        device_known,
-                        second_factor_time: None,
-                    };
-                    if !has_second_factor(c, &opening.user).await? {
-                        return opening.open(c, session_hash.as_bytes()).await;
-                    }
-                    match answer.second {
-                        Second::Later => opening.wait(c, challenge_hash.as_bytes()).await,
-                        Second::Along(None) => Ok(Step::Not(Checked::Wrong)),
-                        Second::Along(Some(given)) => {
-                            opening
-                                .show(c, &sealing, &given, session_hash.as_bytes())
-                                .await
-                        }
+                        None => Ok(Begun {
+                            found,
+                            attempt,
+                            device_known: device.is_some(),
+                        }),
                     }
                 }
                 .boxed()
             })
-            .await?;
-        Ok(ended(step, token, challenge, revision))
+            .await
     }
 
     /// Goes on with a sign-in that waits for its code.
@@ -210,6 +252,7 @@ impl SignIn {
         let token = chance::credential(CredentialKind::Session);
         let (session_hash, waiting) = (token.hash(), challenge.hash());
         let sealing = self.sealing.clone();
+        let event = call::event("OK");
         let (step, revision) = self
             .store
             .write(move |c| {
@@ -220,6 +263,11 @@ impl SignIn {
                             user.password_version == row.password_version && !user.disabled
                         })
                         .ok_or(ApiError::ChallengeGone)?;
+                    let event = event.map(|event| wire::AuditEvent {
+                        target: format!("username={}", user.username),
+                        client_address: row.client_address.clone(),
+                        ..event
+                    });
                     let opening = Opening {
                         user,
                         lifetime: TimeDelta::milliseconds(row.lifetime_ms),
@@ -233,6 +281,7 @@ impl SignIn {
                     if matches!(step, Step::Opened(..)) {
                         challenges::delete(c, &waiting).await?;
                     }
+                    note(c, event.map(|event| step.noted(event))).await?;
                     Ok::<_, ApiError>(step)
                 }
                 .boxed()
@@ -245,6 +294,44 @@ impl SignIn {
                 Ok(ended(step, token, challenge, revision))
             }
         }
+    }
+}
+
+impl Step {
+    /// The event of a call that came to this.
+    fn noted(&self, event: wire::AuditEvent) -> wire::AuditEvent {
+        match self {
+            Self::Opened(..) => event,
+            Self::Challenged(_) => wire::AuditEvent {
+                outcome: "SECOND_FACTOR_NEEDED".to_owned(),
+                ..event
+            },
+            Self::Not(checked) => checked.noted(event),
+        }
+    }
+}
+
+impl Right {
+    /// Locks the user, who must still be the one, and forgives the answer.
+    async fn opening(self, c: &mut Connection) -> Result<Opening, ApiError> {
+        let name = self.user.username.parse();
+        let name: Username = name.map_err(|_| StoreError::Corrupt("users.username"))?;
+        let user = users::lock(c, &name)
+            .await?
+            .filter(|user| may_sign_in(user, &self.user))
+            .ok_or(ApiError::CredentialsWrong)?;
+        if let (Some(old), Some(new)) = (&user.password_phc, self.rehashed) {
+            users::rehash(c, user.id, old, &new).await?;
+        }
+        self.attempt.forgive(c).await?;
+        Ok(Opening {
+            user,
+            lifetime: TimeDelta::from_std(self.lifetime).unwrap_or(TimeDelta::MAX),
+            address: self.client.address,
+            user_agent: self.client.user_agent,
+            device_known: self.device_known,
+            second_factor_time: None,
+        })
     }
 }
 
@@ -284,7 +371,7 @@ impl Opening {
             challenges::know_device(c, &self.user, chance::identity(), &new.hash()).await?;
             mark = Some(new);
         }
-        Ok(Step::Opened(session, self.user, mark))
+        Ok(Step::Opened(Box::new((session, self.user, mark))))
     }
 
     async fn wait(self, c: &mut Connection, token_sha256: &[u8]) -> Result<Step, ApiError> {
@@ -305,13 +392,16 @@ impl Opening {
 
 fn ended(step: Step, token: Credential, challenge: Credential, revision: Revision) -> SignedIn {
     match step {
-        Step::Opened(session, user, mark) => SignedIn::Opened(Box::new(Opened {
-            session,
-            user,
-            token,
-            revision,
-            mark,
-        })),
+        Step::Opened(opened) => {
+            let (session, user, mark) = *opened;
+            SignedIn::Opened(Box::new(Opened {
+                session,
+                user,
+                token,
+                revision,
+                mark,
+            }))
+        }
         Step::Challenged(expires) => SignedIn::Challenged(challenge, expires),
         Step::Not(checked) => SignedIn::Not(checked),
     }

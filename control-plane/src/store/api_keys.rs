@@ -22,6 +22,21 @@ pub(crate) struct ApiKeyRow {
     pub(crate) scopes: Vec<String>,
     pub(crate) create_time: DateTime<Utc>,
     pub(crate) expire_time: Option<DateTime<Utc>>,
+    pub(crate) last_used_time: Option<DateTime<Utc>>,
+    pub(crate) rotate_time: Option<DateTime<Utc>>,
+    /// The hash of the secret before this one, and until when it is taken.
+    previous_sha256: Option<Vec<u8>>,
+    pub(crate) previous_until: Option<DateTime<Utc>>,
+}
+
+impl ApiKeyRow {
+    /// Until when it opens by the secret of this hash; `None`: for ever.
+    pub(crate) fn expires(&self, hash: &TokenHash) -> Option<DateTime<Utc>> {
+        let hash = Some(hash.as_bytes().as_slice());
+        let previous = self.previous_until;
+        let previous = previous.filter(|_| self.previous_sha256.as_deref() == hash);
+        self.expire_time.into_iter().chain(previous).min()
+    }
 }
 
 /// A key to make.
@@ -60,7 +75,7 @@ pub(crate) async fn by_hash(
     hash: &TokenHash,
 ) -> QueryResult<Option<ApiKeyRow>> {
     api_keys::table
-        .filter(api_keys::secret_sha256.eq(hash.as_bytes().as_slice()))
+        .filter(opens_by(vec![hash.as_bytes().as_slice()]))
         .filter(
             api_keys::expire_time
                 .is_null()
@@ -70,6 +85,21 @@ pub(crate) async fn by_hash(
         .first(c)
         .await
         .optional()
+}
+
+/// Which keys open by a secret of these hashes: their own, or the one before for
+/// as long as that is taken.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub(crate) fn opens_by<'h>(hashes: Vec<&'h [u8]>) -> _ {
+    let hashes_before: Vec<&'h [u8]> = hashes.clone();
+    let before = api_keys::previous_sha256.eq_any(hashes_before);
+    let now: now = now;
+    let until =
+        api_keys::previous_until.gt(now.into_sql::<diesel::sql_types::Nullable<Timestamptz>>());
+    api_keys::secret_sha256
+        .nullable()
+        .eq_any(hashes)
+        .or(before.and(until))
 }
 
 /// Whether a key is there and has not expired.
@@ -101,6 +131,37 @@ pub(crate) async fn lock_lasting(c: &mut Connection, scope: &str) -> QueryResult
         .for_update()
         .load(c)
         .await
+}
+
+/// Gives a key another secret; the one before is taken until then. One that was
+/// before that is taken no more.
+pub(crate) async fn rotate(
+    c: &mut Connection,
+    id: Uuid,
+    secret_sha256: &[u8],
+    previous_until: DateTime<Utc>,
+) -> QueryResult<Option<ApiKeyRow>> {
+    diesel::update(api_keys::table.find(id))
+        .set((
+            api_keys::previous_sha256.eq(api_keys::secret_sha256.nullable()),
+            api_keys::previous_until.eq(previous_until),
+            api_keys::secret_sha256.eq(secret_sha256),
+            api_keys::rotate_time.eq(now.into_sql::<Timestamptz>().nullable()),
+            api_keys::version.eq(api_keys::version + 1),
+        ))
+        .returning(ApiKeyRow::as_returning())
+        .get_result(c)
+        .await
+        .optional()
+}
+
+/// Notes that a key is used now.
+pub(crate) async fn note_use(c: &mut Connection, id: Uuid) -> QueryResult<()> {
+    diesel::update(api_keys::table.find(id))
+        .set(api_keys::last_used_time.eq(now.into_sql::<Timestamptz>().nullable()))
+        .execute(c)
+        .await?;
+    Ok(())
 }
 
 /// Deletes a key; says whether it was there.

@@ -14,6 +14,7 @@ use porthouse_model::{
 };
 use uuid::Uuid;
 
+use super::api_keys::opens_by;
 use super::rule::SecretVersions;
 use super::schema::{api_keys, rooms, sessions, users};
 use super::{Connection, StoreError, kept_out, rule};
@@ -142,7 +143,7 @@ pub(crate) async fn api_keys_by_secret(
     }
     let hashes: Vec<&[u8]> = hashes.iter().map(|hash| &hash.as_bytes()[..]).collect();
     let rows: Vec<ApiKeyRow> = api_keys::table
-        .filter(api_keys::secret_sha256.eq_any(hashes))
+        .filter(opens_by(hashes.clone()))
         .filter(
             api_keys::expire_time
                 .is_null()
@@ -151,7 +152,16 @@ pub(crate) async fn api_keys_by_secret(
         .select(ApiKeyRow::as_select())
         .load(connection)
         .await?;
-    rows.into_iter().map(ApiKeyRow::api_key).collect()
+    let mut found = HashMap::new();
+    for row in rows {
+        for hash in [Some(&row.secret_sha256), row.previous_sha256.as_ref()] {
+            if let Some(hash) = hash.filter(|hash| hashes.contains(&hash.as_slice())) {
+                let (hash, key) = row.clone().api_key(hash)?;
+                found.insert(hash, key);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What a room's password is compared with, and its version; `None`: no such
@@ -281,26 +291,28 @@ impl MemberRow {
 }
 
 /// An API key.
-#[derive(Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = api_keys)]
 struct ApiKeyRow {
     id: Uuid,
     secret_sha256: Vec<u8>,
     scopes: Vec<String>,
     expire_time: Option<DateTime<Utc>>,
+    previous_sha256: Option<Vec<u8>>,
+    previous_until: Option<DateTime<Utc>>,
 }
 
 impl ApiKeyRow {
-    fn api_key(self) -> Result<(TokenHash, ApiKey), StoreError> {
+    /// The key as the secret of this hash opens it.
+    fn api_key(self, hash: &[u8]) -> Result<(TokenHash, ApiKey), StoreError> {
+        let previous = self.previous_until.filter(|_| self.secret_sha256 != hash);
+        let expires = self.expire_time.into_iter().chain(previous).min();
         let key = ApiKey {
             id: ApiKeyId::from_bytes(self.id.into_bytes()),
             scopes: self.scopes,
-            expires: self.expire_time.map(unix_time),
+            expires: expires.map(unix_time),
         };
-        Ok((
-            token_hash(&self.secret_sha256, "api_keys.secret_sha256")?,
-            key,
-        ))
+        Ok((token_hash(hash, "api_keys.secret_sha256")?, key))
     }
 }
 

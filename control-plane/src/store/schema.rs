@@ -90,6 +90,9 @@ diesel::table! {
         last_used_time -> Nullable<Timestamptz>,
         version -> BigInt,
         create_time -> Timestamptz,
+        previous_sha256 -> Nullable<Binary>,
+        previous_until -> Nullable<Timestamptz>,
+        rotate_time -> Nullable<Timestamptz>,
     }
 }
 
@@ -180,6 +183,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_log (number) {
+        number -> BigInt,
+        chain -> Binary,
+        payload -> Binary,
+        time -> Timestamptz,
+        actor -> Text,
+        action -> Text,
+    }
+}
+
+diesel::table! {
     policy_log (revision) {
         revision -> BigInt,
         chain -> Binary,
@@ -232,6 +246,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     room_blocks,
     room_templates,
     endpoints,
+    audit_log,
     policy_log,
     policy_pending,
     nodes,

@@ -136,3 +136,67 @@ async fn a_scope_that_is_none_is_refused_with_the_list() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_rotated_key_takes_both_secrets_until_the_overlap_is_over() {
+    let world = World::start().await;
+    let made = world.key(&["rooms"]).await;
+    let name = made.api_key.expect("a key").name;
+    let list = async |secret: &str| {
+        let request = wire::ListRoomsRequest::default();
+        world.with_key(secret).rooms().list_rooms(request).await
+    };
+    let rotate = async |overlap| {
+        let request = wire::RotateApiKeyRequest {
+            name: name.clone(),
+            overlap,
+        };
+        let rotated = world.admin().keys().rotate_api_key(request).await;
+        rotated.expect("there").into_inner()
+    };
+    let second = rotate(None).await;
+    assert!(second.revision > made.revision, "nodes are told");
+    let stands = second.api_key.expect("a key");
+    assert!(stands.rotate_time.is_some() && stands.previous_expire_time.is_some());
+    list(&made.secret).await.expect("the old one, for a day");
+    list(&second.secret).await.expect("the new one");
+    let third = rotate(Some(prost_types::Duration::default())).await;
+    for gone in [&made.secret, &second.secret] {
+        let status = list(gone).await.expect_err("taken no more");
+        assert_eq!(status.code(), Code::Unauthenticated);
+    }
+    list(&third.secret).await.expect("the last one");
+    assert!(third.api_key.expect("a key").previous_expire_time.is_none());
+}
+
+#[tokio::test]
+async fn the_use_of_a_key_is_noted() {
+    let world = World::start().await;
+    let made = world.key(&["rooms"]).await;
+    let key = made.api_key.expect("a key");
+    assert!(key.last_used_time.is_none());
+    let mut rooms = world.with_key(&made.secret).rooms();
+    let list = wire::ListRoomsRequest::default();
+    rooms.list_rooms(list).await.expect("the scope");
+    let noted = async {
+        loop {
+            let get = wire::GetApiKeyRequest {
+                name: key.name.clone(),
+            };
+            let found = world.admin().keys().get_api_key(get).await.expect("there");
+            if found
+                .into_inner()
+                .api_key
+                .expect("a key")
+                .last_used_time
+                .is_some()
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), noted)
+        .await
+        .expect("noted");
+}

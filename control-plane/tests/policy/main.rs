@@ -17,5 +17,7 @@ mod covered;
 mod blocked;
 mod second_factor;
 mod sign_in;
+mod audit;
+mod cancelled;
 mod room_code;
 mod hook;

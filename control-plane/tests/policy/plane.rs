@@ -144,7 +144,11 @@ impl Plane {
     }
 
     pub(crate) fn users(&self) -> UserServiceClient<Keyed> {
-        UserServiceClient::new(self.admin_channel())
+        self.users_at(self.address)
+    }
+
+    pub(crate) fn users_at(&self, address: SocketAddr) -> UserServiceClient<Keyed> {
+        UserServiceClient::new(channel(address, &self.admin))
     }
 
     pub(crate) fn second_factors(&self) -> SecondFactorServiceClient<Keyed> {

@@ -126,6 +126,12 @@ async fn show(
     shown.expect("a verdict").into_inner()
 }
 
+/// Waits as a client does that was told to ask again.
+pub(crate) async fn ask_again(busy: &Status) {
+    assert_eq!(busy.code(), Code::Unavailable, "{busy}");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
 /// Shows the same on both replicas, 32 times each and all at once; answers
 /// how often it was right.
 async fn race(plane: &Plane, replicas: [SocketAddr; 2], session: SessionId, code: &str) -> usize {
@@ -142,8 +148,12 @@ async fn race(plane: &Plane, replicas: [SocketAddr; 2], session: SessionId, code
             })),
         };
         racing.spawn(async move {
-            let shown = feed.verify_step(request).await.expect("a verdict");
-            shown.into_inner().verdict()
+            loop {
+                match feed.verify_step(request.clone()).await {
+                    Ok(shown) => return shown.into_inner().verdict(),
+                    Err(busy) => ask_again(&busy).await,
+                }
+            }
         });
     }
     let verdicts = racing.join_all().await;

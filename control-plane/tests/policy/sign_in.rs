@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::plane::Plane;
-use crate::second_factor::{Ada, STEP, code_after};
+use crate::second_factor::{Ada, STEP, ask_again, code_after};
 
 const PASSWORD: &str = "correct horse";
 
@@ -184,7 +184,14 @@ async fn of_64_who_complete_one_sign_in_over_two_replicas_one_does() {
                 challenge: challenge.clone(),
                 code,
             };
-            racing.spawn(async move { sessions.complete_session(request).await.is_ok() });
+            racing.spawn(async move {
+                loop {
+                    match sessions.complete_session(request.clone()).await {
+                        Err(busy) if busy.code() == Code::Unavailable => ask_again(&busy).await,
+                        ended => return ended.is_ok(),
+                    }
+                }
+            });
         }
         let opened = racing
             .join_all()
@@ -351,7 +358,8 @@ async fn of_many_guesses_at_once_few_are_looked_at() {
         .iter()
         .filter(|reason| *reason == "CREDENTIALS_WRONG")
         .count();
-    assert!((1..=5).contains(&looked_at), "{reasons:?}");
+    // Five, and one more for each time that the wait is over meanwhile.
+    assert!((1..=9).contains(&looked_at), "{reasons:?}");
 }
 
 #[tokio::test]

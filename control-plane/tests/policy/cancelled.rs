@@ -1,0 +1,75 @@
+//! Calls whose callers go away at any moment leave nothing half done: no open
+//! transaction, and no write without its event.
+
+use std::time::Duration;
+
+use porthouse_api::control::v1 as control;
+use porthouse_api::control::v1::audit_service_client::AuditServiceClient;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::plane::{Plane, SOON};
+
+const CALLS: u64 = 240;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cancelled_anywhere_leaves_no_transaction_open() {
+    let plane = Plane::start().await;
+    let mut calls = JoinSet::new();
+    for call in 0..CALLS {
+        let mut users = plane.users();
+        let request = control::CreateUserRequest {
+            user_id: format!("user{call}"),
+            ..control::CreateUserRequest::default()
+        };
+        // From at once to well after the end, in no order.
+        let patience = Duration::from_micros(call * 7_919 % 24_000);
+        calls.spawn(async move { timeout(patience, users.create_user(request)).await.is_err() });
+        if calls.len() >= 24 {
+            calls.join_next().await;
+        }
+    }
+    calls.join_all().await;
+
+    let database = plane.cluster.connect().await;
+    let open = "SELECT count(*) FROM pg_stat_activity
+        WHERE application_name = 'porthouse-control' AND xact_start IS NOT NULL
+          AND (state LIKE 'idle in transaction%' OR query LIKE '%users%')";
+    let ended = async {
+        while database
+            .query_one(open, &[])
+            .await
+            .expect("a count")
+            .get::<_, i64>(0)
+            > 0
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, ended).await.expect("every transaction ends");
+
+    let count = async |rows: &str| -> i64 {
+        let count = format!("SELECT count(*) FROM {rows}");
+        database
+            .query_one(&count, &[])
+            .await
+            .expect("a count")
+            .get(0)
+    };
+    let users = count("users").await;
+    assert!(users > 0, "some calls were not cut off");
+    assert_eq!(count("audit_log").await, users, "each write has its event");
+    assert_eq!(count("policy_pending").await, 0);
+    // The connections are as good as new.
+    for again in 0..32 {
+        let request = control::CreateUserRequest {
+            user_id: format!("again{again}"),
+            ..control::CreateUserRequest::default()
+        };
+        plane.users().create_user(request).await.expect("a user");
+    }
+    let verify = control::VerifyAuditLogRequest::default();
+    let mut audit = AuditServiceClient::new(plane.admin_channel());
+    let checked = audit.verify_audit_log(verify).await.expect("checked");
+    assert_eq!(checked.into_inner().head_number, users + 32);
+}
