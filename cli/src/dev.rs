@@ -25,7 +25,7 @@ use ready::Ready;
 
 use crate::database;
 use crate::postgres::Postgres;
-use crate::{control, node, sealing};
+use crate::{control, node, sealing, store};
 
 /// How long sockets may take to leave: there is no other node to go to.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
@@ -70,6 +70,8 @@ pub(crate) struct Arguments {
     postgres_bin: Option<PathBuf>,
     #[command(flatten)]
     database: database::Arguments,
+    #[command(flatten)]
+    store: store::Arguments,
 }
 
 /// Runs the command.
@@ -195,6 +197,7 @@ fn node_settings(
     let control = Ready::control(grpc);
     let mut settings = porthouse_node::Settings::new("dev".parse()?, arguments.ws, control, key);
     settings.puddles = arguments.puddles.unwrap_or(settings.puddles);
+    settings.nats = arguments.store.settings();
     settings.transient_makers = TransientMakers::Anyone;
     Ok(settings)
 }

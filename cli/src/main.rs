@@ -20,6 +20,7 @@ mod config;
 mod database;
 mod log;
 mod secret;
+mod store;
 mod sealing;
 mod hashing;
 mod resume;

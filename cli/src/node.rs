@@ -10,6 +10,7 @@ use porthouse_node::{ApiKeySecret, Node, Settings, StartError, TransientMakers};
 use tokio_util::sync::CancellationToken;
 
 use crate::secret::{Given, Named};
+use crate::store;
 
 /// How long sockets may take to leave when the node stops.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
@@ -77,6 +78,8 @@ pub(crate) struct Arguments {
     endpoint_hosts: Option<String>,
     #[command(flatten)]
     resume: crate::resume::Arguments,
+    #[command(flatten)]
+    store: store::Arguments,
 }
 
 /// The node's API key.
@@ -143,6 +146,7 @@ pub(crate) async fn start(settings: Settings) -> anyhow::Result<Node> {
         | StartError::ControlPlane(_)
         | StartError::ApiKey
         | StartError::Puddles(_)
+        | StartError::Store(_)
         | StartError::System(_)) => other.into(),
     })
 }
@@ -177,6 +181,7 @@ impl Arguments {
         if let Some(keys) = self.resume.given()? {
             settings.resume_keys = keys;
         }
+        settings.nats = self.store.settings();
         Ok(settings)
     }
 }

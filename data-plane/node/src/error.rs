@@ -4,6 +4,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::bridge::StoreError;
+
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -26,6 +28,9 @@ pub enum StartError {
     /// The API key cannot be sent. What was given is not shown.
     #[error("the API key (setting `api_key`) has characters that no key has")]
     ApiKey,
+    /// The store of durable rooms cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// There are too few puddles or too many.
     #[error("a node has 1 to 64 puddles, not {0} (setting `puddles`)")]
     Puddles(usize),

@@ -8,8 +8,8 @@
 //! A message comes in at a thread's `listen` and `door`, is read from its
 //! `socket` by `thread`, goes through the puddle and out by `shell`: to sockets,
 //! and by `ring` to other puddles. What a puddle does not know it asks the
-//! `switchboard`, and that the control plane (`policy`); backends call `live`,
-//! operators ask `operators`.
+//! `switchboard`, and that the control plane (`policy`); what must survive the node
+//! goes over `bridge`; backends call `live`, operators ask `operators`.
 
 mod listen;
 mod door;
@@ -22,6 +22,7 @@ mod own;
 mod tally;
 mod operators;
 mod switchboard;
+mod bridge;
 mod policy;
 mod live;
 mod grpc;
@@ -29,9 +30,10 @@ mod node;
 mod settings;
 mod error;
 
+pub use bridge::StoreError;
 pub use error::{NodeError, StartError};
 pub use live::Live;
 pub use live::guard::GuardedLive;
 pub use node::Node;
 pub use porthouse_puddle::{ResumeKeys, TransientMakers};
-pub use settings::{ApiKeySecret, Settings};
+pub use settings::{ApiKeySecret, NatsSettings, Settings};

@@ -13,6 +13,7 @@ use rtrb::RingBuffer;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bridge::Bridge;
 use crate::clock::Clock;
 use crate::error::{NodeError, StartError};
 use crate::grpc::{self, Grpc};
@@ -79,6 +80,8 @@ impl Node {
         let inside = runtime.enter();
         let replicas = Replicas::new(settings, board.request_time_max)?;
         drop(inside);
+        let bridge = Bridge::open(settings.nats.as_ref(), settings.puddles);
+        let bridge = runtime.block_on(bridge)?;
 
         let sign = Arc::new(Sign::new());
         let made = threads(settings, clock, &sign, listeners)?;
@@ -104,6 +107,7 @@ impl Node {
             lines: made.lines,
             heard: made.heard,
             control: Control::new(replicas, about),
+            bridge,
             calls: called,
             completions: HashMap::new(),
             drain: drains,
@@ -222,8 +226,11 @@ fn threads(
             sign: Arc::clone(sign),
             now: clock.now(),
         };
-        made.lines
-            .push(Line::new(inbox, Arc::clone(&wake), settings.questions_max));
+        made.lines.push(Line::new(
+            inbox,
+            Arc::clone(&wake),
+            switchboard::answers_max(&settings),
+        ));
         made.tallies.push(Arc::clone(&tally));
         made.threads.push(Thread::new(
             settings, clock, listener, wake, told, io, tally,

@@ -3,9 +3,10 @@
 
 use core::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use porthouse_model::NodeName;
-use porthouse_puddle::{PuddleId, ResumeKeys, TransientMakers};
+use porthouse_puddle::{HistoryStore, PuddleId, ResumeKeys, TransientMakers};
 
 /// How a node is to be.
 #[derive(Clone, Debug)]
@@ -34,6 +35,9 @@ pub struct Settings {
     /// What tokens are sealed under by which clients come back to where they
     /// were. By default a key of this process alone.
     pub resume_keys: ResumeKeys,
+    /// Where what must survive the node is kept; `None`: durable rooms are
+    /// refused.
+    pub nats: Option<NatsSettings>,
     /// Sockets of each puddle; past it a connection is refused with 503.
     pub sockets_per_puddle_max: usize,
 }
@@ -59,6 +63,7 @@ impl Settings {
             transient_makers: TransientMakers::Users,
             endpoint_host_suffix: None,
             resume_keys: ResumeKeys::new(&[rand::random()]),
+            nats: None,
             sockets_per_puddle_max: 100_000,
         }
     }
@@ -73,9 +78,37 @@ impl Settings {
                 .as_ref()
                 .map(|suffix| suffix.to_ascii_lowercase().into()),
             resume_keys: self.resume_keys.clone(),
+            history_store: match self.nats {
+                None => HistoryStore::Nowhere,
+                Some(_) => HistoryStore::Bridged,
+            },
             sockets_max: self.sockets_per_puddle_max,
             ..porthouse_puddle::Settings::new(puddle, puddles)
         }
+    }
+}
+
+/// A NATS server that keeps streams (`JetStream`).
+#[derive(Clone, Debug)]
+pub struct NatsSettings {
+    /// Where it is, as `nats://host:port`; without a secret.
+    pub url: String,
+    /// A file with the credentials of its account.
+    pub credentials_file: Option<PathBuf>,
+}
+
+impl NatsSettings {
+    /// A server at this address; `None`: it has a secret in it, or is none.
+    #[must_use]
+    pub fn at(url: &str) -> Option<Self> {
+        let host = ["nats://", "tls://"]
+            .into_iter()
+            .find_map(|scheme| url.strip_prefix(scheme))?;
+        let is_one = !host.is_empty() && !host.contains(['@', '/', '?', '#', ',']);
+        is_one.then(|| Self {
+            url: url.to_owned(),
+            credentials_file: None,
+        })
     }
 }
 
@@ -107,6 +140,21 @@ impl fmt::Debug for ApiKeySecret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_nats_has_no_secret_in_it() {
+        for url in ["nats://127.0.0.1:4222", "tls://nats.example"] {
+            assert!(NatsSettings::at(url).is_some(), "{url}");
+        }
+        for url in [
+            "nats://user:word@host",
+            "127.0.0.1:4222",
+            "nats://",
+            "http://host",
+        ] {
+            assert!(NatsSettings::at(url).is_none(), "{url}");
+        }
+    }
 
     #[test]
     fn a_key_is_never_shown() {

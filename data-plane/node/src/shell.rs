@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use porthouse_model::{Revision, Time};
 use porthouse_puddle::{
-    OrderId, Output, PuddleId, Question, QuestionId, Reply, Shell, SocketId, ToPuddle, Wrote,
+    FromStore, OrderId, Output, PuddleId, Question, QuestionId, Reply, Shell, SocketId,
+    StoreRequest, StoredRoom, ToPuddle, ToStore, Wrote,
 };
 use rtrb::Producer;
 use rustix::io::Errno;
@@ -25,6 +26,11 @@ const CLOSE_INTERNAL: [u8; 4] = [0x88, 2, 0x03, 0xf3];
 pub(crate) enum Told {
     /// What the switchboard has to say.
     Message(ToPuddle),
+    /// The store has answered.
+    Bridged {
+        request: StoreRequest,
+        answer: FromStore,
+    },
     /// Another puddle began anew; these are the new rings' ends.
     Restarted { puddle: PuddleId, ends: Ends },
     /// End.
@@ -38,6 +44,12 @@ pub(crate) enum Said {
     Asked {
         question: QuestionId,
         what: Question,
+    },
+    /// Something for the store.
+    Bridge {
+        request: StoreRequest,
+        room: StoredRoom,
+        what: ToStore,
     },
     /// A revision was applied.
     Applied { revision: Revision },
@@ -110,6 +122,15 @@ impl Shell for Io {
             Output::HandOver { socket, head } => self.answer(socket, &head),
             Output::Hop { to, hop } => self.peers.tell(to, hop),
             Output::Ask { question, what } => self.say(Said::Asked { question, what }),
+            Output::Bridge {
+                request,
+                room,
+                what,
+            } => self.say(Said::Bridge {
+                request,
+                room,
+                what,
+            }),
             Output::Applied { revision } => self.say(Said::Applied { revision }),
             Output::Reply { order, reply } => self.say(Said::Replied { order, reply }),
         }

@@ -14,6 +14,7 @@ use rtrb::Producer;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use crate::bridge::Bridge;
 use crate::clock::Clock;
 use crate::error::NodeError;
 use crate::live::Called;
@@ -37,16 +38,22 @@ const WALL_EVERY: Duration = Duration::from_secs(1);
 /// How long the puddles may take to end once they were told to.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
 
+/// Answers that may be on their way to a puddle: of the control plane, and of the
+/// store.
+pub(crate) const fn answers_max(settings: &Settings) -> usize {
+    settings.questions_max + settings.store_requests_max
+}
+
 /// What a puddle's inbox must hold: an answer to each question it may have, and
 /// the rest.
 pub(crate) const fn inbox_slots(settings: &Settings) -> usize {
-    settings.questions_max + UNDER_WAY_MAX
+    answers_max(settings) + UNDER_WAY_MAX
 }
 
 /// What a puddle may have said that was not heard: a question for each it may
 /// have, a reply or an acknowledgement for each thing told, and its last words.
 pub(crate) const fn voice_slots(settings: &Settings) -> usize {
-    settings.questions_max + inbox_slots(settings) + AT_ONCE_MAX
+    answers_max(settings) + inbox_slots(settings) + AT_ONCE_MAX
 }
 
 /// The way to one puddle.
@@ -54,23 +61,23 @@ pub(crate) const fn voice_slots(settings: &Settings) -> usize {
 pub(crate) struct Line {
     inbox: Producer<Told>,
     wake: Arc<Wake>,
-    questions_max: usize,
+    answers_max: usize,
     /// It has drained.
     emptied: bool,
 }
 
 impl Line {
-    pub(crate) const fn new(inbox: Producer<Told>, wake: Arc<Wake>, questions_max: usize) -> Self {
+    pub(crate) const fn new(inbox: Producer<Told>, wake: Arc<Wake>, answers_max: usize) -> Self {
         Self {
             inbox,
             wake,
-            questions_max,
+            answers_max,
             emptied: false,
         }
     }
 
     fn has_room(&self) -> bool {
-        self.inbox.slots() >= self.questions_max + AT_ONCE_MAX
+        self.inbox.slots() >= self.answers_max + AT_ONCE_MAX
     }
 
     fn tell(&mut self, told: Told) {
@@ -94,6 +101,7 @@ pub(crate) struct Desk {
     pub(crate) lines: Vec<Line>,
     pub(crate) heard: mpsc::Receiver<(PuddleId, Said)>,
     pub(crate) control: Control,
+    pub(crate) bridge: Bridge,
     pub(crate) calls: mpsc::Receiver<Called>,
     pub(crate) completions: HashMap<CallId, oneshot::Sender<CallResult>>,
     /// Says once until when every socket is to be closed.
@@ -140,6 +148,9 @@ impl Desk {
                     }
                 }
                 event = self.control.next(keeps_up) => self.happened(event),
+                (puddle, request, answer) = self.bridge.next() => {
+                    self.line(puddle).tell(Told::Bridged { request, answer });
+                }
                 Some(called) = self.calls.recv(), if keeps_up => self.called(called),
                 drain = &mut self.drain, if until.is_none() => {
                     until = Some(self.begin_drain(drain.ok()));
@@ -185,6 +196,11 @@ impl Desk {
                     what,
                 });
             }
+            Said::Bridge {
+                request,
+                room,
+                what,
+            } => self.bridge.ask(puddle, request, room, what),
             Said::Applied { revision } => self.happened(Event::Applied { puddle, revision }),
             Said::Replied { order, reply } => {
                 self.happened(Event::Replied {
@@ -197,6 +213,7 @@ impl Desk {
                 // What it is told from here on goes to the fresh one.
                 self.settle();
                 self.line(puddle).inbox = inbox;
+                self.bridge.restarted(puddle);
                 for (other, ends) in peers {
                     self.line(other).tell(Told::Restarted { puddle, ends });
                 }
@@ -315,7 +332,7 @@ mod tests {
         Control::new(Replicas::new(&settings, WAIT_MAX).unwrap(), about)
     }
 
-    fn running(inbox_slots: usize) -> Running {
+    async fn running(inbox_slots: usize) -> Running {
         let (voice, heard) = mpsc::channel(64);
         let (calls, called) = mpsc::channel(8);
         let (drain, drains) = oneshot::channel();
@@ -336,6 +353,7 @@ mod tests {
             lines,
             heard,
             control: away(),
+            bridge: Bridge::open(None, 2).await.unwrap(),
             calls: called,
             completions: HashMap::new(),
             drain: drains,
@@ -386,7 +404,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_puddle_that_began_anew_is_told_by_its_new_inbox_and_others_get_new_rings() {
-        let mut running = running(1_024);
+        let mut running = running(1_024).await;
         let (inbox, fresh) = RingBuffer::new(1_024);
         let peers = vec![(PuddleId(1), Ends::pair(8).1)];
         running.say(0, Said::Restarted { inbox, peers }).await;
@@ -406,7 +424,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_puddle_that_is_broken_ends_all_of_them() {
-        let mut running = running(1_024);
+        let mut running = running(1_024).await;
         running.say(1, Said::Broken).await;
         assert!(matches!(running.told(0).await, Told::Stop));
         drop(running.voice);
@@ -416,7 +434,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_drain_ends_once_every_puddle_is_empty() {
-        let mut running = running(1_024);
+        let mut running = running(1_024).await;
         let until = running.clock.now() + WAIT_MAX;
         running.drain.take().unwrap().send(until).unwrap();
         for puddle in 0..2 {
@@ -434,7 +452,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_leaves_after_its_puddles_and_waits_for_them_within_bounds() {
-        let mut running = running(1_024);
+        let mut running = running(1_024).await;
         let now = running.clock.now();
         let began = Instant::now();
         running.drain.take().unwrap().send(now).unwrap();
@@ -448,7 +466,7 @@ mod tests {
     #[tokio::test]
     async fn calls_wait_while_a_puddle_is_behind() {
         let room = QUESTIONS_MAX + AT_ONCE_MAX;
-        let mut running = running(room);
+        let mut running = running(room).await;
         drop(running.list_rooms(1).await);
         assert!(matches!(
             running.told(0).await,

@@ -238,6 +238,9 @@ impl Thread {
                 }
                 puddle.handle(now, message.into());
             }
+            Told::Bridged { request, answer } => {
+                puddle.handle(now, Input::Bridged { request, answer });
+            }
             Told::Restarted {
                 puddle: other,
                 ends,

@@ -6,7 +6,9 @@
 //! concern. Never touches a socket and never sends: it answers, and
 //! `puddle/homing.rs` carries it.
 
+mod whereabouts;
 mod asking;
+mod allowance;
 mod placed;
 mod guests;
 mod people;
@@ -16,26 +18,31 @@ mod keys;
 mod shelf;
 mod strands;
 mod returning;
+mod durable;
+mod storing;
+mod restoring;
+mod record;
 mod away;
 mod covered;
 
-use core::hash::Hasher as _;
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use porthouse_model::{Keep, Order, Refused, Revision, RoomId, RoomName, RoomRules, Shown, Time};
-use siphasher::sip::SipHasher13;
+use porthouse_model::{Keep, Refused, Revision, RoomId, RoomName, Time};
 
 use crate::hop::RoomMessage;
 use crate::input::PuddleId;
-use crate::people::{Limits, People};
+use crate::people::People;
 use crate::room::Governed;
 use crate::seed::Chance;
 use crate::settings::Settings;
+pub(crate) use allowance::Allowance;
+use allowance::Held;
 pub(crate) use asking::{Ask, OwnerAct, Said, Saying, Stand, Unsaid, Welcome};
 pub use asking::{FromHome, ToHome};
 use away::Away;
+use durable::Durable;
+pub(crate) use durable::{By, Deferred, Done, Moment, Step, stored_as};
 pub(crate) use guests::{Guest, Guests};
 pub(crate) use keys::Claim;
 use keys::Keys;
@@ -48,46 +55,16 @@ pub(crate) use shelf::{Page, Range};
 pub(crate) use strands::{Gone, Resumes};
 use strands::{Ruling, Strands};
 pub(crate) use taking::{Answer, Asker, Outcome, Since};
+pub(crate) use whereabouts::{counts_guests, home_of, keeps};
 
 /// Epochs are below this: what JSON's readers take for a whole number (RFC 8259,
 /// section 6).
 const EPOCH_BITS: u32 = 53;
 
-/// The puddle that keeps what is one per room. The same on every puddle of a
-/// node, and whatever the seed: a hash of the name (SipHash-1-3, key 0).
-pub(crate) fn home_of(room: &RoomName, puddles: u8) -> PuddleId {
-    let mut hasher = SipHasher13::new_with_keys(0, 0);
-    hasher.write(room.as_str().as_bytes());
-    let puddle = hasher.finish() % u64::from(puddles);
-    PuddleId(u8::try_from(puddle).expect("it is below the number of puddles"))
-}
-
-/// Whether what is said in a room goes by its home, which puts it in order and
-/// keeps what is to be kept.
-pub(crate) fn keeps(rules: &RoomRules) -> bool {
-    rules.delivery.order == Order::Ordered
-        || rules.history.keep != Keep::None
-        || rules.history.waiting.is_some()
-        || rules.messages.rates.per_client.is_some()
-        || rules.messages.rates.per_room.is_some()
-}
-
-/// Whether a room's home must know who comes in and who leaves.
-pub(crate) fn counts_guests(governed: &Governed) -> bool {
-    let rules = governed.rules().source();
-    let owned = match governed {
-        Governed::Transient(transient) => transient.life.is_some(),
-        Governed::Persistent(_) | Governed::Templated(_) => false,
-    };
-    owned
-        || keeps(rules)
-        || Limits::of(&rules.connection).are_set()
-        || rules.presence.shown != Shown::Off
-}
-
 /// One room, as its home knows it.
 #[derive(Debug)]
 pub(crate) struct Home {
+    name: RoomName,
     /// By which rules: those of the puddle that has heard of the latest
     /// revision.
     governed: Governed,
@@ -100,6 +77,10 @@ pub(crate) struct Home {
     shelf: Shelf,
     /// What a newcomer hears first.
     latest: Option<Arc<Placed>>,
+    /// What is known of the store, where history survives the node.
+    durable: Option<Box<Durable>>,
+    /// What was to be stored and was not, until it is told.
+    undone: Vec<Done>,
     /// Senders' own names for their messages.
     keys: Keys,
     /// How often it was said.
@@ -134,6 +115,8 @@ pub(crate) struct Homes {
     idle: BTreeSet<(Time, RoomName)>,
     /// What all of them keep.
     held: Held,
+    /// What was to be stored and was not.
+    undone: Vec<(RoomName, Done)>,
     homes_max: usize,
     /// Rooms about whose people something is due, by when.
     alarms: BTreeSet<(Time, RoomName)>,
@@ -143,31 +126,6 @@ pub(crate) struct Homes {
     allowance: Allowance,
 }
 
-/// How much homes keep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Held {
-    bytes: usize,
-    keys: usize,
-    strands: usize,
-}
-
-/// How much a home may keep; see [`Settings`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowance {
-    pub history_bytes_max: usize,
-    pub room_history_bytes_max: usize,
-    pub idle_time_max: Duration,
-    pub key_time_max: Duration,
-    pub keys_per_client_max: usize,
-    /// Keys the puddle may still remember.
-    pub keys_left: usize,
-    pub rated_clients_max: usize,
-    pub waiting_members_max: usize,
-    pub resume_time_max: Duration,
-    pub resumes_max: usize,
-    pub recovered_bytes_max: usize,
-}
-
 impl Homes {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
@@ -175,27 +133,14 @@ impl Homes {
             by_id: BTreeMap::new(),
             idle: BTreeSet::new(),
             held: Held::default(),
+            undone: Vec::new(),
             homes_max: settings.homes_max,
             alarms: BTreeSet::new(),
             owned: BTreeSet::new(),
             owned_max: settings
                 .transient_rooms_max
                 .div_ceil(settings.puddles as usize),
-            allowance: Allowance {
-                history_bytes_max: settings.history_bytes_max,
-                room_history_bytes_max: settings.room_history_bytes_max,
-                idle_time_max: settings.home_idle_time_max,
-                key_time_max: settings.key_time_max,
-                keys_per_client_max: settings.keys_per_client_max,
-                keys_left: settings.keys_max,
-                rated_clients_max: settings.rated_clients_max,
-                waiting_members_max: settings.waiting_members_max,
-                resume_time_max: settings.resume_time_max,
-                resumes_max: settings.resumes_max,
-                recovered_bytes_max: settings
-                    .recovered_bytes_max
-                    .min(settings.socket_backlog_bytes_max / 2),
-            },
+            allowance: Allowance::of(settings),
         }
     }
 
@@ -206,7 +151,7 @@ impl Homes {
         room: &RoomName,
         (governed, as_of): (&Governed, Revision),
         chance: &mut Chance,
-        act: impl FnOnce(&mut Home, &Allowance) -> R,
+        act: impl FnOnce(&mut Home, &Allowance, &mut Chance) -> R,
     ) -> Result<R, Refused> {
         self.awake(room);
         if !self.homes.contains_key(room) {
@@ -216,12 +161,12 @@ impl Homes {
             if self.homes.len() >= self.homes_max {
                 self.forget_one()?;
             }
-            let home = Home::new(governed.clone(), as_of, chance);
+            let home = Home::new(room.clone(), governed.clone(), as_of, chance);
             self.homes.insert(room.clone(), home);
         }
         let done = self.with(room, |home, allowance| {
             home.govern(governed, as_of, chance);
-            act(home, allowance)
+            act(home, allowance, chance)
         });
         Ok(done.expect("it was there or was made"))
     }
@@ -238,6 +183,8 @@ impl Homes {
         let before = home.held();
         let allowance = Allowance {
             keys_left: self.allowance.keys_left.saturating_sub(self.held.keys),
+            store_bytes_left: (self.allowance.store_bytes_left)
+                .saturating_sub(self.held.store_bytes),
             ..self.allowance
         };
         let done = act(home, &allowance);
@@ -251,8 +198,16 @@ impl Homes {
         self.held.bytes = others + after.bytes;
         self.held.keys = self.held.keys - before.keys + after.keys;
         self.held.strands = elsewhere + after.strands;
+        self.held.store_bytes = self.held.store_bytes - before.store_bytes + after.store_bytes;
+        let undone = home.undone.drain(..).map(|undone| (room.clone(), undone));
+        self.undone.extend(undone);
         self.list(room);
         Some(done)
+    }
+
+    /// What was to be stored and was not, and where.
+    pub(crate) fn take_undone(&mut self) -> Vec<(RoomName, Done)> {
+        std::mem::take(&mut self.undone)
     }
 
     /// The home of a room, if it has one; what it keeps is not touched so.
@@ -308,6 +263,7 @@ impl Homes {
     pub(crate) fn deleted(&mut self, room: &RoomName, id: RoomId, chance: &mut Chance) {
         self.with(room, |home, _| {
             if home.governed.id() == Some(id) {
+                home.leave_store();
                 home.begin_anew(chance);
             }
         });
@@ -333,6 +289,12 @@ impl Homes {
     /// gone. `None`: in any room.
     pub(crate) fn left_by(&mut self, now: Time, puddle: PuddleId, room: Option<&RoomName>) {
         let allowance = self.allowance;
+        if room.is_none() {
+            let durable: Vec<RoomName> = self.durable().cloned().collect();
+            for room in durable {
+                self.with(&room, |home, _| home.abandoned_by(puddle));
+            }
+        }
         match room {
             Some(room) => {
                 if let Some(home) = self.homes.get_mut(room) {
@@ -345,6 +307,16 @@ impl Homes {
                 }
             }
         }
+    }
+
+    /// Whether a room has a home whose history survives the node.
+    pub(crate) fn is_durable(&self, room: &RoomName) -> bool {
+        self.homes.get(room).is_some_and(Home::is_durable)
+    }
+
+    fn durable(&self) -> impl Iterator<Item = &RoomName> {
+        let durable = self.homes.iter().filter(|(_, home)| home.is_durable());
+        durable.map(|(room, _)| room)
     }
 
     /// Rooms with a home here, in order.
@@ -389,6 +361,7 @@ impl Homes {
             if let Some(id) = home.listed {
                 self.by_id.remove(&id);
             }
+            self.held.store_bytes -= held.store_bytes;
         }
     }
 
@@ -417,19 +390,29 @@ impl Homes {
             held.bytes += home.held().bytes;
             held.keys += home.held().keys;
             held.strands += home.held().strands;
+            held.store_bytes += home.held().store_bytes;
         }
         self.check_list();
         assert_eq!(held, self.held, "what is kept is counted");
         let bytes_max = self.allowance.history_bytes_max;
         assert!(held.bytes <= bytes_max, "what is kept is bounded");
+        let store_bytes_max = self.allowance.store_bytes_left;
+        assert!(
+            held.store_bytes <= store_bytes_max,
+            "what waits for the store is bounded"
+        );
     }
 }
 
 impl Home {
-    fn new(governed: Governed, as_of: Revision, chance: &mut Chance) -> Self {
+    fn new(name: RoomName, governed: Governed, as_of: Revision, chance: &mut Chance) -> Self {
+        let stored = stored_as(&governed, &name);
         Self {
+            durable: stored.map(|room| Box::new(Durable::new(room))),
+            undone: Vec::new(),
+            name,
             as_of,
-            epoch: chance.next() >> (u64::BITS - EPOCH_BITS),
+            epoch: epoch(chance),
             offset: 0,
             shelf: Shelf::default(),
             latest: None,
@@ -458,13 +441,14 @@ impl Home {
             return;
         }
         if governed.id() != self.governed.id() {
-            let guests = std::mem::take(&mut self.guests);
+            self.leave_store();
             *self = Self {
-                guests,
+                guests: std::mem::take(&mut self.guests),
+                undone: std::mem::take(&mut self.undone),
                 idle_until: self.idle_until,
                 alarm: self.alarm,
                 listed: self.listed,
-                ..Self::new(governed.clone(), as_of, chance)
+                ..Self::new(self.name.clone(), governed.clone(), as_of, chance)
             };
         }
         self.as_of = as_of;
@@ -483,6 +467,7 @@ impl Home {
             }
             self.governed = governed.clone();
         }
+        self.regard_store(chance);
         self.regard();
         self.curtail();
     }
@@ -498,15 +483,20 @@ impl Home {
 
     /// Nothing that was said is known any more.
     fn begin_anew(&mut self, chance: &mut Chance) {
-        let fresh = Self::new(self.governed.clone(), self.as_of, chance);
-        self.epoch = fresh.epoch;
-        self.offset = 0;
-        self.shelf = fresh.shelf;
+        self.begin_with(epoch(chance), 0);
+        self.spent = Spent::default();
+        self.away = Away::default();
+    }
+
+    /// It is this epoch, and nothing is known up to this offset.
+    fn begin_with(&mut self, epoch: u64, offset: u64) {
+        self.epoch = epoch;
+        self.offset = offset;
+        self.shelf = Shelf::default();
+        self.shelf.begin_after(offset);
         self.latest = None;
-        self.keys = fresh.keys;
-        self.spent = fresh.spent;
-        self.away = fresh.away;
-        self.strands = fresh.strands;
+        self.keys = Keys::default();
+        self.strands = Strands::default();
     }
 
     /// How far it is.
@@ -520,6 +510,9 @@ impl Home {
     /// Until when something is kept here for which it is worth being; nothing,
     /// for a room that ends with its last socket.
     fn needed_until(&self, now: Time, allowance: &Allowance) -> Option<Time> {
+        if self.durable.as_ref().is_some_and(|all| all.is_busy()) {
+            return Some(now + allowance.idle_time_max);
+        }
         match self.governed {
             Governed::Transient(_) | Governed::Templated(_) => None,
             Governed::Persistent(_) => {
@@ -545,6 +538,7 @@ impl Home {
             bytes: self.shelf.bytes() + usize::try_from(latest).expect("it is in memory"),
             keys: self.keys.len(),
             strands: self.strands.len(),
+            store_bytes: self.durable.as_ref().map_or(0, |all| all.bytes()),
         }
     }
 
@@ -565,25 +559,14 @@ impl Home {
         self.keys.check();
         self.away.check();
         self.strands.check();
+        if let Some(durable) = &self.durable {
+            durable.check();
+        }
+        assert!(self.undone.is_empty(), "what was not stored is told");
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_puddle_finds_the_same_home_and_homes_are_spread() {
-        let rooms = (0..1_000).map(|number| format!("room-{number}"));
-        let homes = rooms.map(|room| home_of(&room.parse().expect("a name"), 4));
-        let mut counts = [0; 4];
-        for home in homes {
-            counts[usize::from(home.0)] += 1;
-        }
-        assert!(counts.iter().all(|count| *count > 200), "{counts:?}");
-        // Known by heart: it may not change while nodes of two versions share rooms.
-        let lobby = "lobby".parse().expect("a name");
-        assert_eq!(home_of(&lobby, 2), home_of(&lobby, 2));
-        assert_eq!(home_of(&lobby, 1), PuddleId(0));
-    }
+/// The name of a life of offsets.
+const fn epoch(chance: &mut Chance) -> u64 {
+    chance.next() >> (u64::BITS - EPOCH_BITS)
 }

@@ -9,6 +9,7 @@ use porthouse_model::{
     Time, UnixTime,
 };
 
+use crate::bridge::{FromStore, StoreRequest};
 use crate::hop::Hop;
 use crate::policy::{RoomPolicy, TemplatePolicy};
 use crate::question::{Answer, QuestionId};
@@ -98,6 +99,13 @@ pub enum Input<'a> {
         order: OrderId,
         /// What is ordered.
         command: Command,
+    },
+    /// The store answers; each request has exactly one answer.
+    Bridged {
+        /// The request, as made.
+        request: StoreRequest,
+        /// The answer.
+        answer: FromStore,
     },
     /// What the wall clock says now. Sent at the start and each second.
     Wall(UnixTime),

@@ -22,6 +22,7 @@ mod outbox;
 mod hop;
 mod home;
 mod resume;
+mod bridge;
 mod question;
 mod waiting;
 mod sibling;
@@ -30,6 +31,7 @@ mod switchboard;
 mod timer;
 mod network;
 
+pub use bridge::{FromStore, Mark, Record, StoreRequest, StoredRoom, ToStore};
 pub use home::{FromHome, Placed, ToHome};
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
@@ -48,7 +50,7 @@ pub use resume::{
     RESUME_TOKEN_BYTES_MAX, ResumeKeys, Unopened,
 };
 pub use seed::{SecretSeed, Seed, Seeds};
-pub use settings::{Settings, TransientMakers};
+pub use settings::{HistoryStore, Settings, TransientMakers};
 pub use sibling::SiblingHop;
 pub use switchboard::{
     Action, Call, CallId, CallResult, Chain, Event, Position, RequestId, Snapshot, Switchboard,

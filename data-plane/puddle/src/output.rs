@@ -5,6 +5,7 @@ use std::io::IoSlice;
 
 use porthouse_model::{ClientId, Refused, Revision, RoomName, Time, Username};
 
+use crate::bridge::{StoreRequest, StoredRoom, ToStore};
 use crate::hop::Hop;
 use crate::input::{OrderId, PuddleId, SocketId};
 use crate::question::{Question, QuestionId};
@@ -71,6 +72,15 @@ pub enum Output {
         question: QuestionId,
         /// The question.
         what: Question,
+    },
+    /// Ask the store.
+    Bridge {
+        /// The request's name, for its answer.
+        request: StoreRequest,
+        /// The room.
+        room: StoredRoom,
+        /// What is asked.
+        what: ToStore,
     },
     /// Everything up to this revision was applied, and its consequences written
     /// or next to be written.

@@ -25,6 +25,7 @@ mod homing;
 mod people;
 mod keeping;
 mod returning;
+mod storing;
 mod closing;
 mod policing;
 mod ordering;
@@ -60,6 +61,7 @@ use crate::socket::{Phase, SignedIn, Sockets};
 use crate::timer::Timers;
 use crate::waiting::WaitingRooms;
 use homing::Asking;
+use storing::Storing;
 
 /// One worker of a node: its sockets, its part of the rooms, and what it knows.
 ///
@@ -93,6 +95,8 @@ pub struct Puddle {
     homes: Homes,
     /// What is asked of homes.
     asking: Asking,
+    /// What is asked of the store.
+    storing: Storing,
     timers: Timers,
     /// Who waits until something is known.
     waiting: Map<PolicyKey, BTreeSet<SocketId>>,
@@ -210,6 +214,7 @@ impl Puddle {
             peers: Peers::new(&settings),
             homes: Homes::new(&settings),
             asking: Asking::default(),
+            storing: Storing::default(),
             timers: Timers::default(),
             waiting: Map::with_hasher(hasher),
             verifying: Map::with_hasher(hasher),
@@ -248,6 +253,7 @@ impl Puddle {
             Input::Fresh { revision } => self.policy.fresh(self.now, revision),
             Input::Resync { revision } => self.resync(revision),
             Input::Ordered { order, command } => self.ordered(order, command),
+            Input::Bridged { request, answer } => self.bridged(request, answer),
             Input::Wall(wall) => self.policy.wall(Clock::new(self.now, wall)),
             Input::Drain { until } => self.drain(until),
         }
@@ -264,6 +270,7 @@ impl Puddle {
         self.keep_resyncing();
         self.homes.keep(self.now);
         self.keep_people();
+        self.keep_storing();
         self.peers.give_back_asks();
         self.keep_waiting_rooms();
         // Before the flush: the other puddles write at the same time.

@@ -23,6 +23,16 @@ pub enum TransientMakers {
     Nobody,
 }
 
+/// Where history is kept that must survive the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryStore {
+    /// Nowhere: rooms that ask for it are shut.
+    Nowhere,
+    /// In a store behind the shell, which answers every request once and within
+    /// a time.
+    Bridged,
+}
+
 /// A puddle's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -141,6 +151,15 @@ pub struct Settings {
     pub history_bytes_max: usize,
     /// What one room keeps of it, in bytes; past it the same.
     pub room_history_bytes_max: usize,
+    /// Where durable rooms are kept.
+    pub history_store: HistoryStore,
+    /// Messages and asks of one durable room that wait for the store; past it one
+    /// more is refused retryably (`history.durable`).
+    pub store_waits_max: usize,
+    /// Payload bytes of all that waits for it here; past it the same.
+    pub store_wait_bytes_max: usize,
+    /// Requests to the store under way; past it rooms wait for their turn.
+    pub store_requests_max: usize,
     /// Messages in one answer to `history`.
     pub history_page_messages_max: usize,
     /// Payload bytes in one answer to `history`.
@@ -241,6 +260,10 @@ impl Settings {
             home_idle_time_max: Duration::from_hours(24),
             history_bytes_max: 128 * 1024 * 1024,
             room_history_bytes_max: 8 * 1024 * 1024,
+            history_store: HistoryStore::Nowhere,
+            store_waits_max: 1_024,
+            store_wait_bytes_max: 32 * 1024 * 1024,
+            store_requests_max: 1_024,
             history_page_messages_max: 256,
             history_page_bytes_max: 256 * 1024,
             key_time_max: Duration::from_mins(10),

@@ -188,6 +188,10 @@ pub enum Refused {
     KeyExpired,
     /// A newer socket goes on from where this one was.
     Resumed,
+    /// The room's history must survive the node, and this node has no store for it.
+    NoStore,
+    /// The store of the room's history cannot be reached, or does not keep up.
+    StoreAway,
     /// The socket was moved to another room.
     Moved,
     /// The node is going away.
@@ -215,7 +219,7 @@ const fn row(code: u16, http: u16, rule: &'static str, retry: Retry, needed: &'s
 
 impl Refused {
     /// Every refusal, in the table's order.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 65] = [
         Self::CredentialUnknown,
         Self::SessionEnded,
         Self::SignInWrong,
@@ -277,6 +281,8 @@ impl Refused {
         Self::BindingWrong,
         Self::KeyExpired,
         Self::Resumed,
+        Self::NoStore,
+        Self::StoreAway,
         Self::Moved,
         Self::Draining,
     ];
@@ -346,6 +352,8 @@ impl Refused {
             Self::BindingWrong => row(4111, 403, "sibling.secret", Authenticate, "the secret that a sibling socket of the same client was given, once"),
             Self::KeyExpired => row(1008, 409, "key_window", Never, "a new key, for a message that was not sent before"),
             Self::Resumed => row(4018, 409, "resume", Never, "the newer socket, which goes on from where this one was"),
+            Self::NoStore => row(4220, 503, "history.durable", AfterMs(60_000), "a node with a store for history, which --nats-url names"),
+            Self::StoreAway => row(4221, 503, "history.durable", AfterMs(1_000), "the store of the room's history, which cannot be reached or does not keep up"),
             Self::Moved => row(4300, 409, "move", Elsewhere, "to connect to the room that was named"),
             Self::Draining => row(1012, 503, "drain", AfterMs(1_000), "another node, or this one again soon"),
         }

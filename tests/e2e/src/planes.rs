@@ -145,6 +145,15 @@ impl Planes {
     }
 }
 
+impl Node {
+    /// Kills it as an operating system short of memory would.
+    pub async fn kill(mut self) -> Process {
+        self.process.signal(Signal::KILL);
+        self.process.exit().await;
+        self.process
+    }
+}
+
 impl Replica {
     /// Kills it as an operating system short of memory would.
     pub async fn kill(mut self) -> Process {

@@ -147,6 +147,8 @@ pub(crate) enum Said {
     Unruly(OwnerRuleFault),
     /// What somebody said was taken, at this offset.
     Taken(u64),
+    /// The same, and it is in the store.
+    Stored(u64),
     /// What a socket said was not taken.
     Unsaid(SocketId, Unsaid),
     /// What came of a key.
@@ -225,6 +227,7 @@ impl FromHome {
             | Said::Refused(_)
             | Said::Stands(_)
             | Said::Taken(_)
+            | Said::Stored(_)
             | Said::Unsaid(..)
             | Said::Claimed(_)
             | Said::Go(..)

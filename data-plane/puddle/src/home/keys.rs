@@ -62,6 +62,12 @@ impl Keys {
         self.order.push_back((now, client, key));
     }
 
+    /// The first offset that a key is remembered for.
+    pub(crate) fn first_offset(&self) -> Option<u64> {
+        let (_, client, key) = self.order.front()?;
+        self.claimed.get(client)?.get(key)?.offset
+    }
+
     /// How many a client has.
     pub(crate) fn of(&self, client: ClientId) -> usize {
         self.claimed.get(&client).map_or(0, BTreeMap::len)

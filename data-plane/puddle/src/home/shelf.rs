@@ -11,7 +11,7 @@ use super::placed::{Placed, Viewer};
 use crate::hop::RoomMessage;
 
 /// What a kept message costs beside its payload and its names, in bytes.
-const KEPT_BYTES: usize = 256;
+pub(super) const KEPT_BYTES: usize = 256;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +58,17 @@ pub(crate) struct Page {
 #[derive(Debug)]
 struct Kept {
     at: Time,
+    /// How old it was then.
+    before: Duration,
     placed: Arc<Placed>,
     /// Only the fact is kept, not the bytes.
     hollow: bool,
+}
+
+impl Kept {
+    const fn age(&self, now: Time) -> Duration {
+        self.before.saturating_add(now.since(self.at))
+    }
 }
 
 /// The messages.
@@ -84,19 +92,54 @@ impl Shelf {
         } else {
             Arc::clone(placed)
         };
+        self.push((now, Duration::ZERO), placed, hollow);
+        self.trim(now, retention);
+    }
+
+    /// Keeps a message that was kept before and is this old. Only the fact of it
+    /// is known where it is hollow.
+    pub(crate) fn put_again(
+        &mut self,
+        (now, age): (Time, Duration),
+        placed: &Arc<Placed>,
+        hollow: bool,
+        retention: &Retention,
+    ) {
+        if retention.messages_max == 0 {
+            return self.lose_all(placed.offset());
+        }
+        let hollow = hollow || placed.is_directed() && !retention.directed;
+        let placed = if hollow {
+            hollowed(placed)
+        } else {
+            Arc::clone(placed)
+        };
+        // A wall clock that jumped changes no order.
+        let older = self.kept.back().map(|last| last.age(now));
+        let age = older.map_or(age, |older| age.min(older));
+        self.push((now, age), placed, hollow);
+        self.trim(now, retention);
+    }
+
+    fn push(&mut self, (at, before): (Time, Duration), placed: Arc<Placed>, hollow: bool) {
         self.bytes += cost(&placed);
         self.kept.push_back(Kept {
-            at: now,
+            at,
+            before,
             placed,
             hollow,
         });
-        self.trim(now, retention);
+    }
+
+    /// Nothing up to an offset was ever here.
+    pub(crate) fn begin_after(&mut self, offset: u64) {
+        self.lose_all(offset);
     }
 
     /// Keeps no more than may be.
     pub(crate) fn trim(&mut self, now: Time, retention: &Retention) {
         while let Some(first) = self.kept.front() {
-            let old = now.since(first.at) > retention.age_max;
+            let old = first.age(now) > retention.age_max;
             if !old && self.kept.len() <= retention.messages_max {
                 return;
             }
@@ -203,14 +246,15 @@ impl Shelf {
 
     /// The offset up to which everything is older than this.
     pub(crate) fn older_than(&self, age: Duration, now: Time) -> u64 {
-        let old = self.kept.partition_point(|kept| now.since(kept.at) > age);
+        let old = self.kept.partition_point(|kept| kept.age(now) > age);
         let last = old.checked_sub(1).map(|last| &self.kept[last]);
         last.map_or(self.lost, |kept| kept.placed.offset())
     }
 
     /// When the last of it is too old.
     pub(crate) fn until(&self, age_max: Duration) -> Option<Time> {
-        self.kept.back().map(|last| last.at + age_max)
+        let last = self.kept.back()?;
+        Some(last.at + age_max.saturating_sub(last.before))
     }
 
     pub(crate) const fn bytes(&self) -> usize {
@@ -292,7 +336,7 @@ fn hollowed(placed: &Placed) -> Arc<Placed> {
     })
 }
 
-fn cost(placed: &Placed) -> usize {
+pub(super) fn cost(placed: &Placed) -> usize {
     let message = &placed.message;
     let names = message.to.len() + message.except.len();
     KEPT_BYTES + message.payload.len() + names * size_of::<porthouse_model::ClientId>()

@@ -13,10 +13,11 @@ use super::guests::Guest;
 use super::keys::Claim;
 use super::placed::{Placed, Viewer};
 use super::shelf::{Page, PageLimits, Range, Retention};
-use super::{Allowance, Home};
+use super::{Allowance, Home, Stand};
 use crate::hop::RoomMessage;
 use crate::input::{PuddleId, SocketId};
 use crate::people::{Arrival, Owned};
+use crate::seed::Chance;
 use crate::settings::Settings;
 
 /// What came of something said.
@@ -48,6 +49,10 @@ pub(crate) enum Answer {
     Outcome(Outcome),
     /// Nothing yet.
     Later,
+    /// Nothing yet: it waits for the store.
+    Queued,
+    /// Not before the store was read.
+    Deferred(Ask),
 }
 
 /// Who asks.
@@ -71,7 +76,11 @@ impl Home {
         what: Ask,
         settings: &Settings,
         allowance: &Allowance,
+        chance: &mut Chance,
     ) -> Answer {
+        if self.is_unread() {
+            return Answer::Deferred(what);
+        }
         let Asker {
             now,
             from,
@@ -95,6 +104,12 @@ impl Home {
                 }
             }
             Ask::Here(guest) => self.here(now, from, guest, claim, settings),
+            Ask::Send(saying) if self.is_durable() => {
+                return match self.take_durably(asker, saying, chance, allowance) {
+                    Ok(()) => Answer::Queued,
+                    Err(why) => Answer::Outcome(Outcome::Unsaid(why)),
+                };
+            }
             Ask::Send(saying) => return Answer::Outcome(self.take(from, &saying, now, allowance)),
             Ask::Claim { client, key } => Said::Claimed(self.claim(client, &key, now, allowance)),
             Ask::Read { range, viewer } => {
@@ -161,7 +176,13 @@ impl Home {
         claim
     }
 
-    fn look(&mut self, client: ClientId, key: &str, now: Time, allowance: &Allowance) -> Claim {
+    pub(super) fn look(
+        &mut self,
+        client: ClientId,
+        key: &str,
+        now: Time,
+        allowance: &Allowance,
+    ) -> Claim {
         match self.keys.look(client, key, now, allowance.key_time_max) {
             Claim::New if self.keys.of(client) >= allowance.keys_per_client_max => Claim::Full,
             Claim::New if allowance.keys_left == 0 => Claim::Full,
@@ -176,18 +197,45 @@ impl Home {
         message: &Arc<RoomMessage>,
         speaker: Option<(PuddleId, SocketId)>,
     ) -> Arc<Placed> {
-        self.offset += 1;
+        let Stand { epoch, offset } = self.stand();
         let placed = Arc::new(Placed {
             message: Arc::clone(message),
-            stand: self.stand(),
+            stand: Stand {
+                epoch,
+                offset: offset + 1,
+            },
             speaker,
         });
-        if self.governed.rules().source().history.keep == Keep::Latest && !placed.is_directed() {
-            self.latest = Some(Arc::clone(&placed));
-        }
-        let retention = self.retention();
-        self.shelf.put(now, &placed, &retention);
+        self.keep(now, &placed);
         placed
+    }
+
+    /// Keeps a message that has its place.
+    pub(super) fn keep(&mut self, now: Time, placed: &Arc<Placed>) {
+        self.offset = placed.offset();
+        self.keep_latest(placed);
+        let retention = self.retention();
+        self.shelf.put(now, placed, &retention);
+    }
+
+    /// Keeps one that was kept before; only the fact of it is known where it is
+    /// hollow.
+    pub(super) fn keep_again(
+        &mut self,
+        aged: (Time, Duration),
+        placed: &Arc<Placed>,
+        hollow: bool,
+    ) {
+        self.offset = placed.offset();
+        self.keep_latest(placed);
+        let retention = self.retention();
+        self.shelf.put_again(aged, placed, hollow, &retention);
+    }
+
+    fn keep_latest(&mut self, placed: &Arc<Placed>) {
+        if self.governed.rules().source().history.keep == Keep::Latest && !placed.is_directed() {
+            self.latest = Some(Arc::clone(placed));
+        }
     }
 
     /// What is kept, for those who read and for those who are away.

@@ -15,7 +15,7 @@ use crate::input::SocketId;
 use crate::policy::{Found, Named, RoomPolicy, TemplatePolicy};
 use crate::room::{Governed, Rights, Transient};
 use crate::sequence::Door;
-use crate::settings::TransientMakers;
+use crate::settings::{HistoryStore, TransientMakers};
 use crate::socket::Who;
 
 /// A door, seen now.
@@ -180,9 +180,10 @@ impl Puddle {
 
     /// Open, for as long as the room is.
     fn open_door(&self, governed: Governed, standing: Standing, comes: Comes) -> Seen {
-        // Only a cluster's store survives a node.
-        if governed.rules().source().history.durable {
-            return Seen::Shut(Refused::Shut);
+        if governed.rules().source().history.durable
+            && let Err(refused) = self.stores(&governed)
+        {
+            return Seen::Shut(refused);
         }
         let wall = self.wall_now();
         let closes = governed.rules().open_until(wall);
@@ -193,6 +194,16 @@ impl Puddle {
             session: comes.session,
             until: comes.until.min(closes),
             wall,
+        }
+    }
+
+    /// A room whose history must survive the node is open where there is a store
+    /// for it, and only where it outlives its sockets.
+    fn stores(&self, governed: &Governed) -> Result<(), Refused> {
+        match (governed, self.settings.history_store) {
+            (Governed::Transient(_), _) => Err(Refused::Shut),
+            (_, HistoryStore::Nowhere) => Err(Refused::NoStore),
+            (_, HistoryStore::Bridged) => Ok(()),
         }
     }
 

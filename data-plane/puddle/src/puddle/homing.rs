@@ -12,8 +12,8 @@ use super::Puddle;
 use super::keeping::Wish;
 use super::people::Request;
 use crate::home::{
-    Answer, Ask, Asker, FromHome, Gone, Guest, Said, Stand, ToHome, Unsaid, Welcome, counts_guests,
-    home_of, keeps,
+    Answer, Ask, Asker, Deferred, FromHome, Gone, Guest, Said, Stand, ToHome, Unsaid, Welcome,
+    counts_guests, home_of, keeps,
 };
 use crate::hop::{Hop, RoomMessage};
 use crate::input::{Changed, ChangedItem, PuddleId, SocketId};
@@ -141,6 +141,7 @@ impl Puddle {
                 }
                 ChangedItem::RoomGone { id, name, .. } => {
                     homes.deleted(name, *id, chance);
+                    self.forget_stored(*id, name);
                     Vec::new()
                 }
                 ChangedItem::Template(policy) => homes.templated(policy, revision, chance),
@@ -269,9 +270,12 @@ impl Puddle {
         };
         let (homes, chance, settings) = (&mut self.homes, &mut self.chance, &self.settings);
         let answer = if inside {
-            homes.at(&room, (&governed, as_of), chance, |home, allowance| {
-                home.answer(by, what, settings, allowance)
-            })
+            homes.at(
+                &room,
+                (&governed, as_of),
+                chance,
+                |home, allowance, chance| home.answer(by, what, settings, allowance, chance),
+            )
         } else {
             Err(Refused::RoomClosed)
         };
@@ -279,6 +283,20 @@ impl Puddle {
         let said = match (answer, speaker) {
             (Ok(Answer::Said(said)), _) => Some(said),
             (Ok(Answer::Later), _) => None,
+            (Ok(Answer::Queued), _) => {
+                self.store_of(&room);
+                None
+            }
+            (Ok(Answer::Deferred(what)), _) => {
+                let asked = ToHome {
+                    room,
+                    ask,
+                    governed,
+                    as_of,
+                    what,
+                };
+                return self.defer_asked(from, asked);
+            }
             (Ok(Answer::Outcome(outcome)), Some(speaker)) => {
                 self.take(&room, outcome, speaker, ask != 0)
             }
@@ -291,14 +309,46 @@ impl Puddle {
         }
     }
 
+    /// What is asked waits until the store was read.
+    fn defer_asked(&mut self, from: PuddleId, asked: ToHome) {
+        let room = asked.room.clone();
+        let deferred = Deferred::Asked(from, Box::new(asked));
+        let deferred = self
+            .homes
+            .with(&room, |home, allowance| home.defer(deferred, allowance));
+        self.queued(&room, deferred);
+    }
+
+    /// What was asked is not done.
+    pub(super) fn refuse_asked(&mut self, from: PuddleId, asked: ToHome, refused: Refused) {
+        let ToHome {
+            room, ask, what, ..
+        } = asked;
+        let what = match what {
+            Ask::Send(saying) => Said::Unsaid(saying.speaker, Unsaid::Refused(refused)),
+            // Who is inside already stays; nobody waits for an answer.
+            Ask::Here(_) | Ask::Depart { .. } | Ask::LookAway => return,
+            Ask::Arrive(_)
+            | Ask::Claim { .. }
+            | Ask::Read { .. }
+            | Ask::Look(_)
+            | Ask::Own { .. } => Said::Refused(refused),
+        };
+        self.tell_puddle(from, FromHome { room, ask, what });
+    }
+
     /// Somebody is not there, or not looking, any more: no home begins for that.
     fn gone_from(&mut self, (from, as_of): (PuddleId, Revision), room: &RoomName, what: &Ask) {
         let now = self.now;
         self.homes.with(room, |home, allowance| match what {
             Ask::Depart { socket, gone } => {
                 home.depart(now, from, (*socket, *gone), as_of, allowance);
+                home.undefer_arrival(from, *socket);
             }
-            Ask::LookAway => home.people.look_away(from),
+            Ask::LookAway => {
+                home.people.look_away(from);
+                home.undefer_looks(from);
+            }
             Ask::Arrive(_)
             | Ask::Here(_)
             | Ask::Send(_)
@@ -339,6 +389,7 @@ impl Puddle {
                 | Said::Lapsed
                 | Said::Refused(_)
                 | Said::Taken(_)
+                | Said::Stored(_)
                 | Said::Claimed(_)
                 | Said::Read(_)
                 | Said::Present(_)
@@ -363,6 +414,9 @@ impl Puddle {
             (Pending::Arrival(id, room), Ok(Said::Lapsed)) => self.lapsed(id, &room),
             (Pending::Arrival(id, room), Err(refused)) => self.welcomed(id, &room, Err(refused)),
             (Pending::Sending(id, room, wish), Ok(Said::Taken(offset))) => {
+                self.receipt(id, &room, &wish.unstored(), Some(offset));
+            }
+            (Pending::Sending(id, room, wish), Ok(Said::Stored(offset))) => {
                 self.receipt(id, &room, &wish, Some(offset));
             }
             (Pending::Sending(id, room, wish), Ok(Said::Unsaid(_, why))) => {
@@ -371,7 +425,9 @@ impl Puddle {
             (Pending::Sending(id, room, wish), Err(refused)) => {
                 self.unsaid(id, &room, Some(&wish), Unsaid::Refused(refused));
             }
-            (Pending::Posting(id, room), Ok(Said::Taken(_))) => self.answer_post(id, &room),
+            (Pending::Posting(id, room), Ok(Said::Taken(_) | Said::Stored(_))) => {
+                self.answer_post(id, &room);
+            }
             (Pending::Posting(id, room), Ok(Said::Unsaid(_, why))) => {
                 self.unsaid(id, &room, None, why);
             }
@@ -430,7 +486,10 @@ impl Puddle {
         let room = self.rooms.get_mut(index);
         let before = room.stand.replace(stand);
         let kept = keeps(room.governed.rules().source());
-        if !kept || before.is_some_and(|before| before.epoch == stand.epoch) {
+        // Of the same epoch, but further: its home began anew and has read what
+        // it had stored, some of which may not have come here.
+        let goes_on = |before: Stand| before.epoch == stand.epoch && before.offset >= stand.offset;
+        if !kept || before.is_some_and(goes_on) {
             return;
         }
         let epoch = Told::Epoch {

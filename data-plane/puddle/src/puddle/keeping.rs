@@ -35,6 +35,16 @@ pub(super) struct Wish {
     pub key: Option<Arc<str>>,
 }
 
+impl Wish {
+    /// What is promised where nothing was stored.
+    pub(super) fn unstored(mut self) -> Self {
+        if self.level == Level::Stored {
+            self.level = Level::Relayed;
+        }
+        self
+    }
+}
+
 impl Puddle {
     /// A message that the room's rules allow goes its way: at once, or by the
     /// room's home where that has to put it in order, judge it, or know its key.

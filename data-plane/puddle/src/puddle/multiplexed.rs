@@ -9,7 +9,7 @@ use porthouse_rules::Rules;
 use super::door::SessionSeen;
 use super::keeping::Wish;
 use super::{Puddle, Verifying};
-use crate::home::{Gone, OwnerAct};
+use crate::home::{Gone, OwnerAct, stored_as};
 use crate::input::SocketId;
 use crate::people::RoomLife;
 use crate::question::{Question, Secret, SignInVerdict};
@@ -114,14 +114,12 @@ impl Puddle {
         if payload.is_empty() && !self.behaves(id, Habit::Empty, wish.request.as_ref()) {
             return;
         }
-        if wish.level == Level::Stored {
+        let known = self.rooms.get(index);
+        if wish.level == Level::Stored && stored_as(&known.governed, &known.name).is_none() {
             let nowhere =
                 LineError::new("receipt", "a room whose history is durable, for `stored`");
-            return self.tell(id, |out| {
-                Told::error(wish.request.as_ref(), &nowhere).frame(out);
-            });
+            return self.tell_error(id, wish.request.as_ref(), &nowhere);
         }
-        let known = self.rooms.get(index);
         let name = known.name.clone();
         let from = Some(known.seats.sitter(stay.seat).client);
         let named = receivers.allowed_by(known.governed.rules());

@@ -15,7 +15,26 @@ use crate::wire::multiplexed::Place;
 
 impl Puddle {
     pub(super) fn ordered(&mut self, order: OrderId, command: Command) {
-        let reply = match command {
+        match &command {
+            Command::Purge { room, through } if self.homes.is_durable(room) => {
+                return self.purge_durably(order, room, *through);
+            }
+            Command::Publish(message) if self.homes.is_durable(&message.room) => {
+                return self.publish_durably(order, message);
+            }
+            Command::Purge { .. }
+            | Command::Publish(_)
+            | Command::ListRooms { .. }
+            | Command::ListSockets { .. }
+            | Command::ListPresent { .. }
+            | Command::Kick { .. } => {}
+        }
+        let reply = self.carry_out(command);
+        self.outputs.push(Output::Reply { order, reply });
+    }
+
+    fn carry_out(&mut self, command: Command) -> Reply {
+        match command {
             Command::Purge { room, through } => self.purge(&room, through),
             Command::Publish(message) => self.publish(&message),
             Command::ListRooms { after, rooms_max } => self.list_rooms(after.as_ref(), rooms_max),
@@ -37,8 +56,7 @@ impl Puddle {
                 let time = block.unwrap_or(self.settings.kick_block_time);
                 self.kick(client, room.as_ref(), time)
             }
-        };
-        self.outputs.push(Output::Reply { order, reply });
+        }
     }
 
     /// Every puddle is given the order, so that each queues for its own sockets
@@ -84,20 +102,7 @@ impl Puddle {
     /// there told by all. Nobody need be inside, if the home is kept in mind.
     fn publish_by_home(&mut self, said: &Publish) -> Option<Reply> {
         let name = &said.room;
-        let message = |governed: &Governed| {
-            let rules = governed.rules();
-            rules.say(said.kind, said.payload.len())?;
-            rules.format(&said.payload)?;
-            Ok(RoomMessage {
-                room: name.clone(),
-                room_id: governed.id(),
-                from: None,
-                kind: said.kind,
-                payload: said.payload.clone(),
-                to: sorted(&said.to).into(),
-                except: sorted(&said.except).into(),
-            })
-        };
+        let message = |governed: &Governed| published(said, governed);
         let placed = match self.homes.publish(name, message, self.now)? {
             Ok(placed) => placed,
             Err(refused) => return Some(Reply::Refused(refused)),
@@ -220,6 +225,22 @@ impl Puddle {
             .into_iter()
             .collect()
     }
+}
+
+/// A backend's message as the room's, if its rules allow it.
+pub(super) fn published(said: &Publish, governed: &Governed) -> Result<RoomMessage, Refused> {
+    let rules = governed.rules();
+    rules.say(said.kind, said.payload.len())?;
+    rules.format(&said.payload)?;
+    Ok(RoomMessage {
+        room: said.room.clone(),
+        room_id: governed.id(),
+        from: None,
+        kind: said.kind,
+        payload: said.payload.clone(),
+        to: sorted(&said.to).into(),
+        except: sorted(&said.except).into(),
+    })
 }
 
 fn sorted(named: &[ClientId]) -> Vec<ClientId> {

@@ -308,7 +308,7 @@ impl Puddle {
         }
     }
 
-    fn tell_all(&mut self, room: &RoomName, what: &Said) {
+    pub(super) fn tell_all(&mut self, room: &RoomName, what: &Said) {
         let mut puddles = self.rooms.elsewhere(room);
         if self.rooms.find(room).is_some() {
             puddles.insert(self.settings.puddle);

@@ -27,4 +27,6 @@ mod owned;
 mod keeping;
 mod history;
 mod resuming;
+mod durable;
+mod stored;
 mod interleaved;

@@ -21,6 +21,7 @@ pub(super) enum Merge {
     },
     Purge {
         messages: Option<u64>,
+        refused: Option<Refused>,
     },
     Rooms {
         rooms: BTreeMap<RoomName, ListedRoom>,
@@ -47,7 +48,10 @@ impl Merge {
     }
 
     pub(super) const fn purge() -> Self {
-        Self::Purge { messages: None }
+        Self::Purge {
+            messages: None,
+            refused: None,
+        }
     }
 
     pub(super) const fn rooms(rooms_max: usize) -> Self {
@@ -92,8 +96,12 @@ impl Merge {
                 *place = Some((epoch, offset));
             }
             (Self::Publish { counted, .. }, Reply::Counted { receivers }) => *counted += receivers,
-            (Self::Purge { messages }, Reply::Purged { messages: purged }) => *messages = purged,
-            (Self::Publish { refused, .. }, Reply::Refused(why)) => *refused = Some(why),
+            (Self::Purge { messages, .. }, Reply::Purged { messages: purged }) => {
+                *messages = purged;
+            }
+            (Self::Publish { refused, .. } | Self::Purge { refused, .. }, Reply::Refused(why)) => {
+                *refused = Some(why);
+            }
             (Self::Rooms { rooms, .. }, Reply::Rooms(more)) => {
                 for room in more {
                     add_room(rooms, room);
@@ -133,14 +141,17 @@ impl Merge {
             } => CallResult::Refused(Refused::Busy),
             Self::Purge {
                 messages: Some(messages),
+                ..
             } => CallResult::Purged { messages },
             Self::Publish {
                 refused: Some(refused),
                 ..
-            } => CallResult::Refused(refused),
-            Self::Publish { .. } | Self::Purge { messages: None } | Self::Present(None) => {
-                CallResult::NotLive
             }
+            | Self::Purge {
+                refused: Some(refused),
+                ..
+            } => CallResult::Refused(refused),
+            Self::Publish { .. } | Self::Purge { .. } | Self::Present(None) => CallResult::NotLive,
             Self::Rooms { rooms, rooms_max } => {
                 let more = rooms.len() > rooms_max;
                 let rooms = rooms.into_values().take(rooms_max).collect();

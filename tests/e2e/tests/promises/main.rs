@@ -11,6 +11,7 @@ mod rules;
 mod covered;
 mod blocked;
 mod away;
+mod durable;
 mod bad_input;
 mod bad_calls;
 mod live;

@@ -110,6 +110,7 @@ impl World {
                 };
                 self.say(puddle, asked);
             }
+            Output::Bridge { .. } => unreachable!("no node has a store here"),
             Output::Applied { revision } => {
                 let applied = porthouse_puddle::Event::Applied {
                     puddle: from,

@@ -22,6 +22,7 @@ fn asked(world: &mut World) -> Vec<(crate::QuestionId, Question)> {
             | Output::Resume { .. }
             | Output::HandOver { .. }
             | Output::Hop { .. }
+            | Output::Bridge { .. }
             | Output::Applied { .. }
             | Output::Reply { .. } => None,
         })

@@ -130,7 +130,7 @@ fn a_room_that_must_survive_the_node_is_shut_here() {
     world.line(ada, r#"{"op":"join","room":"news","id":1}"#);
     let told = world.take_text(ada);
     assert!(
-        told.contains(r#""op":"refused""#) && told.contains(r#""code":4206"#),
+        told.contains(r#""op":"refused""#) && told.contains(r#""code":4220"#),
         "{told}"
     );
 }

@@ -2,6 +2,7 @@
 //! plane knows, and clients at the end of links that can stall.
 
 mod rules;
+mod store;
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub(super) use rules::{asking, members_only, password_rules, taking};
+use store::Store;
 
 pub(super) const HOUR: u64 = 3_600_000;
 
@@ -67,6 +69,7 @@ impl Shell for Links {
             Output::Pause { socket } => self.paused.push(socket),
             Output::Resume { socket } => self.paused.retain(|paused| *paused != socket),
             other @ (Output::HandOver { .. }
+            | Output::Bridge { .. }
             | Output::Hop { .. }
             | Output::Ask { .. }
             | Output::Applied { .. }
@@ -105,6 +108,8 @@ pub(super) struct World {
     /// Hops to this puddle are kept while it is set.
     pub(super) hops_stand_to: Option<usize>,
     standing: Vec<(usize, PuddleId, Hop)>,
+    /// What keeps durable rooms.
+    pub(super) store: Store,
     pub(super) applied: Vec<u64>,
     pub(super) replies: Vec<Reply>,
     slots: Vec<u32>,
@@ -159,6 +164,7 @@ impl World {
             hops_stand: false,
             hops_stand_to: None,
             standing: Vec::new(),
+            store: Store::default(),
             applied: vec![0; usize::from(puddles)],
             replies: Vec::new(),
             slots: vec![0; usize::from(puddles)],
@@ -451,6 +457,11 @@ impl World {
             }
             Output::Applied { revision } => self.applied[at] = revision.0,
             Output::Reply { reply, .. } => self.replies.push(reply),
+            Output::Bridge {
+                request,
+                room,
+                what,
+            } => self.ask_store((at, request, room, what)),
             Output::HandOver { .. } => {}
             Output::Close { .. } | Output::Pause { .. } | Output::Resume { .. } => {
                 unreachable!("the links keep these")

@@ -1,0 +1,311 @@
+//! The store of durable rooms: one stream of NATS (`JetStream`), a subject a room.
+//! Does what it is asked, within a time, and keeps nothing of its own.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::jetstream::consumer::pull::OrderedConfig;
+use async_nats::jetstream::context::{Context, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+};
+use async_nats::{Client, ConnectOptions, Event};
+use futures_util::StreamExt;
+use porthouse_puddle::{FromStore, Mark, Record, StoredRoom, ToStore};
+use tokio::time::{sleep, timeout};
+
+use crate::settings::NatsSettings;
+
+/// Earlier servers lose acknowledged streams, or have known holes.
+const VERSION_MIN: (i64, i64, i64) = (2, 12, 7);
+/// The stream that keeps all rooms.
+const STREAM: &str = "PORTHOUSE_HISTORY";
+/// Its subjects: after it come the room's id and its name, in hexadecimal.
+const SUBJECT: &str = "porthouse.history";
+/// How long one request may take.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a server that is there may take to say so when the node starts.
+const START_TIME_MAX: Duration = Duration::from_secs(3);
+/// How often it is looked whether it has.
+const START_LOOK: Duration = Duration::from_millis(20);
+/// How long until a lost connection is tried again.
+const RECONNECT_TIME: Duration = Duration::from_millis(250);
+
+/// Why a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address is none, or has a secret in it.
+    #[error(
+        "this is not where a NATS server can be (setting `nats_url`): it looks like \
+         nats://127.0.0.1:4222, with credentials in a file (setting `nats_credentials`)"
+    )]
+    Url,
+    /// The credentials cannot be used. What is in the file is not shown.
+    #[error("the NATS credentials cannot be read (setting `nats_credentials`)")]
+    Credentials(#[source] std::io::Error),
+    /// The server is too old.
+    #[error("the NATS server is {found}; durable rooms need 2.12.7 or later (setting `nats_url`)")]
+    Version {
+        /// What it says to be.
+        found: String,
+    },
+    /// The server keeps no streams.
+    #[error("the NATS server has no JetStream for this account: start it with `--jetstream`")]
+    JetStream(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The stream is there and would lose what was stored.
+    #[error("the NATS stream {STREAM} is set otherwise than history needs: `{field}`")]
+    Stream {
+        /// The first field that is.
+        field: &'static str,
+    },
+}
+
+/// A connection to NATS, which mends itself.
+#[derive(Debug)]
+pub(crate) struct Nats {
+    client: Client,
+    context: Context,
+}
+
+impl Nats {
+    /// Connects. A server that is away is tried again for as long as the node
+    /// runs.
+    pub(crate) async fn open(settings: &NatsSettings) -> Result<Self, StoreError> {
+        let mut options = ConnectOptions::new();
+        if let Some(file) = &settings.credentials_file {
+            let read = options.credentials_file(file).await;
+            options = read.map_err(StoreError::Credentials)?;
+        }
+        let options = options
+            .name("porthouse")
+            .retry_on_initial_connect()
+            .max_reconnects(None)
+            .reconnect_delay_callback(|_| RECONNECT_TIME)
+            .request_timeout(Some(REQUEST_TIME_MAX))
+            .event_callback(|event| async move { tell(&event) });
+        let client = options.connect(&settings.url).await;
+        let client = client.map_err(|_| StoreError::Url)?;
+        let context = async_nats::jetstream::new(client.clone());
+        let nats = Self { client, context };
+        let connected = async {
+            while nats.is_away() {
+                sleep(START_LOOK).await;
+            }
+        };
+        if timeout(START_TIME_MAX, connected).await.is_err() {
+            tracing::warn!("NATS cannot be reached: durable rooms are refused until it is");
+            return Ok(nats);
+        }
+        nats.ensure().await?;
+        Ok(nats)
+    }
+
+    fn is_away(&self) -> bool {
+        self.client.connection_state() != State::Connected
+    }
+
+    /// The server is one that keeps what it says, and has our stream.
+    async fn ensure(&self) -> Result<(), StoreError> {
+        let (major, minor, patch) = VERSION_MIN;
+        if !self.client.is_server_compatible(major, minor, patch) {
+            let found = self.client.server_info().version;
+            return Err(StoreError::Version { found });
+        }
+        let stream = self.context.get_or_create_stream(config()).await;
+        let stream = stream.map_err(|error| StoreError::JetStream(error.into()))?;
+        unfit(&stream.cached_info().config)
+            .map_or(Ok(()), |field| Err(StoreError::Stream { field }))
+    }
+
+    /// Does what is asked, within a time.
+    pub(crate) async fn answer(&self, room: &StoredRoom, what: ToStore) -> FromStore {
+        if self.is_away() {
+            return FromStore::Failed;
+        }
+        let subject = subject(room);
+        let answer = async {
+            match what {
+                ToStore::Read { bytes_max } => self.read(&subject, bytes_max).await,
+                ToStore::Append {
+                    after,
+                    record,
+                    lasts,
+                } => self.append(&subject, after, record, lasts).await,
+                ToStore::Forget { through } => self.forget(&subject, Some(through)).await,
+                ToStore::ForgetRoom => self.forget(&subject, None).await,
+            }
+        };
+        timeout(REQUEST_TIME_MAX, answer)
+            .await
+            .ok()
+            .flatten()
+            .unwrap_or(FromStore::Failed)
+    }
+
+    async fn stream(&self) -> Option<Stream<()>> {
+        self.context.get_stream_no_info(STREAM).await.ok()
+    }
+
+    async fn read(&self, subject: &str, bytes_max: usize) -> Option<FromStore> {
+        if let Err(error) = self.ensure().await {
+            tracing::warn!(%error, "history cannot be read");
+            return None;
+        }
+        if self.last(subject).await? == Mark::default() {
+            return Some(FromStore::Read(Vec::new()));
+        }
+        let config = OrderedConfig {
+            filter_subject: subject.to_owned(),
+            ..OrderedConfig::default()
+        };
+        let stream = self.stream().await?;
+        let consumer = stream.create_consumer(config).await.ok()?;
+        let mut messages = consumer.messages().await.ok()?;
+        let (mut records, mut bytes) = (VecDeque::new(), 0);
+        loop {
+            let message = messages.next().await?.ok()?;
+            let info = message.info().ok()?;
+            let (mark, pending) = (Mark(info.stream_sequence), info.pending);
+            bytes += message.payload.len();
+            records.push_back(Record {
+                mark,
+                bytes: message.payload.as_ref().into(),
+            });
+            while bytes > bytes_max && records.len() > 1 {
+                let first: Option<Record> = records.pop_front();
+                bytes -= first.map_or(0, |first| first.bytes.len());
+            }
+            if pending == 0 {
+                return Some(FromStore::Read(records.into()));
+            }
+        }
+    }
+
+    /// The last record of a subject.
+    async fn last(&self, subject: &str) -> Option<Mark> {
+        let stream = self.stream().await?;
+        match stream.get_last_raw_message_by_subject(subject).await {
+            Ok(message) => Some(Mark(message.sequence)),
+            Err(error) if matches!(error.kind(), LastRawMessageErrorKind::NoMessageFound) => {
+                Some(Mark::default())
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn append(
+        &self,
+        subject: &str,
+        after: Mark,
+        record: Box<[u8]>,
+        lasts: Option<Duration>,
+    ) -> Option<FromStore> {
+        let payload = bytes::Bytes::from(record);
+        match self.publish(subject, after, &payload, lasts).await {
+            Ok(mark) => return Some(FromStore::Appended(mark)),
+            Err(PublishErrorKind::WrongLastSequence) => {}
+            Err(_) => return None,
+        }
+        // Records end by their age: then the last is an earlier one, or none.
+        let last = self.last(subject).await?;
+        if last >= after {
+            return Some(FromStore::Overtaken);
+        }
+        let mark = self.publish(subject, last, &payload, lasts).await.ok()?;
+        Some(FromStore::Appended(mark))
+    }
+
+    async fn publish(
+        &self,
+        subject: &str,
+        after: Mark,
+        payload: &bytes::Bytes,
+        lasts: Option<Duration>,
+    ) -> Result<Mark, PublishErrorKind> {
+        let mut message = PublishMessage::build()
+            .payload(payload.clone())
+            .expected_stream(STREAM)
+            .expected_last_subject_sequence(after.0);
+        if let Some(lasts) = lasts {
+            message = message.ttl(lasts.max(Duration::from_secs(1)));
+        }
+        let sent = self.context.send_publish(subject.to_owned(), message).await;
+        let ack = sent.map_err(|error| error.kind())?.await;
+        let ack = ack.map_err(|error| error.kind())?;
+        Ok(Mark(ack.sequence))
+    }
+
+    async fn forget(&self, subject: &str, through: Option<Mark>) -> Option<FromStore> {
+        let purge = self.stream().await?.purge().filter(subject);
+        match through {
+            Some(Mark(through)) => purge.sequence(through + 1).await.ok()?,
+            None => purge.await.ok()?,
+        };
+        Some(FromStore::Forgotten)
+    }
+}
+
+/// What is told of a connection. Errors of a server may quote what was sent.
+fn tell(event: &Event) {
+    match event {
+        Event::Connected => tracing::info!("NATS is connected"),
+        Event::Disconnected => tracing::warn!("NATS is away: nothing is stored until it is back"),
+        Event::LameDuckMode => tracing::info!("NATS is about to go away"),
+        Event::ServerError(_) => tracing::warn!("NATS refuses something; its own log says what"),
+        Event::ClientError(_) => tracing::warn!("the connection to NATS has a fault"),
+        Event::SlowConsumer(_) | Event::Draining | Event::Closed => {}
+    }
+}
+
+/// The stream, as it is made where there is none. What must survive the loss of
+/// a machine is asked of NATS: a stream made before with replicas stays so.
+fn config() -> Config {
+    Config {
+        name: STREAM.to_owned(),
+        subjects: vec![format!("{SUBJECT}.>")],
+        description: Some("What was said in durable rooms of Porthouse".to_owned()),
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        discard: DiscardPolicy::New,
+        allow_message_ttl: true,
+        ..Config::default()
+    }
+}
+
+/// What of a stream would lose what was stored, or cannot keep it.
+fn unfit(found: &Config) -> Option<&'static str> {
+    let ours = config();
+    [
+        ("subjects", found.subjects == ours.subjects),
+        ("retention", found.retention == ours.retention),
+        ("storage", found.storage == ours.storage),
+        ("discard", found.discard == ours.discard),
+        ("allow_msg_ttl", found.allow_message_ttl),
+        ("max_age", found.max_age.is_zero()),
+        ("max_msgs_per_subject", found.max_messages_per_subject <= 0),
+        ("no_ack", !found.no_ack),
+        ("sealed", !found.sealed),
+        ("deny_purge", !found.deny_purge),
+    ]
+    .into_iter()
+    .find_map(|(field, fits)| (!fits).then_some(field))
+}
+
+/// A room's subject. Names have characters that mean something in a subject.
+fn subject(room: &StoredRoom) -> String {
+    let mut subject = SUBJECT.to_owned();
+    for part in [&room.id.as_bytes()[..], room.name.as_str().as_bytes()] {
+        subject.push('.');
+        for byte in part {
+            // A `String` takes everything.
+            let _ = write!(subject, "{byte:02x}");
+        }
+    }
+    subject
+}
+
+#[cfg(test)]
+mod tests;

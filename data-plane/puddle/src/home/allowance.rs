@@ -1,0 +1,59 @@
+//! How much homes keep, and how much they may. Owns the numbers; each limit is
+//! kept where it is spent.
+
+use core::time::Duration;
+
+use crate::settings::Settings;
+
+/// How much homes keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    pub bytes: usize,
+    pub keys: usize,
+    pub strands: usize,
+    /// What waits for the store; not of the bytes above.
+    pub store_bytes: usize,
+}
+
+/// How much a home may keep; see [`Settings`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    pub history_bytes_max: usize,
+    pub room_history_bytes_max: usize,
+    pub idle_time_max: Duration,
+    pub key_time_max: Duration,
+    pub keys_per_client_max: usize,
+    /// Keys the puddle may still remember.
+    pub keys_left: usize,
+    pub rated_clients_max: usize,
+    pub waiting_members_max: usize,
+    pub resume_time_max: Duration,
+    pub resumes_max: usize,
+    pub recovered_bytes_max: usize,
+    pub store_waits_max: usize,
+    /// Bytes that may still wait for the store.
+    pub store_bytes_left: usize,
+}
+
+impl Allowance {
+    /// All that is set, nothing of it spent.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            history_bytes_max: settings.history_bytes_max,
+            room_history_bytes_max: settings.room_history_bytes_max,
+            idle_time_max: settings.home_idle_time_max,
+            key_time_max: settings.key_time_max,
+            keys_per_client_max: settings.keys_per_client_max,
+            keys_left: settings.keys_max,
+            rated_clients_max: settings.rated_clients_max,
+            waiting_members_max: settings.waiting_members_max,
+            resume_time_max: settings.resume_time_max,
+            resumes_max: settings.resumes_max,
+            recovered_bytes_max: settings
+                .recovered_bytes_max
+                .min(settings.socket_backlog_bytes_max / 2),
+            store_waits_max: settings.store_waits_max,
+            store_bytes_left: settings.store_wait_bytes_max,
+        }
+    }
+}
