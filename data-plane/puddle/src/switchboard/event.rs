@@ -147,7 +147,7 @@ pub enum WatchEnd {
 pub struct Snapshot {
     /// The snapshot it was read from.
     pub revision: Revision,
-    /// One answer a key, in the order of the keys.
+    /// One answer a key, in the order of the keys; maybe to the first alone.
     pub found: Vec<Resolved>,
 }
 

@@ -59,13 +59,13 @@ struct Request {
     until: Time,
 }
 
-/// A request that was answered.
+/// What came of a request.
 #[derive(Debug)]
-pub(super) struct Landed {
-    /// The answer had to be at least this new.
-    pub(super) min_revision: Revision,
-    /// Who waits, by key in the order of the request.
-    pub(super) askers: Vec<Vec<Asker>>,
+pub(super) enum Landed {
+    /// An answer to each of these, by key in the order of the request.
+    Answered(Vec<Vec<Asker>>),
+    /// None that is one.
+    Unavailable(Vec<Asker>),
 }
 
 impl Resolves {
@@ -151,14 +151,37 @@ impl Resolves {
         })
     }
 
-    /// A request has ended; `None`: it was given up before.
-    pub(super) fn landed(&mut self, request: RequestId) -> Option<Landed> {
-        let landed = self.take(request)?;
+    /// A request has ended, with so many answers as of a revision, or none;
+    /// `None`: it was given up before. Answers are bounded in bytes: where they
+    /// are to the first keys alone, the rest is asked for again.
+    pub(super) fn landed(
+        &mut self,
+        request: RequestId,
+        answer: Option<(Revision, usize)>,
+    ) -> Option<Landed> {
+        let mut landed = self.take(request)?;
+        // What is older than asked for, or more than was asked for, is none.
+        let answered = answer.filter(|(revision, count)| {
+            *revision >= landed.min_revision && (1..=landed.keys.len()).contains(count)
+        });
+        let Some((_, count)) = answered else {
+            let askers: Vec<Asker> = landed.askers.into_iter().flatten().collect();
+            self.askers -= of_puddles(&askers);
+            return Some(Landed::Unavailable(askers));
+        };
+        let keys = landed.keys.split_off(count);
+        let askers = landed.askers.split_off(count);
+        let rest = keys.into_iter().zip(askers);
+        for (key, askers) in rest.filter(|(_, askers)| !askers.is_empty()) {
+            let waiting = Waiting {
+                min_revision: landed.min_revision,
+                until: landed.until,
+                askers,
+            };
+            self.wait(key, waiting);
+        }
         self.askers -= of_puddles(landed.askers.iter().flatten());
-        Some(Landed {
-            min_revision: landed.min_revision,
-            askers: landed.askers,
-        })
+        Some(Landed::Answered(landed.askers))
     }
 
     /// Who has waited for too long, and waits no more.

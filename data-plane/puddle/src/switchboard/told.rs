@@ -7,7 +7,7 @@ use std::sync::Arc;
 use porthouse_model::{Change, PolicyKey, Resolved, Time};
 
 use super::event::{RequestId, Snapshot};
-use super::resolves::Asker;
+use super::resolves::{Asker, Landed};
 use super::watch::Heard;
 use super::{Action, CallResult, Position, Switchboard, ToPuddle};
 use crate::input::{Changed, PuddleId};
@@ -61,21 +61,20 @@ impl Switchboard {
 
     /// A request to resolve has ended.
     pub(super) fn resolved(&mut self, now: Time, request: RequestId, found: Option<Snapshot>) {
-        let Some(landed) = self.resolves.landed(request) else {
-            return;
-        };
-        // What is older than asked for, or not an answer to each key, is none.
-        let found = found.filter(|snapshot| {
-            snapshot.revision >= landed.min_revision && snapshot.found.len() == landed.askers.len()
-        });
-        let Some(snapshot) = found else {
-            for asker in landed.askers.into_iter().flatten() {
-                self.answer(now, asker, Answer::Unavailable);
+        let answer = found.as_ref();
+        let answer = answer.map(|snapshot| (snapshot.revision, snapshot.found.len()));
+        let askers = match self.resolves.landed(request, answer) {
+            Some(Landed::Answered(askers)) => askers,
+            Some(Landed::Unavailable(askers)) => {
+                for asker in askers {
+                    self.answer(now, asker, Answer::Unavailable);
+                }
+                return;
             }
-            return;
+            None => return,
         };
-        let revision = snapshot.revision;
-        for (askers, found) in landed.askers.into_iter().zip(snapshot.found) {
+        let Snapshot { revision, found } = found.expect("only an answer answers");
+        for (askers, found) in askers.into_iter().zip(found) {
             let known = known(found);
             for asker in askers {
                 self.answer(

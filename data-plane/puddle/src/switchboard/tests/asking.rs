@@ -99,6 +99,41 @@ fn keys_of_a_turn_go_together_up_to_the_limit() {
 }
 
 #[test]
+fn what_an_answer_had_no_place_for_is_asked_for_again() {
+    let mut rig = Rig::watching();
+    for number in 0..3 {
+        rig.ask(0, number, &format!("r{number}"), 0);
+    }
+    assert_eq!(requests(&rig.settle()).len(), 1);
+    rig.change();
+    rig.found(RequestId(0), "r0", 0);
+    let actions = rig.settle();
+    assert_eq!(answers(&actions), [(0, 0, Some(0))]);
+    let rest = vec![name("r1"), name("r2")];
+    assert_eq!(requests(&actions), [(RequestId(1), rest, 0)]);
+    rig.found(RequestId(1), "r1", 1);
+    let actions = rig.settle();
+    assert_eq!(answers(&actions), [(0, 1, Some(1))]);
+    assert_eq!(requests(&actions), [(RequestId(2), vec![name("r2")], 0)]);
+    rig.found(RequestId(2), "r2", 1);
+    assert_eq!(answers(&rig.settle()), [(0, 2, Some(1))]);
+}
+
+#[test]
+fn an_answer_to_more_than_was_asked_for_is_none() {
+    let mut rig = Rig::watching();
+    rig.ask(0, 1, "lobby", 0);
+    rig.settle();
+    let found = vec![porthouse_model::Resolved::Absent; 2];
+    let revision = Revision(0);
+    rig.handle(Event::Resolved {
+        request: RequestId(0),
+        found: Some(Snapshot { revision, found }),
+    });
+    assert_eq!(answers(&rig.settle()), [(0, 1, None)]);
+}
+
+#[test]
 fn an_answer_that_is_too_old_or_too_short_is_none() {
     let mut rig = Rig::watching();
     rig.change();

@@ -387,6 +387,8 @@ impl Run {
         if self.requests.is_empty() {
             return;
         }
+        // Some answers have no place for all.
+        let is_short = at.is_multiple_of(3);
         let at = at % self.requests.len();
         let request = *self.requests.keys().nth(at).expect("below the length");
         let (keys, min_revision) = self.requests.remove(&request).expect("it is there");
@@ -411,7 +413,10 @@ impl Run {
             Known::Endpoint(endpoint) => Resolved::Endpoint((*endpoint).clone()),
             Known::Absent => Resolved::Absent,
         });
-        let found = found.collect();
+        let mut found: Vec<Resolved> = found.collect();
+        if is_short {
+            found.truncate(found.len().div_ceil(2));
+        }
         self.read.insert(request, Snapshot { revision, found });
     }
 
