@@ -20,7 +20,6 @@ use data_encoding::{BASE64, BASE64URL_NOPAD};
 use porthouse_model::UnixTime;
 use sha2::{Digest as _, Sha256};
 
-use crate::seed::Chance;
 pub use claims::{Claims, Holder, PassedAt};
 
 /// The longest token, in bytes of its text.
@@ -113,12 +112,18 @@ impl ResumeKeys {
         }
     }
 
-    /// Seals what a client may claim; nothing without a key.
-    pub(crate) fn seal(&self, claims: &Claims, chance: &mut Chance) -> Option<String> {
+    /// Seals what a client may claim; nothing without a key. The draw makes two
+    /// tokens of the same claims differ.
+    ///
+    /// # Panics
+    ///
+    /// When claims are longer than a cipher takes, which they never are.
+    #[must_use]
+    pub fn seal(&self, claims: &Claims, draw: u64) -> Option<String> {
         let key = self.0.first()?;
         let plain = claims.written();
         let mut nonce = key.nonces.clone();
-        nonce.update(chance.next().to_be_bytes());
+        nonce.update(draw.to_be_bytes());
         nonce.update(&plain);
         let nonce: [u8; 32] = nonce.finalize().into();
         let nonce: [u8; NONCE_BYTES] = nonce[..NONCE_BYTES].try_into().expect("24 of 32");

@@ -15,6 +15,7 @@ mod past;
 mod present;
 mod delivery;
 mod finish;
+mod recovered;
 mod policy;
 mod request;
 pub(crate) mod violation;
@@ -26,12 +27,13 @@ use std::collections::BTreeSet;
 use entry::Entry;
 use hash::Table;
 use keyed::Keys;
-use line::{Line, Stamp, Stand};
+use line::{Line, Resumes, Stamp, Stand};
 use message::{Messages, Moment};
 use ordered::Orders;
 use past::{PageEnd, Past};
 use policy::{Policy, Since, Visitor};
 use present::{Batch, Page, Views};
+use recovered::Recovered;
 use request::{Bounds, Requests};
 use violation::{Violation, broken};
 
@@ -85,6 +87,7 @@ pub(crate) struct Checker {
     views: Views,
     /// When somebody came into a room, or left it.
     stirred: Table<u32, u64>,
+    recovered: Recovered,
     /// Rooms that an administrator has made.
     identities: BTreeSet<u64>,
     bounds: Bounds,
@@ -107,6 +110,7 @@ impl Checker {
             past: Past::default(),
             views: Views::default(),
             stirred: Table::default(),
+            recovered: Recovered::default(),
             identities: BTreeSet::new(),
             bounds: Bounds {
                 entry_nanos_max,
@@ -155,7 +159,11 @@ impl Checker {
                 ask,
                 room,
                 password,
+                resumes,
             } => {
+                if let (Some(room), Some(resumes)) = (room, resumes) {
+                    self.goes_on(socket, room, resumes);
+                }
                 let known = self.socket(socket);
                 if let (Some(room), Some(version)) = (room, password) {
                     entry::pass(&mut known.passed, room, version);
@@ -175,8 +183,9 @@ impl Checker {
                 room,
                 client,
                 stand,
+                recovered,
                 written,
-            } => return self.admitted(socket, (room, stand), client, written),
+            } => return self.admitted(socket, (room, stand, recovered), client, written),
             Line::Epoch {
                 socket,
                 room,
@@ -386,7 +395,7 @@ impl Checker {
     fn admitted(
         &mut self,
         socket: u32,
-        (room, stand): (u32, Option<Stand>),
+        (room, stand, recovered): (u32, Option<Stand>, Option<bool>),
         client: u128,
         written: Stamp,
     ) -> Result<(), Violation> {
@@ -398,7 +407,21 @@ impl Checker {
         known.requests.admit(room);
         self.enter(socket, room, written)?;
         self.stands(socket, room, stand);
-        Ok(())
+        let entry = self.entry(socket, room);
+        self.recovered
+            .admit((socket, room), entry, recovered, stand)
+    }
+
+    /// What was passed at a room's door counts for whoever goes on from behind it.
+    fn goes_on(&mut self, socket: u32, room: u32, resumes: Resumes) {
+        self.recovered.ask(socket, room, resumes);
+        let before = &self.sockets[index(resumes.socket)].passed;
+        let before = before.iter().find(|(of, _)| *of == room);
+        let versions = before.map_or(Vec::new(), |(_, versions)| versions.clone());
+        let passed = &mut self.socket(socket).passed;
+        for version in versions {
+            entry::pass(passed, room, version);
+        }
     }
 
     /// Somebody is told how far a room is that they are in.
@@ -418,6 +441,7 @@ impl Checker {
     ) -> Result<(), Violation> {
         let asked = id.and_then(|id| self.socket(socket).requests.asked_at(id));
         self.socket(socket).requests.refuse(room);
+        self.recovered.refuse(socket, room);
         self.leave(socket, room);
         match asked {
             Some(asked) => self.refusal_holds(socket, room, rule, asked),

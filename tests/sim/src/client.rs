@@ -9,10 +9,12 @@ mod acting;
 mod asking;
 mod reading;
 mod returning;
+mod resuming;
 
 use crate::chance::Chance;
 use crate::plan::Plan;
 use asking::Keyed;
+use resuming::Token;
 
 /// How a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub(crate) struct Client {
     /// The rooms it wants to be in.
     pub(crate) rooms: Vec<u32>,
     pub(crate) socket: Option<u32>,
+    /// By which it may go on where it was.
+    pub(crate) tokens: Vec<Token>,
     /// Whether it has spoken since everybody is inside, by room.
     pub(crate) probed: Vec<u32>,
     /// It was told that its session is over.
@@ -85,6 +89,7 @@ impl Client {
             browser: chance.one_in(3),
             rooms,
             socket: None,
+            tokens: Vec::new(),
             probed: Vec::new(),
             turned_away: false,
             acts_at: 0,

@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use porthouse_model::{HistoryRules, Keep, Order, PresenceRules, RoomRules, Shown, Waiting};
-use porthouse_puddle::Settings;
+use porthouse_puddle::{RESUME_KEY_BYTES, ResumeKeys, Settings};
 
 use crate::chance::Chance;
 use crate::plan::Plan;
@@ -49,6 +49,13 @@ impl Plan {
         limits(&mut self.settings, &mut chance);
         self.keeping.keyed = sometimes(&mut chance, 300);
         self.keeping.curious = sometimes(&mut chance, 200);
+        self.settings.resume_keys = resume_keys();
+        if chance.one_in(3) {
+            self.settings.resumes_max = count(&mut chance, 100);
+        }
+        if chance.one_in(3) {
+            self.settings.recovered_bytes_max = count(&mut chance, 100_000);
+        }
     }
 }
 
@@ -79,6 +86,7 @@ impl Plan {
             keyed: 100,
             curious: 100,
         };
+        self.settings.resume_keys = resume_keys();
         let rules = &mut self.settings.transient_rules;
         kept.rule(rules);
         rules.history.waiting = None;
@@ -87,6 +95,11 @@ impl Plan {
         self.settings.hop_bytes_max = 8 * 1024 * 1024;
         self.settings.ask_slots_max = 4_096;
     }
+}
+
+/// The same in all worlds.
+fn resume_keys() -> ResumeKeys {
+    ResumeKeys::new(&[[7; RESUME_KEY_BYTES]])
 }
 
 impl Keeping {

@@ -35,6 +35,8 @@ pub struct Options {
     pub plant: Option<Plant>,
     /// Print a line for each event that the checker reads.
     pub tracing: bool,
+    /// Everybody keeps losing their connection, in rooms that keep.
+    pub coming_and_going: bool,
 }
 
 /// How a run ended.
@@ -60,6 +62,10 @@ pub struct Report {
     /// What one part told another: inputs to puddles and switchboard, writes to sockets, and what
     /// clients and administrators saw.
     pub events: u64,
+    /// How often somebody came back to go on where they were.
+    pub came_back: u64,
+    /// How often nothing was missing then.
+    pub recovered: u64,
 }
 
 /// Runs the world of a seed to its end, or to the first broken promise.
@@ -69,13 +75,12 @@ pub fn run(seed: u64, options: Options) -> Report {
     let _ = Alarm::heard();
     let mut world = None;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        world
-            .insert(World::new(seed, options.plant, options.tracing))
-            .run()
+        world.insert(World::new(seed, options)).run()
     }));
     let (hash, events) = world
         .as_ref()
         .map_or((0, 0), |world| (world.hash(), world.events()));
+    let (came_back, recovered) = world.as_ref().map_or((0, 0), World::returns);
     let verdict = match (outcome, Alarm::heard()) {
         (Err(panic), _) => Verdict::Crash(words(panic.as_ref())),
         (Ok(_), Some(heard)) => Verdict::Crash(format!("the core reported a bug:{heard}")),
@@ -87,6 +92,8 @@ pub fn run(seed: u64, options: Options) -> Report {
         verdict,
         hash,
         events,
+        came_back,
+        recovered,
     }
 }
 
@@ -108,7 +115,7 @@ mod tests {
     fn is_caught(plant: Plant) {
         let options = Options {
             plant: Some(plant),
-            tracing: false,
+            ..Options::default()
         };
         let caught = |seed| run(seed, options).verdict != Verdict::Passed;
         assert!(
@@ -240,5 +247,10 @@ mod tests {
     #[test]
     fn an_epoch_that_nobody_is_told_is_caught() {
         is_caught(Plant::EpochDropped);
+    }
+
+    #[test]
+    fn a_return_that_loses_a_message_is_caught() {
+        is_caught(Plant::ResumeLosesOne);
     }
 }

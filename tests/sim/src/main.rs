@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use porthouse_sim::{Options, Plant, Report, Verdict, run};
 
 const USAGE: &str = "\
-usage: cargo sim SEED [--trace] [--twice] [--plant BUG]   one seed again
+usage: cargo sim SEED [--trace] [--twice] [--resume] [--plant BUG]
+                                                           one seed again
        cargo sim ci [--seconds N] [--from SEED]           as many seeds as fit
        cargo sim plant BUG [--seeds N] [--from SEED]      until the bug is caught
+       cargo sim resume [--times N] [--from SEED]         until somebody came back so often
 
 exit status: 0 passed, 1 a planted bug was not caught, 2 usage, 10 crash,
              11 a promise of safety is broken, 12 a promise of liveness is broken";
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["ci", rest @ ..] => ci(rest),
         ["plant", bug, rest @ ..] => plant(bug, rest),
+        ["resume", rest @ ..] => resume(rest),
         [seed, rest @ ..] => seed.parse().ok().and_then(|seed| replay(seed, rest)),
         [] => None,
     };
@@ -58,6 +61,7 @@ fn replay(seed: u64, words: &[&str]) -> Option<u8> {
     let options = Options {
         plant,
         tracing: words.contains(&"--trace"),
+        coming_and_going: words.contains(&"--resume"),
     };
     let began = Instant::now();
     let report = run(seed, options);
@@ -105,13 +109,42 @@ fn ci(words: &[&str]) -> Option<u8> {
     Some(worst)
 }
 
+/// Worlds in which everybody keeps coming and going, until that has happened often enough.
+fn resume(words: &[&str]) -> Option<u8> {
+    let times = option(words, "--times", 100_000)?;
+    let first = option(words, "--from", FIRST_SEED)?;
+    let options = Options {
+        coming_and_going: true,
+        ..Options::default()
+    };
+    let began = Instant::now();
+    let (mut seed, mut events, mut came_back, mut recovered, mut worst) = (first, 0, 0, 0, 0);
+    while came_back < times {
+        let report = run(seed, options);
+        events += report.events;
+        came_back += report.came_back;
+        recovered += report.recovered;
+        if report.verdict != Verdict::Passed {
+            worst = status(&report.verdict);
+            println!(
+                "seed {seed}: {}\n  again: cargo sim {seed} --resume",
+                told(&report)
+            );
+        }
+        seed += 1;
+    }
+    println!("{} seeds, {}", seed - first, pace(events, began.elapsed()));
+    println!("{came_back} came back to go on, {recovered} without missing anything");
+    Some(worst)
+}
+
 fn plant(bug: &str, words: &[&str]) -> Option<u8> {
     let plant = Some(Plant::named(bug)?);
     let seeds = option(words, "--seeds", 200)?;
     let first = option(words, "--from", FIRST_SEED)?;
     let options = Options {
         plant,
-        tracing: false,
+        ..Options::default()
     };
     for seed in first..first + seeds {
         let report = run(seed, options);

@@ -160,6 +160,7 @@ impl Plan {
                 self.habits.named = 300;
                 self.keep_all();
             }
+            Plant::ResumeSkipsRules | Plant::ResumeLosesOne => self.come_and_go(),
             Plant::NoTombstone
             | Plant::BacklogKept
             | Plant::NegativeEntryKept
@@ -167,6 +168,12 @@ impl Plan {
             | Plant::AdmittedBeforeInterest
             | Plant::AcknowledgedEarly => {}
         }
+    }
+
+    /// Everybody keeps losing their connection, in rooms that keep.
+    pub(crate) fn come_and_go(&mut self) {
+        self.keep_all();
+        self.habits.vanish = self.habits.vanish.max(30);
     }
 
     /// The settings of one puddle.

@@ -49,11 +49,15 @@ pub enum Plant {
     WaitingTwice,
     /// Nobody is told that offsets begin anew.
     EpochDropped,
+    /// A token says that its client has passed what the room asks today.
+    ResumeSkipsRules,
+    /// Of what somebody who comes back has missed, one message is lost.
+    ResumeLosesOne,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 20] = [
+    pub const ALL: [(&'static str, Self); 22] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -74,6 +78,8 @@ impl Plant {
         ("history-without-predicate", Self::HistoryWithoutPredicate),
         ("waiting-twice", Self::WaitingTwice),
         ("epoch-dropped", Self::EpochDropped),
+        ("resume-skips-todays-rules", Self::ResumeSkipsRules),
+        ("resume-loses-one", Self::ResumeLosesOne),
     ];
 
     /// The bug of this name.

@@ -16,6 +16,7 @@ use std::hash::Hash;
 use porthouse_model::{Time, UnixTime};
 use porthouse_puddle::{Input, Puddle, Seed, Seeds, Switchboard};
 
+use crate::Options;
 use crate::chance::Chance;
 use crate::checker::Checker;
 use crate::checker::hash::Fold;
@@ -99,7 +100,7 @@ pub(crate) enum Failure {
 /// The world.
 pub(crate) struct World {
     plan: Plan,
-    plant: Option<Plant>,
+    pub(crate) plant: Option<Plant>,
     tracing: bool,
     queue: Queue<Event>,
     pub(crate) chance: Chance,
@@ -124,17 +125,27 @@ pub(crate) struct World {
     watch: Watch,
     calls: Calls,
     pub(crate) scratch: Vec<u8>,
+    /// How often somebody came back to go on, and how often nothing was missing.
+    returns: (u64, u64),
 }
 
 impl World {
     /// The world of a seed, nothing having happened yet.
-    pub(crate) fn new(seed: u64, plant: Option<Plant>, tracing: bool) -> Self {
+    pub(crate) fn new(seed: u64, options: Options) -> Self {
+        let Options {
+            plant,
+            tracing,
+            coming_and_going,
+        } = options;
         let mut chance = Chance::new(seed);
         let mut plan = Plan::draw(&mut chance.fork());
         // Where a planted bug is about rooms that keep, all of them do.
         match plant {
             None => plan.keep(seed),
             Some(plant) => plan.suit(plant, &mut chance),
+        }
+        if coming_and_going {
+            plan.come_and_go();
         }
         let node = node(&plan, &mut chance.fork());
         let numbering = match plant {
@@ -171,6 +182,7 @@ impl World {
             watch: Watch::default(),
             calls: Calls::default(),
             scratch: Vec::new(),
+            returns: (0, 0),
             plan,
             chance,
         };
@@ -187,6 +199,19 @@ impl World {
     /// clients and administrators saw.
     pub(crate) const fn events(&self) -> u64 {
         self.inputs + self.writes + self.lines
+    }
+
+    /// How often somebody came back to go on, and how often nothing was missing.
+    pub(crate) const fn returns(&self) -> (u64, u64) {
+        self.returns
+    }
+
+    /// Somebody is inside, and was told this if they came back to go on.
+    pub(crate) fn came_back(&mut self, recovered: Option<bool>) {
+        if let Some(recovered) = recovered {
+            self.returns.0 += 1;
+            self.returns.1 += u64::from(recovered);
+        }
     }
 
     /// Lets everything happen up to a moment, unless a promise is broken before.

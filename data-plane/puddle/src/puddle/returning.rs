@@ -162,7 +162,7 @@ impl Puddle {
     /// The token that says this, if there is a key to seal it under.
     pub(super) fn seal(&mut self, claims: &Claims) -> Option<String> {
         let keys = &self.settings.resume_keys;
-        keys.seal(claims, &mut self.chance)
+        keys.seal(claims, self.chance.next())
     }
 
     /// A client asks for a token of now, and of the session it has now.

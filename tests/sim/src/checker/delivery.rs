@@ -5,6 +5,7 @@ use super::line::{Body, Named, Place, Stamp, Stand};
 use super::message::{Receiver, Standing};
 use super::ordered::Said;
 use super::past::PageEnd;
+use super::recovered::not_recovered;
 use super::violation::{Violation, broken};
 use super::{Checker, TAG_BYTES, index};
 
@@ -180,6 +181,13 @@ impl Checker {
             (_, None) => self.messages.receive_small(to, body)?,
         }
         match place {
+            Some(Place { offset, past: true }) if self.is_missed(to, offset) => {
+                let heard = self.orders.live(to, said, offset, &self.messages);
+                heard.map_err(not_recovered)?;
+                if self.past.is_asked(to.socket, to.room) {
+                    self.past.come(to, (offset, said), false)?;
+                }
+            }
             Some(Place { offset, past: true }) => {
                 self.orders.past(to, said, offset, &self.messages)?;
                 let waits = self.policy.door(to.room).is_some_and(|door| door.waits);
@@ -189,7 +197,12 @@ impl Checker {
                 offset,
                 past: false,
             }) => {
-                self.orders.live(to, said, offset, &self.messages)?;
+                let heard = self.orders.live(to, said, offset, &self.messages);
+                if self.recovered.is_up_to_date(to.entry) {
+                    heard.map_err(not_recovered)?;
+                } else {
+                    heard?;
+                }
                 self.got(to, message)?;
             }
             None => {
@@ -198,6 +211,15 @@ impl Checker {
             }
         }
         message.map_or(Ok(()), |message| self.comes_from(message, from))
+    }
+
+    /// Whether what was said before comes because its receiver has missed it. What
+    /// it asked to read may come at the same time, and is not later than that.
+    fn is_missed(&self, to: Receiver, offset: u64) -> bool {
+        let is_later = |stand: Stand| offset > stand.offset;
+        self.recovered.hears(to.entry)
+            && (self.orders.stand_of(to.entry).is_some_and(is_later)
+                || !self.past.is_asked(to.socket, to.room))
     }
 
     /// One that has a key comes once.

@@ -103,6 +103,13 @@ pub(crate) struct Stand {
     pub(crate) offset: u64,
 }
 
+/// From where somebody goes on: the socket that was inside there, and what it saw last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Resumes {
+    pub(crate) socket: u32,
+    pub(crate) stand: Stand,
+}
+
 /// A message's place in its room's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Place {
@@ -164,6 +171,9 @@ pub(crate) enum Line<'a> {
         room: Option<u32>,
         /// For an answer: the version of the room's password this was or is.
         password: Option<u64>,
+        /// For a join: from where it goes on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resumes: Option<Resumes>,
     },
     /// It is answered.
     Reply { socket: u32, id: u64 },
@@ -178,6 +188,9 @@ pub(crate) enum Line<'a> {
         client: u128,
         /// What was said after this comes, where the room has an order.
         stand: Option<Stand>,
+        /// Whether that is all it missed, where it came to go on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recovered: Option<bool>,
         written: Stamp,
     },
     /// The room's offsets begin anew.

@@ -42,6 +42,12 @@ impl Past {
         asked.waiting.push((id, range));
     }
 
+    /// Whether a page may come.
+    pub(crate) fn is_asked(&self, socket: u32, room: u32) -> bool {
+        let asked = self.asked.get(&(socket, room));
+        asked.is_some_and(|asked| !asked.waiting.is_empty())
+    }
+
     /// It is out.
     pub(crate) fn leave(&mut self, socket: u32, room: u32) {
         if let Some(asked) = self.asked.get_mut(&(socket, room)) {

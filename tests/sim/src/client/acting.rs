@@ -5,7 +5,7 @@ use super::header::Asking;
 use super::payload::number;
 use super::{Credentials, Speech, frame};
 use crate::checker::TAG_BYTES;
-use crate::checker::line::{Ask, Body, Kind, Line, Named};
+use crate::checker::line::{Ask, Body, Kind, Line, Named, Resumes};
 use crate::client::frame::Opcode;
 use crate::control::{room_name, user_password, username};
 use crate::queue::{MILLIS, SECONDS};
@@ -176,8 +176,12 @@ impl World {
             | Ask::Junk => unreachable!("it has more, or no room"),
         };
         let room_text = room.map(room_name).expect("a room");
-        let line = Asking::new(op).id(id).text("room", room_text.as_str());
-        self.ask(socket, id, ask, room, password);
+        let mut line = Asking::new(op).id(id).text("room", room_text.as_str());
+        let mut resumes = None;
+        if let (Ask::Join, Some(room)) = (ask, room) {
+            (line, resumes) = self.go_on_by(socket, room, line);
+        }
+        self.ask_from(socket, id, ask, (room, password, resumes));
         self.send_text(socket, &line.end());
     }
 
@@ -189,6 +193,16 @@ impl World {
         room: Option<u32>,
         password: Option<u64>,
     ) {
+        self.ask_from(socket, id, ask, (room, password, None));
+    }
+
+    fn ask_from(
+        &mut self,
+        socket: u32,
+        id: u64,
+        ask: Ask,
+        (room, password, resumes): (Option<u32>, Option<u64>, Option<Resumes>),
+    ) {
         if let Some(known) = self.sockets[at(socket)].as_mut() {
             known.asked.push((id, ask));
         }
@@ -198,6 +212,7 @@ impl World {
             ask,
             room,
             password,
+            resumes,
         });
     }
 

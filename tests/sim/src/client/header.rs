@@ -23,6 +23,9 @@ pub(crate) struct Said<'a> {
     pub(crate) rule: Option<Cow<'a, str>>,
     pub(crate) epoch: Option<u64>,
     pub(crate) offset: Option<u64>,
+    pub(crate) recovered: Option<bool>,
+    #[serde(borrow)]
+    pub(crate) resume: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(crate) history: bool,
     pub(crate) dropped: Option<u32>,

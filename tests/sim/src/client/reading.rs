@@ -21,6 +21,8 @@ struct Heard<'a> {
     epoch: Option<u64>,
     offset: Option<u64>,
     dropped: Option<u32>,
+    recovered: Option<bool>,
+    resume: Option<&'a str>,
     written: Stamp,
 }
 
@@ -163,6 +165,9 @@ impl World {
                 self.learn(from);
             }
             let past = said.history;
+            if !self.sees(socket, room, said.offset, past) {
+                return;
+            }
             let place = said.offset.map(|offset| Place { offset, past });
             let twice = room
                 .filter(|_| past)
@@ -195,6 +200,8 @@ impl World {
             epoch: said.epoch,
             offset: said.offset,
             dropped: said.dropped,
+            recovered: said.recovered,
+            resume: said.resume.as_deref(),
             written,
         };
         self.hear(socket, &heard);
@@ -261,6 +268,7 @@ impl World {
 
     fn begins_anew(&mut self, socket: u32, room: u32, heard: &Heard<'_>) {
         if let Some(stand) = heard.stand() {
+            self.cannot_go_on(socket, room);
             self.see(&Line::Epoch {
                 socket,
                 room,
@@ -316,12 +324,15 @@ impl World {
         known.challenged.retain(|of| *of != room);
         known.inside.push(room);
         self.learn(client);
+        self.may_go_on((socket, room), heard.resume, heard.stand());
+        self.came_back(heard.recovered);
         let written = heard.written;
         self.see(&Line::Admitted {
             socket,
             room,
             client,
             stand: heard.stand(),
+            recovered: heard.recovered,
             written,
         });
     }
