@@ -160,7 +160,7 @@ impl Plan {
                 self.habits.named = 300;
                 self.keep_all();
             }
-            Plant::ResumeSkipsRules | Plant::ResumeLosesOne => self.come_and_go(),
+            Plant::ResumeLosesOne => self.come_and_go(),
             Plant::NoTombstone
             | Plant::BacklogKept
             | Plant::NegativeEntryKept

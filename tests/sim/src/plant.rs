@@ -49,15 +49,13 @@ pub enum Plant {
     WaitingTwice,
     /// Nobody is told that offsets begin anew.
     EpochDropped,
-    /// A token says that its client has passed what the room asks today.
-    ResumeSkipsRules,
     /// Of what somebody who comes back has missed, one message is lost.
     ResumeLosesOne,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 22] = [
+    pub const ALL: [(&'static str, Self); 21] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -78,7 +76,6 @@ impl Plant {
         ("history-without-predicate", Self::HistoryWithoutPredicate),
         ("waiting-twice", Self::WaitingTwice),
         ("epoch-dropped", Self::EpochDropped),
-        ("resume-skips-todays-rules", Self::ResumeSkipsRules),
         ("resume-loses-one", Self::ResumeLosesOne),
     ];
 

@@ -1,10 +1,6 @@
 //! Clients that go on where they were: the tokens they were given, what they have seen since, and
 //! how they show it. Only signed-in ones do: an anonymous one is another client afterwards.
 
-use core::time::Duration;
-
-use porthouse_model::{PasswordVersion, UnixTime};
-
 use super::header::Asking;
 use crate::checker::line::{Resumes, Stand};
 use crate::plant::Plant;
@@ -83,27 +79,10 @@ impl World {
         let Some(token) = token.filter(|_| !self.chance.one_in(8)) else {
             return (asking, None);
         };
-        let text = if self.plant == Some(Plant::ResumeSkipsRules) {
-            let version = self.room_password(room).map(|(version, _)| version);
-            self.forge(&token.text, version)
-        } else {
-            token.text
-        };
         let asking = asking
-            .text("resume", &text)
+            .text("resume", &token.text)
             .number("offset", Some(token.from.stand.offset));
         (asking, Some(token.from))
-    }
-
-    /// A planted bug: the token says that this version of the password was given.
-    fn forge(&self, token: &str, version: Option<u64>) -> String {
-        let keys = &self.plan().settings.resume_keys;
-        let now = UnixTime::from_millis(u64::MAX);
-        let mut claims = keys
-            .open(token, now, Duration::MAX)
-            .expect("a token of the node's");
-        claims.passed.password = version.map(PasswordVersion);
-        keys.seal(&claims, 0).expect("there is a key")
     }
 
     fn token_of(&mut self, socket: u32, room: u32) -> Option<&mut Token> {
