@@ -5,7 +5,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use porthouse_model::{ClientId, Keep, Refused, Time};
+use porthouse_model::{ClientId, Keep, Refused, RoomId, Time};
 
 use super::asking::{Ask, Said, Saying, Unsaid, Welcome};
 use super::away::Absence;
@@ -66,6 +66,8 @@ pub(crate) struct Asker {
     pub ask: u64,
     /// Whom it knows to own the room.
     pub claim: Option<Owned>,
+    /// Which room of the name it knows.
+    pub room_id: Option<RoomId>,
 }
 
 impl Home {
@@ -78,6 +80,11 @@ impl Home {
         allowance: &Allowance,
         chance: &mut Chance,
     ) -> Answer {
+        if asker.room_id != self.governed.id()
+            && let Some(answer) = behind(&what)
+        {
+            return answer;
+        }
         if self.is_unread() {
             return Answer::Deferred(what);
         }
@@ -86,6 +93,7 @@ impl Home {
             from,
             ask,
             claim,
+            ..
         } = asker;
         Answer::Said(match what {
             Ask::Arrive(guest) => {
@@ -371,5 +379,24 @@ impl Home {
             self.away
                 .left(gone.client, absence, allowance.waiting_members_max);
         }
+    }
+}
+
+/// What is asked by a puddle that has not heard yet that another room has taken
+/// the name, and is not to reach that one: nothing crosses between the two.
+fn behind(what: &Ask) -> Option<Answer> {
+    match what {
+        Ask::Send(_) => {
+            let why = Unsaid::Refused(Refused::Stale);
+            Some(Answer::Outcome(Outcome::Unsaid(why)))
+        }
+        Ask::Claim { .. } | Ask::Read { .. } => Some(Answer::Said(Said::Refused(Refused::Stale))),
+        // Who is inside is told apart when it hears of the other room.
+        Ask::Arrive(_)
+        | Ask::Here(_)
+        | Ask::Depart { .. }
+        | Ask::Look(_)
+        | Ask::LookAway
+        | Ask::Own { .. } => None,
     }
 }

@@ -267,6 +267,7 @@ impl Puddle {
             from,
             ask,
             claim: governed.owned(),
+            room_id: governed.id(),
         };
         let (homes, chance, settings) = (&mut self.homes, &mut self.chance, &self.settings);
         let answer = if inside {

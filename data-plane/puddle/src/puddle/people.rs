@@ -212,7 +212,16 @@ impl Puddle {
             let known = self.rooms.get(index);
             !known.lookers.is_empty()
         });
-        if !looked_at {
+        // Who has asked and is not answered yet will look.
+        let looks = |pending: &Pending| match pending {
+            Pending::Request(of, request) => of == room && matches!(request.what, Wanted::Look(_)),
+            Pending::Arrival(..)
+            | Pending::Sending(..)
+            | Pending::Posting(..)
+            | Pending::Claiming(..)
+            | Pending::Reading(..) => false,
+        };
+        if !looked_at && !self.asking.pending.values().any(looks) {
             let governed = Governed::Transient(self.transient());
             self.ask_home(room, governed, 0, Ask::LookAway);
         }

@@ -24,7 +24,7 @@ impl Checker {
                 known.requests.overdue(socket, self.bounds, self.at)?;
             }
         }
-        self.orders.finish()?;
+        self.orders.finish(&self.messages)?;
         self.views.are_true(|room| self.inside(room))?;
         self.everybody_heard()
     }

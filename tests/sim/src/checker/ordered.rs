@@ -217,12 +217,15 @@ impl Orders {
     }
 
     /// Those who were told no offsets got everything in the same order.
-    pub(crate) fn finish(&self) -> Result<(), Violation> {
+    pub(crate) fn finish(&self, messages: &Messages) -> Result<(), Violation> {
         let mut last: Table<u32, Stand> = Table::default();
         for &(to, message) in &self.untold {
             let Some(&stand) = self.placed.get(&message) else {
                 continue;
             };
+            if messages.may_be_twice(message) {
+                continue;
+            }
             let before = last.insert(to.entry, stand);
             let goes_back =
                 |before: Stand| before.epoch == stand.epoch && before.offset >= stand.offset;

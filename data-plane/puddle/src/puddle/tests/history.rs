@@ -2,15 +2,17 @@
 //! away, and when it is gone.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use porthouse_model::{
-    Act, Acts, Capabilities, ChangeItem, HistoryRules, Keep, MessageKind, RoomRules, Waiting,
+    Act, Acts, Capabilities, Change, ChangeItem, HistoryRules, Keep, MessageKind, Revision,
+    RoomRules, Waiting,
 };
 
 use super::homes::{home_and_other, join, restart, told};
 use super::keeping::all;
 use super::world::{Client, World, frame};
-use crate::{Command, Reply};
+use crate::{Changed, Command, Input, Reply};
 
 fn keeping(keep: Keep) -> RoomRules {
     RoomRules {
@@ -448,4 +450,34 @@ fn a_raw_socket_hears_what_waited_first() {
             .take(raw)
             .ends_with(&frame(MessageKind::Text, b"said"))
     );
+}
+
+#[test]
+fn nothing_crosses_to_another_room_of_the_name_whoever_has_not_heard_of_it() {
+    let mut world = World::with(3, |settings| settings.transient_rules = keeping(LAST_THREE));
+    let (home, other) = home_and_other("news");
+    let (ada, _) = join(&mut world, other, "news");
+    world.room("news", keeping(LAST_THREE));
+    world.revision += 1;
+    let revision = Revision(world.revision);
+    let items = vec![ChangeItem::Room(world.rooms["news"].clone())];
+    let made = Arc::new(Changed::compile(Change { revision, items }));
+    let now = world.now;
+    world.puddles[home].handle(now, Input::Changed(Arc::clone(&made)));
+    world.run();
+    let (ben, _) = join(&mut world, home, "news");
+    send(&mut world, ben, "", "second");
+    send(&mut world, ada, r#","id":1"#, "first");
+    let told = world.take_text(ada);
+    assert!(told.contains(r#""op":"refused","id":1"#), "{told}");
+    let told = read(&mut world, ada, "");
+    assert!(told.contains(r#""rule":"staleness""#), "{told}");
+    assert!(!told.contains("second"), "{told}");
+    for puddle in (0..3).filter(|puddle| *puddle != home) {
+        world.puddles[puddle].handle(now, Input::Changed(Arc::clone(&made)));
+    }
+    world.run();
+    let told = read(&mut world, ben, "");
+    assert!(told.contains(r#""count":1"#), "{told}");
+    assert!(!told.contains("first"), "{told}");
 }

@@ -307,3 +307,23 @@ fn a_backend_is_told_who_is_there_by_the_rooms_home_alone() {
     }
     assert_eq!(seen.len(), 5);
 }
+
+#[test]
+fn who_has_just_asked_is_told_what_changes_though_the_last_who_looked_goes() {
+    let mut world = World::new(3);
+    world.room("hall", showing(Shown::Identities));
+    let (home, other) = home_and_other("hall");
+    let (ada, _) = join(&mut world, other, "hall");
+    let (ben, _) = join(&mut world, other, "hall");
+    look(&mut world, ada, "hall");
+    world.hops_stand_to = Some(home);
+    look(&mut world, ben, "hall");
+    world.line(ada, r#"{"op":"leave","room":"hall","id":8}"#);
+    world.hops_stand_to = None;
+    world.release_hops();
+    assert!(world.take_text(ben).contains(r#""op":"presence","id":7"#));
+    let (_, admitted) = join(&mut world, home, "hall");
+    world.wait(GRACE + INTERVAL);
+    let told = world.take_text(ben);
+    assert!(told.contains(&id_of(&admitted)), "{told}");
+}
