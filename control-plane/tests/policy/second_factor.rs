@@ -169,7 +169,7 @@ async fn of_a_code_shown_on_two_replicas_at_once_one_is_taken() {
     let replicas = [plane.address(), plane.add_replica().await];
     let ada = Ada::new(&plane).await;
     let database = plane.cluster.connect().await;
-    for round in 0..16 {
+    for round in 0..6 {
         let forget = "UPDATE second_factors SET step_last = 0, wrong_count = 0";
         database.execute(forget, &[]).await.expect("forgotten");
         let code = code(&ada.app);
@@ -185,7 +185,7 @@ async fn of_a_recovery_code_shown_on_two_replicas_at_once_one_is_taken() {
     let ada = Ada::new(&plane).await;
     assert_eq!(ada.recovery_codes.len(), 10);
     let database = plane.cluster.connect().await;
-    for (round, code) in ada.recovery_codes.iter().enumerate() {
+    for (round, code) in ada.recovery_codes.iter().take(4).enumerate() {
         let right = race(&plane, replicas, ada.session, code).await;
         assert_eq!(right, 1, "round {round}");
         let forget = "UPDATE second_factors SET wrong_count = 0";
