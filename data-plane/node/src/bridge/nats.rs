@@ -163,6 +163,10 @@ impl Nats {
         };
         let stream = self.stream().await?;
         let consumer = stream.create_consumer(config).await.ok()?;
+        if consumer.cached_info().num_pending == 0 {
+            // The last has ended by its age meanwhile.
+            return Some(FromStore::Read(Vec::new()));
+        }
         let mut messages = consumer.messages().await.ok()?;
         let (mut records, mut bytes) = (VecDeque::new(), 0);
         loop {
