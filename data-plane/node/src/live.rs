@@ -4,6 +4,8 @@
 pub(crate) mod guard;
 mod status;
 mod page;
+mod waiting;
+mod moving;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -117,6 +119,9 @@ impl LiveService for Live {
             | CallResult::Sockets { .. }
             | CallResult::Kicked { .. }
             | CallResult::Present(_)
+            | CallResult::Waiting(_)
+            | CallResult::Moved(_)
+            | CallResult::Decided { .. }
             | CallResult::TooMany
             | CallResult::Unavailable) => return Err(status::of(&other)),
         };
@@ -206,6 +211,33 @@ impl LiveService for Live {
             clients: listed.present.iter().map(present_client).collect(),
             next_page_token: next.unwrap_or_default(),
         }))
+    }
+
+    async fn r#move(
+        &self,
+        request: Request<v1::MoveRequest>,
+    ) -> Result<Response<v1::MoveResponse>, Status> {
+        let call = moving::call(&request.into_inner())?;
+        let result = self.call(call).await;
+        moving::moved(&result).map(Response::new)
+    }
+
+    async fn list_waiting(
+        &self,
+        request: Request<v1::ListWaitingRequest>,
+    ) -> Result<Response<v1::ListWaitingResponse>, Status> {
+        let room = room_name(&request.into_inner().room)?;
+        let result = self.call(Call::ListWaiting { room }).await;
+        waiting::listed(&result).map(Response::new)
+    }
+
+    async fn decide_waiting(
+        &self,
+        request: Request<v1::DecideWaitingRequest>,
+    ) -> Result<Response<v1::DecideWaitingResponse>, Status> {
+        let call = waiting::decide(&request.into_inner())?;
+        let result = self.call(call).await;
+        waiting::decided(&result).map(Response::new)
     }
 
     async fn kick(
@@ -308,17 +340,20 @@ fn present_client(one: &ListedClient) -> v1::PresentClient {
     }
 }
 
-fn live_socket((puddle, listed): &(PuddleId, ListedSocket)) -> v1::LiveSocket {
-    let wire_form = match listed.wire_form {
+const fn wire_form(form: WireForm) -> v1::WireForm {
+    match form {
         WireForm::Raw => v1::WireForm::Raw,
         WireForm::Multiplexed => v1::WireForm::Multiplexed,
         WireForm::EventStream => v1::WireForm::EventStream,
-    };
+    }
+}
+
+fn live_socket((puddle, listed): &(PuddleId, ListedSocket)) -> v1::LiveSocket {
     let user = listed.username.as_ref().map(|user| format!("users/{user}"));
     v1::LiveSocket {
         client: listed.client.to_string(),
         user: user.unwrap_or_default(),
-        wire_form: wire_form.into(),
+        wire_form: wire_form(listed.wire_form).into(),
         puddle: u32::from(puddle.0),
     }
 }

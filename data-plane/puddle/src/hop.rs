@@ -58,6 +58,14 @@ pub enum Hop {
         /// For how long.
         time: Duration,
     },
+    /// Somebody inside, who may, puts a client out of a room, all of its sockets,
+    /// and it does not come back for a while.
+    Kick {
+        /// The room.
+        room: RoomName,
+        /// Whom.
+        client: ClientId,
+    },
     /// I have handled so many of your hops, of so many payload bytes.
     Credit {
         /// Hops.
@@ -119,6 +127,7 @@ impl Hop {
             | Self::Entered { .. }
             | Self::Leave { .. }
             | Self::Kicked { .. }
+            | Self::Kick { .. }
             | Self::Credit { .. }
             | Self::CreditAsks { .. } => 0,
         }

@@ -13,6 +13,7 @@ use crate::bridge::{FromStore, StoreRequest};
 use crate::hop::Hop;
 use crate::policy::{RoomPolicy, TemplatePolicy};
 use crate::question::{Answer, QuestionId};
+use crate::waiting::Decision;
 
 /// A socket of this puddle. The shell gives them out: a slot, and a generation
 /// that grows each time the slot is used again, so that what comes late for a
@@ -227,6 +228,30 @@ pub enum Command {
         after: Option<ClientId>,
         /// The most to list.
         clients_max: usize,
+    },
+    /// Move a client's sockets from one room to another.
+    Move {
+        /// Whose.
+        client: ClientId,
+        /// Out of this room.
+        from: RoomName,
+        /// Into this one.
+        to: RoomName,
+    },
+    /// Who waits to be let in to a room. Ordered of the room's home alone, as the
+    /// next.
+    ListWaiting {
+        /// The room.
+        room: RoomName,
+    },
+    /// Decide about a client that waits.
+    DecideWaiting {
+        /// The room.
+        room: RoomName,
+        /// The client, all of whose sockets are meant.
+        client: ClientId,
+        /// What.
+        decision: Decision,
     },
     /// Put a client out.
     Kick {

@@ -134,6 +134,15 @@ pub enum Reply {
     Sockets(Vec<ListedSocket>),
     /// Who is in the room; `None`: nobody is, or its rules do not show it.
     Present(Option<ListedPresent>),
+    /// What became of the client's sockets that were in the room here.
+    Moved(Vec<MovedSocket>),
+    /// Who waits to be let in, ordered by id.
+    Waiting(Vec<ListedWaiting>),
+    /// It was decided about so many sockets.
+    Decided {
+        /// How many.
+        sockets: u64,
+    },
     /// So many sockets left.
     Kicked {
         /// How many.
@@ -189,6 +198,42 @@ pub struct ListedClient {
     pub multiplexed: u32,
     /// Its event streams.
     pub event_streams: u32,
+}
+
+/// A socket that was to be moved to another room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MovedSocket {
+    /// How it speaks.
+    pub wire_form: WireForm,
+    /// What became of it.
+    pub became: Moved,
+}
+
+/// What became of a socket that was to be moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It is in the other room.
+    Inside,
+    /// It has left, and stands before the other room's door: something must be
+    /// known, or answered, first.
+    Entering,
+    /// It stays where it was: the other room refuses it.
+    Refused(Refused),
+    /// It stays where it was: it is in the other room too, or at its door.
+    ThereBefore,
+    /// It has left, and was then refused by the other room.
+    PutOut,
+}
+
+/// A client that waits to be let in to a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedWaiting {
+    /// The client.
+    pub client: ClientId,
+    /// Its user name, unless anonymous.
+    pub username: Option<Username>,
+    /// Its sockets that wait.
+    pub sockets: u32,
 }
 
 /// How a socket speaks.

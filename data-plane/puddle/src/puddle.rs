@@ -30,6 +30,7 @@ mod closing;
 mod policing;
 mod ordering;
 mod kicked;
+mod moving;
 mod settling;
 mod thinning;
 #[cfg(test)]

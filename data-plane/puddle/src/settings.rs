@@ -126,8 +126,8 @@ pub struct Settings {
     pub policy_entries_max: usize,
     /// How long it is believed that something does not exist.
     pub absent_time_max: Duration,
-    /// How long a client that a backend puts out of a room may not come back,
-    /// unless the backend says otherwise.
+    /// How long a client that is put out of a room may not come back, unless a
+    /// backend that puts it out says otherwise.
     pub kick_block_time: Duration,
     /// Clients kept out of rooms so; past it, the one whose time ends first may
     /// come back.
@@ -195,7 +195,7 @@ pub struct Settings {
     pub ping_rate_max: Rate,
     /// Messages without a byte, of one socket; past it as with pings.
     pub empty_message_rate_max: Rate,
-    /// Joins and leaves of one socket; past it as with pings.
+    /// Joins, leaves and kicks of one socket; past it as with pings.
     pub move_rate_max: Rate,
     /// Addresses whose joins are counted, over all rooms that limit them; past it
     /// a join of another is refused (`connection.joins_per_address`).

@@ -115,6 +115,8 @@ pub(crate) enum SiblingSaid {
     /// Nothing more is written of what the sibling was told: the right to it may
     /// have ended.
     Cut,
+    /// The raw socket is moved to this room.
+    Moved(RoomName),
     /// The raw socket has gone.
     Ended(End),
     /// The sibling has gone.
@@ -141,6 +143,8 @@ pub(crate) enum Command {
     Leave,
     /// Lets in or turns away who waits to be let in.
     Decide(ClientId, Decision),
+    /// Puts a client out of the room.
+    Kick(ClientId),
     /// Reads what was said.
     History(Range),
     /// Looks at who is there.
@@ -172,6 +176,7 @@ impl SiblingHop {
             | SiblingSaid::Unbound
             | SiblingSaid::Done
             | SiblingSaid::Cut
+            | SiblingSaid::Moved(_)
             | SiblingSaid::Ended(_)
             | SiblingSaid::Gone => 0,
         }

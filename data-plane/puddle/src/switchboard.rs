@@ -373,6 +373,9 @@ impl Switchboard {
             | Call::Purge { .. }
             | Call::ListRooms { .. }
             | Call::ListPresent { .. }
+            | Call::Move { .. }
+            | Call::ListWaiting { .. }
+            | Call::DecideWaiting { .. }
             | Call::ListSockets { .. }
             | Call::Kick { .. }) => {
                 for (puddle, message) in self.calls.order(now, call, what) {

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use porthouse_model::{ClientId, RoomName};
+use porthouse_model::{ClientId, RoomName, Username};
 
 use crate::input::{PuddleId, SocketId};
+use crate::output::ListedWaiting;
 
 /// What somebody inside decides about who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub enum WaitingHop {
         socket: SocketId,
         /// Its client.
         client: ClientId,
+        /// The client's user name, unless anonymous.
+        username: Option<Username>,
     },
     /// It waits no longer.
     Withdraw {
@@ -90,7 +93,16 @@ impl WaitingHop {
 }
 
 /// One who waits: where, and as whom.
-type Applicants = BTreeMap<(PuddleId, SocketId), ClientId>;
+type Applicants = BTreeMap<(PuddleId, SocketId), Applicant>;
+
+/// As whom somebody waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Applicant {
+    /// The client.
+    pub client: ClientId,
+    /// Its user name, unless anonymous.
+    pub username: Option<Username>,
+}
 
 /// As many wait as may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +131,14 @@ impl WaitingRooms {
         &mut self,
         room: &RoomName,
         at: (PuddleId, SocketId),
-        client: ClientId,
+        applicant: Applicant,
     ) -> Result<(), Full> {
         let waiting_max = self.waiting_max;
         let applicants = self.rooms.entry(room.clone()).or_default();
         if applicants.len() >= waiting_max && !applicants.contains_key(&at) {
             return Err(Full);
         }
-        applicants.insert(at, client);
+        applicants.insert(at, applicant);
         self.changed.insert(room.clone());
         Ok(())
     }
@@ -144,7 +156,7 @@ impl WaitingRooms {
     ) -> Vec<(PuddleId, SocketId)> {
         let mut decided = Vec::new();
         self.retain(room, |at, waits| {
-            let stays = *waits != client;
+            let stays = waits.client != client;
             if !stays {
                 decided.push(*at);
             }
@@ -163,8 +175,23 @@ impl WaitingRooms {
     /// Who waits for a room, each once, in order.
     pub(crate) fn crowd(&self, room: &RoomName) -> Arc<[ClientId]> {
         let applicants = self.rooms.get(room).into_iter().flatten();
-        let clients: BTreeSet<ClientId> = applicants.map(|(_, client)| *client).collect();
+        let clients: BTreeSet<ClientId> = applicants.map(|(_, waits)| waits.client).collect();
         clients.into_iter().collect()
+    }
+
+    /// The same for a backend.
+    pub(crate) fn list(&self, room: &RoomName) -> Vec<ListedWaiting> {
+        let applicants = self.rooms.get(room).into_iter().flatten();
+        let mut listed: BTreeMap<ClientId, ListedWaiting> = BTreeMap::new();
+        for (_, waits) in applicants {
+            let one = listed.entry(waits.client).or_insert(ListedWaiting {
+                client: waits.client,
+                username: waits.username.clone(),
+                sockets: 0,
+            });
+            one.sockets += 1;
+        }
+        listed.into_values().collect()
     }
 
     /// The rooms whose crowd has changed, to be told.
@@ -175,7 +202,7 @@ impl WaitingRooms {
     fn retain(
         &mut self,
         room: &RoomName,
-        mut stays: impl FnMut(&(PuddleId, SocketId), &ClientId) -> bool,
+        mut stays: impl FnMut(&(PuddleId, SocketId), &Applicant) -> bool,
     ) {
         let Some(applicants) = self.rooms.get_mut(room) else {
             return;
@@ -215,15 +242,22 @@ mod tests {
         ClientId::from_bytes([number; 16])
     }
 
+    fn waits(number: u8) -> Applicant {
+        Applicant {
+            client: client(number),
+            username: None,
+        }
+    }
+
     #[test]
     fn a_waiting_room_is_bounded_and_who_waits_may_ask_again() {
         let room: RoomName = "vault".parse().expect("a name");
         let mut rooms = WaitingRooms::new(1);
-        assert_eq!(rooms.apply(&room, at(1), client(1)), Ok(()));
-        assert_eq!(rooms.apply(&room, at(2), client(2)), Err(Full));
-        assert_eq!(rooms.apply(&room, at(1), client(1)), Ok(()));
+        assert_eq!(rooms.apply(&room, at(1), waits(1)), Ok(()));
+        assert_eq!(rooms.apply(&room, at(2), waits(2)), Err(Full));
+        assert_eq!(rooms.apply(&room, at(1), waits(1)), Ok(()));
         rooms.withdraw(&room, at(1));
-        assert_eq!(rooms.apply(&room, at(2), client(2)), Ok(()));
+        assert_eq!(rooms.apply(&room, at(2), waits(2)), Ok(()));
         rooms.check();
     }
 
@@ -232,9 +266,12 @@ mod tests {
         let room: RoomName = "vault".parse().expect("a name");
         let mut rooms = WaitingRooms::new(9);
         for (slot, number) in [(1, 1), (2, 2), (3, 1)] {
-            assert_eq!(rooms.apply(&room, at(slot), client(number)), Ok(()));
+            assert_eq!(rooms.apply(&room, at(slot), waits(number)), Ok(()));
         }
         assert_eq!(*rooms.crowd(&room), [client(1), client(2)]);
+        let listed = rooms.list(&room).into_iter();
+        let listed: Vec<_> = listed.map(|one| (one.client, one.sockets)).collect();
+        assert_eq!(listed, [(client(1), 2), (client(2), 1)]);
         assert_eq!(rooms.decide(&room, client(1)), [at(1), at(3)]);
         assert_eq!(*rooms.crowd(&room), [client(2)]);
         assert_eq!(rooms.decide(&room, client(1)), []);
@@ -244,7 +281,7 @@ mod tests {
     fn who_waited_on_a_puddle_that_began_anew_is_forgotten() {
         let room: RoomName = "vault".parse().expect("a name");
         let mut rooms = WaitingRooms::new(9);
-        assert_eq!(rooms.apply(&room, at(1), client(1)), Ok(()));
+        assert_eq!(rooms.apply(&room, at(1), waits(1)), Ok(()));
         assert_eq!(rooms.take_changed().len(), 1);
         rooms.forget(PuddleId(0));
         assert_eq!(rooms.take_changed().len(), 1);

@@ -41,10 +41,18 @@ impl Multiplexed {
     /// # Panics
     /// When it is refused.
     pub async fn open(ws: SocketAddr, token: Option<&str>) -> Self {
+        Self::open_as(ws, SUBPROTOCOL, token).await
+    }
+
+    /// The same under another subprotocol that speaks in lines.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn open_as(ws: SocketAddr, subprotocol: &str, token: Option<&str>) -> Self {
         let request = with_header(
             request(ws, "/", token),
             "sec-websocket-protocol",
-            SUBPROTOCOL,
+            subprotocol,
         );
         let socket = Raw::ask(ws, request).await;
         Self {

@@ -124,6 +124,7 @@ fn says(hop: &Hop, words: &[&str]) -> bool {
         | Hop::Placed(_)
         | Hop::Waiting(_)
         | Hop::Kicked { .. }
+        | Hop::Kick { .. }
         | Hop::Credit { .. }
         | Hop::CreditAsks { .. }
         | Hop::Sibling(_) => return false,

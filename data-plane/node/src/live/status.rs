@@ -38,6 +38,9 @@ pub(super) fn of(result: &CallResult) -> Status {
         | CallResult::Rooms { .. }
         | CallResult::Sockets { .. }
         | CallResult::Present(_)
+        | CallResult::Waiting(_)
+        | CallResult::Moved(_)
+        | CallResult::Decided { .. }
         | CallResult::Kicked { .. } => {
             Status::internal("the answer to another call; this is a fault of ours")
         }
@@ -61,6 +64,24 @@ fn of_refusal(refused: Refused) -> Status {
             again(Code::ResourceExhausted, &message, "REFUSED", delay)
         }
     }
+}
+
+/// Nobody of that id waits to be let in.
+pub(super) fn nobody_waits() -> Status {
+    detailed(
+        Code::NotFound,
+        "no client of that id waits to be let in to the room on this node".to_owned(),
+        reason("NOT_WAITING"),
+    )
+}
+
+/// No socket of the client is in the room.
+pub(super) fn nobody_inside() -> Status {
+    detailed(
+        Code::NotFound,
+        "no socket of the client is in the room on this node".to_owned(),
+        reason("NOT_INSIDE"),
+    )
 }
 
 /// Nobody is known by the call's key, or it has none.

@@ -384,6 +384,9 @@ impl Deferred {
                 | Command::ListRooms { .. }
                 | Command::ListSockets { .. }
                 | Command::ListPresent { .. }
+                | Command::Move { .. }
+                | Command::ListWaiting { .. }
+                | Command::DecideWaiting { .. }
                 | Command::Kick { .. },
             ) => 0,
         };

@@ -146,7 +146,9 @@ impl Puddle {
         let end = match &mut socket.phase {
             Phase::Knocking(knock) => match (knock.entry.origin, knock.entry.reply_to.take()) {
                 (Origin::PutBack, None) => End::Closed(*refusal),
-                (Origin::PutBack | Origin::Asked, request) => End::Refused(request, *refusal),
+                (Origin::PutBack | Origin::Asked | Origin::Moved, request) => {
+                    End::Refused(request, *refusal)
+                }
             },
             Phase::Upgrading { .. }
             | Phase::Raw(..)

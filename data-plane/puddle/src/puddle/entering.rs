@@ -343,7 +343,7 @@ impl Puddle {
                 let reply_to = entry.reply_to.as_ref();
                 let event = match (entry.origin, reply_to) {
                     (Origin::PutBack, None) => multiplexed::Event::closed(room, &refusal),
-                    (Origin::PutBack, Some(_)) | (Origin::Asked, _) => {
+                    (Origin::PutBack, Some(_)) | (Origin::Asked | Origin::Moved, _) => {
                         multiplexed::Event::refused(reply_to, Some(room), &refusal)
                     }
                 };

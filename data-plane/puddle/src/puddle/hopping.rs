@@ -59,6 +59,10 @@ impl Puddle {
                 self.kept_out(room, whom, time);
                 0
             }
+            Hop::Kick { room, client } => {
+                self.put_client_out(&room, client);
+                0
+            }
             Hop::Waiting(hop) => {
                 let bytes = hop.bytes();
                 self.waiting_hop(from, *hop);

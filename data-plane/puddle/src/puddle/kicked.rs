@@ -1,17 +1,19 @@
 //! Who was put out of a room and may not come back yet: kept in memory, of
-//! transient rooms too. Owns the bound and the order in which it ends; never
-//! decides who is put out.
+//! transient rooms too. Owns the bound and the order in which it ends, and by
+//! which right a client puts another out.
 
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use porthouse_model::{AddressRange, ClientId, RoomName, Time};
+use porthouse_model::{Act, AddressRange, ClientId, Refused, RoomName, Time};
 
 use super::Puddle;
 use crate::hop::Hop;
 use crate::input::SocketId;
-use crate::socket::Who;
+use crate::room::{Governed, RoomIndex};
+use crate::socket::{Habit, Who};
+use crate::wire::multiplexed::{Event as Told, Id};
 
 /// Whom it keeps out. An anonymous client has another id with each socket, so it
 /// is known by where it comes from.
@@ -122,6 +124,53 @@ impl Puddle {
                 self.peers.send(puddle, Hop::Kicked { room, whom, time });
             }
             self.kept_out(room.clone(), whom, time);
+        }
+    }
+
+    /// A client inside puts another one out, on every puddle. The room's owner is
+    /// put out by nobody but backends.
+    pub(super) fn kick_from(
+        &mut self,
+        id: SocketId,
+        request: Option<&Id>,
+        room: &RoomName,
+        client: ClientId,
+    ) {
+        let Some((index, _)) = self.seat_in(id, room) else {
+            return self.outside(id, request);
+        };
+        if !self.may(id, index, Act::Kick) || self.owner_of(index) == Some(client) {
+            return self.refuse_line(id, request, Some(room), Refused::KickRefused);
+        }
+        if !self.behaves(id, Habit::Move, request) {
+            return;
+        }
+        let kicked = Told::Kicked {
+            id: request,
+            room,
+            client,
+        };
+        self.inform(id, |out| kicked.frame(out));
+        for puddle in self.others.iter() {
+            let room = room.clone();
+            self.peers.send(puddle, Hop::Kick { room, client });
+        }
+        self.put_client_out(room, client);
+    }
+
+    /// A client is put out of a room here, and does not come back for a while.
+    pub(super) fn put_client_out(&mut self, room: &RoomName, client: ClientId) {
+        let time = self.settings.kick_block_time;
+        self.kick(client, Some(room), time);
+    }
+
+    /// Who owns a room, if somebody does.
+    fn owner_of(&self, index: RoomIndex) -> Option<ClientId> {
+        match &self.rooms.get(index).governed {
+            Governed::Persistent(policy) => policy.room.owner.map(ClientId::from),
+            governed @ (Governed::Transient(_) | Governed::Templated(_)) => {
+                governed.owned().map(|owned| owned.owner)
+            }
         }
     }
 

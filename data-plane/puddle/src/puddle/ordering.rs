@@ -27,6 +27,9 @@ impl Puddle {
             | Command::ListRooms { .. }
             | Command::ListSockets { .. }
             | Command::ListPresent { .. }
+            | Command::Move { .. }
+            | Command::ListWaiting { .. }
+            | Command::DecideWaiting { .. }
             | Command::Kick { .. } => {}
         }
         let reply = self.carry_out(command);
@@ -48,6 +51,15 @@ impl Puddle {
                 after,
                 clients_max,
             } => Reply::Present(self.list_present(&room, after, clients_max)),
+            Command::Move { client, from, to } => self.move_client(client, &from, &to),
+            Command::ListWaiting { room } => Reply::Waiting(self.waiting_rooms.list(&room)),
+            Command::DecideWaiting {
+                room,
+                client,
+                decision,
+            } => Reply::Decided {
+                sockets: self.decide_here(&room, client, decision),
+            },
             Command::Kick {
                 client,
                 room,
@@ -174,7 +186,12 @@ impl Puddle {
     }
 
     /// Out of a room, or off this node.
-    fn kick(&mut self, client: ClientId, room: Option<&RoomName>, time: Duration) -> Reply {
+    pub(super) fn kick(
+        &mut self,
+        client: ClientId,
+        room: Option<&RoomName>,
+        time: Duration,
+    ) -> Reply {
         let mut kicked = 0;
         let sockets = self.sockets_of(client);
         self.homes.end_strands(client, room);

@@ -274,7 +274,7 @@ impl Puddle {
     }
 
     /// Whether a socket inside may do this.
-    fn may(&self, id: SocketId, index: RoomIndex, act: Act) -> bool {
+    pub(super) fn may(&self, id: SocketId, index: RoomIndex, act: Act) -> bool {
         let stay = self.sockets.get(id).and_then(|socket| socket.stay(index));
         let seats = &self.rooms.get(index).seats;
         stay.is_some_and(|stay| seats.sitter(stay.seat).rights.acts.has(act))

@@ -313,32 +313,39 @@ impl Puddle {
         // What was passed at a template is of no use at another.
         let bound = governed.id().is_some() || passed != Passed::default();
         let leads_to = governed.verified_as().filter(|_| bound);
-        let leads_to = leads_to.map_or(LeadsTo::Any, LeadsTo::Only);
-        let entry = |manner| Entry {
+        let sequence = Sequence::again(passed, attempts, self.manner_inside(id));
+        let entry = Entry {
             origin: Origin::PutBack,
-            leads_to,
-            ..Entry::new(
-                name.clone(),
-                Sequence::again(passed, attempts, manner),
-                until,
-            )
+            leads_to: leads_to.map_or(LeadsTo::Any, LeadsTo::Only),
+            ..Entry::new(name.clone(), sequence, until)
         };
-        let Some(socket) = self.sockets.get_mut(id) else {
-            return;
-        };
-        let Some(stay) = socket.stay(index) else {
-            return;
-        };
-        self.outbox.cut_room(id.slot, index);
-        let manner = if socket.beside.is_some() {
+        if self.put_before(id, index, entry) {
+            self.advance(id, name, Event::Look);
+        }
+    }
+
+    /// How a socket that is inside can be asked.
+    pub(super) fn manner_inside(&self, id: SocketId) -> Manner {
+        if self.hears_us(id) {
             Manner::Asked
         } else {
             Manner::Silent
+        }
+    }
+
+    /// Out of a room, at once, and before a door. Answers whether it was inside.
+    pub(super) fn put_before(&mut self, id: SocketId, index: RoomIndex, entry: Entry) -> bool {
+        let room = entry.room.clone();
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return false;
         };
+        let Some(stay) = socket.stay(index) else {
+            return false;
+        };
+        self.outbox.cut_room(id.slot, index);
         match &mut socket.phase {
             Phase::Raw(_, who) => {
                 let who = std::mem::replace(who, Who::Anonymous);
-                let entry = entry(manner);
                 socket.phase = Phase::Knocking(Box::new(Knock {
                     who,
                     entry,
@@ -348,17 +355,17 @@ impl Puddle {
             Phase::Multiplexed(lobby) => {
                 lobby.forget_stay(index);
                 lobby.ends.forget(Ending::Stay(index));
-                lobby.entries.push(entry(Manner::Asked));
+                lobby.entries.push(entry);
             }
             Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. } => {
                 unreachable!("who has a seat is inside")
             }
         }
-        self.doors.entry(name.clone()).or_default().insert(id);
+        self.doors.entry(room).or_default().insert(id);
         self.leave_room(id, index, stay.seat, Gone::Out);
         self.cut_beside(id);
         self.arm(id);
-        self.advance(id, name, Event::Look);
+        true
     }
 
     /// Remembers whether a room stops delivering when there is no word.

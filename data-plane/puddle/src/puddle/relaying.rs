@@ -18,7 +18,7 @@ use crate::wire::multiplexed::{Event as Told, Id, Line, LineError, Op};
 /// What a sibling can be asked to do.
 const OPS: LineError = LineError::new(
     "op",
-    "one of answer, leave, history, admit, refuse, presence, pass, rules, ping over \
+    "one of answer, leave, history, admit, refuse, kick, presence, pass, rules, ping over \
      porthouse.sibling.v1; messages go over the raw socket",
 );
 /// A line of a sibling that no raw socket has bound to.
@@ -40,6 +40,7 @@ impl Puddle {
                 client,
                 decision,
             } => (room, Command::Decide(client, decision)),
+            Op::Kick { room, client } => (room, Command::Kick(client)),
             Op::History { room, range } => (room, Command::History(range)),
             Op::Presence { room, after } => (room, Command::Presence(after)),
             Op::Pass { room, client } => (room, Command::Own(OwnerAct::Pass(client))),
@@ -98,6 +99,14 @@ impl Puddle {
                     self.drop_backlog(pair.sibling);
                 }
             }
+            SiblingSaid::Moved(to) => {
+                let bound = self.bound_room(pair.sibling, from, pair.raw);
+                if let (Some(_), Some(Sibling::Bound { room, .. })) =
+                    (bound, self.sibling_mut(pair.sibling))
+                {
+                    *room = to;
+                }
+            }
             SiblingSaid::Ended(end) => self.bereft(from, pair, &end),
             SiblingSaid::Gone => self.deserted(pair),
         }
@@ -128,6 +137,7 @@ impl Puddle {
             Command::Decide(client, decision) => {
                 self.decide(id, request.as_ref(), &room, client, decision);
             }
+            Command::Kick(client) => self.kick_from(id, request.as_ref(), &room, client),
             Command::History(range) => self.history(id, request, &room, range),
             Command::Presence(after) => self.look(id, request, &room, after),
             Command::Own(act) => self.own(id, request, &room, act),

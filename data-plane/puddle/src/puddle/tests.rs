@@ -19,6 +19,8 @@ mod talk;
 mod visiting;
 mod covered;
 mod blocked;
+mod kicking;
+mod moving;
 mod world;
 mod homes;
 mod counted;

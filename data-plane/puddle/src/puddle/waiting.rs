@@ -14,7 +14,7 @@ use crate::hop::Hop;
 use crate::input::{PuddleId, SocketId};
 use crate::sequence::Event;
 use crate::socket::{LeadsTo, Phase};
-use crate::waiting::{Decision, Fate, WaitingHop};
+use crate::waiting::{Applicant, Decision, Fate, WaitingHop};
 use crate::wire::multiplexed::{AskedStep, Event as Told, Id, LineError};
 
 impl Puddle {
@@ -36,10 +36,12 @@ impl Puddle {
         self.arm(id);
         self.challenge(id, room, AskedStep::Approval, None);
         let (room, socket) = (room.clone(), id);
+        let username = session.as_ref().map(|session| session.username.clone());
         self.tell_home(WaitingHop::Apply {
             room,
             socket,
             client,
+            username,
         });
     }
 
@@ -108,9 +110,11 @@ impl Puddle {
                 room,
                 socket,
                 client,
+                username,
             } => {
                 let at = (from, socket);
-                if self.waiting_rooms.apply(&room, at, client).is_err() {
+                let applicant = Applicant { client, username };
+                if self.waiting_rooms.apply(&room, at, applicant).is_err() {
                     self.end_wait(room, at, Fate::Crowded);
                 }
             }
@@ -122,13 +126,27 @@ impl Puddle {
                 client,
                 decision,
             } => {
-                for at in self.waiting_rooms.decide(&room, client) {
-                    self.end_wait(room.clone(), at, Fate::Decided(decision));
-                }
+                self.decide_here(&room, client, decision);
             }
             WaitingHop::Ended { room, socket, fate } => self.wait_ended(socket, &room, fate),
             WaitingHop::Crowd { room, clients } => self.crowd_changed(&room, &clients),
         }
+    }
+
+    /// It is decided about all sockets of a client that wait for a room whose home
+    /// is here. Answers how many there are.
+    pub(super) fn decide_here(
+        &mut self,
+        room: &RoomName,
+        client: ClientId,
+        decision: Decision,
+    ) -> u64 {
+        let decided = self.waiting_rooms.decide(room, client);
+        let sockets = decided.len() as u64;
+        for at in decided {
+            self.end_wait(room.clone(), at, Fate::Decided(decision));
+        }
+        sockets
     }
 
     /// Whose crowd has changed is told, once a turn.
@@ -175,10 +193,12 @@ impl Puddle {
         for (socket, room) in waits {
             let session = self.session_of(socket);
             let client = self.client_of(socket, session.as_deref());
+            let username = session.map(|session| session.username.clone());
             self.tell_home(WaitingHop::Apply {
                 room,
                 socket,
                 client,
+                username,
             });
         }
     }

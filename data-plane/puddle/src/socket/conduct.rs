@@ -53,7 +53,7 @@ impl Habit {
         match self {
             Self::Ping => "fewer pings a second",
             Self::Empty => "fewer empty messages a second",
-            Self::Move => "fewer joins and leaves a second",
+            Self::Move => "fewer joins, leaves and kicks a second",
             Self::Haste => "to heed refusals",
         }
     }

@@ -30,6 +30,8 @@ pub(crate) enum Origin {
     /// The socket was inside, and the room or what is known of its client has
     /// changed.
     PutBack,
+    /// A backend moves the socket here, from another room.
+    Moved,
 }
 
 /// Which room of its name an entry may lead to.

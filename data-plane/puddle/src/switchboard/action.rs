@@ -9,7 +9,7 @@ use porthouse_model::{ApiKey, PolicyKey, Refused, Revision, Time, Username};
 use super::chain::Position;
 use super::event::{CallId, RequestId, WatchId};
 use crate::input::{Changed, Command, Input, OrderId, PuddleId};
-use crate::output::{ListedPresent, ListedRoom, ListedSocket};
+use crate::output::{ListedPresent, ListedRoom, ListedSocket, ListedWaiting, MovedSocket};
 use crate::question::{Answer, QuestionId, Secret, Verification};
 
 /// Something the shell does.
@@ -168,6 +168,15 @@ pub enum CallResult {
     },
     /// Who is in the room, by its home.
     Present(ListedPresent),
+    /// What became of the client's sockets that were in the room, by puddle.
+    Moved(Vec<(PuddleId, MovedSocket)>),
+    /// Who waits to be let in to the room, by its home.
+    Waiting(Vec<ListedWaiting>),
+    /// It was decided about so many sockets.
+    Decided {
+        /// How many.
+        sockets: u64,
+    },
     /// So many sockets left.
     Kicked {
         /// How many.

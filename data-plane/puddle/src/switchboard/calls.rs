@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use porthouse_model::{RoomName, Time, TokenHash};
+use porthouse_model::{ClientId, RoomName, Time, TokenHash};
 
 use super::SwitchboardSettings;
 use super::action::{CallResult, ToPuddle};
@@ -13,6 +13,7 @@ use super::merge::Merge;
 use crate::home::home_of;
 use crate::input::{Command, OrderId, PuddleId, SocketId};
 use crate::output::Reply;
+use crate::waiting::Decision;
 
 /// All calls of a node.
 #[derive(Debug)]
@@ -209,10 +210,29 @@ impl Calls {
             Call::Key { .. } => unreachable!("no puddle is asked for an API key"),
             Call::Publish(publish) => (Merge::publish(), self.all(&Command::Publish(publish))),
             Call::Purge { room, through } => {
-                let home = home_of(&room, self.puddles);
+                let home = self.home(&room);
                 let command = Command::Purge { room, through };
                 (Merge::purge(), vec![(home, command)])
             }
+            Call::Move { client, from, to } => {
+                let command = Command::Move { client, from, to };
+                (Merge::moved(), self.all(&command))
+            }
+            Call::ListWaiting { room } => {
+                let home = self.home(&room);
+                (
+                    Merge::waiting(),
+                    vec![(home, Command::ListWaiting { room })],
+                )
+            }
+            Call::DecideWaiting {
+                room,
+                client,
+                decision,
+            } => (
+                Merge::decided(),
+                self.decide_waiting(room, client, decision),
+            ),
             Call::Kick {
                 client,
                 room,
@@ -239,7 +259,7 @@ impl Calls {
                 after,
                 clients_max,
             } => {
-                let home = home_of(&room, self.puddles);
+                let home = self.home(&room);
                 let command = Command::ListPresent {
                     room,
                     after,
@@ -253,6 +273,25 @@ impl Calls {
                 sockets_max,
             } => self.list_sockets(&room, after, sockets_max.min(self.page_max)),
         }
+    }
+
+    fn decide_waiting(
+        &self,
+        room: RoomName,
+        client: ClientId,
+        decision: Decision,
+    ) -> Vec<(PuddleId, Command)> {
+        let home = self.home(&room);
+        let decide = Command::DecideWaiting {
+            room,
+            client,
+            decision,
+        };
+        vec![(home, decide)]
+    }
+
+    fn home(&self, room: &RoomName) -> PuddleId {
+        home_of(room, self.puddles)
     }
 
     fn list_sockets(

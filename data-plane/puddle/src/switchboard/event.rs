@@ -8,6 +8,7 @@ use super::chain::{Chain, Position};
 use crate::input::{OrderId, Publish, PuddleId, SocketId};
 use crate::output::Reply;
 use crate::question::{Question, QuestionId, SignInVerdict, Verdict};
+use crate::waiting::Decision;
 
 /// Names one opening of the watch, so that what comes late from an earlier one
 /// is told apart.
@@ -192,6 +193,29 @@ pub enum Call {
         after: Option<(PuddleId, SocketId)>,
         /// The most to list.
         sockets_max: usize,
+    },
+    /// Move a client's sockets from one room to another.
+    Move {
+        /// Whose.
+        client: ClientId,
+        /// Out of this room.
+        from: RoomName,
+        /// Into this one.
+        to: RoomName,
+    },
+    /// Who waits to be let in to a room.
+    ListWaiting {
+        /// The room.
+        room: RoomName,
+    },
+    /// Decide about a client that waits.
+    DecideWaiting {
+        /// The room.
+        room: RoomName,
+        /// The client, all of whose sockets are meant.
+        client: ClientId,
+        /// What.
+        decision: Decision,
     },
     /// Put a client out.
     Kick {

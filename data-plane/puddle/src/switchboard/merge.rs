@@ -6,7 +6,7 @@ use porthouse_model::{Refused, RoomName};
 
 use super::action::CallResult;
 use crate::input::PuddleId;
-use crate::output::{ListedPresent, ListedRoom, ListedSocket, Reply};
+use crate::output::{ListedPresent, ListedRoom, ListedSocket, ListedWaiting, MovedSocket, Reply};
 
 /// What has come so far.
 #[derive(Debug)]
@@ -32,6 +32,11 @@ pub(super) enum Merge {
         sockets_max: usize,
     },
     Present(Option<ListedPresent>),
+    Moved(BTreeMap<PuddleId, Vec<MovedSocket>>),
+    Waiting(Vec<ListedWaiting>),
+    Decided {
+        sockets: u64,
+    },
     Kick {
         sockets: u64,
     },
@@ -70,6 +75,18 @@ impl Merge {
 
     pub(super) const fn present() -> Self {
         Self::Present(None)
+    }
+
+    pub(super) const fn moved() -> Self {
+        Self::Moved(BTreeMap::new())
+    }
+
+    pub(super) const fn waiting() -> Self {
+        Self::Waiting(Vec::new())
+    }
+
+    pub(super) const fn decided() -> Self {
+        Self::Decided { sockets: 0 }
     }
 
     pub(super) const fn kick() -> Self {
@@ -111,7 +128,12 @@ impl Merge {
                 sockets.insert(puddle, more);
             }
             (Self::Present(present), Reply::Present(listed)) => *present = listed,
-            (Self::Kick { sockets }, Reply::Kicked { sockets: more }) => *sockets += more,
+            (Self::Moved(moved), Reply::Moved(more)) => {
+                moved.insert(puddle, more);
+            }
+            (Self::Waiting(waiting), Reply::Waiting(listed)) => *waiting = listed,
+            (Self::Decided { sockets }, Reply::Decided { sockets: more })
+            | (Self::Kick { sockets }, Reply::Kicked { sockets: more }) => *sockets += more,
             (merge, reply) => unreachable!("{reply:?} is no reply to {merge:?}"),
         }
     }
@@ -173,6 +195,14 @@ impl Merge {
                 CallResult::Sockets { sockets, more }
             }
             Self::Present(Some(present)) => CallResult::Present(present),
+            Self::Moved(moved) => {
+                let each = moved.into_iter().flat_map(|(puddle, sockets)| {
+                    sockets.into_iter().map(move |socket| (puddle, socket))
+                });
+                CallResult::Moved(each.collect())
+            }
+            Self::Waiting(waiting) => CallResult::Waiting(waiting),
+            Self::Decided { sockets } => CallResult::Decided { sockets },
             Self::Kick { sockets } => CallResult::Kicked { sockets },
         }
     }

@@ -84,6 +84,13 @@ pub(crate) enum Op<'a> {
         /// What is decided.
         decision: Decision,
     },
+    /// Put a client out of a room.
+    Kick {
+        /// The room.
+        room: RoomName,
+        /// Whom.
+        client: ClientId,
+    },
     /// Leave a room, or its door.
     Leave {
         /// The room.

@@ -17,6 +17,8 @@ mod bad_calls;
 mod live;
 mod plain;
 mod lifetime;
+mod sibling;
+mod moderation;
 mod shapes;
 mod vectors;
 mod browser;

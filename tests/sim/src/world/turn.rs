@@ -282,6 +282,7 @@ impl World {
             | Hop::Placed(_)
             | Hop::Credit { .. }
             | Hop::Kicked { .. }
+            | Hop::Kick { .. }
             | Hop::CreditAsks { .. }) => other,
         };
         let from = PuddleId(from);

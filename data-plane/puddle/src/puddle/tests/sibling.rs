@@ -39,7 +39,12 @@ fn showing(world: &mut World, puddle: usize, room: &str, secret: &str, lines: &[
 }
 
 /// A pair whose raw socket is inside, with all it was told taken.
-fn paired(world: &mut World, at: (usize, usize), room: &str, lines: &[&str]) -> (Client, Client) {
+pub(super) fn paired(
+    world: &mut World,
+    at: (usize, usize),
+    room: &str,
+    lines: &[&str],
+) -> (Client, Client) {
     let (sibling, secret) = sibling(world, at.0, "/", lines);
     let raw = showing(world, at.1, room, &secret, lines);
     world.line(raw, r#"{"op":"start"}"#);

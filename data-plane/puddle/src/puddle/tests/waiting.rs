@@ -7,7 +7,7 @@ use porthouse_model::EntryStep;
 
 use super::world::{Client, World, asking, token};
 use crate::home::home_of;
-use crate::{Input, PuddleId};
+use crate::{Command, Decision, Input, PuddleId, Reply};
 
 /// A room that asks for approval, with a user inside who may give it.
 fn hosted(puddles: u8, waiting_max: usize) -> (World, Client) {
@@ -225,4 +225,32 @@ fn nothing_of_ours_is_said_on_the_raw_socket_of_who_may_let_others_in() {
     let told = world.take_text(raw);
     assert!(told.starts_with("HTTP/1.1 101"), "{told}");
     assert!(told.ends_with("\r\n\r\n"), "{told}");
+}
+
+#[test]
+fn a_backend_sees_who_waits_and_decides_at_the_rooms_home() {
+    for puddle in 0..2 {
+        let mut world = World::new(2);
+        world.room("vault", asking(&[EntryStep::Approval]));
+        let (ada, _) = waiting(&mut world, puddle);
+        let room = || "vault".parse().expect("a name");
+        let mut listed = world.order(&Command::ListWaiting { room: room() });
+        listed.retain(|reply| *reply != Reply::Waiting(Vec::new()));
+        let [Reply::Waiting(listed)] = &listed[..] else {
+            panic!("one puddle is the home: {listed:?}");
+        };
+        let client = listed[0].client;
+        assert_eq!((listed.len(), listed[0].sockets), (1, 1));
+        let decide = Command::DecideWaiting {
+            room: room(),
+            client,
+            decision: Decision::Admit,
+        };
+        let decided = world.order(&decide);
+        assert!(decided.contains(&Reply::Decided { sockets: 1 }));
+        assert!(world.take_text(ada).contains(r#""op":"admitted""#));
+        let again = world.order(&decide);
+        let nobody = || Reply::Decided { sockets: 0 };
+        assert_eq!(again, [nobody(), nobody()]);
+    }
 }

@@ -80,6 +80,15 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_text")]
         client: ClientId,
     },
+    /// A client is on its way out of a room, wherever its sockets are.
+    Kicked {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a Id>,
+        #[serde(serialize_with = "as_text")]
+        room: &'a RoomName,
+        #[serde(serialize_with = "as_text")]
+        client: ClientId,
+    },
     /// From here on a `porthouse.raw.v1` socket has the room's frames, and
     /// nothing of ours.
     Started,
@@ -154,6 +163,14 @@ pub(crate) enum Event<'a> {
         room: &'a RoomName,
         #[serde(flatten)]
         explanation: Explanation,
+    },
+    /// A backend has moved this socket out of one room and before the door of
+    /// another.
+    Moved {
+        #[serde(serialize_with = "as_text")]
+        room: &'a RoomName,
+        #[serde(serialize_with = "as_text")]
+        to: &'a RoomName,
     },
     /// A send was taken.
     Receipt {

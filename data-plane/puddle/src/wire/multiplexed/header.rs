@@ -120,7 +120,7 @@ impl Field {
         match self {
             Self::Op => (
                 "op",
-                "one of auth, renew, join, answer, leave, send, history, resume, admit, refuse, presence, pass, rules, ping",
+                "one of auth, renew, join, answer, leave, send, history, resume, admit, refuse, kick, presence, pass, rules, ping",
             ),
             Self::Id => ("id", super::id::ID_NEEDED),
             Self::Room => ("room", "a room's name, as a string"),
@@ -231,6 +231,7 @@ impl<'a> Header<'a> {
             Some("answer") => self.answer(),
             Some("admit") => self.decide(Decision::Admit),
             Some("refuse") => self.decide(Decision::Refuse),
+            Some("kick") => self.kick(),
             Some("leave") => Ok(Op::Leave { room: self.room()? }),
             Some("history") => Ok(Op::History {
                 room: self.room()?,
@@ -263,6 +264,14 @@ impl<'a> Header<'a> {
             }
         };
         Ok(Op::Answer { room, answer })
+    }
+
+    fn kick(self) -> Result<Op<'a>, LineError> {
+        let client = client(Field::Client, self.client.as_deref())?;
+        Ok(Op::Kick {
+            room: self.room()?,
+            client: client.ok_or_else(|| Field::Client.error())?,
+        })
     }
 
     fn decide(self, decision: Decision) -> Result<Op<'a>, LineError> {

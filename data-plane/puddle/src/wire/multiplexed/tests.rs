@@ -263,7 +263,7 @@ fn an_unknown_op_gets_an_error_with_its_id() {
             Some(Id::Natural(3)),
             LineError::new(
                 "op",
-                "one of auth, renew, join, answer, leave, send, history, resume, admit, refuse, presence, pass, rules, ping",
+                "one of auth, renew, join, answer, leave, send, history, resume, admit, refuse, kick, presence, pass, rules, ping",
             )
         )
     );

@@ -1,0 +1,97 @@
+//! A client inside puts another one out, by a line: only who may, never the
+//! owner, on whatever puddle anybody is.
+
+use porthouse_model::RoomName;
+
+use super::world::{Client, World, asking, close_frame, token};
+
+/// A signed-in client that is in a room, and its id.
+fn inside(world: &mut World, puddle: usize, user: u8, room: &str) -> (Client, String) {
+    let id = world.session(user).to_string();
+    let client = world.lobby_of(puddle, user);
+    world.line(
+        client,
+        &format!(r#"{{"op":"join","room":"{room}","id":1}}"#),
+    );
+    let told = world.take_text(client);
+    assert!(told.contains(r#""op":"admitted""#), "{told}");
+    (client, id)
+}
+
+fn kick(world: &mut World, by: Client, room: &str, client: &str) -> String {
+    world.line(
+        by,
+        &format!(r#"{{"op":"kick","room":"{room}","client":"{client}","id":7}}"#),
+    );
+    world.take_text(by)
+}
+
+#[test]
+fn who_may_puts_out_all_sockets_of_a_client_and_it_stays_out_for_a_while() {
+    for puddle in 0..2 {
+        let mut world = World::new(2);
+        world.room("hall", asking(&[]));
+        let (host, _) = inside(&mut world, 0, 1, "hall");
+        let (guest, id) = inside(&mut world, puddle, 2, "hall");
+        let bearer = format!("Authorization: Bearer {}", token(2));
+        let raw = world.upgrade(1 - puddle, "/hall", &[&bearer]);
+        let told = kick(&mut world, host, "hall", &id);
+        let expected = format!(r#"{{"op":"kicked","id":7,"room":"hall","client":"{id}"}}"#);
+        assert!(told.ends_with(&expected), "{told}");
+        let told = world.take_text(guest);
+        assert!(
+            told.contains(r#"{"op":"closed","room":"hall","code":4006"#),
+            "{told}"
+        );
+        assert_eq!(close_frame(&world.take(raw)).0, 4006);
+        world.line(guest, r#"{"op":"join","room":"hall","id":2}"#);
+        assert!(world.take_text(guest).contains(r#""code":4012"#));
+    }
+}
+
+#[test]
+fn who_may_not_is_refused_by_the_rule() {
+    let mut world = World::new(1);
+    world.room("hall", asking(&[]));
+    let (guest, id) = inside(&mut world, 0, 1, "hall");
+    let stranger = world.joined(0, &["hall"]);
+    let told = kick(&mut world, stranger, "hall", &id);
+    assert!(
+        told.contains(r#"{"op":"refused","id":7,"room":"hall","code":1008"#)
+            && told.contains(r#""rule":"capabilities.kick""#),
+        "{told}"
+    );
+    let outside = world.lobby(0);
+    let told = kick(&mut world, outside, "hall", &id);
+    assert!(
+        told.contains(r#"{"op":"error","id":7,"rule":"room""#),
+        "{told}"
+    );
+    assert_eq!(world.take(guest), b"");
+}
+
+#[test]
+fn a_rooms_owner_is_put_out_by_nobody() {
+    let mut world = World::new(1);
+    world.room("hall", asking(&[]));
+    let owner = world.session(1);
+    let name: RoomName = "hall".parse().expect("a name");
+    world.rooms.get_mut(&name).expect("a room").owner = Some(owner);
+    let (host, id) = inside(&mut world, 0, 1, "hall");
+    let (moderator, _) = inside(&mut world, 0, 2, "hall");
+    let told = kick(&mut world, moderator, "hall", &id);
+    assert!(told.contains(r#""rule":"capabilities.kick""#), "{told}");
+    assert_eq!(world.take(host), b"");
+}
+
+#[test]
+fn the_owner_of_a_transient_room_kicks_and_its_guests_do_not() {
+    let mut world = World::new(2);
+    let (owner, owner_id) = inside(&mut world, 0, 1, "den");
+    let (guest, id) = inside(&mut world, 1, 2, "den");
+    let told = kick(&mut world, guest, "den", &owner_id);
+    assert!(told.contains(r#""rule":"capabilities.kick""#), "{told}");
+    let told = kick(&mut world, owner, "den", &id);
+    assert!(told.contains(r#""op":"kicked""#), "{told}");
+    assert!(world.take_text(guest).contains(r#""code":4006"#));
+}
