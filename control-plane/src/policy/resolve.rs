@@ -2,8 +2,9 @@
 //! snapshot's revision.
 
 use futures_util::FutureExt;
-use porthouse_api::node::v1::{ResolveRequest, ResolveResponse};
+use porthouse_api::node::v1::{self, ResolveRequest, ResolveResponse};
 use porthouse_model::{PolicyKey, Resolved, Revision};
+use prost::Message as _;
 use tokio::time::timeout;
 use tonic::Status;
 
@@ -14,6 +15,9 @@ use super::refusal::Refusal;
 
 /// The most keys of one request.
 const KEYS_MAX: usize = 256;
+
+/// The most bytes of an answer, but for one alone: a node takes 4 MiB.
+const ANSWER_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 const BUSY: Refusal = Refusal::Busy("as many keys are being resolved as may be; ask again");
 
@@ -37,7 +41,7 @@ impl PolicyFeed {
         let (revision, resolved) = self.resolve_at(min, keys).await?;
         Ok(ResolveResponse {
             revision: i64::try_from(revision.0).expect("it came from an int64"),
-            resolved: resolved.iter().map(Into::into).collect(),
+            resolved: within_bytes(resolved.iter().map(Into::into)),
         })
     }
 
@@ -81,6 +85,20 @@ impl PolicyFeed {
             })
             .await
     }
+}
+
+/// The first answers, one at least, that are not longer than an answer may be.
+fn within_bytes(resolved: impl Iterator<Item = v1::Resolved>) -> Vec<v1::Resolved> {
+    let mut bytes = 0;
+    let mut answers = Vec::new();
+    for answer in resolved {
+        bytes += answer.encoded_len();
+        if bytes > ANSWER_BYTES_MAX && !answers.is_empty() {
+            break;
+        }
+        answers.push(answer);
+    }
+    answers
 }
 
 /// The keys' states, in their order.

@@ -328,3 +328,74 @@ async fn no_more_resolves_wait_than_may_and_the_others_hear_when_to_ask_again() 
     let retry = refused.get_error_details().retry_info().cloned();
     assert!(retry.expect("when to ask again").retry_delay.is_some());
 }
+
+/// Rooms with rules of 60,000 bytes each, more than fit into what a client takes.
+async fn long_rooms(plane: &Plane) -> Vec<String> {
+    let schema = format!(r#"{{"description":"{}"}}"#, "x".repeat(60_000));
+    let format = control::MessageFormat {
+        kind: Some(control::message_format::Kind::JsonSchema(schema)),
+    };
+    let mut names: Vec<String> = (100..180).map(|number| format!("long-{number}")).collect();
+    for name in &names {
+        let rules = control::RoomRules {
+            messages: Some(control::MessageRules {
+                format: Some(format.clone()),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let request = control::CreateRoomRequest {
+            room_id: name.clone(),
+            room: Some(control::Room {
+                rules: Some(rules),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        plane.rooms().create_room(request).await.expect("a room");
+    }
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn no_answer_is_longer_than_a_client_takes_and_the_rest_is_asked_for_again() {
+    let plane = Plane::start().await;
+    let names = long_rooms(&plane).await;
+    let (mut resolved, mut answers) = (Vec::new(), 0);
+    while resolved.len() < names.len() {
+        let rest = &names[resolved.len()..];
+        let request = ResolveRequest {
+            min_revision: 0,
+            keys: rest.iter().map(|name| by_name(name)).collect(),
+        };
+        let answer = plane.feed().resolve(request).await.expect("it is taken");
+        let found = answer.into_inner().resolved;
+        assert!(!found.is_empty(), "one at least");
+        resolved.extend(found.into_iter().filter_map(|one| match one.found {
+            Some(Found::Room(room)) => Some(room.name),
+            Some(_) | None => None,
+        }));
+        answers += 1;
+    }
+    assert_eq!((resolved, answers > 1), (names.clone(), true));
+
+    let (mut listed, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = control::ListRoomsRequest {
+            page_size: 1_000,
+            page_token,
+            ..Default::default()
+        };
+        let page = plane.rooms().list_rooms(request).await;
+        let page = page.expect("it is taken").into_inner();
+        assert!(page.rooms.len() < names.len());
+        listed.extend(page.rooms.into_iter().map(|room| room.name));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let names = names.iter().map(|name| format!("rooms/{name}"));
+    assert_eq!(listed, names.collect::<Vec<_>>());
+}
