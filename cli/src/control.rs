@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use porthouse_control::{AuditChecked, AuditHead, PrivateAddresses, Settings};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
@@ -114,17 +115,9 @@ struct VerifyAudit {
 fn head(text: &str) -> anyhow::Result<AuditHead> {
     let (number, chain) = text.split_once(':').context("NUMBER:CHAIN")?;
     let number = number.parse().context("NUMBER is a number")?;
-    let digit = |at: usize| {
-        let digits = chain
-            .get(at..at + 2)
-            .context("CHAIN is 64 hexadecimal digits")?;
-        u8::from_str_radix(digits, 16).context("CHAIN is 64 hexadecimal digits")
-    };
-    ensure!(chain.len() == 64, "CHAIN is 64 hexadecimal digits");
-    let chain = (0..64)
-        .step_by(2)
-        .map(digit)
-        .collect::<anyhow::Result<_>>()?;
+    let chain = HEXLOWER_PERMISSIVE.decode(chain.as_bytes()).ok();
+    let chain = chain.filter(|chain| chain.len() == 32);
+    let chain = chain.context("CHAIN is 64 hexadecimal digits")?;
     Ok(AuditHead { number, chain })
 }
 
@@ -132,11 +125,7 @@ async fn verify_audit(arguments: VerifyAudit) -> anyhow::Result<()> {
     let url = arguments.database.url()?;
     match porthouse_control::verify_audit_log(url.reveal(), arguments.head).await? {
         AuditChecked::Whole(head) => {
-            let chain: String = head
-                .chain
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let chain = HEXLOWER.encode(&head.chain);
             println!("{}:{chain}", head.number);
             Ok(())
         }

@@ -24,6 +24,7 @@ pub(crate) struct Entry {
 /// A password was given that is right for this version.
 pub(crate) fn pass(passed: &mut Vec<(u32, Vec<u64>)>, room: u32, version: u64) {
     match passed.iter_mut().find(|(of, _)| *of == room) {
+        Some((_, versions)) if versions.contains(&version) => {}
         Some((_, versions)) => versions.push(version),
         None => passed.push((room, vec![version])),
     }
