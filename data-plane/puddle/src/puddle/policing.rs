@@ -203,9 +203,11 @@ impl Puddle {
             room.seats.forget_passed();
         }
         let shown = |governed: &Governed| governed.rules().source().presence.shown;
-        let shows_other = shown(&room.governed) != shown(&now);
+        // Another room's home knows of nobody who looks.
+        let looks_elsewhere =
+            shown(&room.governed) != shown(&now) || room.governed.id() != now.id();
         room.governed = now;
-        if shows_other {
+        if looks_elsewhere {
             self.end_looking(index);
         }
         self.note_strictness(index);

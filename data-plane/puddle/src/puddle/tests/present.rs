@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use porthouse_model::{Capabilities, PresenceRules, RoomRules, Shown};
+use porthouse_model::{Capabilities, ChangeItem, PresenceRules, RoomRules, Shown};
 
 use super::homes::{home_and_other, join, restart};
 use super::world::{Client, World};
@@ -325,5 +325,27 @@ fn who_has_just_asked_is_told_what_changes_though_the_last_who_looked_goes() {
     let (_, admitted) = join(&mut world, home, "hall");
     world.wait(GRACE + INTERVAL);
     let told = world.take_text(ben);
+    assert!(told.contains(&id_of(&admitted)), "{told}");
+}
+
+#[test]
+fn who_looks_is_told_that_it_is_over_when_another_room_takes_the_name() {
+    let mut world = World::with(3, |settings| {
+        settings.transient_rules = showing(Shown::Identities);
+    });
+    let (watcher, _) = join(&mut world, 0, "hall");
+    look(&mut world, watcher, "hall");
+    world.room("hall", showing(Shown::Identities));
+    let room = world.rooms["hall"].clone();
+    world.change(vec![ChangeItem::Room(room)]);
+    let told = world.take_text(watcher);
+    assert!(
+        told.contains(r#""op":"presence","room":"hall","ended":true"#),
+        "{told}"
+    );
+    look(&mut world, watcher, "hall");
+    let (_, admitted) = join(&mut world, 1, "hall");
+    world.wait(INTERVAL);
+    let told = world.take_text(watcher);
     assert!(told.contains(&id_of(&admitted)), "{told}");
 }
