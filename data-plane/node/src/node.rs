@@ -80,8 +80,13 @@ impl Node {
         let inside = runtime.enter();
         let replicas = Replicas::new(settings, board.request_time_max)?;
         drop(inside);
-        let bridge = Bridge::open(settings.nats.as_ref(), settings.puddles);
-        let bridge = runtime.block_on(bridge)?;
+        // On a thread of its own: the caller's may drive a runtime, and none can
+        // be waited for inside another.
+        let bridge = thread::scope(|scope| {
+            let open = || runtime.block_on(Bridge::open(settings.nats.as_ref(), settings.puddles));
+            let opened = scope.spawn(open).join();
+            opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
 
         let sign = Arc::new(Sign::new());
         let made = threads(settings, clock, &sign, listeners)?;
