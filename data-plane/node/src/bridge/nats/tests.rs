@@ -109,7 +109,10 @@ async fn read(nats: &Nats, number: u8, bytes_max: usize) -> Vec<Box<[u8]>> {
         .await
     {
         FromStore::Read(records) => records.into_iter().map(|record| record.bytes).collect(),
-        other => panic!("not read but {other:?}"),
+        other @ (FromStore::Appended(_)
+        | FromStore::Forgotten
+        | FromStore::Overtaken
+        | FromStore::Failed) => panic!("not read but {other:?}"),
     }
 }
 
