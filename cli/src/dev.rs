@@ -69,6 +69,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIRECTORY", env = "PORTHOUSE_POSTGRES_BIN")]
     postgres_bin: Option<PathBuf>,
     #[command(flatten)]
+    transient: crate::transient::Arguments,
+    #[command(flatten)]
     database: database::Arguments,
     #[command(flatten)]
     store: store::Arguments,
@@ -199,5 +201,6 @@ fn node_settings(
     settings.puddles = arguments.puddles.unwrap_or(settings.puddles);
     settings.nats = arguments.store.settings();
     settings.transient_makers = TransientMakers::Anyone;
+    arguments.transient.apply(&mut settings)?;
     Ok(settings)
 }

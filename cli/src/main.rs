@@ -24,6 +24,7 @@ mod store;
 mod sealing;
 mod hashing;
 mod resume;
+mod transient;
 
 use std::process::ExitCode;
 

@@ -80,6 +80,8 @@ pub(crate) struct Arguments {
     resume: crate::resume::Arguments,
     #[command(flatten)]
     store: store::Arguments,
+    #[command(flatten)]
+    transient: crate::transient::Arguments,
 }
 
 /// The node's API key.
@@ -177,6 +179,7 @@ impl Arguments {
         settings.operators = self.operators;
         settings.puddles = self.puddles.unwrap_or(settings.puddles);
         settings.transient_makers = self.transient_rooms.into();
+        self.transient.apply(&mut settings)?;
         settings.endpoint_host_suffix = self.endpoint_hosts;
         if let Some(keys) = self.resume.given()? {
             settings.resume_keys = keys;

@@ -35,5 +35,5 @@ pub use error::{NodeError, StartError};
 pub use live::Live;
 pub use live::guard::GuardedLive;
 pub use node::Node;
-pub use porthouse_puddle::{ResumeKeys, TransientMakers};
+pub use porthouse_puddle::{OwnerRule, ResumeKeys, RoomLife, TransientMakers};
 pub use settings::{ApiKeySecret, NatsSettings, Settings};

@@ -2,11 +2,12 @@
 //! knows where its configuration comes from.
 
 use core::fmt;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use porthouse_model::NodeName;
-use porthouse_puddle::{HistoryStore, PuddleId, ResumeKeys, TransientMakers};
+use porthouse_puddle::{HistoryStore, OwnerRule, PuddleId, ResumeKeys, RoomLife, TransientMakers};
 
 /// How a node is to be.
 #[derive(Clone, Debug)]
@@ -29,6 +30,16 @@ pub struct Settings {
     pub api_key: ApiKeySecret,
     /// Who makes a transient room by joining a name that has none.
     pub transient_makers: TransientMakers,
+    /// How long a transient room lives unless its maker says otherwise; `None`:
+    /// nobody owns one, and it lives as long as anybody is inside.
+    pub transient_life: Option<RoomLife>,
+    /// What an owner may set of a transient room's rules.
+    pub owner_rules: BTreeSet<OwnerRule>,
+    /// Owned transient rooms of the node; past it one more is refused retryably.
+    pub transient_rooms_max: usize,
+    /// Transient rooms that a client owns and is in, on one puddle; past it one
+    /// more is refused retryably.
+    pub transient_rooms_per_client_max: usize,
     /// Hosts that end with this, which begins with a dot, are endpoints'
     /// addresses; `None`: every host is the node's own.
     pub endpoint_host_suffix: Option<String>,
@@ -61,6 +72,10 @@ impl Settings {
             control_planes: vec![control_plane],
             api_key,
             transient_makers: TransientMakers::Users,
+            transient_life: Some(RoomLife::Peerless),
+            owner_rules: OwnerRule::ALL.into(),
+            transient_rooms_max: 100_000,
+            transient_rooms_per_client_max: 64,
             endpoint_host_suffix: None,
             resume_keys: ResumeKeys::new(&[rand::random()]),
             nats: None,
@@ -73,6 +88,10 @@ impl Settings {
         let puddles = u8::try_from(self.puddles).expect("checked at the start");
         porthouse_puddle::Settings {
             transient_makers: self.transient_makers,
+            transient_life: self.transient_life,
+            owner_rules: self.owner_rules.clone(),
+            transient_rooms_max: self.transient_rooms_max,
+            transient_rooms_per_client_max: self.transient_rooms_per_client_max,
             endpoint_host_suffix: self
                 .endpoint_host_suffix
                 .as_ref()

@@ -87,6 +87,9 @@ pub struct Puddle {
     rooms: Rooms,
     /// How often addresses join rooms that ask it.
     joins: Joins,
+    /// How often they say something over plain HTTP in rooms that limit what one
+    /// socket says.
+    posts: Joins,
     /// Rooms that stop delivering when there is no word for too long.
     strict: BTreeSet<RoomIndex>,
     others: Puddles,
@@ -211,6 +214,7 @@ impl Puddle {
             others,
             rooms: Rooms::new(others, settings.rooms_max, hasher),
             joins: Joins::new(settings.joining_addresses_max, now),
+            posts: Joins::new(settings.joining_addresses_max, now),
             outbox: Outbox::default(),
             peers: Peers::new(&settings),
             homes: Homes::new(&settings),

@@ -198,7 +198,8 @@ pub struct Settings {
     /// Joins, leaves and kicks of one socket; past it as with pings.
     pub move_rate_max: Rate,
     /// Addresses whose joins are counted, over all rooms that limit them; past it
-    /// a join of another is refused (`connection.joins_per_address`).
+    /// a join of another is refused (`connection.joins_per_address`). As many are
+    /// counted that post messages (`messages.rates.per_socket`).
     pub joining_addresses_max: usize,
     /// Refusals and errors of one socket for going too fast, by a room's rates or
     /// by those above; past it 1008.

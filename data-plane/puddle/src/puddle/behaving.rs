@@ -78,6 +78,16 @@ impl Puddle {
         address.is_some_and(|address| self.joins.take(room, address, rate, self.now))
     }
 
+    /// Whether one more message may be posted from where this connection comes:
+    /// it is a socket's only message, so its address stands for the socket.
+    pub(super) fn may_post(&mut self, id: SocketId, room: &RoomName, rules: &Rules) -> bool {
+        let Some(rate) = rules.source().messages.rates.per_socket else {
+            return true;
+        };
+        let address = self.sockets.get(id).map(|socket| socket.address);
+        address.is_some_and(|address| self.posts.take(room, address, rate, self.now))
+    }
+
     fn does(&mut self, id: SocketId, habit: Habit) -> bool {
         let Some(socket) = self.sockets.get_mut(id) else {
             return false;

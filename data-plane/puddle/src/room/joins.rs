@@ -1,5 +1,6 @@
-//! How often each address joins each room. Owns what is left of those rates;
-//! never the rates, which are the rooms'.
+//! How often each address does something in each room: joins it, or says
+//! something without a socket. Owns what is left of those rates; never the rates,
+//! which are the rooms'.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -13,7 +14,7 @@ use crate::network::network_of;
 /// What nobody waits for any more is looked for this often at the most.
 const SWEEP_TIME_MIN: Duration = Duration::from_secs(1);
 
-/// Who has joined what lately.
+/// Who has joined, or spoken in, what lately.
 #[derive(Debug)]
 pub(crate) struct Joins {
     by_address: BTreeMap<(RoomName, IpAddr), Bucket>,
@@ -30,7 +31,7 @@ impl Joins {
         }
     }
 
-    /// One more join; answers whether it may be. While there are as many
+    /// One more; answers whether it may be. While there are as many
     /// addresses as can be remembered, another may not.
     pub(crate) fn take(&mut self, room: &RoomName, from: IpAddr, rate: Rate, now: Time) -> bool {
         let key = (room.clone(), network_of(from));

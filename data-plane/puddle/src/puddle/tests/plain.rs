@@ -1,11 +1,12 @@
 //! Plain HTTP: one message posted, a room heard as events. Both pass the doors
 //! that sockets pass, at every moment.
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use porthouse_model::{
-    Acts, Capabilities, ChangeItem, ConnectionRules, Content, MessageKind, MessageRules, RoomRules,
-    SessionId,
+    Acts, Capabilities, ChangeItem, ConnectionRules, Content, MessageKind, MessageRules, Rate,
+    RoomRules, SessionId,
 };
 
 use super::world::{Client, World, frame, members_only, password_rules, taking, token};
@@ -55,6 +56,31 @@ fn naming(origin: &str) -> RoomRules {
         },
         ..RoomRules::default()
     }
+}
+
+#[test]
+fn messages_posted_from_one_address_are_limited_like_those_of_one_socket() {
+    let mut world = World::new(1);
+    let mut rules = RoomRules::default();
+    rules.messages.rates.per_socket = Some(Rate {
+        per_second: NonZeroU32::MIN,
+        burst: NonZeroU32::new(2).expect("not zero"),
+    });
+    world.room("calm", rules);
+    let ada = world.raw(0, "calm");
+    for _ in 0..2 {
+        let answer = post(&mut world, 0, "/calm", &[], "hello");
+        assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    }
+    let answer = post(&mut world, 0, "/calm", &[], "hello");
+    assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    assert!(answer.contains(r#""rule":"messages.rates.per_socket""#));
+    assert_eq!(world.take(ada), frame(Text, b"hello").repeat(2));
+    let answer = post(&mut world, 0, "/lobby", &[], "elsewhere it may");
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    world.wait(Duration::from_secs(1));
+    let answer = post(&mut world, 0, "/calm", &[], "and later");
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
 }
 
 #[test]
