@@ -56,18 +56,18 @@ async fn a_call_that_is_cancelled_anywhere_leaves_no_transaction_open() {
     };
     timeout(SOON, ended).await.expect("every transaction ends");
 
-    let count = async |rows: &str| -> i64 {
-        let count = format!("SELECT count(*) FROM {rows}");
-        database
-            .query_one(&count, &[])
-            .await
-            .expect("a count")
-            .get(0)
+    // Of one moment: a write that nobody waits for any more may still commit.
+    let counts = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM audit_log),
+        (SELECT count(*) FROM policy_pending)";
+    let written = async || -> i64 {
+        let counted = database.query_one(counts, &[]).await.expect("a count");
+        let (users, events): (i64, i64) = (counted.get(0), counted.get(1));
+        assert_eq!(events, users, "each write has its event");
+        assert_eq!(counted.get::<_, i64>(2), 0);
+        users
     };
-    let users = count("users").await;
+    let users = written().await;
     assert!(users > 0);
-    assert_eq!(count("audit_log").await, users, "each write has its event");
-    assert_eq!(count("policy_pending").await, 0);
     // The connections are as good as new.
     for again in 0..32 {
         let request = control::CreateUserRequest {
@@ -79,5 +79,6 @@ async fn a_call_that_is_cancelled_anywhere_leaves_no_transaction_open() {
     let verify = control::VerifyAuditLogRequest::default();
     let mut audit = AuditServiceClient::new(plane.admin_channel());
     let checked = audit.verify_audit_log(verify).await.expect("checked");
-    assert_eq!(checked.into_inner().head_number, users + 32);
+    let head = checked.into_inner().head_number;
+    assert!((users + 32..=written().await).contains(&head), "{head}");
 }

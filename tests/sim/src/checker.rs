@@ -427,7 +427,8 @@ impl Checker {
     /// Somebody is told how far a room is that they are in.
     fn stands(&mut self, socket: u32, room: u32, stand: Option<Stand>) {
         if let (Some(entry), Some(stand)) = (self.entry(socket, room), stand) {
-            let rules = self.policy.rules_of(room);
+            // Whoever let them in may not have heard yet of rules that are on their way.
+            let rules = self.policy.rules_of(room).min(self.policy.applied());
             self.orders.stand(entry, room, stand, rules);
         }
     }
