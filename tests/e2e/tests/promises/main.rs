@@ -16,6 +16,7 @@ mod bad_input;
 mod bad_calls;
 mod live;
 mod plain;
+mod slow;
 mod lifetime;
 mod sibling;
 mod moderation;

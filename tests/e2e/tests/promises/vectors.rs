@@ -5,14 +5,22 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use porthouse_api::control::v1::history_rules::Keep;
 use porthouse_api::control::v1::{
-    BroadcastRules, ConnectionRules, DeleteRoomRequest, MessageRules, Room, RoomRules, Visibility,
+    BroadcastRules, ConnectionRules, DeleteRoomRequest, KeepLast, MessageRules, Order, Rate, Room,
+    RoomRules, Shown, Visibility,
 };
 use porthouse_api::live::v1::{KickRequest, PublishRequest, publish_request};
 use porthouse_e2e::house::House;
 use porthouse_e2e::raw::{self, Raw};
 use porthouse_e2e::vector::{Case, Message as Said, Names, Request, Step, read};
 use tokio_tungstenite::tungstenite::Message;
+
+/// How long messages are kept in these rooms.
+const HOUR: prost_types::Duration = prost_types::Duration {
+    seconds: 3_600,
+    nanos: 0,
+};
 
 #[tokio::test]
 async fn every_vector_is_answered_as_written() {
@@ -262,6 +270,31 @@ fn set(room: &mut Room, rule: &str) -> Option<()> {
         ("bytes_max", bytes) => messages.bytes_max = Some(bytes.parse().ok()?),
         ("echo", _) => broadcast.echo = Some(true),
         ("no_receivers", _) => broadcast.receivers_named = Some(false),
+        ("ordered", _) => {
+            rules.delivery.get_or_insert_default().order = Order::Ordered.into();
+        }
+        ("keep", messages_max) => {
+            let last = KeepLast {
+                messages_max: messages_max.parse().ok()?,
+                age_max: Some(HOUR),
+            };
+            rules.history.get_or_insert_default().keep = Some(Keep::Last(last));
+        }
+        ("presence", shown) => {
+            rules.presence.get_or_insert_default().shown = match shown {
+                "counts" => Shown::Counts,
+                "identities" => Shown::Identities,
+                _ => return None,
+            }
+            .into();
+        }
+        ("per_socket", rate) => {
+            let number = rate.parse().ok()?;
+            messages.rates.get_or_insert_default().per_socket = Some(Rate {
+                per_second: number,
+                burst: Some(number),
+            });
+        }
         _ => return None,
     }
     Some(())

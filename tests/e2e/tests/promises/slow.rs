@@ -1,0 +1,131 @@
+//! A reader that stops reading misses what its room's rule says, is told so where
+//! it can be, and is noticed by nobody else.
+
+use porthouse_api::control::v1::{DeliveryRules, Room, RoomRules, SlowConsumer};
+use porthouse_e2e::house::House;
+use porthouse_e2e::multiplexed::{Multiplexed, Told};
+use porthouse_e2e::raw::Raw;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::shapes::assert_closed;
+
+/// More than the kernel's buffers and what the node keeps for a socket hold together.
+const MESSAGES: usize = 260;
+const MESSAGE_BYTES: usize = 60_000;
+
+fn ruled(slow_consumer: SlowConsumer) -> Room {
+    let delivery = DeliveryRules {
+        slow_consumer: slow_consumer.into(),
+        ..Default::default()
+    };
+    Room {
+        rules: Some(RoomRules {
+            delivery: Some(delivery),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// Everything is said in a room, and heard by somebody who reads, one by one.
+async fn said_and_heard(house: &House, room: &str) {
+    let mut speaker = Raw::enter(house.ws(), room, None).await;
+    let mut keen = Raw::enter(house.ws(), room, None).await;
+    for number in 0..MESSAGES {
+        let mut text = format!("{number} ");
+        text.push_str(&".".repeat(MESSAGE_BYTES));
+        speaker.say(Message::text(text.clone())).await;
+        assert_eq!(keen.next().await, Message::text(text), "{number}");
+    }
+}
+
+/// The numbers of the messages that a socket gets, and where some are missing how
+/// many, until all are accounted for.
+async fn read_all(slow: &mut Multiplexed, room: &str) -> (Vec<usize>, Vec<usize>) {
+    let (mut numbers, mut gaps) = (Vec::new(), Vec::new());
+    while numbers.len() + gaps.iter().sum::<usize>() < MESSAGES {
+        match slow.next().await {
+            Told::Line { header, .. } if header["op"] == "gap" => {
+                assert_eq!(header["room"], room);
+                let dropped = header["dropped"].as_u64().expect("a number");
+                gaps.push(usize::try_from(dropped).expect("few"));
+            }
+            Told::Line { header, payload } => {
+                assert_eq!(header["op"], "message", "{header}");
+                numbers.push(number(&payload));
+            }
+            Told::Closed(closed) => panic!("{room}: {closed:?}"),
+        }
+    }
+    (numbers, gaps)
+}
+
+fn number(message: &Message) -> usize {
+    let text = message.to_text().expect("text");
+    let (number, _) = text.split_once(' ').expect("it is numbered");
+    number.parse().expect("a number")
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_misses_what_the_room_says_and_nobody_else_does() {
+    let house = House::start().await;
+    let backend = house.backend();
+    for (room, rule) in [
+        ("oldest", SlowConsumer::DropOldest),
+        ("newest", SlowConsumer::DropNewest),
+        ("latest", SlowConsumer::Conflate),
+    ] {
+        let revision = backend.make_room(room, ruled(rule)).await;
+        backend.applied(revision).await;
+        let mut slow = house.multiplexed().await;
+        slow.join(room).await;
+        let mut raw = Raw::enter(house.ws(), room, None).await;
+        said_and_heard(&house, room).await;
+
+        let (numbers, gaps) = read_all(&mut slow, room).await;
+        assert!(!gaps.is_empty() && numbers.is_sorted(), "{room}: {gaps:?}");
+        assert_eq!(numbers[0], 0, "{room}: what had begun comes");
+        let last = *numbers.last().expect("some came");
+        if rule == SlowConsumer::DropNewest {
+            let first_gap = numbers
+                .iter()
+                .zip(0..)
+                .take_while(|(a, b)| **a == *b)
+                .count();
+            assert!(first_gap > 15, "{room}: the oldest came: {numbers:?}");
+        } else {
+            assert_eq!(last, MESSAGES - 1, "{room}: the newest came");
+            // A raw socket is not told, and misses the same.
+            let mut heard = number(&raw.next().await);
+            let mut came = 1;
+            while heard != MESSAGES - 1 {
+                heard = number(&raw.next().await);
+                came += 1;
+            }
+            assert!(came < MESSAGES, "{room}: {came}");
+        }
+        drop((slow, raw));
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_is_closed_where_the_room_forgives_nothing() {
+    let house = House::start().await;
+    let room = ruled(SlowConsumer::Close);
+    let revision = house.backend().make_room("close", room).await;
+    house.backend().applied(revision).await;
+    let mut slow = Raw::enter(house.ws(), "close", None).await;
+    said_and_heard(&house, "close").await;
+    let (messages, closed) = slow.rest().await;
+    assert_closed(
+        &closed,
+        4203,
+        "socket_backlog_bytes_max",
+        "retry after 1000ms",
+    );
+    let numbers: Vec<usize> = messages.iter().map(number).collect();
+    let all_before: Vec<usize> = (0..numbers.len()).collect();
+    assert_eq!(numbers, all_before, "whole messages, none missing before");
+    house.close().await;
+}
