@@ -21,7 +21,9 @@ const SECRET_FIELDS: [&str; 7] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    // Where it runs, not where it was compiled: a target directory may be moved or shared.
+    let here = env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is set by cargo")?;
+    let root = Path::new(&here).join("../../proto");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is set by cargo")?);
     println!("cargo:rerun-if-changed={}", root.display());
 
