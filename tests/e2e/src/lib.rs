@@ -10,6 +10,7 @@
 //! * [`nats`]: a NATS server that keeps durable rooms
 //! * [`backend`]: control.v1 and live.v1 under one API key
 //! * [`raw`], [`multiplexed`]: sockets as any client has them
+//! * [`entry`]: somebody before a door that asks, over either of its wire forms
 //! * [`wire`]: bytes on TCP, for what no well-behaved client sends
 //! * [`browser`]: a page in a real browser
 //! * [`vector`]: the conformance vectors, read
@@ -23,6 +24,7 @@ pub mod nats;
 pub mod backend;
 pub mod raw;
 pub mod multiplexed;
+pub mod entry;
 pub mod wire;
 pub mod vector;
 pub mod browser;

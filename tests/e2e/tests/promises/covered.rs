@@ -11,7 +11,7 @@ use porthouse_e2e::raw::Raw;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::shapes::{assert_closed, for_users, with_messages};
+use crate::shapes::{assert_put_out_as_strangers, for_users, with_messages};
 
 /// Rules of rooms with messages no longer than this.
 fn at_most(bytes_max: u32) -> Room {
@@ -108,15 +108,7 @@ async fn a_changed_template_puts_out_who_is_inside_and_no_longer_may_be() {
     client.join("chat:b").await;
 
     change(backend, "chat:*", for_users()).await;
-    for mut stranger in strangers {
-        let closed = stranger.closed().await;
-        assert_closed(
-            &closed,
-            4103,
-            "connection.user_required",
-            "retry authenticate",
-        );
-    }
+    assert_put_out_as_strangers(strangers).await;
     let closed = client.event("closed").await;
     assert_eq!(
         (&closed["room"], &closed["code"]),

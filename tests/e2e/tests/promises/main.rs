@@ -5,7 +5,9 @@
 mod talk;
 mod door;
 mod password;
-mod steps;
+mod hook;
+mod codes;
+mod waiting_room;
 mod revocation;
 mod rules;
 mod covered;

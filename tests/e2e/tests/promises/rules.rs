@@ -12,7 +12,9 @@ use porthouse_e2e::raw::Raw;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::shapes::{assert_closed, for_users, private, with_messages};
+use crate::shapes::{
+    assert_closed, assert_put_out_as_strangers, for_users, private, with_messages,
+};
 
 #[tokio::test]
 async fn a_kind_of_message_that_is_no_longer_taken_closes_who_sends_it() {
@@ -74,15 +76,7 @@ async fn a_room_that_now_needs_a_user_puts_out_who_is_none() {
     let paths = ["rules.connection.user_required"];
     let revision = backend.change_room("hall", for_users(), &paths).await;
     backend.applied(revision).await;
-    for mut stranger in strangers {
-        let closed = stranger.closed().await;
-        assert_closed(
-            &closed,
-            4103,
-            "connection.user_required",
-            "retry authenticate",
-        );
-    }
+    assert_put_out_as_strangers(strangers).await;
     let closed = client.event("closed").await;
     assert_eq!(
         (&closed["room"], &closed["code"]),

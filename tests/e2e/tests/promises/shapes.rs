@@ -1,7 +1,10 @@
-//! Rooms in the shapes that several promises need. Never asks for anything.
+//! Rooms in the shapes that several promises need, and ends that several assert.
+//! Never asks for anything.
 
-use porthouse_api::control::v1::{ConnectionRules, MessageRules, Room, RoomRules, Visibility};
-use porthouse_e2e::raw::Closed;
+use porthouse_api::control::v1::{
+    ConnectionRules, EntryRules, EntryStep, MessageRules, Room, RoomRules, Visibility, entry_step,
+};
+use porthouse_e2e::raw::{Closed, Raw};
 
 /// Members alone may enter.
 pub(crate) fn private() -> Room {
@@ -31,10 +34,32 @@ pub(crate) fn with_messages(messages: MessageRules) -> Room {
     })
 }
 
-fn with_rules(rules: RoomRules) -> Room {
+/// These are asked for at the door, in order.
+pub(crate) fn asking(steps: Vec<entry_step::Kind>) -> Room {
+    let steps = steps.into_iter().map(|kind| EntryStep { kind: Some(kind) });
+    let entry = EntryRules {
+        steps: steps.collect(),
+        ..Default::default()
+    };
+    with_rules(RoomRules {
+        entry: Some(entry),
+        ..Default::default()
+    })
+}
+
+pub(crate) fn with_rules(rules: RoomRules) -> Room {
     Room {
         rules: Some(rules),
         ..Default::default()
+    }
+}
+
+/// Asserts that all of these are put out because they are no user.
+pub(crate) async fn assert_put_out_as_strangers(strangers: Vec<Raw>) {
+    for mut stranger in strangers {
+        let closed = stranger.closed().await;
+        let retry = "retry authenticate";
+        assert_closed(&closed, 4103, "connection.user_required", retry);
     }
 }
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use porthouse_model::{CodeVersion, EntryStep, HookVersion, PasswordVersion, UnixTime};
 
-use super::world::{HOUR, World, asking, close_frame, hash};
+use super::world::{HOUR, World, asking, close_frame, hash, token};
 use crate::Verdict;
 
 const PASSWORD: EntryStep = EntryStep::Password(PasswordVersion(1));
@@ -48,6 +48,37 @@ fn every_step_is_asked_in_its_order_and_all_must_pass() {
         }
         let told = world.take_text(ada);
         assert!(told.contains(expected), "{told}");
+    }
+}
+
+#[test]
+fn the_last_wrong_code_is_refused_and_nothing_more_is_asked() {
+    for (step, name, code) in [(FACTOR, "second_factor", 4108), (CODE, "room_code", 4110)] {
+        let mut world = World::new(1);
+        world.session(7);
+        world.room("vault", asking(&[step]));
+        let ada = world.lobby_of(0, 7);
+        world.line(ada, r#"{"op":"join","room":"vault","id":3}"#);
+        let bearer = format!("Authorization: Bearer {}", token(7));
+        let raw = "Sec-WebSocket-Protocol: porthouse.raw.v1";
+        let ben = world.upgrade(0, "/vault", &[raw, &bearer]);
+        for left in [3, 2, 1] {
+            let asked = format!(r#""room":"vault","step":"{name}","attempts_left":{left}}}"#);
+            let told = world.take_text(ada);
+            assert!(told.contains(&format!(r#""id":{left},{asked}"#)), "{told}");
+            let told = world.take_text(ben);
+            assert!(told.ends_with(&asked), "{told}");
+            let id = left - 1;
+            let wrong = format!(r#"{{"op":"answer","room":"vault","code":"000000","id":{id}}}"#);
+            world.line(ada, &wrong);
+            world.line(ben, &wrong);
+        }
+        let told = world.take_text(ada);
+        let refused = format!(r#"{{"op":"refused","id":0,"room":"vault","code":{code},"#);
+        assert!(told.ends_with('}') && told.contains(&refused), "{told}");
+        assert!(!told.contains("challenge"), "{told}");
+        let (closed, reason) = close_frame(&world.take(ben));
+        assert_eq!(closed, code, "{reason}");
     }
 }
 
