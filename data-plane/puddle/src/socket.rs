@@ -212,7 +212,7 @@ impl Knock {
     pub(crate) fn post(&self) -> Option<&Post> {
         match &self.opening.request()?.asks {
             Asks::Post(post) => Some(post),
-            Asks::Socket(_) | Asks::Stream | Asks::Preflight => None,
+            Asks::Socket(_) | Asks::Stream(_) | Asks::Preflight => None,
         }
     }
 

@@ -15,6 +15,7 @@ mod fixture;
 
 use porthouse_model::{Address, Retry, RoomName, TokenHash};
 
+use crate::home::Stand;
 use crate::output::WireForm;
 use crate::settings::Settings;
 use crate::sibling::Shown;
@@ -64,12 +65,23 @@ pub(crate) struct Upgrade {
 pub(crate) enum Asks {
     /// A WebSocket; this answers its key.
     Socket([u8; ACCEPT_BYTES]),
-    /// To hear a room as server-sent events.
-    Stream,
+    /// To hear a room as server-sent events, after the last that was heard.
+    Stream(LastEvent),
     /// To say one message.
     Post(Post),
     /// Whether a page may do so (Fetch, section 3.3).
     Preflight,
+}
+
+/// Which event of a stream its reader heard last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastEvent {
+    /// It does not say: it comes for the first time.
+    Nothing,
+    /// The one with this place for its id.
+    At(Stand),
+    /// One whose id is none of ours.
+    Unknown,
 }
 
 /// Where a request goes.
@@ -210,7 +222,7 @@ fn granted(
         return Err(plain::NO_ROOM);
     }
     let form = match asks {
-        Asks::Stream => WireForm::EventStream,
+        Asks::Stream(_) => WireForm::EventStream,
         Asks::Socket(_) | Asks::Post(_) | Asks::Preflight => WireForm::Raw,
     };
     Ok(Upgrade {

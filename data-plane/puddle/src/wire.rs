@@ -9,4 +9,5 @@ pub(crate) mod assembly;
 pub(crate) mod explanation;
 pub(crate) mod multiplexed;
 pub(crate) mod event_stream;
+pub(crate) mod event_id;
 pub(crate) mod handshake;

@@ -12,6 +12,7 @@
 //! * [`raw`], [`multiplexed`]: sockets as any client has them
 //! * [`entry`]: somebody before a door that asks, over either of its wire forms
 //! * [`wire`]: bytes on TCP, for what no well-behaved client sends
+//! * [`events`]: a room heard as server-sent events
 //! * [`browser`]: a page in a real browser
 //! * [`vector`]: the conformance vectors, read
 //! * [`wait`]: the bounds of all waiting
@@ -26,6 +27,7 @@ pub mod raw;
 pub mod multiplexed;
 pub mod entry;
 pub mod wire;
+pub mod events;
 pub mod vector;
 pub mod browser;
 pub mod wait;

@@ -161,6 +161,20 @@ impl Wire {
         answer
     }
 
+    /// Reads a line of text, without its newline.
+    ///
+    /// # Panics
+    /// When the connection ends, or the line is no text.
+    pub async fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        loop {
+            match self.byte().await {
+                b'\n' => return String::from_utf8(line).expect("a line is text"),
+                byte => line.push(byte),
+            }
+        }
+    }
+
     /// Reads a frame.
     ///
     /// # Panics

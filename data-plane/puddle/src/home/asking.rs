@@ -180,6 +180,8 @@ pub(crate) struct Welcome {
     /// What they missed since they had been there before, if they come back to
     /// go on; instead of the other two.
     pub since: Option<(Resumes, Since)>,
+    /// What the reader of a stream missed since the last it heard; likewise.
+    pub missed: Option<Since>,
     /// By what they may come back, where that can be.
     pub thread: Option<Thread>,
 }
@@ -215,10 +217,8 @@ impl FromHome {
             Said::Present(page) => return page.as_ref().map_or(0, Page::bytes),
             Said::Changed(batch) => return batch.bytes(),
             Said::Welcome(welcome) => {
-                let missed = match &welcome.since {
-                    Some((_, Since::Recovered(missed))) => &missed[..],
-                    Some((_, Since::Gap)) | None => &[],
-                };
+                let since = welcome.since.iter().map(|(_, since)| since);
+                let missed = since.chain(&welcome.missed).flat_map(Since::messages);
                 let messages = welcome.latest.iter().chain(&welcome.waited).chain(missed);
                 return messages.map(|placed| placed.bytes()).sum();
             }

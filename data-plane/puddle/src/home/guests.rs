@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use porthouse_model::{ClientId, Revision, Username};
 
 use super::away::Absence;
+use super::missed::Heard;
 use super::strands::Resumes;
 use crate::input::{PuddleId, SocketId};
 use crate::output::WireForm;
@@ -30,6 +31,8 @@ pub(crate) struct Guest {
     pub waited: Option<Absence>,
     /// Where they had been before, if they come back to go on from there.
     pub resumes: Option<Resumes>,
+    /// How far it was, if it is a stream whose reader comes back and may read.
+    pub heard: Option<Heard>,
     /// What the puddle that lets them in has applied.
     pub as_of: Revision,
 }
@@ -121,6 +124,7 @@ mod tests {
             makes: None,
             waited: None,
             resumes: None,
+            heard: None,
             as_of: Revision(0),
         }
     }

@@ -40,6 +40,16 @@ pub(crate) enum Since {
     Gap,
 }
 
+impl Since {
+    /// What they are told.
+    pub(super) fn messages(&self) -> &[Arc<Placed>] {
+        match self {
+            Self::Recovered(missed) => missed,
+            Self::Gap => &[],
+        }
+    }
+}
+
 /// What a home makes of something that is asked.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -322,6 +332,8 @@ impl Home {
         guest.waited = waited;
         let client = guest.client;
         let (since, thread) = self.go_on(from, &guest, now, allowance);
+        let heard = guest.heard;
+        let missed = heard.map(|heard| self.missed(&heard, client, now, allowance));
         self.guests.add(from, guest);
         let waited = waited.map_or_else(Vec::new, |absence| self.waiting(client, absence, now));
         let latest = self.latest.as_ref().filter(|latest| {
@@ -332,6 +344,7 @@ impl Home {
             transient: self.transient(),
             stand: self.stand(),
             since,
+            missed,
             thread,
             latest: latest.cloned(),
             waited,

@@ -11,9 +11,11 @@ use crate::network::network_of;
 use crate::output::{Output, WireForm};
 use crate::sequence::{Attempts, Event, Manner, Sequence};
 use crate::socket::{
-    Ends, Entry, Given, Holder, Knock, Lobby, Opening, Phase, Renewal, SignIn, Socket, Who,
+    Ends, Entry, Given, Holder, Knock, Lobby, Opening, Phase, Renewal, Return, SignIn, Socket, Who,
 };
-use crate::upgrade::{self, BadUpgrade, Bind, Endpoint, Head, Presented, Subprotocol, Upgrade};
+use crate::upgrade::{
+    self, Asks, BadUpgrade, Bind, Endpoint, Head, LastEvent, Presented, Subprotocol, Upgrade,
+};
 
 impl Puddle {
     pub(super) fn connected(&mut self, id: SocketId, address: IpAddr) {
@@ -107,6 +109,7 @@ impl Puddle {
             unreachable!("who speaks of one room comes to one");
         };
         let bind = request.bind.clone();
+        let returns = returns(&request.asks);
         let (manner, opening) = match request.subprotocol {
             Some(Subprotocol::RawV1) => {
                 self.accept(id, &request, None);
@@ -122,7 +125,10 @@ impl Puddle {
         self.doors.entry(room.clone()).or_default().insert(id);
         let knock = Knock {
             who,
-            entry: Entry::new(room.clone(), sequence, until),
+            entry: Entry {
+                returns,
+                ..Entry::new(room.clone(), sequence, until)
+            },
             opening,
         };
         self.set_phase(id, Phase::Knocking(Box::new(knock)));
@@ -200,5 +206,17 @@ impl Puddle {
     /// The last moment of a thing that ends by itself.
     pub(super) const fn never() -> Time {
         Time::from_nanos(u64::MAX)
+    }
+}
+
+/// Where the reader of a stream would go on, if it says so.
+fn returns(asks: &Asks) -> Option<Box<Return>> {
+    let Asks::Stream(last) = asks else {
+        return None;
+    };
+    match last {
+        LastEvent::Nothing => None,
+        LastEvent::At(stand) => Some(Box::new(Return::LastHeard(*stand))),
+        LastEvent::Unknown => Some(Box::new(Return::Lapsed)),
     }
 }

@@ -251,6 +251,7 @@ impl Puddle {
         let stay = Stay { room, seat, until };
         self.arrive(id, name, stay, (client, revision), (goes_on, claims));
         self.hear_past(id, room, &first);
+        self.tell_place(id, room);
         self.show_crowd(id, name);
         if form != WireForm::Multiplexed {
             self.resume(id);
@@ -296,6 +297,7 @@ impl Puddle {
                     Opening::Unanswered(request) => {
                         let page = self.page_named(&request);
                         self.accept(id, &request, page.as_deref());
+                        self.tell_recovered(id, goes_on);
                     }
                     Opening::Handshake { .. } => {
                         self.tell(id, |out| multiplexed::Event::Started.frame(out));
@@ -303,6 +305,8 @@ impl Puddle {
                     // Nothing of ours is said here: only to its sibling.
                     Opening::Answered => {
                         self.inform(id, |out| admitted(reply_to.as_ref()).frame(out));
+                        let anew = stand.map(|_| GoesOn::Anew);
+                        self.tell_recovered(id, anew);
                     }
                 }
                 self.arm(id);

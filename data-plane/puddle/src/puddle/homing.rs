@@ -22,6 +22,7 @@ use crate::output::WireForm;
 use crate::room::{Governed, Interest, Room, RoomIndex};
 use crate::sequence::Event;
 use crate::socket::Who;
+use crate::wire::event_stream;
 use crate::wire::multiplexed::{Event as Told, Id};
 
 /// What this puddle has asked of homes.
@@ -109,9 +110,11 @@ impl Puddle {
         self.asking.arriving.insert((id, room.clone()), ask);
         if let Some(guest) = self.guest(id) {
             let resumes = self.resumes(id, room);
+            let heard = self.heard_last(id, room);
             let guest = Guest {
                 makes,
                 resumes,
+                heard,
                 ..guest
             };
             let governed = self.rooms.get(index).governed.clone();
@@ -499,13 +502,19 @@ impl Puddle {
             offset: stand.offset,
         };
         let lane = Lane::Room(index);
-        let told = self.rooms.get(index).seats.as_slice().iter();
-        let mut frame = None;
-        for seat in told.filter(|seat| seat.form == WireForm::Multiplexed) {
-            let outbox = &mut self.outbox;
-            let frame =
-                *frame.get_or_insert_with(|| outbox.frame(seat.form, lane, |out| epoch.frame(out)));
-            self.outbox.push(seat.slot, frame, lane);
+        for form in [WireForm::Multiplexed, WireForm::EventStream] {
+            let told = self.rooms.get(index).seats.as_slice().iter();
+            let mut frame = None;
+            for seat in told.filter(|seat| seat.form == form) {
+                let outbox = &mut self.outbox;
+                let frame = *frame.get_or_insert_with(|| {
+                    outbox.frame(form, lane, |out| match form {
+                        WireForm::EventStream => event_stream::epoch(stand, out),
+                        WireForm::Multiplexed | WireForm::Raw => epoch.frame(out),
+                    })
+                });
+                self.outbox.push(seat.slot, frame, lane);
+            }
         }
     }
 
@@ -561,6 +570,7 @@ impl Puddle {
             makes: None,
             waited: None,
             resumes: None,
+            heard: None,
             as_of: self.policy.applied(),
         })
     }

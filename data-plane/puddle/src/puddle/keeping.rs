@@ -273,7 +273,7 @@ impl Puddle {
         let room = self.rooms.get(index);
         let message = Message {
             place: Place {
-                offset: Some(placed.offset()),
+                stand: Some(placed.stand),
                 past: false,
             },
             ..Message::of(&placed.message)
@@ -299,7 +299,7 @@ impl Puddle {
         for placed in past {
             let said = &placed.message;
             let place = Place {
-                offset: Some(placed.offset()),
+                stand: Some(placed.stand),
                 past: true,
             };
             let message = Message {
@@ -318,7 +318,7 @@ impl Puddle {
     fn hear_past_beside(&mut self, id: SocketId, room: &RoomName, past: &[Arc<Placed>]) {
         for placed in past {
             let place = Place {
-                offset: Some(placed.offset()),
+                stand: Some(placed.stand),
                 past: true,
             };
             let message = Message {
@@ -418,8 +418,9 @@ pub(super) fn first_heard(
     if rights.hearing == Hearing::Never {
         return Vec::new();
     }
-    if let (Some((_, Since::Recovered(missed))), Some(GoesOn::From(_))) = (&welcome.since, goes_on)
-    {
+    let since = welcome.since.as_ref().map(|(_, since)| since);
+    let since = since.or(welcome.missed.as_ref());
+    if let (Some(Since::Recovered(missed)), Some(GoesOn::From(_))) = (since, goes_on) {
         return missed.clone();
     }
     let latest = welcome.latest.iter().filter(|_| reads(rights));
@@ -427,7 +428,7 @@ pub(super) fn first_heard(
 }
 
 /// Whether somebody with these rights may read what was said before.
-const fn reads(rights: Rights) -> bool {
+pub(super) const fn reads(rights: Rights) -> bool {
     rights.acts.has(Act::ReadHistory) && !matches!(rights.hearing, Hearing::Never)
 }
 

@@ -10,7 +10,8 @@ use porthouse_rules::Passed;
 
 use super::Puddle;
 use super::door::Seen;
-use crate::home::{Gone, Resumes, Since, Stand, Welcome, keeps};
+use super::keeping::reads;
+use crate::home::{Gone, Heard, Resumes, Since, Stand, Welcome, keeps};
 use crate::input::SocketId;
 use crate::output::WireForm;
 use crate::question::Secret;
@@ -49,10 +50,23 @@ impl Puddle {
         let (Seen::Open { wall, .. }, Some(rights)) = (seen, seen.rights()) else {
             return;
         };
-        let Some(Return::Shown(claims, offset)) = self
-            .entry(id, room)
-            .and_then(|entry| entry.returns.as_deref())
-        else {
+        let Some(entry) = self.entry_mut(id, room) else {
+            return;
+        };
+        if let Some(Return::LastHeard(stand)) = entry.returns.as_deref() {
+            let heard = Heard {
+                stand: *stand,
+                hearing: rights.hearing,
+            };
+            let judged = if reads(rights) {
+                Return::Heard(heard)
+            } else {
+                Return::Lapsed
+            };
+            entry.returns = Some(Box::new(judged));
+            return;
+        }
+        let Some(Return::Shown(claims, offset)) = entry.returns.as_deref() else {
             return;
         };
         let own = is_own(claims, *offset, room, seen);
@@ -85,7 +99,16 @@ impl Puddle {
     pub(super) fn resumes(&self, id: SocketId, room: &RoomName) -> Option<Resumes> {
         match self.entry(id, room)?.returns.as_deref()? {
             Return::Own(resumes, _) => Some(*resumes),
-            Return::Shown(..) | Return::Lapsed => None,
+            Return::Shown(..) | Return::LastHeard(_) | Return::Heard(_) | Return::Lapsed => None,
+        }
+    }
+
+    /// How far the reader of a stream in a door was, if it may read what came
+    /// after.
+    pub(super) fn heard_last(&self, id: SocketId, room: &RoomName) -> Option<Heard> {
+        match self.entry(id, room)?.returns.as_deref()? {
+            Return::Heard(heard) => Some(*heard),
+            Return::Shown(..) | Return::Own(..) | Return::LastHeard(_) | Return::Lapsed => None,
         }
     }
 
@@ -122,13 +145,28 @@ impl Puddle {
     ) -> Option<GoesOn> {
         let returns = self.entry(id, room)?.returns.as_deref()?;
         let since = welcome.and_then(|welcome| welcome.since.as_ref());
+        if let Return::Heard(heard) = returns {
+            let missed = welcome.and_then(|welcome| welcome.missed.as_ref());
+            let same = heard.hearing == rights.hearing && reads(rights);
+            return Some(match missed {
+                Some(Since::Recovered(_)) if same => GoesOn::From(heard.stand.offset),
+                Some(Since::Recovered(_) | Since::Gap) | None => GoesOn::Anew,
+            });
+        }
         Some(match (returns, since) {
             (Return::Own(own, _), Some((resumes, Since::Recovered(_))))
                 if own == resumes && own.hearing == rights.hearing =>
             {
                 GoesOn::From(own.stand.offset)
             }
-            (Return::Own(..) | Return::Shown(..) | Return::Lapsed, _) => GoesOn::Anew,
+            (
+                Return::Own(..)
+                | Return::Shown(..)
+                | Return::LastHeard(_)
+                | Return::Heard(_)
+                | Return::Lapsed,
+                _,
+            ) => GoesOn::Anew,
         })
     }
 

@@ -4,8 +4,10 @@
 use porthouse_model::Refusal;
 
 use super::Puddle;
+use super::returning::GoesOn;
 use crate::input::SocketId;
 use crate::output::WireForm;
+use crate::room::RoomIndex;
 use crate::socket::Phase;
 use crate::wire::event_stream;
 
@@ -29,6 +31,28 @@ impl Puddle {
         self.drop_backlog(id);
         self.tell(id, |out| event_stream::closed(refusal, out));
         self.end(id);
+    }
+
+    /// A stream whose reader comes back is told whether anything may be missing.
+    pub(super) fn tell_recovered(&mut self, id: SocketId, goes_on: Option<GoesOn>) {
+        if let Some(goes_on) = goes_on.filter(|_| self.speaks_in_events(id)) {
+            let recovered = matches!(goes_on, GoesOn::From(_));
+            self.tell(id, |out| event_stream::recovered(recovered, out));
+        }
+    }
+
+    /// A stream that is let in is told how far the room is, so that its reader
+    /// can come back though it hears nothing.
+    pub(super) fn tell_place(&mut self, id: SocketId, room: RoomIndex) {
+        let stand = self.stand_of(room);
+        if let Some(stand) = stand.filter(|_| self.speaks_in_events(id)) {
+            self.tell(id, |out| event_stream::place(stand, out));
+        }
+    }
+
+    fn speaks_in_events(&self, id: SocketId) -> bool {
+        let socket = self.sockets.get(id);
+        socket.is_some_and(|socket| socket.form == WireForm::EventStream)
     }
 
     /// Nothing comes from a stream: that its peer is gone shows when it is

@@ -14,6 +14,7 @@ mod limits;
 mod slow;
 mod neighbours;
 mod plain;
+mod last_event;
 mod saying;
 mod talk;
 mod visiting;

@@ -153,6 +153,9 @@ pub(crate) fn encode(form: WireForm, room: &RoomName, message: Message<'_>, out:
             } = message;
             wire::multiplexed::message(room, from, place, kind, payload, out);
         }
-        WireForm::EventStream => wire::event_stream::message(message.kind, message.payload, out),
+        WireForm::EventStream => {
+            let stand = message.place.stand;
+            wire::event_stream::message(stand, message.kind, message.payload, out);
+        }
     }
 }

@@ -4,7 +4,7 @@ use porthouse_model::{RoomId, RoomName, Time, TokenHash};
 use porthouse_rules::Passed;
 
 use super::{ClientId, Ends, Sequence, Sibling, Who};
-use crate::home::Resumes;
+use crate::home::{Heard, Resumes, Stand};
 use crate::people::RoomLife;
 use crate::question::QuestionId;
 use crate::resume::Claims;
@@ -66,7 +66,8 @@ pub(crate) struct Entry {
     pub returns: Option<Box<Return>>,
 }
 
-/// How far a token is judged by which a client would go on where it was.
+/// How far it is judged what a client shows that would go on where it was: a
+/// token, or the last event that a stream's reader has heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Return {
     /// It has opened, and this offset was seen; whose it is is not known yet.
@@ -74,6 +75,11 @@ pub(crate) enum Return {
     /// It is the client's own, who had passed these steps by it: the room's home
     /// says what it is worth.
     Own(Resumes, Passed),
+    /// This place was heard; whether its reader may read what came after is not
+    /// known yet.
+    LastHeard(Stand),
+    /// It may: the room's home says what that was.
+    Heard(Heard),
     /// It is worth nothing: the entry is as any other.
     Lapsed,
 }

@@ -5,7 +5,8 @@
 use porthouse_model::MessageKind;
 
 use super::head::{Repeated, Request};
-use super::{Asks, BadUpgrade};
+use super::{Asks, BadUpgrade, LastEvent};
+use crate::wire::event_id;
 
 /// The type of an event stream.
 const EVENT_STREAM: &[u8] = b"text/event-stream";
@@ -42,7 +43,7 @@ pub(super) fn read(request: &Request<'_>) -> Result<Option<Asks>, BadUpgrade> {
         "POST" => post(request).map(|post| Some(Asks::Post(post))),
         "GET" if accepts_events(request) => {
             request.has_no_body()?;
-            Ok(Some(Asks::Stream))
+            Ok(Some(Asks::Stream(last_event(request))))
         }
         "OPTIONS" if request.has("access-control-request-method") => {
             request.has_no_body()?;
@@ -55,6 +56,17 @@ pub(super) fn read(request: &Request<'_>) -> Result<Option<Asks>, BadUpgrade> {
 fn accepts_events(request: &Request<'_>) -> bool {
     let mut types = request.elements("accept").map(media_type);
     types.any(|accepted| accepted.eq_ignore_ascii_case(EVENT_STREAM))
+}
+
+/// Where its reader would go on, which `EventSource` says by itself (WHATWG HTML,
+/// section 9.2.4). What cannot be read is not refused: a reader that cannot help
+/// what it says is told that something may be missing.
+fn last_event(request: &Request<'_>) -> LastEvent {
+    match request.once("last-event-id") {
+        Ok(None | Some(b"")) => LastEvent::Nothing,
+        Ok(Some(id)) => event_id::read(id).map_or(LastEvent::Unknown, LastEvent::At),
+        Err(Repeated) => LastEvent::Unknown,
+    }
 }
 
 fn post(request: &Request<'_>) -> Result<Post, BadUpgrade> {
@@ -119,6 +131,7 @@ mod tests {
     use super::super::fixture::{read, refused_by, session, upgrade};
     use super::super::{Head, Presented};
     use super::*;
+    use crate::home::Stand;
     use crate::output::WireForm;
 
     fn request(method: &str, target: &str, lines: &[&str]) -> String {
@@ -133,7 +146,7 @@ mod tests {
     fn posted(lines: &[&str]) -> Post {
         match upgrade(&request("POST", "/lobby", lines)).asks {
             Asks::Post(post) => post,
-            other @ (Asks::Socket(_) | Asks::Stream | Asks::Preflight) => panic!("{other:?}"),
+            other @ (Asks::Socket(_) | Asks::Stream(_) | Asks::Preflight) => panic!("{other:?}"),
         }
     }
 
@@ -187,7 +200,7 @@ mod tests {
             "Accept: text/html, Text/Event-Stream;q=0.9",
         ] {
             let stream = upgrade(&request("GET", "/lobby", &[accept, "Origin: https://a"]));
-            assert_eq!(stream.asks, Asks::Stream);
+            assert_eq!(stream.asks, Asks::Stream(LastEvent::Nothing));
             assert_eq!(stream.form, WireForm::EventStream);
             assert_eq!(stream.origin.as_deref(), Some("https://a"));
             assert_eq!(
@@ -204,6 +217,26 @@ mod tests {
             refused_by(&request("GET", "/lobby", &with_body)),
             (400, "http.body")
         );
+    }
+
+    #[test]
+    fn a_reader_of_events_says_which_it_heard_last() {
+        let at = |epoch, offset| LastEvent::At(Stand { epoch, offset });
+        for (lines, last) in [
+            (&[][..], LastEvent::Nothing),
+            (&["Last-Event-ID:"], LastEvent::Nothing),
+            (&["last-event-id: 7-41"], at(7, 41)),
+            (&["Last-Event-ID: 7"], LastEvent::Unknown),
+            (&["Last-Event-ID: 7-41, 7-42"], LastEvent::Unknown),
+            (
+                &["Last-Event-ID: 7-41", "Last-Event-ID: 7-41"],
+                LastEvent::Unknown,
+            ),
+        ] {
+            let lines = [&["Accept: text/event-stream"], lines].concat();
+            let stream = upgrade(&request("GET", "/lobby", &lines));
+            assert_eq!(stream.asks, Asks::Stream(last), "{lines:?}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::wire::frame;
 pub(crate) fn accepted(upgrade: &Upgrade, page: Option<&str>, out: &mut Vec<u8>) {
     match &upgrade.asks {
         Asks::Socket(accept) => switching(accept, upgrade.subprotocol, out),
-        Asks::Stream => {
+        Asks::Stream(_) => {
             // No length: the stream ends with the connection. The last line has
             // nginx pass on each event as it comes.
             let head = format!(
@@ -51,7 +51,7 @@ pub(crate) fn posted(room: &RoomName, page: Option<&str>, out: &mut Vec<u8>) {
 pub(crate) fn preflight(page: Option<&str>, out: &mut Vec<u8>) {
     let allowed = if page.is_some() {
         "Access-Control-Allow-Methods: GET, POST\r\n\
-         Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key\r\n\
+         Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, Last-Event-ID\r\n\
          Access-Control-Max-Age: 60\r\n"
     } else {
         ""
@@ -84,7 +84,7 @@ pub(crate) fn turned_away(
             switching(accept, upgrade.subprotocol, out);
             frame::close(refusal.refused.code(), &refusal.reason(), out);
         }
-        (Asks::Socket(_) | Asks::Stream | Asks::Post(_) | Asks::Preflight, _) => {
+        (Asks::Socket(_) | Asks::Stream(_) | Asks::Post(_) | Asks::Preflight, _) => {
             refused(refusal, page, out);
         }
     }

@@ -5,16 +5,21 @@
 use data_encoding::BASE64;
 use porthouse_model::{MessageKind, Refusal, Retry};
 
+use super::event_id;
 use super::explanation::Explanation;
+use crate::home::Stand;
 
 /// Says nothing, and shows that somebody is there.
 pub(crate) const KEEP_ALIVE: &[u8] = b":\n\n";
 
-/// Appends a message. Its text is one `data` line for each of its own, so that
+/// Appends a message; one that has a place has that as its id. Its text is one `data` line for each of its own, so that
 /// nothing in it begins another field or ends the event. Lines end in three ways
 /// there, and a reader makes one of them of all: text with a carriage return goes
 /// in base64, as binary does, to arrive as it was.
-pub(crate) fn message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn message(stand: Option<Stand>, kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
+    if let Some(stand) = stand {
+        event_id::line(stand, out);
+    }
     match kind {
         MessageKind::Text if payload.contains(&b'\r') => encoded("text", payload, out),
         MessageKind::Text => {
@@ -23,6 +28,30 @@ pub(crate) fn message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
         }
         MessageKind::Binary => encoded("binary", payload, out),
     }
+}
+
+/// Appends how far the room is: from here a reader goes on that hears nothing
+/// more. No event, for there is no data (section 9.2.6).
+pub(crate) fn place(stand: Stand, out: &mut Vec<u8>) {
+    event_id::line(stand, out);
+    out.push(b'\n');
+}
+
+/// Appends that all comes that its reader missed, or that something may be
+/// missing.
+pub(crate) fn recovered(recovered: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(
+        format!("event: recovered\ndata: {{\"recovered\":{recovered}}}\n\n").as_bytes(),
+    );
+}
+
+/// Appends that the room's offsets begin anew.
+pub(crate) fn epoch(stand: Stand, out: &mut Vec<u8>) {
+    let Stand { epoch, offset } = stand;
+    event_id::line(stand, out);
+    out.extend_from_slice(
+        format!("event: epoch\ndata: {{\"epoch\":{epoch},\"offset\":{offset}}}\n\n").as_bytes(),
+    );
 }
 
 /// Appends why nothing more comes; a reader that connects again by itself is told
@@ -88,7 +117,7 @@ mod tests {
 
     fn sent(kind: MessageKind, payload: &[u8]) -> Vec<(String, String)> {
         let mut out = Vec::new();
-        message(kind, payload, &mut out);
+        message(None, kind, payload, &mut out);
         out.extend_from_slice(KEEP_ALIVE);
         events(&out)
     }

@@ -18,6 +18,7 @@ mod bad_input;
 mod bad_calls;
 mod live;
 mod plain;
+mod last_event;
 mod slow;
 mod lifetime;
 mod sibling;

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::shapes::with_messages;
 
 /// What `curl` prints: the body, then the status on a line of its own.
-async fn curl(house: &House, path: &str, arguments: &[&str]) -> (String, u16) {
+pub(crate) async fn curl(house: &House, path: &str, arguments: &[&str]) -> (String, u16) {
     let url = format!("http://{}{path}", house.ws());
     let mut command = Command::new("curl");
     command
@@ -35,14 +35,14 @@ async fn curl(house: &House, path: &str, arguments: &[&str]) -> (String, u16) {
 }
 
 /// A room heard by `curl -N`.
-struct Heard {
+pub(crate) struct Heard {
     lines: Lines<BufReader<ChildStdout>>,
     _curl: Child,
 }
 
 impl Heard {
     /// Starts it, and waits until it is inside.
-    async fn start(house: &House, path: &str, arguments: &[&str]) -> Self {
+    pub(crate) async fn start(house: &House, path: &str, arguments: &[&str]) -> Self {
         let mut curl = Command::new("curl")
             .args(["-isSN", "-H", "Accept: text/event-stream"])
             .args(arguments)
@@ -69,12 +69,12 @@ impl Heard {
     }
 
     /// What comes before the first event; curl shows it with that.
-    async fn head(&mut self) -> Vec<String> {
+    pub(crate) async fn head(&mut self) -> Vec<String> {
         self.event().await
     }
 
     /// The next event, line by line; empty at the end.
-    async fn event(&mut self) -> Vec<String> {
+    pub(crate) async fn event(&mut self) -> Vec<String> {
         let mut event = Vec::new();
         loop {
             let line = within("an event", self.lines.next_line()).await;
@@ -90,7 +90,7 @@ impl Heard {
 
 const TEXT: [&str; 2] = ["-H", "Content-Type: text/plain"];
 
-fn saying(text: &'static str) -> Vec<&'static str> {
+pub(crate) fn saying(text: &'static str) -> Vec<&'static str> {
     [&TEXT[..], &["--data-binary", text]].concat()
 }
 

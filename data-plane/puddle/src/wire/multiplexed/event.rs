@@ -5,6 +5,7 @@ use porthouse_model::{ClientId, MessageKind, Refusal, RoomName, UnixTime, Userna
 use serde::{Serialize, Serializer};
 
 use super::{Id, LineError};
+use crate::home::Stand;
 use crate::sequence::Asked;
 use crate::wire::explanation::{Explanation, as_text, as_texts};
 use crate::wire::frame;
@@ -304,8 +305,8 @@ impl<'a> Event<'a> {
 /// Where a message stands among those of its room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Its offset, where the room has offsets.
-    pub offset: Option<u64>,
+    /// Its place in the room's order, where the room has one.
+    pub stand: Option<Stand>,
     /// Whether it was said before, and is not heard live.
     pub past: bool,
 }
@@ -329,9 +330,9 @@ pub(crate) fn message(
         line.extend_from_slice(from.to_string().as_bytes());
     }
     line.push(b'"');
-    if let Some(offset) = place.offset {
+    if let Some(stand) = place.stand {
         line.extend_from_slice(br#","offset":"#);
-        line.extend_from_slice(offset.to_string().as_bytes());
+        line.extend_from_slice(stand.offset.to_string().as_bytes());
     }
     if place.past {
         line.extend_from_slice(br#","history":true"#);
@@ -559,7 +560,10 @@ mod tests {
         assert_eq!(out[2..], [&line[..], b"\nhi"].concat());
         out.clear();
         let past = Place {
-            offset: Some(12),
+            stand: Some(Stand {
+                epoch: 7,
+                offset: 12,
+            }),
             past: true,
         };
         message(&room("a"), None, past, MessageKind::Text, b"hi", &mut out);
