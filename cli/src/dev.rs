@@ -71,6 +71,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     transient: crate::transient::Arguments,
     #[command(flatten)]
+    silence: crate::silence::Arguments,
+    #[command(flatten)]
     database: database::Arguments,
     #[command(flatten)]
     store: store::Arguments,
@@ -202,5 +204,6 @@ fn node_settings(
     settings.nats = arguments.store.settings();
     settings.transient_makers = TransientMakers::Anyone;
     arguments.transient.apply(&mut settings)?;
+    arguments.silence.apply(&mut settings);
     Ok(settings)
 }

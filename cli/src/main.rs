@@ -25,6 +25,7 @@ mod sealing;
 mod hashing;
 mod resume;
 mod transient;
+mod silence;
 
 use std::process::ExitCode;
 

@@ -82,6 +82,8 @@ pub(crate) struct Arguments {
     store: store::Arguments,
     #[command(flatten)]
     transient: crate::transient::Arguments,
+    #[command(flatten)]
+    silence: crate::silence::Arguments,
 }
 
 /// The node's API key.
@@ -180,6 +182,7 @@ impl Arguments {
         settings.puddles = self.puddles.unwrap_or(settings.puddles);
         settings.transient_makers = self.transient_rooms.into();
         self.transient.apply(&mut settings)?;
+        self.silence.apply(&mut settings);
         settings.endpoint_host_suffix = self.endpoint_hosts;
         if let Some(keys) = self.resume.given()? {
             settings.resume_keys = keys;

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -11,7 +12,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 const BACKLOG: i32 = 4_096;
 
 /// Binds `count` listeners to one address. With port 0 the first one's port is
-/// the others'.
+/// the others'. A connection that was accepted fails when what is written to it
+/// is not taken for as long as `untaken_time_max`: that is how a peer is noticed
+/// to be gone that is never heard, such as the reader of an event stream.
 ///
 /// # Errors
 ///
@@ -20,6 +23,7 @@ const BACKLOG: i32 = 4_096;
 pub(crate) fn bind(
     address: SocketAddr,
     count: usize,
+    untaken_time_max: Duration,
 ) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     if address.port() != 0 {
         bound(address, Sharing::No)?;
@@ -28,6 +32,8 @@ pub(crate) fn bind(
     let mut listeners = Vec::with_capacity(count);
     for _ in 0..count {
         let socket = bound(address, Sharing::Yes)?;
+        // What is accepted inherits it (tcp(7), TCP_USER_TIMEOUT).
+        socket.set_tcp_user_timeout(Some(untaken_time_max))?;
         socket.listen(BACKLOG)?;
         let listener = TcpListener::from(socket);
         address = listener.local_addr()?;
@@ -65,10 +71,11 @@ mod tests {
     use super::*;
 
     const ANY_PORT: &str = "127.0.0.1:0";
+    const UNTAKEN: Duration = Duration::from_secs(90);
 
     #[test]
     fn all_listeners_share_the_port_the_first_one_got() {
-        let (address, listeners) = bind(ANY_PORT.parse().unwrap(), 3).unwrap();
+        let (address, listeners) = bind(ANY_PORT.parse().unwrap(), 3, UNTAKEN).unwrap();
         assert_ne!(address.port(), 0);
         for listener in &listeners {
             assert_eq!(listener.local_addr().unwrap(), address);
@@ -78,17 +85,19 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_refused_though_ports_are_shared() {
-        let (address, _listeners) = bind(ANY_PORT.parse().unwrap(), 2).unwrap();
-        let error = bind(address, 2).expect_err("the address is in use");
+        let (address, _listeners) = bind(ANY_PORT.parse().unwrap(), 2, UNTAKEN).unwrap();
+        let error = bind(address, 2, UNTAKEN).expect_err("the address is in use");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
-    fn what_is_accepted_does_not_wait_to_fill_packets() {
-        let (address, listeners) = bind(ANY_PORT.parse().unwrap(), 1).unwrap();
+    fn what_is_accepted_fills_no_packets_and_gives_up_what_is_not_taken() {
+        let (address, listeners) = bind(ANY_PORT.parse().unwrap(), 1, UNTAKEN).unwrap();
         listeners[0].set_nonblocking(false).unwrap();
         let _client = TcpStream::connect(address).unwrap();
         let (accepted, _) = listeners[0].accept().unwrap();
         assert!(accepted.nodelay().unwrap());
+        let timeout = socket2::SockRef::from(&accepted).tcp_user_timeout();
+        assert_eq!(timeout.unwrap(), Some(UNTAKEN));
     }
 }

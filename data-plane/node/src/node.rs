@@ -60,14 +60,16 @@ impl Node {
         if !(1..=PUDDLES_MAX).contains(&settings.puddles) {
             return Err(StartError::Puddles(settings.puddles));
         }
-        let (ws, listeners) =
-            listen::bind(settings.listen, settings.puddles).map_err(|source| {
-                StartError::Listen {
-                    address: settings.listen,
-                    setting: "listen",
-                    source,
-                }
-            })?;
+        let (ws, listeners) = listen::bind(
+            settings.listen,
+            settings.puddles,
+            settings.silence_time_max * 2,
+        )
+        .map_err(|source| StartError::Listen {
+            address: settings.listen,
+            setting: "listen",
+            source,
+        })?;
         let clock = Clock::start();
         let board = SwitchboardSettings::new(puddle_count(settings), Seed(rand::random()));
         let (calls, called) = mpsc::channel(board.calls_max);

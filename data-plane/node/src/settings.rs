@@ -5,6 +5,7 @@ use core::fmt;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use porthouse_model::NodeName;
 use porthouse_puddle::{HistoryStore, OwnerRule, PuddleId, ResumeKeys, RoomLife, TransientMakers};
@@ -49,6 +50,10 @@ pub struct Settings {
     /// Where what must survive the node is kept; `None`: durable rooms are
     /// refused.
     pub nats: Option<NatsSettings>,
+    /// Silence of a client after which it is asked whether it is there; after the
+    /// same again, or when what it is sent is not acknowledged for twice as long,
+    /// it is gone.
+    pub silence_time_max: Duration,
     /// Sockets of each puddle; past it a connection is refused with 503.
     pub sockets_per_puddle_max: usize,
 }
@@ -79,6 +84,7 @@ impl Settings {
             endpoint_host_suffix: None,
             resume_keys: ResumeKeys::new(&[rand::random()]),
             nats: None,
+            silence_time_max: Duration::from_secs(45),
             sockets_per_puddle_max: 100_000,
         }
     }
@@ -102,6 +108,7 @@ impl Settings {
                 Some(_) => HistoryStore::Bridged,
             },
             sockets_max: self.sockets_per_puddle_max,
+            silence_time_max: self.silence_time_max,
             ..porthouse_puddle::Settings::new(puddle, puddles)
         }
     }

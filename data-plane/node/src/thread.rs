@@ -426,7 +426,8 @@ mod tests {
     }
 
     fn running(sockets_max: usize) -> Running {
-        let (address, mut listeners) = listen::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let (address, mut listeners) =
+            listen::bind("127.0.0.1:0".parse().unwrap(), 1, Duration::from_secs(90)).unwrap();
         let wakes: Vec<_> = (0..2).map(|_| Wake::new().unwrap()).collect();
         let settings = Settings {
             sockets_max,

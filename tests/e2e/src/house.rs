@@ -95,13 +95,18 @@ impl Ground {
     /// Starts `porthouse dev` here and does not wait for it.
     #[must_use]
     pub fn start_dev(&self) -> Process {
+        self.start_dev_with(&[])
+    }
+
+    fn start_dev_with(&self, flags: &[&str]) -> Process {
         let data = self.data();
         let mut command = command_of(&self.binary, ["dev", "--data-dir"]);
         command
             .arg(&data)
             .args(["--grpc", "127.0.0.1:0", "--ws", "127.0.0.1:0"])
             .arg("--puddles")
-            .arg(PUDDLES.to_string());
+            .arg(PUDDLES.to_string())
+            .args(flags);
         Process::start("porthouse dev", command, self.account)
     }
 
@@ -110,7 +115,15 @@ impl Ground {
     /// # Panics
     /// When it does not start.
     pub async fn house(&self) -> House {
-        let mut process = self.start_dev();
+        self.house_with(&[]).await
+    }
+
+    /// The same with further flags.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn house_with(&self, flags: &[&str]) -> House {
+        let mut process = self.start_dev_with(flags);
         process
             .line("the welcome", |stream, line| {
                 (stream == Stream::Out && line == "Porthouse is ready.").then_some(())

@@ -11,6 +11,7 @@
 //! * [`backend`]: control.v1 and live.v1 under one API key
 //! * [`raw`], [`multiplexed`]: sockets as any client has them
 //! * [`entry`]: somebody before a door that asks, over either of its wire forms
+//! * [`link`]: a link to a node that is cut without a word
 //! * [`wire`]: bytes on TCP, for what no well-behaved client sends
 //! * [`events`]: a room heard as server-sent events
 //! * [`browser`]: a page in a real browser
@@ -26,6 +27,7 @@ pub mod backend;
 pub mod raw;
 pub mod multiplexed;
 pub mod entry;
+pub mod link;
 pub mod wire;
 pub mod events;
 pub mod vector;

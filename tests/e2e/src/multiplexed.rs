@@ -127,6 +127,14 @@ impl Multiplexed {
         }
     }
 
+    /// So many pings come, each of which is answered, and nothing else.
+    ///
+    /// # Panics
+    /// When something else comes.
+    pub async fn pinged(&mut self, times: usize) {
+        self.socket.pinged(times).await;
+    }
+
     /// The next line, which must be this event.
     ///
     /// # Panics

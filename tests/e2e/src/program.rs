@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::sync::watch;
 
-use crate::wait::{WAIT_MAX, within};
+use crate::wait::{START_MAX, WAIT_MAX, within_time};
 
 /// Names the binary; else it is the one in the target directory of the tests.
 const BINARY_VARIABLE: &str = "PORTHOUSE_BIN";
@@ -177,7 +177,7 @@ impl Process {
                 let _ = tokio::time::timeout(LOOK_EVERY, count.changed()).await;
             }
         };
-        within(&format!("{name}: {what}"), wait).await
+        within_time(&format!("{name}: {what}"), START_MAX, wait).await
     }
 
     /// Whether it has ended.

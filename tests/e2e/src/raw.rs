@@ -143,6 +143,22 @@ impl Raw {
         }
     }
 
+    /// So many pings come, each of which is answered, and nothing else.
+    ///
+    /// # Panics
+    /// When something else comes.
+    pub async fn pinged(&mut self, times: usize) {
+        for _ in 0..times {
+            match within("a ping", self.0.next()).await {
+                Some(Ok(Message::Ping(_))) => {}
+                other => panic!("no ping but {other:?}"),
+            }
+        }
+        within("room to answer", self.0.flush())
+            .await
+            .expect("the connection is open");
+    }
+
     /// The next thing read is the close frame; answers what it says.
     ///
     /// # Panics

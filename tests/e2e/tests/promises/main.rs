@@ -19,6 +19,7 @@ mod bad_calls;
 mod live;
 mod plain;
 mod last_event;
+mod presence;
 mod slow;
 mod lifetime;
 mod sibling;
