@@ -20,6 +20,7 @@ mod live;
 mod plain;
 mod last_event;
 mod presence;
+mod returning;
 mod slow;
 mod lifetime;
 mod sibling;
