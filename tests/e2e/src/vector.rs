@@ -23,8 +23,18 @@ pub enum Step {
     Room(String, Vec<String>),
     /// The user is a member of the room.
     Member(String, String),
+    /// An endpoint of this name leads to these rooms.
+    Endpoint(String, Vec<String>),
+    /// An address that a backend was given leads to these rooms.
+    Alias(String, Vec<String>),
+    /// An endpoint or an address that was given is withdrawn.
+    Withdraw(String),
     /// A socket is opened.
     Open(String, Request),
+    /// An event stream is opened.
+    Listen(String, Request),
+    /// A text is posted, and answered with a status.
+    Post(String, u16, String),
     /// A request is refused with a status, by a rule.
     Refused(Request, u16, String),
     /// A socket sends.
@@ -50,7 +60,7 @@ pub enum Step {
 pub struct Request {
     /// Where.
     pub path: String,
-    /// Subprotocols, origin and credential.
+    /// Subprotocols, origin, credential and last event.
     pub words: Vec<String>,
 }
 
@@ -61,6 +71,37 @@ pub enum Message {
     Text(String),
     /// Binary.
     Binary(Vec<u8>),
+}
+
+/// What a case's sockets are sent by an event stream, as it is compared: line by
+/// line, JSON as JSON, and an id that is a name by what it stands for.
+///
+/// # Errors
+///
+/// What differs.
+pub fn same_event(names: &mut Names, expected: &str, found: &[String]) -> Result<(), String> {
+    let expected: Vec<&str> = expected.split('\n').collect();
+    if expected.len() != found.len() {
+        return Err(format!("expected {} lines", expected.len()));
+    }
+    for (expected, found) in expected.into_iter().zip(found) {
+        let field = |text: &str| -> Option<(String, Value)> {
+            let (field, value) = text.split_once(": ")?;
+            let json = if field == "data" && value.starts_with('{') {
+                serde_json::from_str(value).ok()?
+            } else {
+                Value::String(value.to_owned())
+            };
+            Some((field.to_owned(), json))
+        };
+        match (field(expected), field(found.as_str())) {
+            (Some((name, expected)), Some((own, found))) if name == own => {
+                names.same(&expected, &found)?;
+            }
+            (Some(_) | None, _) => return Err(format!("expected {expected}, found {found}")),
+        }
+    }
+    Ok(())
 }
 
 /// Reads a file's cases.
@@ -96,13 +137,24 @@ fn step(line: &str) -> Option<Step> {
         "user" => Step::User(next()?),
         "room" => Step::Room(next()?, words.collect()),
         "member" => Step::Member(next()?, next()?),
-        "open" => Step::Open(
-            next()?,
-            Request {
-                path: next()?,
-                words: words.collect(),
-            },
-        ),
+        "endpoint" => Step::Endpoint(next()?, words.collect()),
+        "alias" => Step::Alias(next()?, words.collect()),
+        "withdraw" => Step::Withdraw(next()?),
+        "open" | "listen" => {
+            let (socket, path) = (next()?, next()?);
+            let words = words.collect();
+            let request = Request { path, words };
+            if word == "open" {
+                Step::Open(socket, request)
+            } else {
+                Step::Listen(socket, request)
+            }
+        }
+        "post" => {
+            let (path, rest) = rest.split_once(' ')?;
+            let (status, text) = rest.split_once(' ')?;
+            Step::Post(path.to_owned(), status.parse().ok()?, unescaped(text))
+        }
         "refused" => {
             next()?;
             let (path, status, rule) = (next()?, next()?.parse().ok()?, next()?);

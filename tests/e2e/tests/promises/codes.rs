@@ -20,17 +20,17 @@ use crate::shapes::asking;
 const STEP_SECONDS: u64 = 30;
 
 /// An authenticator app.
-struct App(Totp);
+pub(crate) struct App(Totp);
 
 impl App {
-    fn new(house: &House, what: &str, secret: &str) -> Self {
+    pub(crate) fn new(house: &House, what: &str, secret: &str) -> Self {
         let secret = Secret::try_from_base32(house.secrets().keep(what, secret));
         let secret = secret.expect("base32");
         Self(Builder::new().with_secret(secret).build_noncompliant())
     }
 
     /// The code it shows now, or so many steps later.
-    fn shows(&self, later: u64) -> String {
+    pub(crate) fn shows(&self, later: u64) -> String {
         self.0.generate(now() + STEP_SECONDS * later).to_string()
     }
 

@@ -7,14 +7,19 @@ use std::path::Path;
 
 use porthouse_api::control::v1::history_rules::Keep;
 use porthouse_api::control::v1::{
-    BroadcastRules, ConnectionRules, DeleteRoomRequest, KeepLast, MessageRules, Order, Rate, Room,
-    RoomRules, Shown, Visibility,
+    BroadcastRules, ConnectionRules, CreateEndpointRequest, DeleteEndpointRequest,
+    DeleteRoomRequest, Endpoint, KeepLast, MessageRules, Order, Rate, Room, RoomRules,
+    SetRoomCodeRequest, Shown, Visibility,
 };
 use porthouse_api::live::v1::{KickRequest, PublishRequest, publish_request};
+use porthouse_e2e::events::Events;
 use porthouse_e2e::house::House;
 use porthouse_e2e::raw::{self, Raw};
-use porthouse_e2e::vector::{Case, Message as Said, Names, Request, Step, read};
+use porthouse_e2e::vector::{Case, Message as Said, Names, Request, Step, read, same_event};
+use porthouse_e2e::wire::Wire;
 use tokio_tungstenite::tungstenite::Message;
+
+use crate::codes::App;
 
 /// How long messages are kept in these rooms.
 const HOUR: prost_types::Duration = prost_types::Duration {
@@ -54,6 +59,7 @@ struct Replay<'a> {
     rooms: Vec<String>,
     sessions: BTreeMap<String, String>,
     sockets: BTreeMap<String, Raw>,
+    streams: BTreeMap<String, Events>,
 }
 
 impl<'a> Replay<'a> {
@@ -65,6 +71,7 @@ impl<'a> Replay<'a> {
             rooms: Vec::new(),
             sessions: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            streams: BTreeMap::new(),
         }
     }
 
@@ -85,6 +92,40 @@ impl<'a> Replay<'a> {
                 backend
                     .applied(backend.make_member(&room, &user).await)
                     .await;
+            }
+            Step::Endpoint(name, rooms) => {
+                let own = format!("endpoints/@{}", self.own(name));
+                self.endpoint(name, Some(own), rooms).await;
+            }
+            Step::Alias(name, rooms) => self.endpoint(name, None, rooms).await,
+            Step::Withdraw(name) => {
+                let path = self.names.fill(&format!("${name}"));
+                let request = DeleteEndpointRequest {
+                    name: format!("endpoints{path}"),
+                    ..Default::default()
+                };
+                let gone = backend.endpoints().delete_endpoint(request).await;
+                backend
+                    .applied(gone.expect(place).into_inner().revision)
+                    .await;
+            }
+            Step::Listen(name, request) => {
+                let (path, headers) = (self.own_path(&request.path), self.headers(request));
+                let opened = Events::open(self.house.ws(), &path, &headers).await;
+                let stream = opened.unwrap_or_else(|refused| panic!("{place}: {refused:?}"));
+                self.streams.insert(name.clone(), stream);
+            }
+            Step::Post(path, status, text) => {
+                let mut wire = Wire::connect(self.house.ws()).await;
+                let (path, bytes) = (self.own_path(path), text.len());
+                let request = format!(
+                    "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: text/plain\r\n\
+                     Content-Length: {bytes}\r\n\r\n{text}",
+                    self.house.ws()
+                );
+                wire.send(request.as_bytes()).await;
+                let answer = wire.answer().await;
+                assert_eq!(answer.status, *status, "{place}: {}", answer.body);
             }
             Step::Open(name, request) => {
                 let opened = Raw::ask(self.house.ws(), self.request(request)).await;
@@ -114,7 +155,10 @@ impl<'a> Replay<'a> {
                     closed.reason
                 );
             }
-            Step::Close(name) => drop(self.sockets.remove(name)),
+            Step::Close(name) => {
+                drop(self.sockets.remove(name));
+                drop(self.streams.remove(name));
+            }
             Step::Publish(room, text) => {
                 let request = PublishRequest {
                     room: format!("rooms/{}", self.own(room)),
@@ -144,6 +188,26 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// Makes an endpoint; its name stands for its path from here on.
+    async fn endpoint(&mut self, name: &str, own: Option<String>, rooms: &[String]) {
+        let backend = self.house.backend();
+        let rooms = rooms.iter().map(|room| format!("rooms/{}", self.own(room)));
+        let request = CreateEndpointRequest {
+            endpoint_id: own.map_or_else(String::new, |own| own["endpoints/".len()..].to_owned()),
+            endpoint: Some(Endpoint {
+                rooms: rooms.collect(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let made = backend.endpoints().create_endpoint(request).await;
+        let made = made.expect("an endpoint").into_inner();
+        backend.applied(made.revision).await;
+        let made = made.endpoint.expect("it is answered").name;
+        let path = made.strip_prefix("endpoints").expect("an endpoint's name");
+        self.names.set(name, path);
+    }
+
     async fn user(&mut self, name: &str) {
         let own = self.own(name);
         let backend = self.house.backend();
@@ -169,22 +233,39 @@ impl<'a> Replay<'a> {
             }),
             ..Default::default()
         };
-        let mut password = None;
+        let (mut password, mut code) = (None, false);
         for rule in rules {
-            match rule.strip_prefix("password=") {
-                Some(word) => password = Some(word),
-                None => set(&mut room, rule).unwrap_or_else(|| panic!("{place}: {rule}")),
+            match rule.split_once('=') {
+                Some(("password", word)) => password = Some(word),
+                None if rule == "code" => code = true,
+                _ => set(&mut room, rule).unwrap_or_else(|| panic!("{place}: {rule}")),
             }
         }
         let mut revision = backend.make_room(&own, room).await;
         if let Some(password) = password {
             revision = backend.set_room_password(&own, password).await;
         }
+        if code {
+            let request = SetRoomCodeRequest {
+                room: format!("rooms/{own}"),
+                ..Default::default()
+            };
+            let set = backend.doors().set_room_code(request).await;
+            let set = set.expect(place).into_inner();
+            let app = App::new(self.house, "a room's code secret", &set.secret);
+            self.names.set(&format!("{name}.code"), &app.shows(0));
+            revision = set.revision;
+        }
         backend.applied(revision).await;
         self.rooms.push(name.to_owned());
     }
 
     async fn get(&mut self, place: &str, name: &str, said: &Said) {
+        if let (Some(stream), Said::Text(expected)) = (self.streams.get_mut(name), said) {
+            let event = stream.next().await;
+            let same = same_event(&mut self.names, expected, &event);
+            return same.unwrap_or_else(|error| panic!("{place}: {error} in {event:?}"));
+        }
         let found = self.socket(name).next().await;
         match (said, found) {
             (Said::Binary(expected), Message::Binary(found)) => {
@@ -230,6 +311,17 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// The header lines of a request that opens no socket.
+    fn headers(&self, request: &Request) -> Vec<String> {
+        let words = request.words.iter().map(|word| self.names.fill(word));
+        let headers = words.map(|word| match word.split_once('=') {
+            Some(("last", id)) => format!("Last-Event-ID: {id}"),
+            Some(("bearer", token)) => format!("Authorization: Bearer {token}"),
+            _ => panic!("a stream offers no {word}"),
+        });
+        headers.collect()
+    }
+
     fn socket(&mut self, name: &str) -> &mut Raw {
         self.sockets.get_mut(name).expect("it was opened")
     }
@@ -239,9 +331,11 @@ impl<'a> Replay<'a> {
     }
 
     fn own_path(&self, path: &str) -> String {
-        match path.strip_prefix('/') {
-            Some(room) if !room.is_empty() => format!("/{}", self.own(room)),
-            _ => path.to_owned(),
+        match (path.strip_prefix("/@"), path.strip_prefix('/')) {
+            (Some(user), _) => format!("/@{}", self.own(user)),
+            (None, Some(room)) if !room.is_empty() => format!("/{}", self.own(room)),
+            // A name of an address stands for its path.
+            (None, _) => self.names.fill(path),
         }
     }
 
