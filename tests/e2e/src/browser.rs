@@ -30,23 +30,56 @@ const QUIET: [&str; 11] = [
     "--disable-sync",
 ];
 
-/// Runs a script in a page, and answers what it gives to `found`, a function of
-/// the page's.
-///
-/// # Panics
-///
-/// When there is no browser, or the page finds nothing in time.
+/// Where a page is served.
+#[derive(Debug)]
+pub struct Page(TcpListener);
+
+impl Page {
+    /// A place for a page, whose origin is its own.
+    ///
+    /// # Panics
+    ///
+    /// When the machine has no port left.
+    pub async fn new() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await;
+        Self(listener.expect("a free port"))
+    }
+
+    /// Its origin, as browsers write it.
+    ///
+    /// # Panics
+    ///
+    /// Never: it is bound.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let address = self.0.local_addr().expect("it is bound");
+        format!("http://{address}")
+    }
+
+    /// Runs a script in the page, and answers what it gives to `found`, a function
+    /// of the page's.
+    ///
+    /// # Panics
+    ///
+    /// When there is no browser, or the page finds nothing in time.
+    pub async fn finds(self, script: &str) -> Value {
+        page_finds_at(&self.0, &self.origin(), script).await
+    }
+}
+
+/// The same of a page at any place.
 pub async fn page_finds(script: &str) -> Value {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await;
-    let listener = listener.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
+    Page::new().await.finds(script).await
+}
+
+async fn page_finds_at(listener: &TcpListener, origin: &str, script: &str) -> Value {
     let page = page(script);
     let profile = tempfile::tempdir().expect("a temporary directory");
     let mut command = Command::new("chromium");
-    command.args(QUIET).arg(format!("http://{address}/"));
+    command.args(QUIET).arg(format!("{origin}/"));
     command.arg(format!("--user-data-dir={}", profile.path().display()));
     let browser = Process::start("chromium", command, None);
-    let found = within("what the page finds", serve(&listener, &page)).await;
+    let found = within("what the page finds", serve(listener, &page)).await;
     drop(browser);
     found
 }

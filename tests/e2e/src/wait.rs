@@ -14,8 +14,8 @@ pub const START_MAX: Duration = Duration::from_secs(150);
 ///
 /// # Panics
 /// When it has not within [`WAIT_MAX`].
-pub async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
-    within_time(what, WAIT_MAX, event).await
+pub fn within<T>(what: &str, event: impl Future<Output = T>) -> impl Future<Output = T> {
+    within_time(what, WAIT_MAX, event)
 }
 
 /// Waits for something to happen, for so long.

@@ -58,14 +58,14 @@ impl Home {
                     client,
                     since: offset,
                 };
-                let hears = |placed: &Placed| match heard.hearing {
+                let is_theirs = |placed: &Placed| match heard.hearing {
                     Hearing::Never => false,
                     Hearing::Named => inside.may_see(placed),
                     Hearing::Always => true,
                 };
                 let bytes_max = allowance.recovered_bytes_max;
                 let kept = (offset >= floor).then_some(&self.shelf);
-                kept.and_then(|shelf| shelf.since(offset, self.offset, hears, bytes_max))
+                kept.and_then(|shelf| shelf.since(offset, self.offset, is_theirs, bytes_max))
             }
         };
         let reader = Viewer {

@@ -2,10 +2,14 @@
 //! with no library, and read why it was refused, which a failed handshake would
 //! not tell it. Never uses a client of ours.
 
-use porthouse_api::control::v1::{Room, Visibility};
-use porthouse_e2e::browser::page_finds;
+use porthouse_api::control::v1::{ConnectionRules, Room, RoomRules, Visibility};
+use porthouse_api::live::v1::{PublishRequest, publish_request};
+use porthouse_e2e::browser::{Page, page_finds};
 use porthouse_e2e::house::House;
+use porthouse_e2e::link::Link;
 use serde_json::json;
+
+use crate::shapes::{keeping_last, with_rules};
 
 /// Opens sockets and tells what came.
 const HELPERS: &str = r"
@@ -105,5 +109,77 @@ async fn a_page_whose_session_ends_reads_that_it_did() {
     };
     let (found, ()) = tokio::join!(page, revoked);
     assert_eq!(found["code"], 4101, "{found}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_event_source_comes_back_by_itself_and_misses_nothing() {
+    let house = House::start().await;
+    let backend = house.backend();
+    let page = Page::new().await;
+    let room = with_rules(RoomRules {
+        connection: Some(ConnectionRules {
+            origins: vec![page.origin()],
+            ..Default::default()
+        }),
+        history: Some(keeping_last(10)),
+        ..Default::default()
+    });
+    backend
+        .applied(backend.make_room("ledger", room).await)
+        .await;
+    let link = Link::to(house.ws()).await;
+    let script = format!(
+        r"const source = new EventSource('http://{}/ledger');
+            const heard = [];
+            for (const name of ['message', 'recovered', 'closed'])
+                source.addEventListener(name, ({{data, lastEventId}}) => {{
+                    heard.push([name, data]);
+                    if (data === 'last') found({{heard, id: lastEventId}});
+                }});",
+        link.address()
+    );
+    let finds = page.finds(&script);
+    let publish = async |text: &str| {
+        let request = PublishRequest {
+            room: "rooms/ledger".to_owned(),
+            message: Some(publish_request::Message::Text(text.to_owned())),
+            ..Default::default()
+        };
+        let published = backend.live().publish(request).await;
+        published.expect("a room to say it in");
+    };
+    let said = async {
+        let arrived = async {
+            let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
+            while backend.sockets_in("ledger").await.is_empty() {
+                look.tick().await;
+            }
+        };
+        porthouse_e2e::wait::within("the page's stream", arrived).await;
+        publish("first").await;
+        link.close();
+        publish("missed").await;
+        publish("last").await;
+    };
+    let (found, ()) = tokio::join!(finds, said);
+    let heard = found["heard"].as_array().expect("a list");
+    let told: Vec<_> = heard
+        .iter()
+        .filter(|event| event[0] == "recovered")
+        .collect();
+    assert_eq!(
+        told,
+        [&json!(["recovered", r#"{"recovered":true}"#])],
+        "{found}"
+    );
+    let messages: Vec<_> = heard.iter().filter(|event| event[0] == "message").collect();
+    let texts: Vec<_> = messages.iter().map(|event| &event[1]).collect();
+    assert_eq!(texts, ["first", "missed", "last"], "{found}");
+    assert!(
+        found["id"].as_str().is_some_and(|id| id.ends_with("-3")),
+        "{found}"
+    );
+    drop(link);
     house.close().await;
 }

@@ -4,8 +4,7 @@
 
 use std::net::SocketAddr;
 
-use porthouse_api::control::v1::history_rules::Keep;
-use porthouse_api::control::v1::{HistoryRules, KeepLast, Room, RoomRules};
+use porthouse_api::control::v1::{HistoryRules, Room, RoomRules};
 use porthouse_e2e::multiplexed::{Multiplexed, Told};
 use porthouse_e2e::nats::Nats;
 use porthouse_e2e::planes::Planes;
@@ -13,23 +12,17 @@ use porthouse_e2e::wait::within;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::shapes::keeping_last;
+
 /// Messages that are stored before the node is killed.
 const STORED: usize = 200;
 
 fn durable() -> Room {
-    let last = KeepLast {
-        messages_max: 1_000,
-        age_max: Some(prost_types::Duration {
-            seconds: 3_600,
-            nanos: 0,
-        }),
-    };
     Room {
         rules: Some(RoomRules {
             history: Some(HistoryRules {
-                keep: Some(Keep::Last(last)),
                 durable: Some(true),
-                ..Default::default()
+                ..keeping_last(1_000)
             }),
             ..Default::default()
         }),

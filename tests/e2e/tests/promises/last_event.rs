@@ -4,36 +4,23 @@
 
 use std::time::Duration;
 
-use porthouse_api::control::v1::history_rules::Keep;
-use porthouse_api::control::v1::{
-    Act, Acts, CapabilityRules, HistoryRules, KeepLast, Room, RoomRules,
-};
+use porthouse_api::control::v1::{Act, Acts, CapabilityRules, Room, RoomRules};
 use porthouse_e2e::house::House;
 use porthouse_e2e::wait::within;
 
 use crate::plain::{Heard, curl, saying};
-use crate::shapes::with_rules;
+use crate::shapes::{keeping_last, with_rules};
 
 const RECOVERED: [&str; 2] = ["event: recovered", "data: {\"recovered\":true}"];
 const ANEW: [&str; 2] = ["event: recovered", "data: {\"recovered\":false}"];
 
 /// Keeps its last three messages; strangers may read them or not.
 fn keeping(strangers: &[Act]) -> Room {
-    let last = KeepLast {
-        messages_max: 3,
-        age_max: Some(prost_types::Duration {
-            seconds: 3_600,
-            nanos: 0,
-        }),
-    };
     let anonymous = Acts {
         acts: strangers.iter().map(|act| (*act).into()).collect(),
     };
     with_rules(RoomRules {
-        history: Some(HistoryRules {
-            keep: Some(Keep::Last(last)),
-            ..Default::default()
-        }),
+        history: Some(keeping_last(3)),
         capabilities: Some(CapabilityRules {
             anonymous: Some(anonymous),
             ..Default::default()

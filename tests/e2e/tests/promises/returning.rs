@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use porthouse_api::control::v1::history_rules::Keep;
-use porthouse_api::control::v1::{DeliveryRules, HistoryRules, KeepLast, Order, RoomRules};
+use porthouse_api::control::v1::{DeliveryRules, Order, RoomRules};
 use porthouse_e2e::house::House;
 use porthouse_e2e::multiplexed::{Multiplexed, Told};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Barrier, Semaphore};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::shapes::with_rules;
+use crate::shapes::{keeping_last, with_rules};
 
 /// Sockets that hear, in all rooms.
 const RECEIVERS: usize = 2_000;
@@ -170,22 +169,12 @@ async fn speak(shared: Arc<Shared>, room: usize, sender: usize) {
 }
 
 fn kept() -> RoomRules {
-    let last = KeepLast {
-        messages_max: 10_000,
-        age_max: Some(prost_types::Duration {
-            seconds: 3_600,
-            nanos: 0,
-        }),
-    };
     RoomRules {
         delivery: Some(DeliveryRules {
             order: Order::Ordered.into(),
             ..Default::default()
         }),
-        history: Some(HistoryRules {
-            keep: Some(Keep::Last(last)),
-            ..Default::default()
-        }),
+        history: Some(keeping_last(10_000)),
         ..Default::default()
     }
 }

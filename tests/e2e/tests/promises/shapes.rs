@@ -1,8 +1,10 @@
 //! Rooms in the shapes that several promises need, and ends that several assert.
 //! Never asks for anything.
 
+use porthouse_api::control::v1::history_rules::Keep;
 use porthouse_api::control::v1::{
-    ConnectionRules, EntryRules, EntryStep, MessageRules, Room, RoomRules, Visibility, entry_step,
+    ConnectionRules, EntryRules, EntryStep, HistoryRules, KeepLast, MessageRules, Room, RoomRules,
+    Visibility, entry_step,
 };
 use porthouse_e2e::raw::{Closed, Raw};
 
@@ -45,6 +47,21 @@ pub(crate) fn asking(steps: Vec<entry_step::Kind>) -> Room {
         entry: Some(entry),
         ..Default::default()
     })
+}
+
+/// The last so many messages are kept, for an hour.
+pub(crate) fn keeping_last(messages_max: u32) -> HistoryRules {
+    let last = KeepLast {
+        messages_max,
+        age_max: Some(prost_types::Duration {
+            seconds: 3_600,
+            nanos: 0,
+        }),
+    };
+    HistoryRules {
+        keep: Some(Keep::Last(last)),
+        ..Default::default()
+    }
 }
 
 pub(crate) fn with_rules(rules: RoomRules) -> Room {

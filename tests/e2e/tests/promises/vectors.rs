@@ -87,46 +87,15 @@ impl<'a> Replay<'a> {
         match step {
             Step::User(name) => self.user(name).await,
             Step::Room(name, rules) => self.room(place, name, rules).await,
-            Step::Member(room, user) => {
-                let (room, user) = (self.own(room), self.own(user));
-                backend
-                    .applied(backend.make_member(&room, &user).await)
-                    .await;
-            }
+            Step::Member(room, user) => self.member(room, user).await,
             Step::Endpoint(name, rooms) => {
                 let own = format!("endpoints/@{}", self.own(name));
                 self.endpoint(name, Some(own), rooms).await;
             }
             Step::Alias(name, rooms) => self.endpoint(name, None, rooms).await,
-            Step::Withdraw(name) => {
-                let path = self.names.fill(&format!("${name}"));
-                let request = DeleteEndpointRequest {
-                    name: format!("endpoints{path}"),
-                    ..Default::default()
-                };
-                let gone = backend.endpoints().delete_endpoint(request).await;
-                backend
-                    .applied(gone.expect(place).into_inner().revision)
-                    .await;
-            }
-            Step::Listen(name, request) => {
-                let (path, headers) = (self.own_path(&request.path), self.headers(request));
-                let opened = Events::open(self.house.ws(), &path, &headers).await;
-                let stream = opened.unwrap_or_else(|refused| panic!("{place}: {refused:?}"));
-                self.streams.insert(name.clone(), stream);
-            }
-            Step::Post(path, status, text) => {
-                let mut wire = Wire::connect(self.house.ws()).await;
-                let (path, bytes) = (self.own_path(path), text.len());
-                let request = format!(
-                    "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: text/plain\r\n\
-                     Content-Length: {bytes}\r\n\r\n{text}",
-                    self.house.ws()
-                );
-                wire.send(request.as_bytes()).await;
-                let answer = wire.answer().await;
-                assert_eq!(answer.status, *status, "{place}: {}", answer.body);
-            }
+            Step::Withdraw(name) => self.withdraw(place, name).await,
+            Step::Listen(name, request) => self.listen(place, name, request).await,
+            Step::Post(path, status, text) => self.post(place, path, *status, text).await,
             Step::Open(name, request) => {
                 let opened = Raw::ask(self.house.ws(), self.request(request)).await;
                 let socket = opened.unwrap_or_else(|refused| panic!("{place}: {refused:?}"));
@@ -159,22 +128,8 @@ impl<'a> Replay<'a> {
                 drop(self.sockets.remove(name));
                 drop(self.streams.remove(name));
             }
-            Step::Publish(room, text) => {
-                let request = PublishRequest {
-                    room: format!("rooms/{}", self.own(room)),
-                    message: Some(publish_request::Message::Text(text.clone())),
-                    ..Default::default()
-                };
-                backend.live().publish(request).await.expect(place);
-            }
-            Step::Kick(name, room) => {
-                let request = KickRequest {
-                    client: self.names.fill(&format!("${name}")),
-                    room: format!("rooms/{}", self.own(room)),
-                    ..Default::default()
-                };
-                backend.live().kick(request).await.expect(place);
-            }
+            Step::Publish(room, text) => self.publish(place, room, text).await,
+            Step::Kick(name, room) => self.kick(place, name, room).await,
             Step::Revoke(name) => {
                 backend.revoke(&self.sessions[name]).await;
             }
@@ -206,6 +161,64 @@ impl<'a> Replay<'a> {
         let made = made.endpoint.expect("it is answered").name;
         let path = made.strip_prefix("endpoints").expect("an endpoint's name");
         self.names.set(name, path);
+    }
+
+    async fn withdraw(&self, place: &str, name: &str) {
+        let path = self.names.fill(&format!("${name}"));
+        let request = DeleteEndpointRequest {
+            name: format!("endpoints{path}"),
+            ..Default::default()
+        };
+        let backend = self.house.backend();
+        let gone = backend.endpoints().delete_endpoint(request).await;
+        let revision = gone.expect(place).into_inner().revision;
+        backend.applied(revision).await;
+    }
+
+    async fn listen(&mut self, place: &str, name: &str, request: &Request) {
+        let (path, headers) = (self.own_path(&request.path), self.headers(request));
+        let opened = Events::open(self.house.ws(), &path, &headers).await;
+        let stream = opened.unwrap_or_else(|refused| panic!("{place}: {refused:?}"));
+        self.streams.insert(name.to_owned(), stream);
+    }
+
+    async fn post(&self, place: &str, path: &str, status: u16, text: &str) {
+        let (ws, path, bytes) = (self.house.ws(), self.own_path(path), text.len());
+        let mut wire = Wire::connect(ws).await;
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {ws}\r\nContent-Type: text/plain\r\n\
+             Content-Length: {bytes}\r\n\r\n{text}",
+        );
+        wire.send(request.as_bytes()).await;
+        let answer = wire.answer().await;
+        assert_eq!(answer.status, status, "{place}: {}", answer.body);
+    }
+
+    async fn publish(&self, place: &str, room: &str, text: &str) {
+        let request = PublishRequest {
+            room: format!("rooms/{}", self.own(room)),
+            message: Some(publish_request::Message::Text(text.to_owned())),
+            ..Default::default()
+        };
+        let published = self.house.backend().live().publish(request).await;
+        published.expect(place);
+    }
+
+    async fn kick(&self, place: &str, name: &str, room: &str) {
+        let request = KickRequest {
+            client: self.names.fill(&format!("${name}")),
+            room: format!("rooms/{}", self.own(room)),
+            ..Default::default()
+        };
+        let kicked = self.house.backend().live().kick(request).await;
+        kicked.expect(place);
+    }
+
+    async fn member(&self, room: &str, user: &str) {
+        let (room, user) = (self.own(room), self.own(user));
+        let backend = self.house.backend();
+        let revision = backend.make_member(&room, &user).await;
+        backend.applied(revision).await;
     }
 
     async fn user(&mut self, name: &str) {
