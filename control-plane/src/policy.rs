@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedService;
 use porthouse_api::node::v1::{
-    OpenSessionRequest, OpenSessionResponse, ResolveRequest, ResolveResponse,
-    VerifyRoomPasswordRequest, VerifyRoomPasswordResponse, VerifyStepRequest, VerifyStepResponse,
-    WatchRequest, WatchResponse,
+    CompleteSessionRequest, CompleteSessionResponse, OpenSessionRequest, OpenSessionResponse,
+    ResolveRequest, ResolveResponse, VerifyRoomPasswordRequest, VerifyRoomPasswordResponse,
+    VerifyStepRequest, VerifyStepResponse, WatchRequest, WatchResponse,
 };
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,6 +29,7 @@ mod attempts;
 mod hook;
 mod introduction;
 mod lease;
+mod opening;
 mod refusal;
 mod resolve;
 mod step;
@@ -160,6 +161,15 @@ impl PolicyFeedService for PolicyFeed {
     ) -> Result<Response<OpenSessionResponse>, Status> {
         let asker = asker(&request, &request.get_ref().address);
         self.sign_in_user(asker, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn complete_session(
+        &self,
+        request: Request<CompleteSessionRequest>,
+    ) -> Result<Response<CompleteSessionResponse>, Status> {
+        self.complete_sign_in(request.into_inner())
             .await
             .map(Response::new)
     }

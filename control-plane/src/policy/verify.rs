@@ -1,19 +1,15 @@
-//! Answers that only the control plane can verify: the password of a room, and a
-//! user's name and password. Says whether they were right, and nothing else.
+//! Answers that only the control plane can verify: the password of a room. Says
+//! whether it was right, and nothing else.
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use porthouse_api::node::v1::{
-    OpenSessionRequest, OpenSessionResponse, Verdict, VerifyRoomPasswordRequest,
-    VerifyRoomPasswordResponse,
-};
-use porthouse_model::{ClientId, Revision, RoomId, Session, SessionId, UserId, Username};
+use porthouse_api::node::v1::{Verdict, VerifyRoomPasswordRequest, VerifyRoomPasswordResponse};
+use porthouse_model::{ClientId, Revision, RoomId};
 use tokio::time::Instant;
 use tonic::Status;
 
-use crate::api::{Answer, ApiError, Checked, Client, Given, Second, SignedIn};
 use crate::identity::hashing::Verified;
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
@@ -80,73 +76,6 @@ impl PolicyFeed {
         )
     }
 
-    /// Opens a session for a name and a password.
-    pub(super) async fn sign_in_user(
-        &self,
-        asker: Asker,
-        request: OpenSessionRequest,
-    ) -> Result<OpenSessionResponse, Status> {
-        let address = address(request.address)?;
-        let (Ok(username), Ok(password)) = (
-            request.username.parse::<Username>(),
-            Password::given(request.password),
-        ) else {
-            return Ok(verdict(Verdict::Wrong));
-        };
-        let code = (!request.code.is_empty()).then(|| Given::parse(&request.code));
-        let sign_in = &self.verifiers.sign_in;
-        let opened = sign_in
-            .open(Answer {
-                username,
-                password,
-                second: Second::Along(code),
-                lifetime: sign_in.lifetime_max,
-                client: Client {
-                    address,
-                    ..Client::default()
-                },
-                asker,
-            })
-            .await;
-        let opened = match opened {
-            Ok(SignedIn::Opened(opened)) => opened,
-            Ok(SignedIn::Not(Checked::Later(delay))) => {
-                return Ok(OpenSessionResponse {
-                    second_factor_required: true,
-                    ..later(delay)
-                });
-            }
-            Ok(SignedIn::Not(_) | SignedIn::Challenged(..)) => {
-                return Ok(OpenSessionResponse {
-                    second_factor_required: true,
-                    ..verdict(Verdict::Wrong)
-                });
-            }
-            Err(ApiError::CredentialsWrong) => return Ok(verdict(Verdict::Wrong)),
-            Err(ApiError::HashingBusy(delay) | ApiError::AttemptsTooMany(delay)) => {
-                return Ok(later(delay));
-            }
-            Err(other) => return Err(other.into()),
-        };
-        let session = Session {
-            id: SessionId::from_bytes(opened.session.id.into_bytes()),
-            user: UserId::from_bytes(opened.user.id.into_bytes()),
-            username: opened
-                .user
-                .username
-                .parse()
-                .map_err(|_| Refusal::Internal)?,
-            expires: resolve::unix_time(opened.session.expire_time),
-            second_factor: opened.session.second_factor_time.map(resolve::unix_time),
-        };
-        Ok(OpenSessionResponse {
-            session: Some((&session).into()),
-            session_token_sha256: opened.token.hash().as_bytes().to_vec(),
-            revision: revision(opened.revision),
-            ..verdict(Verdict::Right)
-        })
-    }
-
     async fn kept_password(&self, room: RoomId) -> Result<Kept, Refusal> {
         self.store
             .snapshot(move |c| {
@@ -183,20 +112,6 @@ pub(super) fn address(address: String) -> Result<String, Refusal> {
         return Err(Refusal::Bad("address: at most 255 bytes"));
     }
     Ok(address)
-}
-
-fn verdict(verdict: Verdict) -> OpenSessionResponse {
-    OpenSessionResponse {
-        verdict: verdict.into(),
-        ..OpenSessionResponse::default()
-    }
-}
-
-fn later(delay: Duration) -> OpenSessionResponse {
-    OpenSessionResponse {
-        retry_delay: Some(wait(delay)),
-        ..verdict(Verdict::Later)
-    }
 }
 
 pub(super) fn wait(delay: Duration) -> prost_types::Duration {

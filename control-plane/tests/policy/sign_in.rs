@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use porthouse_api::control::v1 as control;
-use porthouse_api::node::v1::{OpenSessionRequest, Verdict};
+use porthouse_api::node::v1::{CompleteSessionRequest, OpenSessionRequest, Verdict};
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -204,6 +204,49 @@ async fn of_64_who_complete_one_sign_in_over_two_replicas_one_does() {
 }
 
 #[tokio::test]
+async fn at_a_node_a_challenge_is_completed_by_a_code() {
+    let plane = Plane::start().await;
+    let ada = Ada::new(&plane).await;
+    let request = OpenSessionRequest {
+        username: "ada".into(),
+        password: PASSWORD.into(),
+        address: "192.0.2.1".into(),
+        challenge_wanted: true,
+        ..OpenSessionRequest::default()
+    };
+    let opened = plane.feed().open_session(request).await;
+    let waits = opened.expect("a verdict").into_inner();
+    assert_eq!(waits.verdict(), Verdict::Wrong);
+    assert!(waits.session.is_none() && waits.session_token_sha256.is_empty());
+    assert!(waits.challenge_expire_time.is_some());
+    let complete = async |code: &str| {
+        let request = CompleteSessionRequest {
+            challenge: waits.challenge.clone(),
+            code: code.to_owned(),
+        };
+        let completed = plane.feed().complete_session(request).await;
+        completed.expect("a verdict").into_inner()
+    };
+    assert_eq!(complete("000000").await.verdict(), Verdict::Wrong);
+    let completed = complete(&ada.recovery_codes[0]).await;
+    assert_eq!(completed.verdict(), Verdict::Right);
+    let session = completed.session.expect("a session");
+    assert!(session.second_factor_time.is_some());
+    assert_eq!(completed.session_token_sha256.len(), 32);
+    let again = complete(&ada.recovery_codes[1]).await;
+    assert_eq!(again.verdict(), Verdict::Gone);
+    let mistyped = CompleteSessionRequest {
+        challenge: "phc_mistyped".into(),
+        code: ada.recovery_codes[1].clone(),
+    };
+    let mistyped = plane.feed().complete_session(mistyped).await;
+    assert_eq!(
+        mistyped.expect("a verdict").into_inner().verdict(),
+        Verdict::Gone
+    );
+}
+
+#[tokio::test]
 async fn at_a_node_the_code_comes_along_with_the_password() {
     let plane = Plane::start().await;
     let ada = Ada::new(&plane).await;
@@ -213,6 +256,7 @@ async fn at_a_node_the_code_comes_along_with_the_password() {
             password: password.into(),
             address: "192.0.2.1".into(),
             code: code.into(),
+            challenge_wanted: false,
         };
         let opened = plane.feed().open_session(request).await;
         opened.expect("a verdict").into_inner()

@@ -267,13 +267,11 @@ impl Desk {
             }
             Action::SignIn {
                 request,
-                username,
-                password,
+                by,
                 address,
             } => {
-                self.control.request(async move |to: Arc<Replicas>| {
-                    to.sign_in(request, username, address, password).await
-                });
+                self.control
+                    .request(async move |to: Arc<Replicas>| to.sign_in(request, by, address).await);
             }
             Action::Acknowledge { revision } => self.control.acknowledge(revision),
             Action::Complete { call, result } => {

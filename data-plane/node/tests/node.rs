@@ -391,4 +391,11 @@ impl PolicyFeedService for Control {
     ) -> Result<Response<v1::OpenSessionResponse>, Status> {
         Err(Status::unimplemented("there is no user"))
     }
+
+    async fn complete_session(
+        &self,
+        _: Request<v1::CompleteSessionRequest>,
+    ) -> Result<Response<v1::CompleteSessionResponse>, Status> {
+        Err(Status::unimplemented("there is no user"))
+    }
 }

@@ -218,7 +218,12 @@ impl Policy {
             Answer::SignIn(SignInVerdict::Right { session, .. }) => {
                 self.flights.ended(&Known::Session(Arc::clone(session)))
             }
-            Answer::SignIn(SignInVerdict::Wrong | SignInVerdict::Later(_))
+            Answer::SignIn(
+                SignInVerdict::CodeNeeded { .. }
+                | SignInVerdict::Wrong
+                | SignInVerdict::Gone
+                | SignInVerdict::Later(_),
+            )
             | Answer::Verified(_)
             | Answer::Unavailable => Revision(0),
         };

@@ -13,6 +13,7 @@ mod waiting;
 mod handshake;
 mod binding;
 mod relaying;
+mod signing_in;
 mod renewing;
 mod raw;
 mod behaving;
@@ -155,7 +156,7 @@ impl Drain {
 enum Verifying {
     /// What was shown at a room's door.
     Door(SocketId, RoomName),
-    /// A name and a password.
+    /// A name and a password, or a code.
     SignIn(SocketId),
 }
 

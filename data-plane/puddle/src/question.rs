@@ -1,17 +1,16 @@
 //! What only the control plane can answer, and the answers. Owns the types;
 //! decides nothing.
 
+mod sign_in;
 mod verification;
 
 use core::fmt;
 use core::net::IpAddr;
-use core::time::Duration;
 use std::sync::Arc;
 
-use porthouse_model::{
-    ApiKey, Block, Endpoint, Member, PolicyKey, Revision, Session, TokenHash, Username,
-};
+use porthouse_model::{ApiKey, Block, Endpoint, Member, PolicyKey, Revision, Session};
 
+pub use sign_in::{SignInBy, SignInVerdict};
 pub use verification::{Pass, Proof, Verdict, Verification};
 
 use crate::policy::{RoomPolicy, TemplatePolicy};
@@ -32,12 +31,10 @@ pub enum Question {
     },
     /// Does this pass a step of a room's entry?
     Verify(Box<Verification>),
-    /// Sign this user in.
+    /// Sign somebody in.
     SignIn {
-        /// Who.
-        username: Username,
-        /// By this password.
-        password: Secret,
+        /// By what.
+        by: SignInBy,
         /// From where.
         address: IpAddr,
     },
@@ -80,24 +77,6 @@ pub enum Known {
     Endpoint(Arc<Endpoint>),
     /// There is no such thing.
     Absent,
-}
-
-/// How a sign-in ended.
-#[derive(Clone, Debug)]
-pub enum SignInVerdict {
-    /// A session was opened.
-    Right {
-        /// The session.
-        session: Arc<Session>,
-        /// The hash of its token.
-        token: TokenHash,
-        /// The snapshot it was read from.
-        revision: Revision,
-    },
-    /// Unknown user or wrong password.
-    Wrong,
-    /// Too many attempts; not before so long.
-    Later(Duration),
 }
 
 /// Text that is never shown.

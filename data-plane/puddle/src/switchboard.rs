@@ -302,16 +302,11 @@ impl Switchboard {
                 let errand = Action::Verify { request, what };
                 self.errands.ask(now, asker, errand)
             }
-            Question::SignIn {
-                username,
-                password,
-                address,
-            } => {
+            Question::SignIn { by, address } => {
                 let request = self.name_request();
                 let errand = Action::SignIn {
                     request,
-                    username,
-                    password,
+                    by,
                     address,
                 };
                 self.errands.ask(now, asker, errand)

@@ -12,6 +12,8 @@ mod session;
 mod template;
 mod time;
 
+pub use time::{timestamp, unix_time};
+
 pub mod resolve;
 
 /// Version 1.

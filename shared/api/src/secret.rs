@@ -21,13 +21,13 @@ mod tests {
         BeginTotpResponse, ConfirmTotpResponse, CreateApiKeyResponse, CreateSessionResponse,
         CreateUserRequest,
     };
-    use crate::node::v1::{OpenSessionRequest, SecondFactorProof};
+    use crate::node::v1::{CompleteSessionRequest, OpenSessionRequest, SecondFactorProof};
 
     #[test]
     fn no_message_shows_a_secret() {
         let secret = || "hunter2hunter2".to_owned();
         let shown = format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             CreateUserRequest {
                 password: secret(),
                 ..CreateUserRequest::default()
@@ -53,6 +53,10 @@ mod tests {
                 ..ConfirmTotpResponse::default()
             },
             SecondFactorProof { code: secret() },
+            CompleteSessionRequest {
+                challenge: secret(),
+                code: secret(),
+            },
         );
         assert!(!shown.contains("hunter2"), "{shown}");
     }

@@ -74,6 +74,10 @@ pub enum Refused {
     SignInWrong,
     /// Too many sign-ins failed lately; not only by this client.
     SignInBusy,
+    /// The code does not complete the sign-in.
+    SignInCodeWrong,
+    /// The sign-in waits for no code any more.
+    SignInOver,
     /// The session's time is over.
     SessionExpired,
     /// Only signed-in users may enter.
@@ -219,11 +223,13 @@ const fn row(code: u16, http: u16, rule: &'static str, retry: Retry, needed: &'s
 
 impl Refused {
     /// Every refusal, in the table's order.
-    pub const ALL: [Self; 65] = [
+    pub const ALL: [Self; 67] = [
         Self::CredentialUnknown,
         Self::SessionEnded,
         Self::SignInWrong,
         Self::SignInBusy,
+        Self::SignInCodeWrong,
+        Self::SignInOver,
         Self::SessionExpired,
         Self::UserRequired,
         Self::MembersOnly,
@@ -295,6 +301,8 @@ impl Refused {
             Self::SessionEnded => row(4101, 401, "session", Authenticate, "a session that was not revoked; sign in again"),
             Self::SignInWrong => row(4106, 401, "sign_in", Authenticate, "a user's name and their password"),
             Self::SignInBusy => row(4209, 429, "sign_in", AfterMs(5_000), "time to pass after many failed sign-ins"),
+            Self::SignInCodeWrong => row(4112, 403, "sign_in.code", Authenticate, "a code of the user's second factor that was not used before, or a recovery code"),
+            Self::SignInOver => row(4113, 401, "sign_in.challenge", Authenticate, "to sign in anew: this sign-in took too long, or was completed"),
             Self::SessionExpired => row(4102, 401, "session.lifetime", Authenticate, "a session whose time is not over; sign in again"),
             Self::UserRequired => row(4103, 401, "connection.user_required", Authenticate, "a signed-in user"),
             Self::MembersOnly => row(4003, 403, "visibility.private", Never, "membership of the room"),

@@ -63,6 +63,15 @@ pub struct SignedIn {
     pub token: String,
 }
 
+/// Somebody's second factor.
+#[derive(Clone, Debug)]
+pub struct Enrolled {
+    /// In base32, as an app is given it.
+    pub secret: String,
+    /// Each good once.
+    pub recovery_codes: Vec<String>,
+}
+
 /// Declares how the client of a service is had.
 macro_rules! services {
     ($($(#[$doc:meta])* $name:ident: $client:ident),* $(,)?) => {
@@ -221,6 +230,27 @@ impl Backend {
         let password = format!("the password of {user_id}");
         self.make_user(user_id, &password).await;
         self.sign_in(user_id, &password).await
+    }
+
+    /// Gives a user a second factor; answers its secret in base32 and its recovery
+    /// codes.
+    pub async fn enrol(&self, user_id: &str, code: impl Fn(&str) -> String) -> Enrolled {
+        let user = format!("users/{user_id}");
+        let asked = control::BeginTotpRequest { user: user.clone() };
+        let begun = self.second_factors().begin_totp(asked).await;
+        let secret = begun.expect("it begins").into_inner().secret;
+        let secret = self.secrets.keep("a second factor's secret", &secret);
+        let confirm = control::ConfirmTotpRequest {
+            user,
+            code: code(&secret),
+        };
+        let confirmed = self.second_factors().confirm_totp(confirm).await;
+        let codes = confirmed.expect("it is right").into_inner().recovery_codes;
+        let keep = |code: &String| self.secrets.keep("a recovery code", code);
+        Enrolled {
+            recovery_codes: codes.iter().map(keep).collect(),
+            secret,
+        }
     }
 
     /// Ends a session.

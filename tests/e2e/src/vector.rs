@@ -19,6 +19,8 @@ pub struct Case {
 pub enum Step {
     /// There is such a user, signed in.
     User(String),
+    /// The user has a second factor from here on.
+    Factor(String),
     /// There is such a room, with these rules.
     Room(String, Vec<String>),
     /// The user is a member of the room.
@@ -135,6 +137,7 @@ fn step(line: &str) -> Option<Step> {
     let mut next = || words.next();
     Some(match word {
         "user" => Step::User(next()?),
+        "factor" => Step::Factor(next()?),
         "room" => Step::Room(next()?, words.collect()),
         "member" => Step::Member(next()?, next()?),
         "endpoint" => Step::Endpoint(next()?, words.collect()),

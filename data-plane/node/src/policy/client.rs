@@ -1,18 +1,14 @@
 //! Requests to the control plane. Each ends with exactly one event, answered or
 //! not. Keeps no answer.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use porthouse_api::node::resolve::token_hash;
 use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
 use porthouse_api::node::{BadMessage, v1};
-use porthouse_model::{PasswordVersion, PolicyKey, Revision, Username};
-use porthouse_puddle::{
-    Event, Pass, Proof, RequestId, Secret, SignInVerdict, Snapshot, Verdict, Verification,
-};
+use porthouse_model::{PasswordVersion, PolicyKey, Revision};
+use porthouse_puddle::{Event, Pass, Proof, RequestId, Secret, Snapshot, Verdict, Verification};
 use tonic::Status;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
@@ -94,7 +90,7 @@ impl Replicas {
         request
     }
 
-    fn request<T>(&self, message: T) -> tonic::Request<T> {
+    pub(super) fn request<T>(&self, message: T) -> tonic::Request<T> {
         let mut request = self.call(message);
         request.set_timeout(self.request_time_max);
         request
@@ -150,31 +146,10 @@ impl Replicas {
             .await;
         heard("verify", answer, password_verdict)
     }
-
-    /// Signs a user in.
-    pub(crate) async fn sign_in(
-        &self,
-        request: RequestId,
-        username: Username,
-        address: IpAddr,
-        password: Secret,
-    ) -> Event {
-        let message = v1::OpenSessionRequest {
-            username: username.as_str().to_owned(),
-            password: password.expose().to_owned(),
-            address: address.to_string(),
-            code: String::new(),
-        };
-        let answer = self.feed().open_session(self.request(message)).await;
-        Event::SignedIn {
-            request,
-            verdict: heard("sign in", answer, sign_in_verdict),
-        }
-    }
 }
 
 /// What was answered, if it was, in the model's words.
-fn heard<W, T>(
+pub(super) fn heard<W, T>(
     what: &'static str,
     answer: Result<tonic::Response<W>, Status>,
     translate: impl FnOnce(W) -> Result<T, BadMessage>,
@@ -211,25 +186,6 @@ fn password_verdict(answer: v1::VerifyRoomPasswordResponse) -> Result<Verdict, B
     }
 }
 
-fn sign_in_verdict(answer: v1::OpenSessionResponse) -> Result<SignInVerdict, BadMessage> {
-    match answer.verdict() {
-        v1::Verdict::Right => {
-            let session = answer.session.ok_or(BadMessage { field: "session" })?;
-            let token = token_hash(&answer.session_token_sha256);
-            Ok(SignInVerdict::Right {
-                session: Arc::new(session.try_into()?),
-                token: token.ok_or(BadMessage {
-                    field: "session_token_sha256",
-                })?,
-                revision: revision(answer.revision)?,
-            })
-        }
-        v1::Verdict::Wrong => Ok(SignInVerdict::Wrong),
-        v1::Verdict::Later => Ok(SignInVerdict::Later(delay(answer.retry_delay))),
-        v1::Verdict::Gone | v1::Verdict::Unspecified => Err(BadMessage { field: "verdict" }),
-    }
-}
-
 pub(super) fn delay(span: Option<prost_types::Duration>) -> Duration {
     span.and_then(|span| Duration::try_from(span).ok())
         .unwrap_or(LATER)
@@ -258,8 +214,6 @@ mod tests {
             password_verdict(answer),
             Err(BadMessage { field: "verdict" })
         );
-        let answer = v1::OpenSessionResponse::default();
-        assert!(sign_in_verdict(answer).is_err());
     }
 
     #[test]

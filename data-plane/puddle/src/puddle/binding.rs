@@ -112,7 +112,7 @@ impl Puddle {
             return false;
         };
         let known = match &lobby.sign_in {
-            SignIn::None | SignIn::Done(..) => true,
+            SignIn::None | SignIn::Waiting(_) | SignIn::Done(..) => true,
             SignIn::Resolving(..) | SignIn::Verifying(..) => false,
         };
         let leads_here = offered.room.as_ref().is_none_or(|room| *room == claim.room);

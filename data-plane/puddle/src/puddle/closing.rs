@@ -199,7 +199,7 @@ impl Puddle {
                 for entry in &lobby.entries {
                     self.leave_door(id, entry);
                 }
-                if let SignIn::Verifying(_, question) = lobby.sign_in {
+                if let SignIn::Verifying(_, question, _) = lobby.sign_in {
                     self.verifying.remove(&question);
                 }
                 self.desert(id, lobby.sibling.as_deref());

@@ -1,18 +1,16 @@
 //! A message from a `porthouse.v1` socket: a header line that asks something.
 //! Every request has exactly one reply.
 
-use porthouse_model::{
-    ClientId, CloseCode, MessageKind, PolicyKey, Refused, RoomName, TokenHash, Username,
-};
+use porthouse_model::{ClientId, CloseCode, MessageKind, PolicyKey, Refused, RoomName, TokenHash};
 use porthouse_rules::Rules;
 
+use super::Puddle;
 use super::door::SessionSeen;
 use super::keeping::Wish;
-use super::{Puddle, Verifying};
 use crate::home::{Gone, OwnerAct, stored_as};
 use crate::input::SocketId;
 use crate::people::RoomLife;
-use crate::question::{Question, Secret, SignInVerdict};
+use crate::question::{Secret, SignInBy, SignInVerdict};
 use crate::room::Message;
 use crate::sequence::{Asked, Attempts, Event, Manner, Sequence};
 use crate::socket::{Ending, Entry, Given, Habit, Holder, Lobby, Phase, SignIn, Who};
@@ -93,8 +91,10 @@ impl Puddle {
                 self.refuse_line(id, request.as_ref(), None, Refused::CredentialUnknown);
             }
             Op::AuthPassword { username, password } => {
-                self.sign_in_by_password(id, request, username, password);
+                let by = SignInBy::Password { username, password };
+                self.sign_in(id, request, by);
             }
+            Op::AuthCode { code } => self.sign_in_by_code(id, request, code),
         }
     }
 
@@ -240,39 +240,14 @@ impl Puddle {
         }
     }
 
-    fn sign_in_by_password(
+    /// A socket is one client all its life.
+    pub(super) fn signs_in_first(
         &mut self,
         id: SocketId,
-        request: Option<Id>,
-        username: Username,
-        password: Secret,
-    ) {
-        if self.signs_in_first(id, request.as_ref()).is_none() {
-            return;
-        }
-        let Some(address) = self.sockets.get(id).map(|socket| socket.address) else {
-            return;
-        };
-        let Some(question) = self.policy.reserve() else {
-            return self.refuse_line(id, request.as_ref(), None, Refused::ControlPlaneAway);
-        };
-        self.verifying.insert(question, Verifying::SignIn(id));
-        if let Some(lobby) = self.lobby_mut(id) {
-            lobby.sign_in = SignIn::Verifying(request, question);
-        }
-        self.ask(
-            question,
-            Question::SignIn {
-                username,
-                password,
-                address,
-            },
-        );
-    }
-
-    /// A socket is one client all its life.
-    fn signs_in_first(&mut self, id: SocketId, request: Option<&Id>) -> Option<&mut Lobby> {
-        let first = self.lobby_mut(id)?.sign_in == SignIn::None;
+        request: Option<&Id>,
+    ) -> Option<&mut Lobby> {
+        let sign_in = &self.lobby_mut(id)?.sign_in;
+        let first = matches!(sign_in, SignIn::None | SignIn::Waiting(_));
         let inside = self.lobby_mut(id)?;
         let empty = inside.stays.is_empty() && inside.entries.is_empty();
         if !first || !empty {
@@ -283,15 +258,15 @@ impl Puddle {
         self.lobby_mut(id)
     }
 
-    /// The verdict on a name and a password.
+    /// The verdict on a name and a password, or on a code.
     pub(super) fn signed_in(&mut self, id: SocketId, verdict: Option<&SignInVerdict>) {
         let Some(lobby) = self.lobby_mut(id) else {
             return;
         };
-        let SignIn::Verifying(request, _) = &lobby.sign_in else {
+        let SignIn::Verifying(request, _, challenge) = &lobby.sign_in else {
             return;
         };
-        let request = request.clone();
+        let (request, by_code) = (request.clone(), challenge.is_some());
         let refused = match verdict {
             Some(SignInVerdict::Right { token, .. }) => {
                 let token = *token;
@@ -302,8 +277,13 @@ impl Puddle {
                 lobby.sign_in = SignIn::Resolving(request, Given::Line);
                 return self.look_at_session(id);
             }
+            Some(SignInVerdict::CodeNeeded { challenge, expires }) => {
+                return self.code_needed(id, request.as_ref(), challenge.clone(), *expires);
+            }
+            Some(SignInVerdict::Wrong) if by_code => Refused::SignInCodeWrong,
             Some(SignInVerdict::Wrong) => Refused::SignInWrong,
             Some(SignInVerdict::Later(_)) => Refused::SignInBusy,
+            Some(SignInVerdict::Gone) => Refused::SignInOver,
             None => Refused::ControlPlaneAway,
         };
         self.refuse_sign_in(id, refused);
@@ -347,15 +327,24 @@ impl Puddle {
         }
     }
 
-    /// A wrong token at the upgrade ends the socket; a wrong line does not.
+    /// A wrong token at the upgrade ends the socket; a wrong line does not, and a
+    /// wrong code may be followed by a right one.
     pub(super) fn refuse_sign_in(&mut self, id: SocketId, refused: Refused) {
         let Some(lobby) = self.lobby_mut(id) else {
             return;
         };
         let (request, given) = match std::mem::replace(&mut lobby.sign_in, SignIn::None) {
             SignIn::Resolving(request, given) => (request, given),
-            SignIn::Verifying(request, _) => (request, Given::Line),
-            SignIn::None | SignIn::Done(..) => unreachable!("who is refused was signing in"),
+            SignIn::Verifying(request, _, challenge) => {
+                let waits = challenge.filter(|_| refused != Refused::SignInOver);
+                if let Some(challenge) = waits {
+                    lobby.sign_in = SignIn::Waiting(challenge);
+                }
+                (request, Given::Line)
+            }
+            SignIn::None | SignIn::Waiting(_) | SignIn::Done(..) => {
+                unreachable!("who is refused was signing in")
+            }
         };
         lobby.who = Who::Anonymous;
         match given {

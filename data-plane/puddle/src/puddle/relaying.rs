@@ -50,6 +50,7 @@ impl Puddle {
             | Op::Resume { .. }
             | Op::AuthSession { .. }
             | Op::AuthPassword { .. }
+            | Op::AuthCode { .. }
             | Op::Renew { .. } => return self.tell_error(id, request.as_ref(), &OPS),
         };
         self.order_raw(id, request, &room, command);

@@ -9,6 +9,7 @@ mod waiting;
 mod raw_v1;
 mod sibling;
 mod renewing;
+mod signing_in;
 mod live_permission;
 mod limits;
 mod slow;

@@ -6,7 +6,7 @@ use porthouse_rules::Passed;
 use super::{ClientId, Ends, Sequence, Sibling, Who};
 use crate::home::{Heard, Resumes, Stand};
 use crate::people::RoomLife;
-use crate::question::QuestionId;
+use crate::question::{QuestionId, Secret};
 use crate::resume::Claims;
 use crate::room::RoomIndex;
 use crate::wire::multiplexed::Id;
@@ -91,8 +91,11 @@ pub(crate) enum SignIn {
     None,
     /// The session's token is being looked up.
     Resolving(Option<Id>, Given),
-    /// Name and password are being verified.
-    Verifying(Option<Id>, QuestionId),
+    /// Name and password are being verified; or a code, by what waits for it.
+    Verifying(Option<Id>, QuestionId, Option<Secret>),
+    /// The password was right, and a code is waited for. Until it comes the socket
+    /// is as anonymous as before.
+    Waiting(Secret),
     /// The socket is this client, until then.
     Done(ClientId, Time),
 }
@@ -190,10 +193,11 @@ impl Lobby {
     pub(crate) fn is_idle(&self) -> bool {
         let is_lobby = self.sibling.is_none();
         let is_empty = self.stays.is_empty() && self.entries.is_empty();
-        is_lobby && is_empty && self.sign_in == SignIn::None
+        let nobody = matches!(self.sign_in, SignIn::None | SignIn::Waiting(_));
+        is_lobby && is_empty && nobody
     }
 
-    /// Whether a name and a password are being verified: until then nobody knows
+    /// Whether a name and a password, or a code, are being verified: until then nobody knows
     /// as whom the socket comes.
     pub(crate) const fn is_signing_in(&self) -> bool {
         matches!(self.sign_in, SignIn::Verifying(..))
@@ -220,7 +224,9 @@ impl Lobby {
     pub(crate) fn session_ended(&self, now: Time) -> bool {
         match &self.sign_in {
             SignIn::Done(_, until) => *until <= now,
-            SignIn::None | SignIn::Resolving(..) | SignIn::Verifying(..) => false,
+            SignIn::None | SignIn::Resolving(..) | SignIn::Verifying(..) | SignIn::Waiting(_) => {
+                false
+            }
         }
     }
 
@@ -228,7 +234,9 @@ impl Lobby {
     pub(crate) fn session_lasts_longer_than(&self, end: Time) -> bool {
         match &self.sign_in {
             SignIn::Done(_, until) => *until > end,
-            SignIn::None | SignIn::Resolving(..) | SignIn::Verifying(..) => true,
+            SignIn::None | SignIn::Resolving(..) | SignIn::Verifying(..) | SignIn::Waiting(_) => {
+                true
+            }
         }
     }
 
@@ -253,7 +261,9 @@ impl Lobby {
         let entries = self.entries.iter().map(|entry| entry.until);
         let session = match &self.sign_in {
             SignIn::Done(_, until) => *until,
-            SignIn::None | SignIn::Resolving(..) | SignIn::Verifying(..) => end,
+            SignIn::None | SignIn::Resolving(..) | SignIn::Verifying(..) | SignIn::Waiting(_) => {
+                end
+            }
         };
         let idle = if self.is_idle() { self.idle_until } else { end };
         let first = session.min(idle).min(self.ends.next());

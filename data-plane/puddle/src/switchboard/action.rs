@@ -4,13 +4,13 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use porthouse_model::{ApiKey, PolicyKey, Refused, Revision, Time, Username};
+use porthouse_model::{ApiKey, PolicyKey, Refused, Revision, Time};
 
 use super::chain::Position;
 use super::event::{CallId, RequestId, WatchId};
 use crate::input::{Changed, Command, Input, OrderId, PuddleId};
 use crate::output::{ListedPresent, ListedRoom, ListedSocket, ListedWaiting, MovedSocket};
-use crate::question::{Answer, QuestionId, Secret, Verification};
+use crate::question::{Answer, QuestionId, SignInBy, Verification};
 
 /// Something the shell does.
 #[derive(Debug)]
@@ -47,14 +47,12 @@ pub enum Action {
         /// What is shown, and by whom.
         what: Box<Verification>,
     },
-    /// Ask the control plane to sign this user in.
+    /// Ask the control plane to sign somebody in.
     SignIn {
         /// The request.
         request: RequestId,
-        /// Who.
-        username: Username,
-        /// By this password.
-        password: Secret,
+        /// By what.
+        by: SignInBy,
         /// From where.
         address: IpAddr,
     },

@@ -48,6 +48,11 @@ pub(crate) enum Op<'a> {
         /// By this password.
         password: Secret,
     },
+    /// Be the user whose password was right, by a code of the second factor.
+    AuthCode {
+        /// The code, or a recovery code.
+        code: Secret,
+    },
     /// Go on by another session of the same user.
     Renew {
         /// Its token's hash, if it is a token.

@@ -9,7 +9,8 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 const MILLIS_PER_SECOND: u64 = 1_000;
 
 /// A moment for the wire.
-pub(super) fn timestamp(time: UnixTime) -> prost_types::Timestamp {
+#[must_use]
+pub fn timestamp(time: UnixTime) -> prost_types::Timestamp {
     let millis = time.as_millis();
     let nanos = (millis % MILLIS_PER_SECOND) * NANOS_PER_MILLI;
     prost_types::Timestamp {
@@ -19,7 +20,8 @@ pub(super) fn timestamp(time: UnixTime) -> prost_types::Timestamp {
 }
 
 /// A moment from the wire, if it is not before 1970.
-pub(super) fn unix_time(timestamp: prost_types::Timestamp) -> Option<UnixTime> {
+#[must_use]
+pub fn unix_time(timestamp: prost_types::Timestamp) -> Option<UnixTime> {
     let seconds = u64::try_from(timestamp.seconds).ok()?;
     let nanos = u64::try_from(timestamp.nanos).ok()?;
     let millis = seconds

@@ -8,6 +8,7 @@ mod password;
 mod hook;
 mod codes;
 mod waiting_room;
+mod two_factors;
 mod revocation;
 mod rules;
 mod covered;

@@ -20,6 +20,7 @@ use porthouse_e2e::wire::Wire;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::codes::App;
+use crate::two_factors::code_now;
 
 /// How long messages are kept in these rooms.
 const HOUR: prost_types::Duration = prost_types::Duration {
@@ -86,6 +87,7 @@ impl<'a> Replay<'a> {
         let backend = self.house.backend();
         match step {
             Step::User(name) => self.user(name).await,
+            Step::Factor(name) => self.factor(name).await,
             Step::Room(name, rules) => self.room(place, name, rules).await,
             Step::Member(room, user) => self.member(room, user).await,
             Step::Endpoint(name, rooms) => {
@@ -232,6 +234,13 @@ impl<'a> Replay<'a> {
             &format!("the password of {own}"),
         );
         self.sessions.insert(name.to_owned(), signed_in.session);
+    }
+
+    async fn factor(&mut self, name: &str) {
+        let own = self.own(name);
+        let enrolled = self.house.backend().enrol(&own, code_now).await;
+        let code = format!("{name}.code");
+        self.names.set(&code, &enrolled.recovery_codes[0]);
     }
 
     async fn room(&mut self, place: &str, name: &str, rules: &[String]) {

@@ -212,6 +212,7 @@ impl World {
         match (heard.op, heard.room) {
             ("authenticated", _) => self.authenticated(socket, heard),
             ("challenge", Some(room)) => self.challenged(socket, room),
+            ("challenge", None) => self.show_code(socket),
             ("admitted", Some(room)) => self.admitted(socket, room, heard),
             ("refused", room) => self.refused(socket, room, asked, heard),
             ("left", Some(room)) => {

@@ -71,15 +71,13 @@ impl World {
             },
             Action::SignIn {
                 request,
-                username,
-                password,
+                by,
                 address,
             } => {
                 if !can_read {
                     return signed_in(*request, None);
                 }
-                let (verdict, session) =
-                    self.control.sign_in(username, password.expose(), *address);
+                let (verdict, session) = self.control.sign_in(by);
                 if let Some(session) = session {
                     let user = self.control.session(session).user;
                     let client = user_client(user);

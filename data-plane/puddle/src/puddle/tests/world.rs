@@ -2,6 +2,7 @@
 //! plane knows, and clients at the end of links that can stall.
 
 mod rules;
+mod sign_in;
 mod store;
 
 use core::net::{IpAddr, Ipv4Addr};
@@ -20,8 +21,8 @@ use crate::puddle::Puddle;
 use crate::wire::frame::client;
 use crate::{
     Answer, Changed, Command, Hop, Input, Known, OrderId, Output, Pass, Proof, PuddleId, Question,
-    RESUME_KEY_BYTES, Reply, ResumeKeys, RoomPolicy, Seed, Seeds, Settings, Shell, SignInVerdict,
-    SocketId, TransientMakers, Verdict, Verification, Wrote,
+    RESUME_KEY_BYTES, Reply, ResumeKeys, RoomPolicy, Seed, Seeds, Settings, Shell, SocketId,
+    TransientMakers, Verdict, Verification, Wrote,
 };
 
 pub(super) use rules::{asking, members_only, password_rules, taking};
@@ -98,6 +99,8 @@ pub(super) struct World {
     pub(super) password: &'static str,
     /// The code that is right, of second factors and rooms alike.
     pub(super) code: &'static str,
+    /// Users have a second factor.
+    pub(super) enrolled: bool,
     /// What the owner's backend says.
     pub(super) hook: Verdict,
     pub(super) revision: u64,
@@ -158,6 +161,7 @@ impl World {
             templates: BTreeMap::new(),
             password: "open sesame",
             code: "123456",
+            enrolled: false,
             hook: Verdict::Right(Pass::Hook(HookVersion(1))),
             revision: 0,
             away: false,
@@ -482,22 +486,7 @@ impl World {
                 known: self.resolve(&key),
             },
             Question::Verify(what) => Answer::Verified(self.verdict(&what)),
-            Question::SignIn {
-                username, password, ..
-            } => {
-                let named = |(_, session): &(&TokenHash, &Session)| session.username == username;
-                Answer::SignIn(match self.sessions.iter().find(named) {
-                    Some((token, session)) if password.expose() == self.password => {
-                        let (token, session) = (*token, Arc::new(session.clone()));
-                        SignInVerdict::Right {
-                            session,
-                            token,
-                            revision,
-                        }
-                    }
-                    Some(_) | None => SignInVerdict::Wrong,
-                })
-            }
+            Question::SignIn { by, .. } => Answer::SignIn(self.signed_in(by)),
         }
     }
 

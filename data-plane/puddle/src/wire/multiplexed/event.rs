@@ -63,6 +63,15 @@ pub(crate) enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         attempts_left: Option<u8>,
     },
+    /// The password was right, and a code is needed until then to sign in.
+    #[serde(rename = "challenge")]
+    CodeNeeded {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a Id>,
+        step: Step,
+        #[serde(rename = "expires_ms", serialize_with = "as_millis")]
+        expires: UnixTime,
+    },
     /// Who waits to be let in to a room where this client may do so. All of
     /// them, each time that changes.
     Waiting {

@@ -294,12 +294,15 @@ impl<'a> Header<'a> {
     }
 
     fn auth(self) -> Result<Op<'a>, LineError> {
-        let either = "either `token`, or `username` and `password`";
-        match (self.token, self.username) {
-            (Some(token), None) if self.password.is_none() => Ok(Op::AuthSession {
+        let either = "either `token`, or `username` and `password`, or then `code`";
+        match (self.token, self.username, self.code) {
+            (Some(token), None, None) if self.password.is_none() => Ok(Op::AuthSession {
                 token: session(&token),
             }),
-            (None, Some(username)) => Ok(Op::AuthPassword {
+            (None, None, Some(code)) if self.password.is_none() => Ok(Op::AuthCode {
+                code: secret(code, Field::Code, CODE_BYTES_MAX)?,
+            }),
+            (None, Some(username), None) => Ok(Op::AuthPassword {
                 username: username.parse().map_err(|bad| named("username", &bad))?,
                 password: secret(
                     self.password.unwrap_or_default(),
@@ -307,7 +310,7 @@ impl<'a> Header<'a> {
                     PASSWORD_BYTES_MAX,
                 )?,
             }),
-            (Some(_) | None, _) => Err(LineError::new("auth", either)),
+            (Some(_) | None, _, _) => Err(LineError::new("auth", either)),
         }
     }
 

@@ -120,6 +120,12 @@ fn every_request_is_read() {
         }
     );
     assert_eq!(
+        op(r#"{"op":"auth","code":"123456"}"#),
+        Op::AuthCode {
+            code: Secret::new("123456".into()),
+        }
+    );
+    assert_eq!(
         op(r#"{"op":"join","room":"a"}"#),
         Op::Join {
             room: room("a"),
@@ -310,6 +316,12 @@ fn a_field_that_is_wrong_is_named_and_the_id_found_wherever_it_stands() {
         (r#"{"op":"auth","token":"a","username":"b","id":1}"#, "auth"),
         (r#"{"op":"auth","token":"a","password":"b","id":1}"#, "auth"),
         (r#"{"op":"auth","username":"b","id":1}"#, "password"),
+        (
+            r#"{"op":"auth","username":"b","password":"p","code":"1","id":1}"#,
+            "auth",
+        ),
+        (r#"{"op":"auth","token":"a","code":"1","id":1}"#, "auth"),
+        (r#"{"op":"auth","code":"","id":1}"#, "code"),
         (
             r#"{"op":"auth","username":"b c","password":"p","id":1}"#,
             "username",

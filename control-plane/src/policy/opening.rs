@@ -1,0 +1,154 @@
+//! Sessions that nodes ask to be opened: for a name and a password, and a code
+//! where one is needed. A session's token stays here; its hash is answered.
+
+use std::time::Duration;
+
+use porthouse_api::node::v1::{
+    CompleteSessionRequest, CompleteSessionResponse, OpenSessionRequest, OpenSessionResponse,
+    Session as WireSession, Verdict,
+};
+use porthouse_model::{Credential, CredentialKind, Session, SessionId, UserId, Username};
+use tonic::Status;
+
+use crate::api::{
+    Answer, ApiError, Checked, Client, Given, Opened, Second, SignedIn, time_to_wire,
+};
+use crate::identity::password::Password;
+use crate::identity::turns::Asker;
+use crate::store::resolve;
+
+use super::PolicyFeed;
+use super::refusal::Refusal;
+use super::verify::{address, revision, wait};
+
+impl PolicyFeed {
+    /// Opens a session for a name and a password.
+    pub(super) async fn sign_in_user(
+        &self,
+        asker: Asker,
+        request: OpenSessionRequest,
+    ) -> Result<OpenSessionResponse, Status> {
+        let address = address(request.address)?;
+        let (Ok(username), Ok(password)) = (
+            request.username.parse::<Username>(),
+            Password::given(request.password),
+        ) else {
+            return Ok(verdict(Verdict::Wrong));
+        };
+        let code = (!request.code.is_empty()).then(|| Given::parse(&request.code));
+        let sign_in = &self.verifiers.sign_in;
+        let opened = sign_in
+            .open(Answer {
+                username,
+                password,
+                second: match code {
+                    None if request.challenge_wanted => Second::Later,
+                    code => Second::Along(code),
+                },
+                lifetime: sign_in.lifetime_max,
+                client: Client {
+                    address,
+                    ..Client::default()
+                },
+                asker,
+            })
+            .await;
+        let opened = match opened {
+            Ok(SignedIn::Opened(opened)) => opened,
+            Ok(SignedIn::Not(Checked::Later(delay))) => {
+                return Ok(OpenSessionResponse {
+                    second_factor_required: true,
+                    ..later(delay)
+                });
+            }
+            Ok(SignedIn::Challenged(challenge, expires)) => {
+                return Ok(OpenSessionResponse {
+                    second_factor_required: true,
+                    challenge: challenge.reveal(),
+                    challenge_expire_time: Some(time_to_wire(expires)),
+                    ..verdict(Verdict::Wrong)
+                });
+            }
+            Ok(SignedIn::Not(_)) => {
+                return Ok(OpenSessionResponse {
+                    second_factor_required: true,
+                    ..verdict(Verdict::Wrong)
+                });
+            }
+            Err(ApiError::CredentialsWrong) => return Ok(verdict(Verdict::Wrong)),
+            Err(ApiError::HashingBusy(delay) | ApiError::AttemptsTooMany(delay)) => {
+                return Ok(later(delay));
+            }
+            Err(other) => return Err(other.into()),
+        };
+        Ok(OpenSessionResponse {
+            session: Some(session(&opened)?),
+            session_token_sha256: opened.token.hash().as_bytes().to_vec(),
+            revision: revision(opened.revision),
+            ..verdict(Verdict::Right)
+        })
+    }
+
+    /// Goes on with a sign-in that waits for its code.
+    pub(super) async fn complete_sign_in(
+        &self,
+        request: CompleteSessionRequest,
+    ) -> Result<CompleteSessionResponse, Status> {
+        let ended = |verdict: Verdict| CompleteSessionResponse {
+            verdict: verdict.into(),
+            ..CompleteSessionResponse::default()
+        };
+        let kind = CredentialKind::SignInChallenge;
+        let Ok(challenge) = Credential::parse(kind, &request.challenge) else {
+            return Ok(ended(Verdict::Gone));
+        };
+        let sign_in = &self.verifiers.sign_in;
+        let given = Given::parse(&request.code);
+        let opened = match sign_in.complete(challenge, given).await {
+            Ok(SignedIn::Opened(opened)) => opened,
+            Ok(SignedIn::Not(Checked::Later(delay))) => {
+                return Ok(CompleteSessionResponse {
+                    retry_delay: Some(wait(delay)),
+                    ..ended(Verdict::Later)
+                });
+            }
+            Ok(SignedIn::Not(_)) => return Ok(ended(Verdict::Wrong)),
+            Ok(SignedIn::Challenged(..)) | Err(ApiError::ChallengeGone) => {
+                return Ok(ended(Verdict::Gone));
+            }
+            Err(other) => return Err(other.into()),
+        };
+        Ok(CompleteSessionResponse {
+            session: Some(session(&opened)?),
+            session_token_sha256: opened.token.hash().as_bytes().to_vec(),
+            revision: revision(opened.revision),
+            ..ended(Verdict::Right)
+        })
+    }
+}
+
+fn session(opened: &Opened) -> Result<WireSession, Refusal> {
+    let username = opened.user.username.parse();
+    let session = Session {
+        id: SessionId::from_bytes(opened.session.id.into_bytes()),
+        user: UserId::from_bytes(opened.user.id.into_bytes()),
+        username: username.map_err(|_| Refusal::Internal)?,
+        expires: resolve::unix_time(opened.session.expire_time),
+        second_factor: opened.session.second_factor_time.map(resolve::unix_time),
+    };
+    Ok((&session).into())
+}
+
+fn verdict(verdict: Verdict) -> OpenSessionResponse {
+    OpenSessionResponse {
+        verdict: verdict.into(),
+        ..OpenSessionResponse::default()
+    }
+}
+
+fn later(delay: Duration) -> OpenSessionResponse {
+    OpenSessionResponse {
+        retry_delay: Some(wait(delay)),
+        ..verdict(Verdict::Later)
+    }
+}

@@ -1,0 +1,116 @@
+//! Sign-ins, asked of the control plane and its answers read. Keeps nothing.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use porthouse_api::node::resolve::token_hash;
+use porthouse_api::node::{BadMessage, unix_time, v1};
+use porthouse_puddle::{Event, RequestId, Secret, SignInBy, SignInVerdict};
+
+use super::client::{Replicas, delay, heard, revision};
+
+impl Replicas {
+    /// Signs somebody in.
+    pub(crate) async fn sign_in(&self, request: RequestId, by: SignInBy, address: IpAddr) -> Event {
+        let verdict = match by {
+            SignInBy::Password { username, password } => {
+                let message = v1::OpenSessionRequest {
+                    username: username.as_str().to_owned(),
+                    password: password.expose().to_owned(),
+                    address: address.to_string(),
+                    code: String::new(),
+                    challenge_wanted: true,
+                };
+                let answer = self.feed().open_session(self.request(message)).await;
+                heard("sign in", answer, opened)
+            }
+            SignInBy::Code { challenge, code } => {
+                let message = v1::CompleteSessionRequest {
+                    challenge: challenge.expose().to_owned(),
+                    code: code.expose().to_owned(),
+                };
+                let answer = self.feed().complete_session(self.request(message)).await;
+                heard("sign in", answer, completed)
+            }
+        };
+        Event::SignedIn { request, verdict }
+    }
+}
+
+fn opened(answer: v1::OpenSessionResponse) -> Result<SignInVerdict, BadMessage> {
+    match answer.verdict() {
+        v1::Verdict::Right => right(
+            answer.session,
+            &answer.session_token_sha256,
+            answer.revision,
+        ),
+        v1::Verdict::Wrong if !answer.challenge.is_empty() => {
+            let field = "challenge_expire_time";
+            let expires = answer.challenge_expire_time.ok_or(BadMessage { field })?;
+            Ok(SignInVerdict::CodeNeeded {
+                challenge: Secret::new(answer.challenge),
+                expires: unix_time(expires).ok_or(BadMessage { field })?,
+            })
+        }
+        v1::Verdict::Wrong => Ok(SignInVerdict::Wrong),
+        v1::Verdict::Later => Ok(SignInVerdict::Later(delay(answer.retry_delay))),
+        v1::Verdict::Gone | v1::Verdict::Unspecified => Err(BadMessage { field: "verdict" }),
+    }
+}
+
+fn completed(answer: v1::CompleteSessionResponse) -> Result<SignInVerdict, BadMessage> {
+    match answer.verdict() {
+        v1::Verdict::Right => right(
+            answer.session,
+            &answer.session_token_sha256,
+            answer.revision,
+        ),
+        v1::Verdict::Wrong => Ok(SignInVerdict::Wrong),
+        v1::Verdict::Gone => Ok(SignInVerdict::Gone),
+        v1::Verdict::Later => Ok(SignInVerdict::Later(delay(answer.retry_delay))),
+        v1::Verdict::Unspecified => Err(BadMessage { field: "verdict" }),
+    }
+}
+
+fn right(
+    session: Option<v1::Session>,
+    token_sha256: &[u8],
+    at: i64,
+) -> Result<SignInVerdict, BadMessage> {
+    let session = session.ok_or(BadMessage { field: "session" })?;
+    let field = "session_token_sha256";
+    Ok(SignInVerdict::Right {
+        session: Arc::new(session.try_into()?),
+        token: token_hash(token_sha256).ok_or(BadMessage { field })?,
+        revision: revision(at)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_that_is_none_is_no_answer() {
+        assert!(opened(v1::OpenSessionResponse::default()).is_err());
+        assert!(completed(v1::CompleteSessionResponse::default()).is_err());
+    }
+
+    #[test]
+    fn a_challenge_says_until_when() {
+        let mut answer = v1::OpenSessionResponse {
+            verdict: v1::Verdict::Wrong.into(),
+            challenge: "phc_challenge".to_owned(),
+            ..Default::default()
+        };
+        assert!(opened(answer.clone()).is_err());
+        answer.challenge_expire_time = Some(prost_types::Timestamp {
+            seconds: 7,
+            nanos: 0,
+        });
+        assert!(matches!(
+            opened(answer),
+            Ok(SignInVerdict::CodeNeeded { expires, .. }) if expires.as_millis() == 7_000
+        ));
+    }
+}

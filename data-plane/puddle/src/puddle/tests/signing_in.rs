@@ -1,0 +1,143 @@
+//! Signing in by a name, a password and a code: one reply a request, and nobody
+//! before the code.
+
+use core::time::Duration;
+
+use super::world::{Client, World, close_frame, token};
+
+const PASSWORD: &str = r#"{"op":"auth","id":1,"username":"user7","password":"open sesame"}"#;
+const CODE: &str = r#"{"op":"auth","id":2,"code":"123456"}"#;
+
+/// A user with a second factor, and a socket in the lobby.
+fn enrolled() -> (World, Client) {
+    let mut world = World::new(1);
+    world.session(7);
+    world.enrolled = true;
+    let ada = world.lobby(0);
+    (world, ada)
+}
+
+fn told(world: &mut World, client: Client, line: &str) -> String {
+    world.line(client, line);
+    world.take_text(client)
+}
+
+#[test]
+fn a_password_is_answered_by_a_challenge_and_the_code_signs_in() {
+    let (mut world, ada) = enrolled();
+    let challenge = told(&mut world, ada, PASSWORD);
+    let expected = r#"{"op":"challenge","id":1,"step":"second_factor","expires_ms":"#;
+    assert!(challenge.contains(expected), "{challenge}");
+    assert!(!challenge.contains("authenticated"));
+    let signed_in = told(&mut world, ada, CODE);
+    assert!(
+        signed_in.contains(r#""op":"authenticated","id":2"#),
+        "{signed_in}"
+    );
+    let late = told(&mut world, ada, CODE);
+    assert!(
+        late.contains(r#""op":"error","id":2,"rule":"auth""#),
+        "{late}"
+    );
+}
+
+#[test]
+fn a_wrong_code_is_refused_and_another_may_follow() {
+    let (mut world, ada) = enrolled();
+    told(&mut world, ada, PASSWORD);
+    let wrong = told(&mut world, ada, r#"{"op":"auth","id":3,"code":"000000"}"#);
+    assert!(
+        wrong.contains(r#""op":"refused","id":3,"code":4112,"rule":"sign_in.code""#),
+        "{wrong}"
+    );
+    let signed_in = told(&mut world, ada, CODE);
+    assert!(
+        signed_in.contains(r#""op":"authenticated","id":2"#),
+        "{signed_in}"
+    );
+}
+
+#[test]
+fn a_code_without_a_password_is_an_error() {
+    let (mut world, ada) = enrolled();
+    let early = told(&mut world, ada, CODE);
+    assert!(
+        early.contains(r#""op":"error","id":2,"rule":"auth""#),
+        "{early}"
+    );
+}
+
+#[test]
+fn before_the_code_the_socket_is_nobody() {
+    let (mut world, ada) = enrolled();
+    let rules = porthouse_model::RoomRules {
+        connection: porthouse_model::ConnectionRules {
+            audience: porthouse_model::Audience::Users,
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    world.room("staff", rules);
+    told(&mut world, ada, PASSWORD);
+    let refused = told(&mut world, ada, r#"{"op":"join","id":4,"room":"staff"}"#);
+    assert!(refused.contains(r#""op":"refused","id":4"#), "{refused}");
+    assert!(refused.contains("4103"), "{refused}");
+    let signed_in = told(&mut world, ada, CODE);
+    assert!(signed_in.contains("authenticated"), "{signed_in}");
+    let inside = told(&mut world, ada, r#"{"op":"join","id":5,"room":"staff"}"#);
+    assert!(inside.contains(r#""op":"admitted","id":5"#), "{inside}");
+}
+
+#[test]
+fn a_sign_in_that_is_over_is_begun_anew() {
+    let (mut world, ada) = enrolled();
+    told(&mut world, ada, PASSWORD);
+    let gone = std::mem::take(&mut world.sessions);
+    let over = told(&mut world, ada, CODE);
+    assert!(
+        over.contains(r#""id":2,"code":4113,"rule":"sign_in.challenge""#),
+        "{over}"
+    );
+    world.sessions = gone;
+    let early = told(&mut world, ada, CODE);
+    assert!(early.contains(r#""op":"error""#), "{early}");
+    told(&mut world, ada, PASSWORD);
+    assert!(told(&mut world, ada, CODE).contains("authenticated"));
+}
+
+#[test]
+fn a_password_or_a_token_may_come_instead_of_the_code() {
+    let (mut world, ada) = enrolled();
+    told(&mut world, ada, PASSWORD);
+    let again = told(&mut world, ada, PASSWORD);
+    assert!(again.contains(r#""op":"challenge","id":1"#), "{again}");
+    let by_token = format!(r#"{{"op":"auth","id":6,"token":"{}"}}"#, token(7));
+    let signed_in = told(&mut world, ada, &by_token);
+    assert!(
+        signed_in.contains(r#""op":"authenticated","id":6"#),
+        "{signed_in}"
+    );
+}
+
+#[test]
+fn who_never_shows_the_code_is_closed() {
+    let (mut world, ada) = enrolled();
+    told(&mut world, ada, PASSWORD);
+    world.wait(Duration::from_secs(31));
+    let closed = world.take(ada);
+    assert_eq!(close_frame(&closed).0, 4200);
+}
+
+#[test]
+fn a_code_that_nobody_can_judge_is_refused_and_may_be_shown_again() {
+    let (mut world, ada) = enrolled();
+    told(&mut world, ada, PASSWORD);
+    world.away = true;
+    let away = told(&mut world, ada, CODE);
+    assert!(
+        away.contains(r#""op":"refused","id":2,"code":4205"#),
+        "{away}"
+    );
+    world.away = false;
+    assert!(told(&mut world, ada, CODE).contains(r#""op":"authenticated","id":2"#));
+}

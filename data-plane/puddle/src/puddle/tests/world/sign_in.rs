@@ -1,0 +1,39 @@
+//! How the control plane of these tests answers who signs in.
+
+use std::sync::Arc;
+
+use porthouse_model::{Revision, Session, TokenHash, UnixTime};
+
+use super::{HOUR, World};
+use crate::{Secret, SignInBy, SignInVerdict};
+
+impl World {
+    /// A challenge is the user's name.
+    pub(super) fn signed_in(&self, by: SignInBy) -> SignInVerdict {
+        let (name, right) = match &by {
+            SignInBy::Password { username, password } => {
+                (username.to_string(), password.expose() == self.password)
+            }
+            SignInBy::Code { challenge, code } => {
+                let challenge = challenge.expose().to_owned();
+                (challenge, code.expose() == self.code)
+            }
+        };
+        let named = |(_, session): &(&TokenHash, &Session)| session.username.as_str() == name;
+        match (self.sessions.iter().find(named), by) {
+            (Some((_, session)), SignInBy::Password { .. }) if right && self.enrolled => {
+                SignInVerdict::CodeNeeded {
+                    challenge: Secret::new(session.username.to_string()),
+                    expires: UnixTime::from_millis(HOUR + 300_000),
+                }
+            }
+            (Some((token, session)), _) if right => SignInVerdict::Right {
+                session: Arc::new(session.clone()),
+                token: *token,
+                revision: Revision(self.revision),
+            },
+            (Some(_), _) | (None, SignInBy::Password { .. }) => SignInVerdict::Wrong,
+            (None, SignInBy::Code { .. }) => SignInVerdict::Gone,
+        }
+    }
+}
