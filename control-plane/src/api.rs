@@ -36,6 +36,7 @@ mod code_check;
 mod endpoint;
 mod error;
 mod etag;
+mod explain;
 mod filter;
 mod guard;
 mod keys;

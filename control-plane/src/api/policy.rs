@@ -55,6 +55,18 @@ impl wire::policy_service_server::PolicyService for Api {
             revision: revision_to_wire(Some(head)),
         }))
     }
+
+    async fn explain(
+        &self,
+        request: Request<wire::ExplainRequest>,
+    ) -> Result<Response<wire::ExplainResponse>, Status> {
+        use wire::explain_request::About;
+        let about = request.into_inner().about;
+        let answer = match about.ok_or_else(|| ApiError::field("about", "one of its fields"))? {
+            About::Case(case) => self.explain_case(case).await?,
+        };
+        Ok(Response::new(answer))
+    }
 }
 
 impl From<WaitError> for ApiError {

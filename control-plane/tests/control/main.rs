@@ -12,6 +12,7 @@ mod block;
 mod endpoint;
 mod key;
 mod policy;
+mod explain;
 mod world;
 #[path = "../policy/cluster.rs"]
 #[expect(dead_code, reason = "nothing here goes around the control plane")]

@@ -14,7 +14,7 @@ mod explored;
 use core::time::Duration;
 
 use porthouse_model::{EntryStep, Refused};
-use porthouse_rules::{Entry, Passed, Rules, Visitor};
+use porthouse_rules::{Entry, Passed, Rules, Visitor, step_for};
 
 use crate::question::{QuestionId, Verdict};
 pub(crate) use carried::{Asked, Attempts, Carried, Manner, Proven};
@@ -423,10 +423,10 @@ fn enter(carried: Carried, door: Door<'_>) -> Step {
             go(Sequence::Resolving(Resolving(carried)), Action::Wait)
         }
         Entry::Ask(EntryStep::Password(_)) => challenge(carried, Asked::Password),
-        Entry::Ask(EntryStep::SecondFactor { .. }) if visitor.user.is_none() => {
-            refuse(Refused::UserRequired)
-        }
-        Entry::Ask(EntryStep::SecondFactor { .. }) => challenge(carried, Asked::SecondFactor),
+        Entry::Ask(step @ EntryStep::SecondFactor { .. }) => match step_for(step, &visitor) {
+            Ok(()) => challenge(carried, Asked::SecondFactor),
+            Err(refused) => refuse(refused),
+        },
         Entry::Ask(EntryStep::RoomCode(_)) => challenge(carried, Asked::RoomCode),
         Entry::Ask(EntryStep::Approval) => match carried.manner {
             Manner::Silent => refuse(Refused::QuestionsRefused),

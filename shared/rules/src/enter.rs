@@ -9,6 +9,7 @@ use porthouse_model::{
 };
 
 use crate::compile::Rules;
+use crate::say::Hearing;
 
 /// As what somebody comes, as far as the rules care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,21 +105,14 @@ impl Rules {
     /// All that is known of a visitor without asking them anything. First whether
     /// they may know of the room: nothing else is told to who may not.
     fn lets_in(&self, visitor: &Visitor<'_>) -> Result<(), Refused> {
-        let acts = self.acts(visitor.standing);
-        if !acts.has(Act::See) {
-            return Err(Refused::NoSuchRoom);
-        }
+        self.may(visitor.standing, Act::See)?;
         self.audience(visitor.standing)?;
         self.lists(visitor)?;
         self.origin(visitor.origin)?;
         if self.hours.is_some() && self.open_until(visitor.wall).is_none() {
             return Err(Refused::ClosedNow);
         }
-        if acts.has(Act::Join) {
-            Ok(())
-        } else {
-            Err(Refused::JoinRefused)
-        }
+        self.may(visitor.standing, Act::Join)
     }
 
     /// When the room closes next by its opening hours; `None` where it has none,
@@ -197,6 +191,24 @@ impl Rules {
         }
     }
 
+    /// May somebody of this standing do this, once inside?
+    ///
+    /// # Errors
+    ///
+    /// The rule that refuses it.
+    pub fn may(&self, standing: Standing, act: Act) -> Result<(), Refused> {
+        let acts = self.acts(standing);
+        let may = match act {
+            Act::ReadHistory => reads(acts, self.hearing(standing)),
+            // A room that the control plane knows is ruled by it alone.
+            Act::ChangeRules => false,
+            Act::See | Act::Join | Act::Send | Act::SeePresence | Act::Invite | Act::Kick => {
+                acts.has(act)
+            }
+        };
+        if may { Ok(()) } else { Err(refusal_of(act)) }
+    }
+
     /// Whether deciding about a signed-in user needs their membership.
     #[must_use]
     pub fn membership_matters(&self) -> bool {
@@ -220,7 +232,42 @@ impl Rules {
     }
 }
 
+/// Whether somebody who may do these acts, and hears so, may read what was said
+/// before.
+#[must_use]
+pub const fn reads(acts: Acts, hearing: Hearing) -> bool {
+    acts.has(Act::ReadHistory) && !matches!(hearing, Hearing::Never)
+}
+
+/// As what an act is refused to a standing that may not do it.
+#[must_use]
+pub const fn refusal_of(act: Act) -> Refused {
+    match act {
+        Act::See => Refused::NoSuchRoom,
+        Act::Join => Refused::JoinRefused,
+        Act::Send => Refused::SendRefused,
+        Act::ReadHistory => Refused::HistoryRefused,
+        Act::SeePresence => Refused::PresenceRefused,
+        Act::Invite => Refused::InviteRefused,
+        Act::Kick => Refused::KickRefused,
+        Act::ChangeRules => Refused::RulesRefused,
+    }
+}
+
 impl Passed {
+    /// The same, and this step as well.
+    #[must_use]
+    pub const fn and(mut self, step: EntryStep) -> Self {
+        match step {
+            EntryStep::Password(version) => self.password = Some(version),
+            EntryStep::SecondFactor { .. } => self.second_factor = Some(Duration::ZERO),
+            EntryStep::RoomCode(version) => self.room_code = Some(version),
+            EntryStep::Approval => self.approval = true,
+            EntryStep::Hook(version) => self.hook = Some(version),
+        }
+        self
+    }
+
     /// Whether a step is among them.
     #[must_use]
     pub fn has(&self, step: EntryStep) -> bool {

@@ -111,7 +111,7 @@ fn acts_to_wire(acts: Acts) -> wire::Acts {
     }
 }
 
-const fn act_from_wire(act: wire::Act) -> Option<Act> {
+pub(in crate::api) const fn act_from_wire(act: wire::Act) -> Option<Act> {
     match act {
         wire::Act::Unspecified => None,
         wire::Act::See => Some(Act::See),

@@ -56,20 +56,22 @@ fn second_factor(field: &str, step: wire::SecondFactorStep) -> Result<EntryStep,
 
 /// The group as it is sent.
 pub(super) fn to_wire(rules: &EntryRules) -> wire::EntryRules {
-    let step = |step: &EntryStep| {
-        let kind = match step {
-            EntryStep::Password(_) => Kind::Password(wire::PasswordStep {}),
-            EntryStep::SecondFactor { age_max } => Kind::SecondFactor(wire::SecondFactorStep {
-                age_max: Some(time::span_to_wire(*age_max)),
-            }),
-            EntryStep::RoomCode(_) => Kind::RoomCode(wire::RoomCodeStep {}),
-            EntryStep::Approval => Kind::Approval(wire::ApprovalStep {}),
-            EntryStep::Hook(_) => Kind::Hook(wire::HookStep {}),
-        };
-        wire::EntryStep { kind: Some(kind) }
-    };
     wire::EntryRules {
         password_required: rules.password().is_some(),
-        steps: rules.steps.iter().map(step).collect(),
+        steps: rules.steps.iter().map(step_to_wire).collect(),
     }
+}
+
+/// A step as it is sent.
+pub(in crate::api) fn step_to_wire(step: &EntryStep) -> wire::EntryStep {
+    let kind = match step {
+        EntryStep::Password(_) => Kind::Password(wire::PasswordStep {}),
+        EntryStep::SecondFactor { age_max } => Kind::SecondFactor(wire::SecondFactorStep {
+            age_max: Some(time::span_to_wire(*age_max)),
+        }),
+        EntryStep::RoomCode(_) => Kind::RoomCode(wire::RoomCodeStep {}),
+        EntryStep::Approval => Kind::Approval(wire::ApprovalStep {}),
+        EntryStep::Hook(_) => Kind::Hook(wire::HookStep {}),
+    };
+    wire::EntryStep { kind: Some(kind) }
 }

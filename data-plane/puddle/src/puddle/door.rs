@@ -1,18 +1,21 @@
 //! What is known of a room's door, for one who stands before it or sits behind
-//! it: the one place where session, room, membership and freshness meet.
+//! it: the one place where session, room, membership and freshness meet. What
+//! they come to is decided by `porthouse_rules`, here as where it is explained.
 
 use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Audience, PolicyKey, Refused, Room, RoomName, Session, Time, TokenHash, UnixTime, UserId,
+    Audience, PolicyKey, Refused, Role, Room, RoomName, Session, Time, TokenHash, UnixTime, UserId,
 };
-use porthouse_rules::{Rules, Standing, Visitor};
+use porthouse_rules::{
+    Approach, Comer, Facts, Known, Missing, RoomDoor, Standing, TransientDoor, Visitor,
+};
 
 use super::Puddle;
 use crate::input::SocketId;
-use crate::policy::{Found, Named, RoomPolicy, TemplatePolicy};
+use crate::policy::{Found, Named, Policy, RoomPolicy, TemplatePolicy};
 use crate::room::{Governed, Rights, Transient};
 use crate::sequence::Door;
 use crate::settings::{HistoryStore, TransientMakers};
@@ -138,53 +141,56 @@ impl Puddle {
                 Seen::Shut(Refused::NoSuchEndpoint)
             }
             Some(Named::Room(policy)) => self.see_persistent(policy, comes),
-            Some(Named::Templated(_) | Named::Absent) if comes.is_kept_out => {
-                Seen::Shut(Refused::Blocked)
-            }
             Some(Named::Templated(policy)) => self.see_templated(policy, comes),
             Some(Named::Absent) => self.see_transient(id, room, comes),
         }
     }
 
     fn see_persistent(&mut self, policy: Arc<RoomPolicy>, mut comes: Comes) -> Seen {
-        let owns = comes.user().is_some() && comes.user() == policy.room.owner;
-        if !owns {
-            if comes.is_kept_out {
-                return Seen::Shut(Refused::Blocked);
-            }
-            if let Some(seen) = self.see_blocks(&policy.room, &comes) {
-                return seen;
-            }
-        }
-        if self.is_stale_for(&comes, &policy.rules) {
-            return Seen::Shut(Refused::Stale);
-        }
-        let standing = match comes.user() {
-            None => Standing::Anonymous,
-            Some(_) if owns => Standing::Owner,
-            Some(user) if policy.rules.membership_matters() => {
-                let room = policy.room.id;
-                match self.policy.member(self.now, room, user) {
-                    None => return Seen::Unknown(PolicyKey::Member(room, user)),
-                    Some(Found::Present(member)) if member.lasts(self.now) => {
-                        comes.until = member.until.min(comes.until);
-                        Standing::Member(member.what.role)
-                    }
-                    Some(Found::Present(_) | Found::Absent) => Standing::User,
-                }
-            }
-            Some(_) => Standing::User,
+        let who = self.comer(&comes);
+        let mut facts = RoomFacts {
+            policy: &mut self.policy,
+            now: self.now,
+            room: &policy.room,
+            address: comes.address,
+            until: comes.until,
         };
-        self.open_door(Governed::Persistent(policy), standing, comes)
+        let door = RoomDoor {
+            rules: &policy.rules,
+            owner: policy.room.owner,
+            blocks_users: policy.room.blocks.users,
+        };
+        let approach = who.approach_room(&door, &mut facts);
+        comes.until = facts.until;
+        let room = policy.room.id;
+        match approach {
+            Approach::Unknown(Missing::Block(user)) => Seen::Unknown(PolicyKey::Block(room, user)),
+            Approach::Unknown(Missing::Membership(user)) => {
+                Seen::Unknown(PolicyKey::Member(room, user))
+            }
+            Approach::Shut(refused) => Seen::Shut(refused),
+            Approach::Open(standing) => {
+                self.open_door(Governed::Persistent(policy), standing, comes)
+            }
+        }
+    }
+
+    /// What of somebody counts before the rules do.
+    fn comer(&self, comes: &Comes) -> Comer {
+        Comer {
+            user: comes.session.as_ref().map(|session| session.user),
+            is_inside: comes.inside,
+            is_kept_out: comes.is_kept_out,
+            word_age: self.policy.age(self.now),
+            has_store: match self.settings.history_store {
+                HistoryStore::Nowhere => false,
+                HistoryStore::Bridged => true,
+            },
+        }
     }
 
     /// Open, for as long as the room is.
     fn open_door(&self, governed: Governed, standing: Standing, comes: Comes) -> Seen {
-        if governed.rules().source().history.durable
-            && let Err(refused) = self.stores(&governed)
-        {
-            return Seen::Shut(refused);
-        }
         let wall = self.wall_now();
         let closes = governed.rules().open_until(wall);
         let closes = closes.map_or_else(Self::never, |closes| self.moment(closes));
@@ -197,41 +203,19 @@ impl Puddle {
         }
     }
 
-    /// A room whose history must survive the node is open where there is a store
-    /// for it, and only where it outlives its sockets.
-    fn stores(&self, governed: &Governed) -> Result<(), Refused> {
-        match (governed, self.settings.history_store) {
-            (Governed::Transient(_), _) => Err(Refused::Shut),
-            (_, HistoryStore::Nowhere) => Err(Refused::NoStore),
-            (_, HistoryStore::Bridged) => Ok(()),
-        }
-    }
-
-    /// Whether a room keeps somebody out; `None`: it does not.
-    fn see_blocks(&mut self, room: &Room, comes: &Comes) -> Option<Seen> {
-        let addresses = room.blocks.addresses.iter();
-        let mut here = addresses.filter(|block| block.range.contains(comes.address));
-        if here.any(|block| self.policy.block_lasts(self.now, &room.name, block)) {
-            return Some(Seen::Shut(Refused::Blocked));
-        }
-        let user = comes.user().filter(|_| room.blocks.users)?;
-        match self.policy.block(self.now, room.id, user) {
-            None => Some(Seen::Unknown(PolicyKey::Block(room.id, user))),
-            Some(Found::Present(block)) if block.lasts(self.now) => {
-                Some(Seen::Shut(Refused::Blocked))
-            }
-            Some(Found::Present(_) | Found::Absent) => None,
-        }
-    }
-
     /// Whose rules these are has said who may come by whatever name: the node's
     /// own rule about that is for names that nothing covers.
     fn see_templated(&self, policy: Arc<TemplatePolicy>, comes: Comes) -> Seen {
-        if self.is_stale_for(&comes, &policy.rules) {
-            return Seen::Shut(Refused::Stale);
+        let approach = self.comer(&comes).approach_template(&policy.rules);
+        self.seen(approach, Governed::Templated(policy), comes)
+    }
+
+    fn seen(&self, approach: Approach, governed: Governed, comes: Comes) -> Seen {
+        match approach {
+            Approach::Unknown(_) => unreachable!("only a room of its own has members and blocks"),
+            Approach::Shut(refused) => Seen::Shut(refused),
+            Approach::Open(standing) => self.open_door(governed, standing, comes),
         }
-        let standing = comes.guest();
-        self.open_door(Governed::Templated(policy), standing, comes)
     }
 
     /// A transient room that nobody has made yet.
@@ -248,33 +232,60 @@ impl Puddle {
             Some(index) => self.still_transient(index),
             None => Governed::Transient(self.transient()),
         };
-        if self.is_stale_for(&comes, governed.rules()) {
-            return Seen::Shut(Refused::Stale);
-        }
         let makes = match self.settings.transient_makers {
             TransientMakers::Anyone => true,
             TransientMakers::Users => comes.session.is_some(),
             TransientMakers::Nobody => false,
         };
-        if !makes && !self.rooms.is_live(room) {
-            return Seen::Shut(Refused::NoSuchRoom);
-        }
         debug_assert!(
             self.transient_rules.source().connection.audience != Audience::Members,
             "a transient room has no members"
         );
-        let client = self.client_of(id, comes.session.as_deref());
-        let owns = governed.owned().is_some_and(|owned| owned.owner == client);
-        let standing = if owns { Standing::Owner } else { comes.guest() };
-        self.open_door(governed, standing, comes)
+        let owner = governed.owned().map(|owned| owned.owner);
+        let door = TransientDoor {
+            rules: governed.rules(),
+            is_there: makes || self.rooms.is_live(room),
+            is_owned: owner == Some(self.client_of(id, comes.session.as_deref())),
+        };
+        let approach = self.comer(&comes).approach_transient(&door);
+        self.seen(approach, governed, comes)
+    }
+}
+
+/// What a room of its own asks of who comes, as far as it is known here.
+struct RoomFacts<'a> {
+    policy: &'a mut Policy,
+    now: Time,
+    room: &'a Room,
+    address: IpAddr,
+    /// When the right to it ends by itself, as far as was asked.
+    until: Time,
+}
+
+impl Facts for RoomFacts<'_> {
+    fn is_address_blocked(&mut self) -> bool {
+        let addresses = self.room.blocks.addresses.iter();
+        let mut here = addresses.filter(|block| block.range.contains(self.address));
+        here.any(|block| self.policy.block_lasts(self.now, &self.room.name, block))
     }
 
-    /// Whether what is known is too old to let somebody in by these rules. Where
-    /// nothing is delivered any more, nobody is let in either.
-    fn is_stale_for(&self, comes: &Comes, rules: &Rules) -> bool {
-        let staleness = rules.source().staleness;
-        let delivers = staleness.deliver_max.unwrap_or(Duration::MAX);
-        !comes.inside && self.policy.age(self.now) > staleness.admit_max.min(delivers)
+    fn block(&mut self, user: UserId) -> Known<()> {
+        match self.policy.block(self.now, self.room.id, user) {
+            None => Known::Unknown,
+            Some(Found::Present(block)) if block.lasts(self.now) => Known::Present(()),
+            Some(Found::Present(_) | Found::Absent) => Known::Absent,
+        }
+    }
+
+    fn membership(&mut self, user: UserId) -> Known<Role> {
+        match self.policy.member(self.now, self.room.id, user) {
+            None => Known::Unknown,
+            Some(Found::Present(member)) if member.lasts(self.now) => {
+                self.until = member.until.min(self.until);
+                Known::Present(member.what.role)
+            }
+            Some(Found::Present(_) | Found::Absent) => Known::Absent,
+        }
     }
 }
 
@@ -290,19 +301,4 @@ struct Comes {
     inside: bool,
     /// Whether they were put out a short while ago.
     is_kept_out: bool,
-}
-
-impl Comes {
-    fn user(&self) -> Option<UserId> {
-        self.session.as_ref().map(|session| session.user)
-    }
-
-    /// As what somebody comes to a room without members.
-    const fn guest(&self) -> Standing {
-        if self.session.is_some() {
-            Standing::User
-        } else {
-            Standing::Anonymous
-        }
-    }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use porthouse_model::{Act, ClientId, Refused, RoomName};
+use porthouse_model::{ClientId, Refused, RoomName};
 use porthouse_rules::Hearing;
 
 use super::Puddle;
@@ -346,7 +346,7 @@ impl Puddle {
         };
         let room = self.rooms.get(index);
         let sitter = room.seats.sitter(stay.seat);
-        if !reads(sitter.rights) {
+        if !sitter.rights.reads() {
             return self.refuse_line(id, request.as_ref(), Some(name), Refused::HistoryRefused);
         }
         let viewer = Viewer {
@@ -385,7 +385,8 @@ impl Puddle {
         let Some((index, stay)) = seat else {
             return self.outside(id, request);
         };
-        if !reads(self.rooms.get(index).seats.sitter(stay.seat).rights) {
+        let rights = self.rooms.get(index).seats.sitter(stay.seat).rights;
+        if !rights.reads() {
             return self.refuse_line(id, request, Some(name), Refused::HistoryRefused);
         }
         if self.beside(id).is_some() {
@@ -423,13 +424,8 @@ pub(super) fn first_heard(
     if let (Some(Since::Recovered(missed)), Some(GoesOn::From(_))) = (since, goes_on) {
         return missed.clone();
     }
-    let latest = welcome.latest.iter().filter(|_| reads(rights));
+    let latest = welcome.latest.iter().filter(|_| rights.reads());
     welcome.waited.iter().chain(latest).cloned().collect()
-}
-
-/// Whether somebody with these rights may read what was said before.
-pub(super) const fn reads(rights: Rights) -> bool {
-    rights.acts.has(Act::ReadHistory) && !matches!(rights.hearing, Hearing::Never)
 }
 
 /// A message to be carried.

@@ -10,7 +10,6 @@ use porthouse_rules::Passed;
 
 use super::Puddle;
 use super::door::Seen;
-use super::keeping::reads;
 use crate::home::{Gone, Heard, Resumes, Since, Stand, Welcome, keeps};
 use crate::input::SocketId;
 use crate::output::WireForm;
@@ -58,7 +57,7 @@ impl Puddle {
                 stand: *stand,
                 hearing: rights.hearing,
             };
-            let judged = if reads(rights) {
+            let judged = if rights.reads() {
                 Return::Heard(heard)
             } else {
                 Return::Lapsed
@@ -147,7 +146,7 @@ impl Puddle {
         let since = welcome.and_then(|welcome| welcome.since.as_ref());
         if let Return::Heard(heard) = returns {
             let missed = welcome.and_then(|welcome| welcome.missed.as_ref());
-            let same = heard.hearing == rights.hearing && reads(rights);
+            let same = heard.hearing == rights.hearing && rights.reads();
             return Some(match missed {
                 Some(Since::Recovered(_)) if same => GoesOn::From(heard.stand.offset),
                 Some(Since::Recovered(_) | Since::Gap) | None => GoesOn::Anew,

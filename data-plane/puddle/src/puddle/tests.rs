@@ -4,6 +4,7 @@
 mod doors;
 mod endpoints;
 mod entry;
+mod explained;
 mod steps;
 mod waiting;
 mod raw_v1;

@@ -2,7 +2,7 @@
 //! not need.
 
 use porthouse_model::{Acts, ClientId, MessageKind, PolicyKey, Refused, RoomId, Time, UserId};
-use porthouse_rules::{Bucket, Hearing, Passed, Rules};
+use porthouse_rules::{Bucket, Hearing, Passed, Rules, reads};
 
 use crate::input::SocketId;
 use crate::output::WireForm;
@@ -71,6 +71,11 @@ pub(crate) struct Rights {
 }
 
 impl Rights {
+    /// Whether somebody with these may read what was said before.
+    pub(crate) const fn reads(self) -> bool {
+        reads(self.acts, self.hearing)
+    }
+
     fn is_particular(self) -> bool {
         self.hearing != Hearing::Named
     }
