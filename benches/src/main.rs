@@ -1,15 +1,18 @@
-//! Side-by-side benchmarks: Porthouse and a plain server, in one run, in
-//! alternating pairs, as ratios. Each server has one core and the load client
-//! the other; everything is on loopback and stops by itself.
+//! Side-by-side benchmarks: Porthouse and its peers, in one run, in alternating
+//! pairs, as ratios. Each server has one core and the load client the other;
+//! everything is on loopback and stops by itself.
+//!
+//! * [`compare`]: what is measured of a pair, and in which order
+//! * [`subject`]: a server under test, and what can be asked of it
+//! * [`peer`]: the servers that Porthouse is held against
+//! * [`plain`]: one of them, the server everybody writes first
+//! * [`table`]: minimum, median and maximum
 
 mod compare;
-mod idle;
-mod load;
+mod subject;
+mod peer;
 mod plain;
-mod server;
 mod table;
-
-use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -22,35 +25,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs Porthouse beside the plain server and prints a table of ratios.
-    Compare(Compare),
-    /// Serves as the plain server, on a port of its own choice, until killed.
-    Plain,
-}
-
-/// What is compared, and for how long.
-#[derive(clap::Args)]
-struct Compare {
-    /// The `porthouse` binary, built with `--release`.
-    #[arg(long, default_value = "target/release/porthouse")]
-    porthouse: PathBuf,
-    /// Sockets in the room, the sender apart.
-    #[arg(long, default_value_t = 1_000)]
-    sockets: usize,
-    /// Idle sockets whose memory is measured.
-    #[arg(long, default_value_t = 5_000)]
-    idle_sockets: usize,
-    /// Pairs of runs; the median of their ratios counts.
-    #[arg(long, default_value_t = 5)]
-    pairs: usize,
-    /// Seconds of each run.
-    #[arg(long, default_value_t = 3)]
-    seconds: u64,
+    /// Runs Porthouse beside each peer that is here and prints a table of ratios.
+    Compare(compare::Compare),
+    /// Serves as the plain server, on a port of this number, until killed.
+    Plain {
+        /// The port, on the loopback.
+        port: u16,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Compare(wanted) => compare::run(&wanted),
-        Command::Plain => plain::serve(),
+        Command::Plain { port } => plain::serve(port),
     }
 }

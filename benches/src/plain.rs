@@ -2,6 +2,8 @@
 //! broadcast channel. What a message costs here is what Porthouse is held
 //! against.
 
+use std::net::Ipv4Addr;
+
 use anyhow::Context as _;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,17 +19,16 @@ struct Said {
     message: Message,
 }
 
-/// Prints the address, and serves until killed.
-pub(crate) fn serve() -> anyhow::Result<()> {
+/// Serves until killed.
+pub(crate) fn serve(port: u16) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(accept())
+    runtime.block_on(accept(port))
 }
 
-async fn accept() -> anyhow::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("{}", listener.local_addr()?);
+async fn accept(port: u16) -> anyhow::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let (room, _) = broadcast::channel(BEHIND_MAX);
     for number in 0.. {
         let (stream, _) = listener.accept().await?;

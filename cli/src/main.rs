@@ -8,6 +8,7 @@
 //! * [`node`]: a node, on a control plane that is given
 //! * [`migrate`]: a database brought to what this version needs
 //! * [`config`]: what the settings are, and what holds of them
+//! * [`bench`]: what a server does under load
 //!
 //! Secrets come by environment or file ([`secret`]), never by flag.
 
@@ -17,6 +18,7 @@ mod control;
 mod node;
 mod migrate;
 mod config;
+mod bench;
 mod database;
 mod log;
 mod secret;
@@ -51,6 +53,7 @@ enum Command {
     Node(node::Arguments),
     Migrate(migrate::Arguments),
     Config(config::Arguments),
+    Bench(bench::Arguments),
 }
 
 #[tokio::main]
@@ -70,6 +73,7 @@ async fn run() -> anyhow::Result<()> {
             let file = arguments.configuration.config;
             config::run(asked, file.as_deref())
         }
+        Command::Bench(arguments) => bench::run(arguments).await,
     }
 }
 

@@ -202,7 +202,7 @@ fn host_suffix(text: &str) -> Result<String, &'static str> {
 }
 
 /// The address of a replica.
-fn replica(text: &str) -> Result<String, &'static str> {
+pub(crate) fn replica(text: &str) -> Result<String, &'static str> {
     let host = text.strip_prefix("http://").filter(|host| !host.is_empty());
     host.map(|_| text.to_owned())
         .ok_or("it looks like http://127.0.0.1:7440")
