@@ -59,7 +59,7 @@ use strands::{Ruling, Strands};
 pub(crate) use taking::{Answer, Asker, Outcome, Since};
 pub(crate) use whereabouts::{counts_guests, home_of, keeps};
 
-/// Epochs are below this: what JSON's readers take for a whole number (RFC 8259,
+/// Epochs, and offsets that are read again, are below this: what JSON's readers take for a whole number (RFC 8259,
 /// section 6).
 const EPOCH_BITS: u32 = 53;
 

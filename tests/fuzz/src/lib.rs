@@ -3,17 +3,24 @@
 
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
 
-use porthouse_model::{Revision, Time, UnixTime};
+use porthouse_model::{
+    Keep, PolicyKey, Revision, Room, RoomBlocks, RoomId, RoomName, RoomRules, Time, UnixTime,
+};
 use porthouse_puddle::{
-    Answer, Input, Known, Output, Puddle, PuddleId, Question, QuestionId, Seed, Seeds, Settings, Shell,
-    SocketId, TransientMakers, Wrote,
+    Answer, FromStore, HistoryStore, Input, Known, Mark, Output, Puddle, PuddleId, Question,
+    QuestionId, RESUME_KEY_BYTES, Record, ResumeKeys, RoomPolicy, Seed, Seeds, Settings, Shell,
+    SocketId, StoreRequest, ToStore, TransientMakers, Wrote,
 };
 
 /// A puddle with one socket.
 pub struct House {
     puddle: Puddle,
     told: Told,
+    /// What the store has of the one durable room there is.
+    stored: Option<Vec<Record>>,
 }
 
 /// What the puddle has told its shell.
@@ -21,6 +28,7 @@ pub struct House {
 struct Told {
     written: Vec<u8>,
     asked: Vec<(QuestionId, Question)>,
+    bridged: Vec<(StoreRequest, ToStore)>,
     open: bool,
 }
 
@@ -41,6 +49,7 @@ impl Shell for Told {
     fn output(&mut self, output: Output) {
         match output {
             Output::Ask { question, what } => self.asked.push((question, what)),
+            Output::Bridge { request, what, .. } => self.bridged.push((request, what)),
             Output::Close { .. } | Output::HandOver { .. } => self.open = false,
             _ => {}
         }
@@ -51,11 +60,30 @@ impl House {
     /// Somebody has connected, and said nothing yet.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// The same with a durable room, `kept`, of which a store has these records.
+    #[must_use]
+    pub fn durable(records: Vec<Record>) -> Self {
+        Self::with(Some(records))
+    }
+
+    fn with(stored: Option<Vec<Record>>) -> Self {
         let mut settings = Settings::new(PuddleId(0), 1);
         settings.transient_makers = TransientMakers::Anyone;
+        settings.transient_rules.history.keep = Keep::Last {
+            messages_max: 100,
+            age_max: Duration::from_secs(60),
+        };
+        settings.resume_keys = ResumeKeys::new(&[[7; RESUME_KEY_BYTES]]);
+        if stored.is_some() {
+            settings.history_store = HistoryStore::Bridged;
+        }
         let mut house = Self {
             puddle: Puddle::new(settings, Seeds::repeatable(Seed(7)), NOW),
             told: Told::default(),
+            stored,
         };
         let revision = Revision(1);
         house.happens(Input::Wall(UnixTime::from_millis(1_700_000_000_000)));
@@ -83,14 +111,19 @@ impl House {
 
     fn upgraded(target: &str, headers: &str) -> Self {
         let mut house = Self::new();
+        house.upgrade(target, headers);
+        house
+    }
+
+    /// The socket is upgraded.
+    pub fn upgrade(&mut self, target: &str, headers: &str) {
         let request = format!(
             "GET {target} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
              {headers}\r\n"
         );
-        house.receives(request.as_bytes());
-        assert!(house.take().starts_with(b"HTTP/1.1 101 "), "it is let in");
-        house
+        self.receives(request.as_bytes());
+        assert!(self.take().starts_with(b"HTTP/1.1 101 "), "it is let in");
     }
 
     /// Bytes come from the socket, and everything that follows from them happens.
@@ -127,19 +160,81 @@ impl House {
     /// Ends the turn, and those of the answers that it asked for.
     fn settle(&mut self) {
         self.puddle.settle(NOW, &mut self.told);
-        while let Some((question, what)) = self.told.asked.pop() {
-            let answer = match what {
-                Question::Resolve { .. } => Answer::Resolved {
-                    revision: Revision(1),
-                    known: Known::Absent,
-                },
-                _ => Answer::Unavailable,
+        loop {
+            let input = if let Some((question, what)) = self.told.asked.pop() {
+                let answer = self.answer(&what);
+                Input::Answered { question, answer }
+            } else if let Some((request, what)) = self.told.bridged.pop() {
+                let answer = self.store(what);
+                Input::Bridged { request, answer }
+            } else {
+                break;
             };
-            self.puddle
-                .handle(NOW, Input::Answered { question, answer });
+            self.puddle.handle(NOW, input);
             self.puddle.settle(NOW, &mut self.told);
         }
         self.puddle.check();
+    }
+}
+
+impl House {
+    fn answer(&self, what: &Question) -> Answer {
+        let known = match what {
+            Question::Resolve {
+                key: PolicyKey::Room(name),
+                ..
+            } if self.stored.is_some() && name.as_str() == KEPT => {
+                Known::Room(Arc::new(RoomPolicy::compile(kept(name))))
+            }
+            Question::Resolve { .. } => Known::Absent,
+            _ => return Answer::Unavailable,
+        };
+        Answer::Resolved {
+            revision: Revision(1),
+            known,
+        }
+    }
+
+    fn store(&mut self, what: ToStore) -> FromStore {
+        let records = self.stored.get_or_insert_default();
+        match what {
+            ToStore::Read { .. } => FromStore::Read(records.clone()),
+            ToStore::Append { record, .. } => {
+                let last = records.last().map_or(0, |last| last.mark.0);
+                let mark = Mark(last + 1);
+                let bytes = record;
+                records.push(Record { mark, bytes });
+                FromStore::Appended(mark)
+            }
+            ToStore::Forget { through } => {
+                records.retain(|record| record.mark > through);
+                FromStore::Forgotten
+            }
+            ToStore::ForgetRoom => {
+                records.clear();
+                FromStore::Forgotten
+            }
+        }
+    }
+}
+
+/// The durable room's name.
+pub const KEPT: &str = "kept";
+
+fn kept(name: &RoomName) -> Room {
+    let mut rules = RoomRules::default();
+    rules.history.durable = true;
+    rules.history.directed = true;
+    rules.history.keep = Keep::Last {
+        messages_max: 100,
+        age_max: Duration::from_secs(366 * 24 * 60 * 60),
+    };
+    Room {
+        id: RoomId::from_bytes([1; 16]),
+        name: name.clone(),
+        rules: Box::new(rules),
+        owner: None,
+        blocks: RoomBlocks::default(),
     }
 }
 

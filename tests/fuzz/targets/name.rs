@@ -2,7 +2,9 @@
 //! dangerous is.
 #![no_main]
 
-use porthouse_model::{NodeName, Role, RoomName, Username};
+use porthouse_model::{
+    Address, AddressRange, Credential, CredentialKind, NamePrefix, NodeName, Role, RoomName, Username,
+};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Ok(name) = text.parse::<RoomName>() {
@@ -22,6 +24,26 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Ok(role) = text.parse::<Role>() {
         assert_eq!(role.as_str(), text);
         safe(role.as_str());
+    }
+    if let Ok(address) = text.parse::<Address>() {
+        let written = address.to_string();
+        assert!(written.eq_ignore_ascii_case(text));
+        // A host's name is longer than ours (RFC 1035, section 2.3.4).
+        assert!(written.len() <= 253);
+        safe(&written[..written.len().min(128)]);
+    }
+    if let Ok(prefix) = text.parse::<NamePrefix>() {
+        let written = prefix.to_string();
+        let same = written == text || text.starts_with('@') && written.eq_ignore_ascii_case(text);
+        assert!(same, "a prefix is written as the names it covers");
+    }
+    if let Ok(range) = text.parse::<AddressRange>() {
+        assert_eq!(range.to_string().parse(), Ok(range), "one way to write it");
+    }
+    for kind in [CredentialKind::Session, CredentialKind::ApiKey] {
+        if let Ok(credential) = Credential::parse(kind, text) {
+            assert_eq!(credential.reveal(), text);
+        }
     }
 });
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use porthouse_model::{ClientId, MessageKind, UnixTime};
 
+use super::EPOCH_BITS;
 use super::asking::Stand;
 
 const VERSION: u8 = 1;
@@ -95,7 +96,9 @@ impl Written {
             bytes.number()?,
             bytes.number()?,
         ];
-        if offset == 0 {
+        // No home has given such a place, nor could it give the next.
+        let is_place = |number: u64| number >> EPOCH_BITS == 0;
+        if offset == 0 || !is_place(epoch) || !is_place(offset) {
             return None;
         }
         let from = if has(FROM) {
@@ -179,7 +182,8 @@ mod tests {
 
     prop_compose! {
         fn written()(
-            (epoch, offset, at, token) in (any::<u64>(), 1_u64.., any::<u64>(), any::<u64>()),
+            (epoch, offset) in (0_u64..1 << EPOCH_BITS, 1_u64..1 << EPOCH_BITS),
+            (at, token) in (any::<u64>(), any::<u64>()),
             from in prop::option::of(any::<[u8; 16]>().prop_map(ClientId::from_bytes)),
             key in prop::option::of("[a-zé]{1,20}"),
             (text, hollow) in (any::<bool>(), any::<bool>()),
@@ -219,6 +223,22 @@ mod tests {
         fn whatever_comes_is_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let read = Written::decode(&bytes);
             prop_assert!(read.is_none_or(|read| *read.encode() == *bytes));
+        }
+    }
+
+    #[test]
+    fn a_place_that_no_home_gives_is_no_message() {
+        let at = |epoch: u64, offset: u64| {
+            let mut bytes = vec![0; 40];
+            bytes[0] = VERSION;
+            bytes[2..10].copy_from_slice(&epoch.to_be_bytes());
+            bytes[10..18].copy_from_slice(&offset.to_be_bytes());
+            Written::decode(&bytes).map(|read| (read.stand.epoch, read.stand.offset))
+        };
+        let last = (1 << EPOCH_BITS) - 1;
+        assert_eq!(at(last, last), Some((last, last)));
+        for (epoch, offset) in [(7, 0), (7, last + 1), (7, u64::MAX), (last + 1, 1)] {
+            assert_eq!(at(epoch, offset), None);
         }
     }
 
