@@ -76,6 +76,16 @@ pub(crate) struct Arguments {
         value_parser = host_suffix
     )]
     endpoint_hosts: Option<String>,
+    /// An origin of pages that may use the session cookie, such as
+    /// `https://app.example.com`; repeat it for more [default: the node's own host]
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "PORTHOUSE_PAGE_ORIGINS",
+        value_delimiter = ',',
+        value_parser = page_origin
+    )]
+    page_origins: Vec<String>,
     #[command(flatten)]
     resume: crate::resume::Arguments,
     #[command(flatten)]
@@ -184,6 +194,7 @@ impl Arguments {
         self.transient.apply(&mut settings)?;
         self.silence.apply(&mut settings);
         settings.endpoint_host_suffix = self.endpoint_hosts;
+        settings.page_origins = self.page_origins;
         if let Some(keys) = self.resume.given()? {
             settings.resume_keys = keys;
         }
@@ -199,6 +210,24 @@ fn host_suffix(text: &str) -> Result<String, &'static str> {
         .and_then(|_| format!("a{text}").parse().ok());
     host.map(|_| text.to_owned())
         .ok_or("it looks like .example.com")
+}
+
+/// An origin as browsers write it: scheme, host and, unless it is the scheme's own,
+/// port.
+pub(crate) fn page_origin(text: &str) -> Result<String, &'static str> {
+    let host = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let is_one = |host: &str| {
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|byte| known(byte) || b"-.:[]".contains(&byte))
+    };
+    host.filter(|host| is_one(host))
+        .map(|_| text.to_owned())
+        .ok_or("it looks like https://app.example.com, in lower case and without a path")
 }
 
 /// The address of a replica.
@@ -233,6 +262,20 @@ fn machine_name() -> anyhow::Result<NodeName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_origin_is_as_browsers_write_it() {
+        assert!(page_origin("https://app.example.com:8443").is_ok());
+        for wrong in [
+            "app.example.com",
+            "https://",
+            "https://a/",
+            "https://A.example",
+            "*",
+        ] {
+            assert!(page_origin(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_replica_is_dialled_by_http() {

@@ -68,6 +68,7 @@ pub(crate) use guard::GuardLayer;
 pub(crate) use keys::{CallersKey, Keys, asker};
 pub(crate) use room_code::{RoomCodeCheck, RoomCodeChecked, Shower};
 pub(crate) use sealing::Sealing;
+pub(crate) use session::is_user_agent;
 pub(crate) use sign_in::{Answer, Client, Opened, Second, SignIn, SignedIn};
 pub(crate) use time::to_wire as time_to_wire;
 

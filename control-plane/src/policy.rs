@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedService;
 use porthouse_api::node::v1::{
-    CompleteSessionRequest, CompleteSessionResponse, OpenSessionRequest, OpenSessionResponse,
-    ResolveRequest, ResolveResponse, VerifyRoomPasswordRequest, VerifyRoomPasswordResponse,
-    VerifyStepRequest, VerifyStepResponse, WatchRequest, WatchResponse,
+    CloseSessionRequest, CloseSessionResponse, CompleteSessionRequest, CompleteSessionResponse,
+    OpenSessionRequest, OpenSessionResponse, ResolveRequest, ResolveResponse,
+    VerifyRoomPasswordRequest, VerifyRoomPasswordResponse, VerifyStepRequest, VerifyStepResponse,
+    WatchRequest, WatchResponse,
 };
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
@@ -172,5 +173,12 @@ impl PolicyFeedService for PolicyFeed {
         self.complete_sign_in(request.into_inner())
             .await
             .map(Response::new)
+    }
+
+    async fn close_session(
+        &self,
+        request: Request<CloseSessionRequest>,
+    ) -> Result<Response<CloseSessionResponse>, Status> {
+        self.sign_out(request.into_inner()).await.map(Response::new)
     }
 }

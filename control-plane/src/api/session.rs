@@ -43,6 +43,7 @@ impl wire::session_service_server::SessionService for Api {
             second: Second::Later,
             client,
             asker,
+            token: None,
         };
         let answer = match self.sign_in.open(answer).await? {
             SignedIn::Opened(opened) => wire::CreateSessionResponse {
@@ -72,7 +73,7 @@ impl wire::session_service_server::SessionService for Api {
         let challenge = Credential::parse(CredentialKind::SignInChallenge, &request.challenge)
             .map_err(|bad| ApiError::field("challenge", bad.to_string()))?;
         let given = Given::parse(&request.code);
-        match self.sign_in.complete(challenge, given).await? {
+        match self.sign_in.complete(challenge, given, None).await? {
             SignedIn::Opened(opened) => Ok(Response::new(wire::CompleteSessionResponse {
                 token: opened.token.reveal(),
                 revision: revision_to_wire(Some(opened.revision)),
@@ -194,7 +195,7 @@ fn client(address: String, user_agent: String, mark: &str) -> Result<Client, Api
         let rule = format!("at most {ADDRESS_BYTES_MAX} bytes, no control characters");
         return Err(ApiError::field("client_address", rule));
     }
-    if user_agent.len() > USER_AGENT_BYTES_MAX || user_agent.contains(char::is_control) {
+    if !is_user_agent(&user_agent) {
         let rule = format!("at most {USER_AGENT_BYTES_MAX} bytes, no control characters");
         return Err(ApiError::field("user_agent", rule));
     }
@@ -204,6 +205,11 @@ fn client(address: String, user_agent: String, mark: &str) -> Result<Client, Api
         // What is no mark is none: a device that mistypes it is merely unknown.
         mark: Credential::parse(CredentialKind::Device, mark).ok(),
     })
+}
+
+/// Whether a client may say that it is this.
+pub(crate) fn is_user_agent(text: &str) -> bool {
+    text.len() <= USER_AGENT_BYTES_MAX && !text.contains(char::is_control)
 }
 
 fn mark(opened: &Opened) -> String {

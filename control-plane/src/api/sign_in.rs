@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
-use porthouse_model::{Credential, CredentialKind, Revision, Username};
+use porthouse_model::{Credential, CredentialKind, Revision, TokenHash, Username};
 
 use crate::identity::chance;
 use crate::identity::hashing::{Hashing, Verified};
@@ -62,6 +62,8 @@ pub(crate) struct Answer {
     pub(crate) client: Client,
     /// Whose turn it takes to have the password checked.
     pub(crate) asker: Asker,
+    /// The hash of the session's token, where somebody else has drawn it.
+    pub(crate) token: Option<TokenHash>,
 }
 
 /// How the second factor comes.
@@ -186,7 +188,8 @@ impl SignIn {
         };
         let token = chance::credential(CredentialKind::Session);
         let challenge = chance::credential(CredentialKind::SignInChallenge);
-        let (session_hash, challenge_hash) = (token.hash(), challenge.hash());
+        let session_hash = answer.token.unwrap_or_else(|| token.hash());
+        let challenge_hash = challenge.hash();
         let sealing = self.sealing.clone();
         let (step, revision) = self
             .store
@@ -239,7 +242,7 @@ impl SignIn {
             .await
     }
 
-    /// Goes on with a sign-in that waits for its code.
+    /// Goes on with a sign-in that waits for its code; `drawn` as in [`Answer`].
     ///
     /// # Errors
     ///
@@ -248,9 +251,11 @@ impl SignIn {
         &self,
         challenge: Credential,
         given: Given,
+        drawn: Option<TokenHash>,
     ) -> Result<SignedIn, ApiError> {
         let token = chance::credential(CredentialKind::Session);
-        let (session_hash, waiting) = (token.hash(), challenge.hash());
+        let session_hash = drawn.unwrap_or_else(|| token.hash());
+        let waiting = challenge.hash();
         let sealing = self.sealing.clone();
         let event = call::event("OK");
         let (step, revision) = self
@@ -294,6 +299,34 @@ impl SignIn {
                 Ok(ended(step, token, challenge, revision))
             }
         }
+    }
+}
+
+impl SignIn {
+    /// Ends the session of this token, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub(crate) async fn close(&self, token: TokenHash) -> Result<Revision, ApiError> {
+        let event = call::event("OK");
+        let ((), revision) = self
+            .store
+            .write(move |c| {
+                async move {
+                    if let Some(id) = sessions::delete_by_token(c, &token).await? {
+                        let event = event.map(|event| wire::AuditEvent {
+                            target: format!("session=sessions/{id}"),
+                            ..event
+                        });
+                        note(c, event).await?;
+                    }
+                    Ok::<_, ApiError>(())
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(revision)
     }
 }
 

@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
+use porthouse_api::node::resolve::token_hash;
 use porthouse_api::node::v1::{
-    CompleteSessionRequest, CompleteSessionResponse, OpenSessionRequest, OpenSessionResponse,
-    Session as WireSession, Verdict,
+    CloseSessionRequest, CloseSessionResponse, CompleteSessionRequest, CompleteSessionResponse,
+    OpenSessionRequest, OpenSessionResponse, Session as WireSession, Verdict,
 };
-use porthouse_model::{Credential, CredentialKind, Session, SessionId, UserId, Username};
+use porthouse_model::{
+    Credential, CredentialKind, Session, SessionId, TokenHash, UserId, Username,
+};
 use tonic::Status;
 
 use crate::api::{
-    Answer, ApiError, Checked, Client, Given, Opened, Second, SignedIn, time_to_wire,
+    Answer, ApiError, Checked, Client, Given, Opened, Second, SignedIn, is_user_agent, time_to_wire,
 };
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
@@ -29,6 +32,11 @@ impl PolicyFeed {
         request: OpenSessionRequest,
     ) -> Result<OpenSessionResponse, Status> {
         let address = address(request.address)?;
+        let token = drawn(&request.session_token_sha256)?;
+        if !is_user_agent(&request.user_agent) {
+            let rule = "user_agent: at most 1024 bytes, no control characters";
+            return Err(Refusal::Bad(rule).into());
+        }
         let (Ok(username), Ok(password)) = (
             request.username.parse::<Username>(),
             Password::given(request.password),
@@ -48,9 +56,11 @@ impl PolicyFeed {
                 lifetime: sign_in.lifetime_max,
                 client: Client {
                     address,
+                    user_agent: request.user_agent,
                     ..Client::default()
                 },
                 asker,
+                token,
             })
             .await;
         let opened = match opened {
@@ -83,7 +93,7 @@ impl PolicyFeed {
         };
         Ok(OpenSessionResponse {
             session: Some(session(&opened)?),
-            session_token_sha256: opened.token.hash().as_bytes().to_vec(),
+            session_token_sha256: hash(token, &opened),
             revision: revision(opened.revision),
             ..verdict(Verdict::Right)
         })
@@ -102,9 +112,10 @@ impl PolicyFeed {
         let Ok(challenge) = Credential::parse(kind, &request.challenge) else {
             return Ok(ended(Verdict::Gone));
         };
+        let token = drawn(&request.session_token_sha256)?;
         let sign_in = &self.verifiers.sign_in;
         let given = Given::parse(&request.code);
-        let opened = match sign_in.complete(challenge, given).await {
+        let opened = match sign_in.complete(challenge, given, token).await {
             Ok(SignedIn::Opened(opened)) => opened,
             Ok(SignedIn::Not(Checked::Later(delay))) => {
                 return Ok(CompleteSessionResponse {
@@ -120,11 +131,40 @@ impl PolicyFeed {
         };
         Ok(CompleteSessionResponse {
             session: Some(session(&opened)?),
-            session_token_sha256: opened.token.hash().as_bytes().to_vec(),
+            session_token_sha256: hash(token, &opened),
             revision: revision(opened.revision),
             ..ended(Verdict::Right)
         })
     }
+}
+
+impl PolicyFeed {
+    /// Ends a session whose holder signs out.
+    pub(super) async fn sign_out(
+        &self,
+        request: CloseSessionRequest,
+    ) -> Result<CloseSessionResponse, Status> {
+        let token = drawn(&request.session_token_sha256)?;
+        let token = token.ok_or(Refusal::Bad("session_token_sha256: 32 bytes"))?;
+        let closed = self.verifiers.sign_in.close(token).await;
+        Ok(CloseSessionResponse {
+            revision: revision(closed.map_err(Status::from)?),
+        })
+    }
+}
+
+/// The hash of a token that the node has drawn, if it has.
+fn drawn(hash: &[u8]) -> Result<Option<TokenHash>, Refusal> {
+    if hash.is_empty() {
+        return Ok(None);
+    }
+    let hash = token_hash(hash).ok_or(Refusal::Bad("session_token_sha256: 32 bytes"))?;
+    Ok(Some(hash))
+}
+
+fn hash(drawn: Option<TokenHash>, opened: &Opened) -> Vec<u8> {
+    let hash = drawn.unwrap_or_else(|| opened.token.hash());
+    hash.as_bytes().to_vec()
 }
 
 fn session(opened: &Opened) -> Result<WireSession, Refusal> {

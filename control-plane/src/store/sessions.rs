@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use porthouse_model::TokenHash;
 use uuid::Uuid;
 
 use super::Connection;
@@ -141,6 +142,19 @@ pub(crate) async fn show_second_factor(
 /// Ends a session; says whether it was there.
 pub(crate) async fn delete(c: &mut Connection, id: Uuid) -> QueryResult<bool> {
     Ok(diesel::delete(sessions::table.find(id)).execute(c).await? > 0)
+}
+
+/// Ends the session of a token; answers which it was.
+pub(crate) async fn delete_by_token(
+    c: &mut Connection,
+    token: &TokenHash,
+) -> QueryResult<Option<Uuid>> {
+    let own = sessions::token_sha256.eq(token.as_bytes().as_slice());
+    diesel::delete(sessions::table.filter(own))
+        .returning(sessions::id)
+        .get_result(c)
+        .await
+        .optional()
 }
 
 /// Ends all sessions of a user; answers how many were live. Nodes are told of

@@ -262,8 +262,7 @@ async fn a_session_that_was_opened_resolves_until_its_user_is_disabled() {
         username: "sana".to_owned(),
         password: "correct horse".to_owned(),
         address: "127.0.0.1".to_owned(),
-        code: String::new(),
-        challenge_wanted: false,
+        ..OpenSessionRequest::default()
     };
     let opened = plane
         .feed()

@@ -223,6 +223,7 @@ async fn at_a_node_a_challenge_is_completed_by_a_code() {
         let request = CompleteSessionRequest {
             challenge: waits.challenge.clone(),
             code: code.to_owned(),
+            ..CompleteSessionRequest::default()
         };
         let completed = plane.feed().complete_session(request).await;
         completed.expect("a verdict").into_inner()
@@ -238,6 +239,7 @@ async fn at_a_node_a_challenge_is_completed_by_a_code() {
     let mistyped = CompleteSessionRequest {
         challenge: "phc_mistyped".into(),
         code: ada.recovery_codes[1].clone(),
+        ..CompleteSessionRequest::default()
     };
     let mistyped = plane.feed().complete_session(mistyped).await;
     assert_eq!(
@@ -256,7 +258,7 @@ async fn at_a_node_the_code_comes_along_with_the_password() {
             password: password.into(),
             address: "192.0.2.1".into(),
             code: code.into(),
-            challenge_wanted: false,
+            ..OpenSessionRequest::default()
         };
         let opened = plane.feed().open_session(request).await;
         opened.expect("a verdict").into_inner()

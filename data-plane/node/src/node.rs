@@ -22,6 +22,8 @@ use crate::live::Live;
 use crate::live::guard::GuardedLive;
 use crate::operators::{self, Operators, Shown};
 use crate::own::Sign;
+use crate::own::front::Front;
+use crate::own::session::Sessions;
 use crate::policy::Control;
 use crate::policy::client::Replicas;
 use crate::policy::watch::About;
@@ -91,16 +93,12 @@ impl Node {
         })?;
 
         let sign = Arc::new(Sign::new());
-        let made = threads(settings, clock, &sign, listeners)?;
-        let shown = Shown {
-            node: settings.name.to_string(),
-            sign: Arc::clone(&sign),
-            tallies: made.tallies.clone(),
-        };
-        let operators = settings
-            .operators
-            .map(|address| operators::start(address, shown))
-            .transpose()?;
+        let front = Front::start(Sessions {
+            control: Arc::clone(&replicas),
+            page_origins: settings.page_origins.clone(),
+        })?;
+        let made = threads(settings, clock, (&sign, &front), listeners)?;
+        let operators = operators(settings, &sign, &made.tallies)?;
         let about = About {
             node: settings.name.to_string(),
             incarnation: rand::random(),
@@ -183,6 +181,22 @@ impl Node {
     }
 }
 
+fn operators(
+    settings: &Settings,
+    sign: &Arc<Sign>,
+    tallies: &[Arc<Tally>],
+) -> Result<Option<Operators>, StartError> {
+    let shown = Shown {
+        node: settings.name.to_string(),
+        sign: Arc::clone(sign),
+        tallies: tallies.to_vec(),
+    };
+    settings
+        .operators
+        .map(|address| operators::start(address, shown))
+        .transpose()
+}
+
 fn live_server(live: Live) -> GuardedLive {
     let bytes_max = MESSAGE_BYTES_LIMIT as usize + CALL_OVERHEAD_BYTES;
     let server = LiveServiceServer::new(live.clone());
@@ -204,7 +218,7 @@ struct Made {
 fn threads(
     settings: &Settings,
     clock: Clock,
-    sign: &Arc<Sign>,
+    (sign, front): (&Arc<Sign>, &Front),
     listeners: Vec<TcpListener>,
 ) -> Result<Made, StartError> {
     let wakes = listeners
@@ -231,6 +245,7 @@ fn threads(
             peers,
             voice: voice.clone(),
             sign: Arc::clone(sign),
+            front: front.clone(),
             now: clock.now(),
         };
         made.lines.push(Line::new(

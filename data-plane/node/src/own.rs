@@ -1,6 +1,10 @@
-//! What a node answers by itself: its own routes (`/-/…`), which say whether it
-//! lives and is ready and ask nobody, and that it has no place for a connection.
-//! Writes nothing.
+//! What a node answers by itself: its own routes (`/-/…`), of which some say
+//! whether it lives and is ready and ask nobody, and the others are conversations
+//! beside its puddles; and that it has no place for a connection. Writes nothing.
+
+pub(crate) mod front;
+mod refused;
+pub(crate) mod session;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -58,20 +62,27 @@ impl Sign {
     }
 }
 
+/// Whether the answer must be asked of the control plane: then the connection is
+/// handed over.
+pub(crate) fn is_conversation(head: &[u8]) -> bool {
+    path(head) == b"/-/session"
+}
+
+/// The path of a request, of which `head` is what was read.
+fn path(head: &[u8]) -> &[u8] {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let target = line.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    target
+        .split(|byte| *byte == b'?')
+        .next()
+        .unwrap_or_default()
+}
+
 /// The whole answer to a request, of which `head` is what was read. The
 /// connection ends with it.
 pub(crate) fn answer(head: &[u8], readiness: Readiness) -> Vec<u8> {
-    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, target) = (
-        words.next().unwrap_or_default(),
-        words.next().unwrap_or_default(),
-    );
-    let path = target
-        .split(|byte| *byte == b'?')
-        .next()
-        .unwrap_or_default();
-    let (status, body) = match (method, path) {
+    let method = head.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let (status, body) = match (method, path(head)) {
         (b"GET" | b"HEAD", b"/-/live") => ("200 OK", "live\n"),
         (b"GET" | b"HEAD", b"/-/ready") => (
             match readiness {
@@ -83,7 +94,7 @@ pub(crate) fn answer(head: &[u8], readiness: Readiness) -> Vec<u8> {
         (_, b"/-/live" | b"/-/ready") => ("405 Method Not Allowed", "only GET and HEAD\n"),
         (_, _) => (
             "404 Not Found",
-            "the node's own routes are /-/live and /-/ready\n",
+            "the node's own routes are /-/live, /-/ready and /-/session\n",
         ),
     };
     let body_sent = if method == b"HEAD" { "" } else { body };

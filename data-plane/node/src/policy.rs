@@ -3,7 +3,7 @@
 //! nothing, and tries nothing again by itself.
 
 pub(crate) mod client;
-mod sign_in;
+pub(crate) mod sign_in;
 mod step;
 pub(crate) mod watch;
 

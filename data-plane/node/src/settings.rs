@@ -44,6 +44,9 @@ pub struct Settings {
     /// Hosts that end with this, which begins with a dot, are endpoints'
     /// addresses; `None`: every host is the node's own.
     pub endpoint_host_suffix: Option<String>,
+    /// Origins of pages that may use the session cookie, as browsers write them
+    /// (`https://app.example.com`). None: pages of the node's own host.
+    pub page_origins: Vec<String>,
     /// What tokens are sealed under by which clients come back to where they
     /// were. By default a key of this process alone.
     pub resume_keys: ResumeKeys,
@@ -82,6 +85,7 @@ impl Settings {
             transient_rooms_max: 100_000,
             transient_rooms_per_client_max: 64,
             endpoint_host_suffix: None,
+            page_origins: Vec::new(),
             resume_keys: ResumeKeys::new(&[rand::random()]),
             nats: None,
             silence_time_max: Duration::from_secs(45),
@@ -102,6 +106,7 @@ impl Settings {
                 .endpoint_host_suffix
                 .as_ref()
                 .map(|suffix| suffix.to_ascii_lowercase().into()),
+            page_origins: self.page_origins.clone(),
             resume_keys: self.resume_keys.clone(),
             history_store: match self.nats {
                 None => HistoryStore::Nowhere,

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use tokio::sync::mpsc;
 
+use crate::own::front::Front;
 use crate::own::{self, Sign};
 use crate::ring::{Ends, Peers};
 use crate::socket::Sockets;
@@ -79,6 +80,7 @@ pub(crate) struct Io {
     pub(crate) peers: Peers,
     pub(crate) voice: Voice,
     pub(crate) sign: Arc<Sign>,
+    pub(crate) front: Front,
     /// When this turn began.
     pub(crate) now: Time,
 }
@@ -145,12 +147,25 @@ impl Io {
 
     /// The answer is shorter than the emptiest send buffer, so one write does.
     fn answer(&mut self, socket: SocketId, head: &[u8]) {
+        if own::is_conversation(head) {
+            return self.converse(socket, head);
+        }
         if let Some(fd) = self.sockets.fd(socket) {
             let answer = own::answer(head, self.sign.read());
             // Who does not take it has left.
             let _ = send(fd, &answer, SendFlags::NOSIGNAL);
         }
         self.sockets.close(socket, self.now);
+    }
+
+    fn converse(&mut self, socket: SocketId, head: &[u8]) {
+        let Some(fd) = self.sockets.remove(socket) else {
+            return;
+        };
+        if let Err(fd) = self.front.hand(fd, head) {
+            let _ = send(&fd, &own::no_place(), SendFlags::NOSIGNAL);
+            self.sockets.part(fd, self.now);
+        }
     }
 
     pub(crate) fn say(&self, said: Said) {

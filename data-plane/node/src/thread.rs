@@ -409,6 +409,7 @@ mod tests {
     use super::*;
     use crate::listen;
     use crate::own::Sign;
+    use crate::own::front::Front;
     use crate::ring::Peers;
     use crate::socket::Sockets;
 
@@ -444,6 +445,7 @@ mod tests {
             peers: own,
             voice,
             sign: Arc::new(Sign::new()),
+            front: Front::nowhere(),
             now: clock.now(),
         };
         let wake = Arc::clone(&wakes[0]);

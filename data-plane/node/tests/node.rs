@@ -392,6 +392,13 @@ impl PolicyFeedService for Control {
         Err(Status::unimplemented("there is no user"))
     }
 
+    async fn close_session(
+        &self,
+        _: Request<v1::CloseSessionRequest>,
+    ) -> Result<Response<v1::CloseSessionResponse>, Status> {
+        Err(Status::unimplemented("there is no user"))
+    }
+
     async fn complete_session(
         &self,
         _: Request<v1::CompleteSessionRequest>,

@@ -57,4 +57,5 @@ pub use switchboard::{
     Action, Call, CallId, CallResult, Chain, Event, Position, RequestId, Snapshot, Switchboard,
     SwitchboardCounters, SwitchboardSettings, ToPuddle, WatchEnd, WatchId,
 };
+pub use upgrade::{SESSION_COOKIE, is_own_page};
 pub use waiting::{Decision, Fate, WaitingHop};

@@ -43,6 +43,9 @@ pub struct Settings {
     /// Hosts that end with this are endpoints' addresses (`.example.com`, in
     /// lower case); any other is the node's own. `None`: every host is.
     pub endpoint_host_suffix: Option<Arc<str>>,
+    /// Origins of pages that may use the session cookie, as browsers write them
+    /// (`https://app.example.com`). None: pages of the node's own host.
+    pub page_origins: Vec<String>,
     /// Who makes transient rooms.
     pub transient_makers: TransientMakers,
     /// The rules of transient rooms.
@@ -212,11 +215,13 @@ pub struct Settings {
 impl Settings {
     /// The defaults, for one of so many puddles.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a line a setting")]
     pub fn new(puddle: PuddleId, puddles: u8) -> Self {
         Self {
             puddle,
             puddles,
             endpoint_host_suffix: None,
+            page_origins: Vec::new(),
             transient_makers: TransientMakers::Users,
             transient_rules: RoomRules::default(),
             transient_life: Some(RoomLife::Peerless),

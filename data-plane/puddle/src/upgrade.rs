@@ -9,6 +9,7 @@ mod head;
 mod target;
 mod plain;
 mod offer;
+mod page;
 mod reply;
 #[cfg(test)]
 mod fixture;
@@ -20,6 +21,7 @@ use crate::output::WireForm;
 use crate::settings::Settings;
 use crate::sibling::Shown;
 pub(crate) use offer::Subprotocol;
+pub use page::{SESSION_COOKIE, is_own_page};
 pub(crate) use plain::Post;
 pub(crate) use reply::{accepted, bad, continued, posted, preflight, refused, turned_away};
 
@@ -214,7 +216,7 @@ fn granted(
     let suffix = settings.endpoint_host_suffix.as_deref();
     request.is_current()?;
     let Some(asks) = plain::read(request)? else {
-        return handshake(request, target, suffix);
+        return handshake(request, target, settings);
     };
     target.refuse_secrets()?;
     let endpoint = target.endpoint(suffix)?;
@@ -230,7 +232,11 @@ fn granted(
         form,
         asks,
         subprotocol: None,
-        credential: offer::Offer::default().credential(request)?,
+        credential: page::credential(
+            offer::Offer::default().credential(request)?,
+            request,
+            settings,
+        )?,
         bind: Bind::Nothing,
         origin: request.origin(),
     })
@@ -241,8 +247,9 @@ fn granted(
 fn handshake(
     request: &head::Request<'_>,
     target: &target::Path<'_>,
-    suffix: Option<&str>,
+    settings: &Settings,
 ) -> Result<Upgrade, BadUpgrade> {
+    let suffix = settings.endpoint_host_suffix.as_deref();
     let accept = request.handshake()?;
     let offer = offer::read(request)?;
     let origin = request.origin();
@@ -258,7 +265,10 @@ fn handshake(
     target.refuse_secrets().map_err(told)?;
     let endpoint = target.endpoint(suffix).map_err(told)?;
     let (form, subprotocol) = offer.select(&endpoint).map_err(told)?;
-    let credential = offer.credential(request).map_err(told)?;
+    let credential = offer
+        .credential(request)
+        .and_then(|given| page::credential(given, request, settings))
+        .map_err(told)?;
     Ok(Upgrade {
         endpoint,
         form,

@@ -56,6 +56,7 @@ mod tests {
             CompleteSessionRequest {
                 challenge: secret(),
                 code: secret(),
+                ..CompleteSessionRequest::default()
             },
         );
         assert!(!shown.contains("hunter2"), "{shown}");

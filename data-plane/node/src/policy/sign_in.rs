@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use porthouse_api::node::resolve::token_hash;
 use porthouse_api::node::{BadMessage, unix_time, v1};
+use porthouse_model::TokenHash;
 use porthouse_puddle::{Event, RequestId, Secret, SignInBy, SignInVerdict};
 
 use super::client::{Replicas, delay, heard, revision};
@@ -12,14 +13,27 @@ use super::client::{Replicas, delay, heard, revision};
 impl Replicas {
     /// Signs somebody in.
     pub(crate) async fn sign_in(&self, request: RequestId, by: SignInBy, address: IpAddr) -> Event {
-        let verdict = match by {
+        let verdict = self.verdict(by, address, Drawn::default()).await;
+        Event::SignedIn { request, verdict }
+    }
+
+    /// How signing in ends; `None`: nobody could be asked.
+    pub(crate) async fn verdict(
+        &self,
+        by: SignInBy,
+        address: IpAddr,
+        drawn: Drawn,
+    ) -> Option<SignInVerdict> {
+        match by {
             SignInBy::Password { username, password } => {
                 let message = v1::OpenSessionRequest {
                     username: username.as_str().to_owned(),
                     password: password.expose().to_owned(),
                     address: address.to_string(),
-                    code: String::new(),
                     challenge_wanted: true,
+                    session_token_sha256: drawn.session_token_sha256,
+                    user_agent: drawn.user_agent,
+                    ..v1::OpenSessionRequest::default()
                 };
                 let answer = self.feed().open_session(self.request(message)).await;
                 heard("sign in", answer, opened)
@@ -28,13 +42,31 @@ impl Replicas {
                 let message = v1::CompleteSessionRequest {
                     challenge: challenge.expose().to_owned(),
                     code: code.expose().to_owned(),
+                    session_token_sha256: drawn.session_token_sha256,
                 };
                 let answer = self.feed().complete_session(self.request(message)).await;
                 heard("sign in", answer, completed)
             }
-        };
-        Event::SignedIn { request, verdict }
+        }
     }
+
+    /// Ends the session of a token; `None`: nobody could be asked.
+    pub(crate) async fn sign_out(&self, token: TokenHash) -> Option<()> {
+        let message = v1::CloseSessionRequest {
+            session_token_sha256: token.as_bytes().to_vec(),
+        };
+        let answer = self.feed().close_session(self.request(message)).await;
+        heard("sign out", answer, |_| Ok(()))
+    }
+}
+
+/// What a node that hands a token out has drawn for it.
+#[derive(Debug, Default)]
+pub(crate) struct Drawn {
+    /// The token's hash; empty: it is not handed out.
+    pub(crate) session_token_sha256: Vec<u8>,
+    /// What the client says it is.
+    pub(crate) user_agent: String,
 }
 
 fn opened(answer: v1::OpenSessionResponse) -> Result<SignInVerdict, BadMessage> {

@@ -9,6 +9,7 @@ mod hook;
 mod codes;
 mod waiting_room;
 mod two_factors;
+mod page_session;
 mod revocation;
 mod rules;
 mod covered;

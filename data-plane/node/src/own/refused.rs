@@ -1,0 +1,184 @@
+//! What the node's own routes answer, as JSON. Owns the words for what is wrong
+//! with a request; a refusal's own words are the table's.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+    RETRY_AFTER, SET_COOKIE, VARY,
+};
+use http::{HeaderValue, Response, StatusCode};
+use porthouse_model::{Refused, Retry};
+use serde::Serialize;
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    status: u16,
+    /// JSON; empty: none.
+    body: String,
+    retry: Retry,
+    cookie: Option<HeaderValue>,
+    /// The page that may read it.
+    page: Option<HeaderValue>,
+}
+
+/// Something wrong with a request, that the same request will not mend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    status: u16,
+    rule: &'static str,
+    needed: &'static str,
+}
+
+pub(crate) const TOO_LONG: Wrong = wrong(413, "http.body", "at most 8192 bytes of body");
+pub(crate) const TOO_SLOW: Wrong = wrong(408, "http.body", "the whole body in time");
+pub(crate) const UNREADABLE: Wrong = wrong(400, "http.body", "a body as its length says");
+pub(super) const NOT_JSON: Wrong = wrong(415, "http.content_type", "application/json");
+pub(super) const FOREIGN: Wrong = wrong(
+    403,
+    "page.origin",
+    "a page of this host, or of an origin that --page-origins names",
+);
+pub(super) const METHOD: Wrong = wrong(405, "http.method", "POST to sign in, DELETE to sign out");
+pub(super) const NO_ROUTE: Wrong = wrong(404, "http.target", "/-/session, /-/live or /-/ready");
+pub(super) const TWO_COOKIES: Wrong = wrong(
+    400,
+    "credential",
+    "one cookie __Host-porthouse, or one bearer token",
+);
+pub(super) const FIELDS: Wrong = wrong(
+    400,
+    "http.body",
+    "a JSON object with `username` and `password`, or `challenge` and `code`, as strings",
+);
+
+const fn wrong(status: u16, rule: &'static str, needed: &'static str) -> Wrong {
+    Wrong {
+        status,
+        rule,
+        needed,
+    }
+}
+
+#[derive(Serialize)]
+struct Body {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u16>,
+    rule: &'static str,
+    needed: &'static str,
+    retry: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u32>,
+    refusal_id: String,
+    message: String,
+}
+
+impl Body {
+    fn new(code: Option<u16>, rule: &'static str, needed: &'static str, retry: Retry) -> Self {
+        let (retry, retry_after_ms) = match retry {
+            Retry::Never => ("never", None),
+            Retry::Authenticate => ("authenticate", None),
+            Retry::AfterMs(ms) => ("after", Some(ms)),
+            Retry::Elsewhere => ("elsewhere", None),
+        };
+        Self {
+            code,
+            rule,
+            needed,
+            retry,
+            retry_after_ms,
+            refusal_id: format!("{:016x}", rand::random::<u64>()),
+            message: format!("Refused by {rule}: needed is {needed}."),
+        }
+    }
+}
+
+impl Answer {
+    /// What was asked for.
+    pub(super) fn new(status: u16, body: &impl Serialize) -> Self {
+        Self {
+            body: json(body),
+            ..Self::empty(status)
+        }
+    }
+
+    /// The same without a word.
+    pub(super) const fn empty(status: u16) -> Self {
+        Self {
+            status,
+            body: String::new(),
+            retry: Retry::Never,
+            cookie: None,
+            page: None,
+        }
+    }
+
+    /// Sets a cookie too.
+    pub(super) fn with_cookie(self, cookie: &str) -> Self {
+        let mut cookie = HeaderValue::from_str(cookie).expect("a token is ASCII");
+        cookie.set_sensitive(true);
+        Self {
+            cookie: Some(cookie),
+            ..self
+        }
+    }
+
+    /// May be read by this page.
+    pub(super) fn readable_by(self, page: Option<HeaderValue>) -> Self {
+        Self { page, ..self }
+    }
+
+    pub(crate) fn into_http(self) -> Response<String> {
+        let mut answer = Response::new(self.body);
+        *answer.status_mut() = StatusCode::from_u16(self.status).expect("a status");
+        let headers = answer.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Retry::AfterMs(ms) = self.retry {
+            headers.insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
+        }
+        if self.status == METHOD.status {
+            headers.insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
+        }
+        if let Some(cookie) = self.cookie {
+            headers.insert(SET_COOKIE, cookie);
+        }
+        if let Some(page) = self.page {
+            let allow = HeaderValue::from_static;
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, page);
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, allow("true"));
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, allow("POST, DELETE"));
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                allow("Content-Type, Authorization"),
+            );
+            headers.insert(ACCESS_CONTROL_MAX_AGE, allow("60"));
+            headers.insert(VARY, allow("Origin"));
+        }
+        answer
+    }
+}
+
+impl From<Wrong> for Answer {
+    fn from(wrong: Wrong) -> Self {
+        let body = Body::new(None, wrong.rule, wrong.needed, Retry::Never);
+        Self::new(wrong.status, &body)
+    }
+}
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        let retry = refused.retry();
+        let code = Some(refused.code().0);
+        let body = Body::new(code, refused.rule(), refused.needed(), retry);
+        Self {
+            retry,
+            ..Self::new(refused.http_status(), &body)
+        }
+    }
+}
+
+fn json(body: &impl Serialize) -> String {
+    let text = serde_json::to_string(body).expect("an answer is JSON");
+    text + "\n"
+}
