@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use porthouse_model::NodeName;
-use porthouse_puddle::{HistoryStore, OwnerRule, PuddleId, ResumeKeys, RoomLife, TransientMakers};
+use porthouse_puddle::{
+    HistoryStore, Hosts, OwnerRule, PuddleId, ResumeKeys, RoomLife, TransientMakers,
+};
 
 /// How a node is to be.
 #[derive(Clone, Debug)]
@@ -93,6 +95,14 @@ impl Settings {
         }
     }
 
+    fn hosts(&self) -> Hosts {
+        let suffix = self.endpoint_host_suffix.as_ref();
+        Hosts {
+            endpoint_suffix: suffix.map(|suffix| suffix.to_ascii_lowercase().into()),
+            page_origins: self.page_origins.clone(),
+        }
+    }
+
     /// One puddle's settings.
     pub(crate) fn puddle(&self, puddle: PuddleId) -> porthouse_puddle::Settings {
         let puddles = u8::try_from(self.puddles).expect("checked at the start");
@@ -102,11 +112,7 @@ impl Settings {
             owner_rules: self.owner_rules.clone(),
             transient_rooms_max: self.transient_rooms_max,
             transient_rooms_per_client_max: self.transient_rooms_per_client_max,
-            endpoint_host_suffix: self
-                .endpoint_host_suffix
-                .as_ref()
-                .map(|suffix| suffix.to_ascii_lowercase().into()),
-            page_origins: self.page_origins.clone(),
+            hosts: self.hosts(),
             resume_keys: self.resume_keys.clone(),
             history_store: match self.nats {
                 None => HistoryStore::Nowhere,

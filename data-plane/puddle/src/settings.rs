@@ -40,12 +40,8 @@ pub struct Settings {
     pub puddle: PuddleId,
     /// How many puddles the node has, this one included; 1 to 64.
     pub puddles: u8,
-    /// Hosts that end with this are endpoints' addresses (`.example.com`, in
-    /// lower case); any other is the node's own. `None`: every host is.
-    pub endpoint_host_suffix: Option<Arc<str>>,
-    /// Origins of pages that may use the session cookie, as browsers write them
-    /// (`https://app.example.com`). None: pages of the node's own host.
-    pub page_origins: Vec<String>,
+    /// Whose hosts it answers to.
+    pub hosts: Hosts,
     /// Who makes transient rooms.
     pub transient_makers: TransientMakers,
     /// The rules of transient rooms.
@@ -212,16 +208,25 @@ pub struct Settings {
     pub silence_time_max: Duration,
 }
 
+/// The hosts a node answers to, and whose pages it trusts.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts {
+    /// Hosts that end with this are endpoints' addresses (`.example.com`, in
+    /// lower case); any other is the node's own. `None`: every host is.
+    pub endpoint_suffix: Option<Arc<str>>,
+    /// Origins of pages that may use the session cookie, as browsers write them
+    /// (`https://app.example.com`). None: pages of the node's own host.
+    pub page_origins: Vec<String>,
+}
+
 impl Settings {
     /// The defaults, for one of so many puddles.
     #[must_use]
-    #[expect(clippy::too_many_lines, reason = "a line a setting")]
     pub fn new(puddle: PuddleId, puddles: u8) -> Self {
         Self {
             puddle,
             puddles,
-            endpoint_host_suffix: None,
-            page_origins: Vec::new(),
+            hosts: Hosts::default(),
             transient_makers: TransientMakers::Users,
             transient_rules: RoomRules::default(),
             transient_life: Some(RoomLife::Peerless),

@@ -213,7 +213,7 @@ fn granted(
     target: &target::Path<'_>,
     settings: &Settings,
 ) -> Result<Upgrade, BadUpgrade> {
-    let suffix = settings.endpoint_host_suffix.as_deref();
+    let suffix = settings.hosts.endpoint_suffix.as_deref();
     request.is_current()?;
     let Some(asks) = plain::read(request)? else {
         return handshake(request, target, settings);
@@ -249,7 +249,7 @@ fn handshake(
     target: &target::Path<'_>,
     settings: &Settings,
 ) -> Result<Upgrade, BadUpgrade> {
-    let suffix = settings.endpoint_host_suffix.as_deref();
+    let suffix = settings.hosts.endpoint_suffix.as_deref();
     let accept = request.handshake()?;
     let offer = offer::read(request)?;
     let origin = request.origin();

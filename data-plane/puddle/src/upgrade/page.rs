@@ -83,7 +83,7 @@ fn is_of_own_page(request: &Request<'_>, settings: &Settings) -> bool {
         Ok(None) | Err(Repeated) => return false,
     };
     match request.origin() {
-        Some(origin) => is_own_page(&origin, host, &settings.page_origins),
+        Some(origin) => is_own_page(&origin, host, &settings.hosts.page_origins),
         None => !request.upgrades() && request.once("sec-fetch-site") == Ok(Some(b"same-origin")),
     }
 }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn origins_that_are_named_count_and_no_other() {
         let mut settings = settings();
-        settings.page_origins = vec!["https://app.example.com".to_owned()];
+        settings.hosts.page_origins = vec!["https://app.example.com".to_owned()];
         let by = |origin: &str| {
             let request = handshake("/a", &[&cookie_line(), origin]);
             match read_head(request.as_bytes(), &settings) {

@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn a_host_is_an_address_where_its_suffix_is_set() {
         let mut settings = super::super::fixture::settings();
-        settings.endpoint_host_suffix = Some(".example.com".into());
+        settings.hosts.endpoint_suffix = Some(".example.com".into());
         let endpoint = |request: &str| match super::super::read_head(request.as_bytes(), &settings)
         {
             Head::Complete { request, .. } => Ok(request.endpoint),

@@ -267,7 +267,7 @@ fn who_asks_what_is_there_while_nobody_knows_is_refused_retryably() {
 #[test]
 fn a_host_leads_to_its_endpoint() {
     let mut world = World::with(1, |settings| {
-        settings.endpoint_host_suffix = Some(".example.com".into());
+        settings.hosts.endpoint_suffix = Some(".example.com".into());
     });
     world.endpoint(endpoint("alice.example.com", Anyone, &["lobby"]));
     let ada = world.raw(0, "lobby");
