@@ -13,6 +13,7 @@ use tonic::service::Routes;
 use wire::api_key_service_server::ApiKeyServiceServer;
 use wire::audit_service_server::AuditServiceServer;
 use wire::block_service_server::BlockServiceServer;
+use wire::device_token_service_server::DeviceTokenServiceServer;
 use wire::endpoint_service_server::EndpointServiceServer;
 use wire::member_service_server::MemberServiceServer;
 use wire::node_service_server::NodeServiceServer;
@@ -33,6 +34,7 @@ mod audit;
 mod block;
 mod call;
 mod code_check;
+mod device_token;
 mod endpoint;
 mod error;
 mod etag;
@@ -97,6 +99,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
     }
     Routes::new(bounded!(UserServiceServer))
         .add_service(bounded!(SessionServiceServer))
+        .add_service(bounded!(DeviceTokenServiceServer))
         .add_service(bounded!(SecondFactorServiceServer))
         .add_service(bounded!(RoomServiceServer))
         .add_service(bounded!(RoomDoorServiceServer))

@@ -37,6 +37,9 @@ mod step;
 mod verify;
 mod watch;
 
+/// How many times at once it may be noted that device tokens are used.
+const USES_NOTED_MAX: usize = 2;
+
 /// How nodes are served.
 #[derive(Clone, Debug)]
 pub struct FeedSettings {
@@ -87,6 +90,8 @@ pub(crate) struct PolicyFeed {
     watches: Arc<Semaphore>,
     resolves: Arc<Semaphore>,
     resolves_waiting: Arc<Semaphore>,
+    /// Places to note that device tokens are used.
+    uses: Arc<Semaphore>,
     attempts: Mutex<Attempts>,
     stop: CancellationToken,
 }
@@ -108,6 +113,7 @@ impl PolicyFeed {
             watches: Arc::new(Semaphore::new(settings.watches_max)),
             resolves: Arc::new(Semaphore::new(settings.resolves_max)),
             resolves_waiting: Arc::new(Semaphore::new(settings.resolves_waiting_max)),
+            uses: Arc::new(Semaphore::new(USES_NOTED_MAX)),
             attempts: Mutex::default(),
             settings,
             stop,

@@ -29,6 +29,7 @@ pub(crate) mod tail;
 pub(crate) mod page;
 pub(crate) mod users;
 pub(crate) mod sessions;
+pub(crate) mod device_tokens;
 pub(crate) mod challenges;
 pub(crate) mod lockouts;
 pub(crate) mod second_factors;

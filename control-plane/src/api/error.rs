@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Endpoint,
     RoomTemplate,
     Block,
+    DeviceToken,
 }
 
 impl Kind {
@@ -41,6 +42,7 @@ impl Kind {
             Self::Endpoint => "porthouse.control.v1.Endpoint",
             Self::RoomTemplate => "porthouse.control.v1.RoomTemplate",
             Self::Block => "porthouse.control.v1.Block",
+            Self::DeviceToken => "porthouse.control.v1.DeviceToken",
         }
     }
 }
@@ -94,6 +96,8 @@ pub(crate) enum ApiError {
     SecondFactorEnabled,
     /// The room has as many blocked ranges of addresses as it may.
     AddressBlocksTooMany(usize),
+    /// A user has as many device tokens as may be.
+    DeviceTokensTooMany(usize),
     /// Without this key nobody could make another.
     LastAdminKey,
     /// The call took longer than a call may.
@@ -155,6 +159,7 @@ impl ApiError {
             | Self::TooLarge => Code::ResourceExhausted,
             Self::LastAdminKey
             | Self::AddressBlocksTooMany(_)
+            | Self::DeviceTokensTooMany(_)
             | Self::TooMuch(_)
             | Self::SealingKeysMissing(_)
             | Self::SecondFactorMissing
@@ -189,6 +194,7 @@ impl ApiError {
             Self::SecondFactorNotBegun => "SECOND_FACTOR_NOT_BEGUN",
             Self::SecondFactorEnabled => "SECOND_FACTOR_ENABLED",
             Self::AddressBlocksTooMany(_) => "ADDRESS_BLOCKS_TOO_MANY",
+            Self::DeviceTokensTooMany(_) => "DEVICE_TOKENS_TOO_MANY",
             Self::LastAdminKey => "LAST_ADMIN_KEY",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::TooLarge => "REQUEST_TOO_LARGE",
@@ -250,6 +256,9 @@ impl ApiError {
             Self::SecondFactorEnabled => {
                 "the user has a second factor already: call DisableTotp first".into()
             }
+            Self::DeviceTokensTooMany(tokens_max) => format!(
+                "a user has at most {tokens_max} device tokens: delete one that is of no use first"
+            ),
             Self::AddressBlocksTooMany(ranges_max) => format!(
                 "a room keeps out at most {ranges_max} ranges of addresses: delete a block, or \
                  block a wider range"
@@ -299,6 +308,7 @@ impl ApiError {
             | Self::SecondFactorNotBegun
             | Self::SecondFactorEnabled
             | Self::AddressBlocksTooMany(_)
+            | Self::DeviceTokensTooMany(_)
             | Self::LastAdminKey
             | Self::DeadlineExceeded
             | Self::TooLarge

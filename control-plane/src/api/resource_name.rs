@@ -26,6 +26,12 @@ pub(crate) fn session(field: &str, name: &str) -> Result<Uuid, ApiError> {
     Ok(Uuid::from_bytes(*id.as_bytes()))
 }
 
+/// Reads `deviceTokens/{device_token}`.
+pub(crate) fn device_token(field: &str, name: &str) -> Result<Uuid, ApiError> {
+    let id: SessionId = last_part(field, name, "deviceTokens/", "{device_token}")?;
+    Ok(Uuid::from_bytes(*id.as_bytes()))
+}
+
 /// Reads `apiKeys/{api_key}`.
 pub(crate) fn api_key(field: &str, name: &str) -> Result<Uuid, ApiError> {
     let id: ApiKeyId = last_part(field, name, "apiKeys/", "{api_key}")?;

@@ -9,9 +9,9 @@ use std::str::FromStr;
 pub(crate) enum Scope {
     /// All of control.v1 and live.v1.
     Admin,
-    /// Users, their passwords and sessions.
+    /// Users, their passwords, sessions and device tokens.
     Users,
-    /// Sessions.
+    /// Sessions and device tokens.
     Sessions,
     /// Rooms and their members.
     Rooms,
@@ -97,7 +97,7 @@ pub(crate) fn access(path: &str) -> Access {
         "porthouse.control.v1.UserService" | "porthouse.control.v1.SecondFactorService" => {
             Access::AnyOf(&[Scope::Users, Scope::Admin])
         }
-        "porthouse.control.v1.SessionService" => {
+        "porthouse.control.v1.SessionService" | "porthouse.control.v1.DeviceTokenService" => {
             Access::AnyOf(&[Scope::Sessions, Scope::Users, Scope::Admin])
         }
         "porthouse.control.v1.RoomService"
@@ -146,6 +146,7 @@ mod tests {
         for service in [
             "User",
             "Session",
+            "DeviceToken",
             "Room",
             "RoomTemplate",
             "Member",

@@ -175,6 +175,7 @@ fn session(opened: &Opened) -> Result<WireSession, Refusal> {
         username: username.map_err(|_| Refusal::Internal)?,
         expires: resolve::unix_time(opened.session.expire_time),
         second_factor: opened.session.second_factor_time.map(resolve::unix_time),
+        device: None,
     };
     Ok((&session).into())
 }

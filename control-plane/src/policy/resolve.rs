@@ -1,14 +1,19 @@
 //! What a node needs to decide about some keys, all of one snapshot, with that
 //! snapshot's revision.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use porthouse_api::node::v1::{self, ResolveRequest, ResolveResponse};
 use porthouse_model::{PolicyKey, Resolved, Revision};
 use prost::Message as _;
 use tokio::time::timeout;
 use tonic::Status;
+use uuid::Uuid;
 
-use crate::store::{Connection, StoreError, address, covering, kept_out, log, resolve};
+use crate::store::{
+    Connection, StoreError, address, covering, device_tokens, kept_out, log, resolve,
+};
 
 use super::PolicyFeed;
 use super::refusal::Refusal;
@@ -39,10 +44,33 @@ impl PolicyFeed {
             .map(Revision)
             .map_err(|_| Refusal::Bad("min_revision: not negative"))?;
         let (revision, resolved) = self.resolve_at(min, keys).await?;
+        self.note_use(&resolved);
         Ok(ResolveResponse {
             revision: i64::try_from(revision.0).expect("it came from an int64"),
             resolved: within_bytes(resolved.iter().map(Into::into)),
         })
+    }
+
+    /// Notes which device tokens are used. Beside the answer, which is given where
+    /// the database takes no writes too.
+    fn note_use(&self, resolved: &[Resolved]) {
+        let mut used = resolved.iter().filter_map(used_device).peekable();
+        if used.peek().is_none() {
+            return;
+        }
+        let Ok(place) = Arc::clone(&self.uses).try_acquire_owned() else {
+            return;
+        };
+        let (store, used) = (self.store.clone(), used.collect::<Vec<_>>());
+        tokio::spawn(async move {
+            let noted = store.transact::<_, StoreError>(move |c| {
+                async move { Ok(device_tokens::note_use(c, &used).await?) }.boxed()
+            });
+            if let Err(error) = noted.await {
+                tracing::debug!(%error, "the use of device tokens was not noted");
+            }
+            drop(place);
+        });
     }
 
     /// Reads a snapshot of at least this revision, waiting for it once.
@@ -87,6 +115,23 @@ impl PolicyFeed {
     }
 }
 
+/// The device token that was asked for.
+fn used_device(resolved: &Resolved) -> Option<Uuid> {
+    match resolved {
+        Resolved::Session(session) if session.device.is_some() => {
+            Some(Uuid::from_bytes(*session.id.as_bytes()))
+        }
+        Resolved::Session(_)
+        | Resolved::Room(_)
+        | Resolved::Template(_)
+        | Resolved::Member(_)
+        | Resolved::Block(_)
+        | Resolved::ApiKey(_)
+        | Resolved::Endpoint(_)
+        | Resolved::Absent => None,
+    }
+}
+
 /// The first answers, one at least, that are not longer than an answer may be.
 fn within_bytes(resolved: impl Iterator<Item = v1::Resolved>) -> Vec<v1::Resolved> {
     let mut bytes = 0;
@@ -125,7 +170,9 @@ async fn read(
     let templates = covering::templates_covering(connection, &names).await?;
     rooms.extend(address::freeports(connection, &freeports).await?);
     let endpoints = address::endpoints_at(connection, &addresses).await?;
-    let sessions = resolve::sessions_by_token(connection, &tokens).await?;
+    let mut sessions = resolve::sessions_by_token(connection, &tokens).await?;
+    tokens.retain(|token| !sessions.contains_key(token));
+    sessions.extend(device_tokens::opened_by_token(connection, &tokens).await?);
     let blocks = kept_out::blocks(connection, &blocked).await?;
     let members = resolve::members(connection, &pairs).await?;
     let api_keys = resolve::api_keys_by_secret(connection, &secrets).await?;

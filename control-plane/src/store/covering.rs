@@ -97,6 +97,7 @@ fn uncovered(item: &mut ChangeItem) -> Option<(String, &mut Option<Template>)> {
         | ChangeItem::Member(_)
         | ChangeItem::MemberGone { .. }
         | ChangeItem::Session(_)
+        | ChangeItem::DeviceToken(..)
         | ChangeItem::Block(_)
         | ChangeItem::BlockGone { .. }
         | ChangeItem::SessionGone(_)

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::position::{Entry, Position};
 use super::schema::{policy_log, policy_pending};
-use super::{Connection, Store, StoreError, address, covering, kept_out, resolve};
+use super::{Connection, Store, StoreError, address, covering, device_tokens, kept_out, resolve};
 
 /// The channel on which a commit wakes the tailers.
 pub(crate) const CHANNEL: &str = "porthouse_policy";
@@ -286,6 +286,7 @@ enum Noted {
     MemberGone(RoomId, UserId),
     Session(SessionId),
     SessionGone(SessionId),
+    DeviceToken(Uuid),
     UserGone(UserId),
     ApiKeyGone(ApiKeyId),
     Template(RoomId),
@@ -314,6 +315,7 @@ impl Pending {
             ("session_gone", None, None) => {
                 Some(Noted::SessionGone(SessionId::from_bytes(subject)))
             }
+            ("device_token", None, None) => Some(Noted::DeviceToken(self.subject_id)),
             ("user_gone", None, None) => Some(Noted::UserGone(UserId::from_bytes(subject))),
             ("api_key_gone", None, None) => Some(Noted::ApiKeyGone(ApiKeyId::from_bytes(subject))),
             ("template", None, None) => Some(Noted::Template(room)),
@@ -330,6 +332,51 @@ impl Pending {
             _ => None,
         };
         noted.ok_or(StoreError::Corrupt("policy_pending"))
+    }
+}
+
+/// What must be read to say how it stands now.
+#[derive(Default)]
+struct Wanted {
+    rooms: Vec<Uuid>,
+    members: Vec<(RoomId, UserId)>,
+    sessions: Vec<Uuid>,
+    devices: Vec<Uuid>,
+    templates: Vec<Uuid>,
+    blocks: Vec<(RoomId, UserId)>,
+    addresses: Vec<(Uuid, Address)>,
+}
+
+impl Wanted {
+    fn of(all: &[Noted]) -> Self {
+        let mut wanted = Self::default();
+        for noted in all {
+            match noted {
+                Noted::Room(room) => wanted.rooms.push(Uuid::from_bytes(*room.as_bytes())),
+                Noted::Member(room, user) => wanted.members.push((*room, *user)),
+                Noted::Session(session) => {
+                    wanted.sessions.push(Uuid::from_bytes(*session.as_bytes()));
+                }
+                Noted::DeviceToken(token) => wanted.devices.push(*token),
+                Noted::Template(template) => {
+                    wanted
+                        .templates
+                        .push(Uuid::from_bytes(*template.as_bytes()));
+                }
+                Noted::Block(room, user) => wanted.blocks.push((*room, *user)),
+                Noted::Address(subject, address) => {
+                    wanted.addresses.push((*subject, address.clone()));
+                }
+                Noted::RoomGone(..)
+                | Noted::MemberGone(..)
+                | Noted::SessionGone(_)
+                | Noted::UserGone(_)
+                | Noted::ApiKeyGone(_)
+                | Noted::TemplateGone(..)
+                | Noted::BlockGone(..) => {}
+            }
+        }
+        wanted
     }
 }
 
@@ -352,29 +399,14 @@ async fn items(
         .collect();
     last.reverse();
 
-    let (mut rooms, mut pairs, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut addresses, mut templates, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
-    for noted in &last {
-        if let Noted::Room(room) = noted {
-            rooms.push(Uuid::from_bytes(*room.as_bytes()));
-        } else if let Noted::Member(room, user) = noted {
-            pairs.push((*room, *user));
-        } else if let Noted::Session(session) = noted {
-            sessions.push(Uuid::from_bytes(*session.as_bytes()));
-        } else if let Noted::Address(subject, address) = noted {
-            addresses.push((*subject, address.clone()));
-        } else if let Noted::Template(template) = noted {
-            templates.push(Uuid::from_bytes(*template.as_bytes()));
-        } else if let Noted::Block(room, user) = noted {
-            blocks.push((*room, *user));
-        }
-    }
-    let mut rooms = resolve::rooms_by_id(connection, &rooms).await?;
-    let mut members = resolve::members(connection, &pairs).await?;
-    let mut sessions = resolve::sessions_by_id(connection, &sessions).await?;
-    let mut templates = covering::templates_by_id(connection, &templates).await?;
-    let mut blocks = kept_out::blocks(connection, &blocks).await?;
-    let at_addresses = address::items(connection, &addresses).await?;
+    let wanted = Wanted::of(&last);
+    let mut rooms = resolve::rooms_by_id(connection, &wanted.rooms).await?;
+    let mut members = resolve::members(connection, &wanted.members).await?;
+    let mut sessions = resolve::sessions_by_id(connection, &wanted.sessions).await?;
+    let mut devices = device_tokens::opened_by_id(connection, &wanted.devices).await?;
+    let mut templates = covering::templates_by_id(connection, &wanted.templates).await?;
+    let mut blocks = kept_out::blocks(connection, &wanted.blocks).await?;
+    let at_addresses = address::items(connection, &wanted.addresses).await?;
     let item = |noted| match noted {
         Noted::Room(room) => rooms.remove(&room).map(ChangeItem::Room),
         Noted::RoomGone(id, name) => Some(ChangeItem::RoomGone {
@@ -387,6 +419,9 @@ async fn items(
             .map(|(member, _)| ChangeItem::Member(member)),
         Noted::MemberGone(room, user) => Some(ChangeItem::MemberGone { room, user }),
         Noted::Session(session) => sessions.remove(&session).map(ChangeItem::Session),
+        Noted::DeviceToken(token) => devices
+            .remove(&token)
+            .map(|(hash, session)| ChangeItem::DeviceToken(hash, session)),
         Noted::SessionGone(session) => Some(ChangeItem::SessionGone(session)),
         Noted::UserGone(user) => Some(ChangeItem::UserGone(user)),
         Noted::ApiKeyGone(key) => Some(ChangeItem::ApiKeyGone(key)),

@@ -249,6 +249,7 @@ impl SessionRow {
                 .map_err(|_| StoreError::Corrupt("users.username"))?,
             expires: unix_time(self.expire_time),
             second_factor: self.second_factor_time.map(unix_time),
+            device: None,
         };
         Ok((
             token_hash(&self.token_sha256, "sessions.token_sha256")?,
@@ -316,7 +317,7 @@ impl ApiKeyRow {
     }
 }
 
-fn token_hash(bytes: &[u8], column: &'static str) -> Result<TokenHash, StoreError> {
+pub(super) fn token_hash(bytes: &[u8], column: &'static str) -> Result<TokenHash, StoreError> {
     let bytes = bytes.try_into().map_err(|_| StoreError::Corrupt(column))?;
     Ok(TokenHash::from_bytes(bytes))
 }

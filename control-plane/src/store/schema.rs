@@ -54,6 +54,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    device_tokens (id) {
+        id -> Uuid,
+        owner_id -> Uuid,
+        display_name -> Text,
+        token_sha256 -> Binary,
+        acts -> SmallInt,
+        rooms -> Array<Text>,
+        expire_time -> Timestamptz,
+        last_used_time -> Nullable<Timestamptz>,
+        version -> BigInt,
+        create_time -> Timestamptz,
+        update_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sign_in_wrongs (target, source) {
         target -> Text,
         source -> Text,
@@ -228,6 +244,7 @@ diesel::table! {
 }
 
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(device_tokens -> users (owner_id));
 diesel::joinable!(members -> rooms (room_id));
 diesel::joinable!(members -> users (user_id));
 diesel::joinable!(room_blocks -> users (user_id));
@@ -236,6 +253,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     sign_in_challenges,
     devices,
+    device_tokens,
     sign_in_wrongs,
     second_factors,
     recovery_codes,

@@ -4,6 +4,7 @@
 mod admission;
 mod user;
 mod session;
+mod device_token;
 mod room;
 mod room_rule;
 mod room_template;

@@ -16,6 +16,7 @@ use tonic::{Request, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use wire::api_key_service_client::ApiKeyServiceClient;
 use wire::block_service_client::BlockServiceClient;
+use wire::device_token_service_client::DeviceTokenServiceClient;
 use wire::endpoint_service_client::EndpointServiceClient;
 use wire::member_service_client::MemberServiceClient;
 use wire::node_service_client::NodeServiceClient;
@@ -192,6 +193,10 @@ impl Caller {
 
     pub(crate) fn sessions(&self) -> SessionServiceClient<Guarded> {
         SessionServiceClient::new(self.0.clone())
+    }
+
+    pub(crate) fn device_tokens(&self) -> DeviceTokenServiceClient<Guarded> {
+        DeviceTokenServiceClient::new(self.0.clone())
     }
 
     pub(crate) fn rooms(&self) -> RoomServiceClient<Guarded> {

@@ -15,6 +15,7 @@ mod applied;
 mod address;
 mod covered;
 mod blocked;
+mod devices;
 mod second_factor;
 mod sign_in;
 mod audit;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use porthouse_api::control::v1 as control;
 use porthouse_api::control::v1::block_service_client::BlockServiceClient;
+use porthouse_api::control::v1::device_token_service_client::DeviceTokenServiceClient;
 use porthouse_api::control::v1::endpoint_service_client::EndpointServiceClient;
 use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
 use porthouse_api::control::v1::room_door_service_client::RoomDoorServiceClient;
@@ -137,6 +138,10 @@ impl Plane {
 
     pub(crate) fn room_templates(&self) -> RoomTemplateServiceClient<Keyed> {
         RoomTemplateServiceClient::new(self.admin_channel())
+    }
+
+    pub(crate) fn device_tokens(&self) -> DeviceTokenServiceClient<Keyed> {
+        DeviceTokenServiceClient::new(self.admin_channel())
     }
 
     pub(crate) fn endpoints(&self) -> EndpointServiceClient<Keyed> {

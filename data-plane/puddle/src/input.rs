@@ -173,6 +173,7 @@ impl Changed {
             other @ (ChangeItem::Member(_)
             | ChangeItem::MemberGone { .. }
             | ChangeItem::Session(_)
+            | ChangeItem::DeviceToken(..)
             | ChangeItem::Block(_)
             | ChangeItem::BlockGone { .. }
             | ChangeItem::SessionGone(_)

@@ -89,8 +89,10 @@ pub(crate) enum Touched {
     Member(RoomId, UserId),
     /// A user was blocked in a room, or is no more.
     Block(RoomId, UserId),
-    /// A session has ended.
+    /// A session or a device token has ended.
     Session(SessionId),
+    /// A device token opens something else than before.
+    Device(SessionId),
     /// What is at an address was made, changed or withdrawn.
     Endpoint(Address),
 }
@@ -253,6 +255,15 @@ impl Policy {
             Followed::Never => unreachable!("a log is followed from a resync"),
         }
         self.finish_resync();
+        // What ended with its user's sessions and was told again has not ended.
+        touched.retain(|touched| match touched {
+            Touched::Session(id) => self.cache.index().session(*id).is_none(),
+            Touched::Room(_)
+            | Touched::Member(..)
+            | Touched::Block(..)
+            | Touched::Device(_)
+            | Touched::Endpoint(_) => true,
+        });
         touched
     }
 

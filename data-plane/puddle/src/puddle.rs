@@ -30,6 +30,7 @@ mod storing;
 mod closing;
 mod policing;
 mod ordering;
+mod devices;
 mod kicked;
 mod moving;
 mod settling;
@@ -358,11 +359,11 @@ impl Puddle {
         self.sockets.get(id)?.page.as_deref()
     }
 
-    /// Whom a socket's messages are from: a user, or a client of its own whose id
+    /// Whom a socket's messages are from: a user, a device, or a client of its own whose id
     /// tells the slot, so that it can be found, and nothing else.
     fn client_of(&self, id: SocketId, session: Option<&Session>) -> ClientId {
         match session {
-            Some(session) => session.user.into(),
+            Some(session) => session.client(),
             None => anonymous(self.client_key, self.settings.puddle, id),
         }
     }

@@ -134,7 +134,15 @@ pub(crate) enum Who {
 }
 
 impl Who {
-    /// The user, once that is known.
+    /// The client, once that is known: of itself, not of its socket.
+    pub(crate) fn client(&self) -> Option<ClientId> {
+        match self {
+            Self::Anonymous => None,
+            Self::Session(holder) => holder.session.as_ref().map(|session| session.client()),
+        }
+    }
+
+    /// The user, or a device's owner, once that is known.
     pub(crate) fn user(&self) -> Option<UserId> {
         match self {
             Self::Anonymous => None,

@@ -22,6 +22,8 @@ pub enum CredentialKind {
     SignInChallenge,
     /// The mark by which a device is known that somebody signed in on: `phd_…`.
     Device,
+    /// What a device comes by that has no login of its own: `pht_…`.
+    DeviceToken,
 }
 
 impl CredentialKind {
@@ -31,6 +33,7 @@ impl CredentialKind {
             Self::ApiKey => "phk_",
             Self::SignInChallenge => "phc_",
             Self::Device => "phd_",
+            Self::DeviceToken => "pht_",
         }
     }
 }
@@ -80,6 +83,16 @@ impl Credential {
         } else {
             Err(BadCredential)
         }
+    }
+
+    /// Reads what a client comes to a node by: a session's token or a device's.
+    ///
+    /// # Errors
+    ///
+    /// [`BadCredential`] when it is neither.
+    pub fn of_client(text: &str) -> Result<Self, BadCredential> {
+        Self::parse(CredentialKind::Session, text)
+            .or_else(|BadCredential| Self::parse(CredentialKind::DeviceToken, text))
     }
 
     /// The text to hand to its holder, once.
@@ -178,6 +191,21 @@ mod tests {
             Credential::parse(CredentialKind::Session, ""),
             Err(BadCredential)
         );
+    }
+
+    #[test]
+    fn a_client_comes_by_a_session_or_a_device_token_and_nothing_else() {
+        for kind in [CredentialKind::Session, CredentialKind::DeviceToken] {
+            let credential = Credential::new(kind, [7; SECRET_BYTES]);
+            assert_eq!(Credential::of_client(&credential.reveal()), Ok(credential));
+        }
+        for kind in [CredentialKind::ApiKey, CredentialKind::Device] {
+            let credential = Credential::new(kind, [7; SECRET_BYTES]);
+            assert_eq!(
+                Credential::of_client(&credential.reveal()),
+                Err(BadCredential)
+            );
+        }
     }
 
     #[test]

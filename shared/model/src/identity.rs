@@ -73,7 +73,7 @@ identity! {
     UserId
 }
 identity! {
-    /// A signed-in session of a user.
+    /// A signed-in session of a user, or a device token of theirs.
     SessionId
 }
 identity! {
@@ -90,13 +90,21 @@ identity! {
 }
 identity! {
     /// Whoever is behind one or more sockets: a user, whose client id is the
-    /// user's id, or an anonymous socket with an id of its own.
+    /// user's id, a device, whose client id is its token's, or an anonymous socket
+    /// with an id of its own.
     ClientId
 }
 
 impl From<UserId> for ClientId {
     fn from(user: UserId) -> Self {
         Self(user.0)
+    }
+}
+
+/// The client that a device is.
+impl From<SessionId> for ClientId {
+    fn from(session: SessionId) -> Self {
+        Self(session.0)
     }
 }
 

@@ -3,9 +3,9 @@
 
 use crate::block::{Block, RoomBlocks};
 use crate::credential::TokenHash;
-use crate::identity::{ApiKeyId, EndpointId, RoomId, SessionId, UserId};
+use crate::identity::{ApiKeyId, ClientId, EndpointId, RoomId, SessionId, UserId};
 use crate::name::{Address, RoomName, Username};
-use crate::rule::{Role, RoomRules};
+use crate::rule::{Acts, Role, RoomRules};
 use crate::template::{NamePrefix, Template};
 use crate::time::UnixTime;
 
@@ -29,7 +29,7 @@ pub struct Room {
     pub blocks: RoomBlocks,
 }
 
-/// A live session of an enabled user.
+/// A live session of an enabled user: of themselves, or of a device of theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Its identity.
@@ -42,6 +42,48 @@ pub struct Session {
     pub expires: UnixTime,
     /// When its user's second factor was last verified in it; `None`: never.
     pub second_factor: Option<UnixTime>,
+    /// The device whose it is; `None`: it is the user's own.
+    pub device: Option<Box<Device>>,
+}
+
+/// What comes by a device token: a client of its own that has no login. It
+/// enters where its owner may, and does what the room lets devices do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// What its owner calls it.
+    pub display_name: String,
+    /// What it may do at most.
+    pub acts: Acts,
+    /// The rooms it may enter, all different, and is in once it has connected; at
+    /// most [`DEVICE_ROOMS_MAX`].
+    pub rooms: Vec<RoomName>,
+}
+
+/// The most rooms of one device token.
+pub const DEVICE_ROOMS_MAX: usize = 32;
+
+impl Session {
+    /// Whose messages are said by it.
+    #[must_use]
+    pub fn client(&self) -> ClientId {
+        match self.device {
+            None => self.user.into(),
+            Some(_) => self.id.into(),
+        }
+    }
+
+    /// Whether a room may be entered by it at all.
+    #[must_use]
+    pub fn leads_to(&self, room: &RoomName) -> bool {
+        let device = self.device.as_ref();
+        device.is_none_or(|device| device.rooms.contains(room))
+    }
+
+    /// The most that is done by it, where it is narrower than its user.
+    #[must_use]
+    pub fn device_acts(&self) -> Option<Acts> {
+        self.device.as_ref().map(|device| device.acts)
+    }
 }
 
 /// A user's membership of a room.
@@ -99,7 +141,7 @@ pub struct ApiKey {
 pub enum PolicyKey {
     /// What stands under a room's name: a room of its own, or what covers it.
     Room(RoomName),
-    /// A session by its token's hash.
+    /// A session, or a device token, by the token's hash.
     Session(TokenHash),
     /// A membership.
     Member(RoomId, UserId),
@@ -177,6 +219,8 @@ pub enum ChangeItem {
     },
     /// A session was changed, and stands like this now.
     Session(Session),
+    /// A device token was made or changed, and opens this now.
+    DeviceToken(TokenHash, Session),
     /// A user was blocked, or for another time.
     Block(Block),
     /// A user is blocked no more.
@@ -186,9 +230,10 @@ pub enum ChangeItem {
         /// The user.
         user: UserId,
     },
-    /// A session has ended.
+    /// A session or a device token has ended.
     SessionGone(SessionId),
-    /// Every session of a user has ended.
+    /// Every session of a user has ended, and every device token that is not told
+    /// of after it in the same change.
     UserGone(UserId),
     /// An API key has ended.
     ApiKeyGone(ApiKeyId),

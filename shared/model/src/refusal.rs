@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use self::Retry::{AfterMs, Authenticate, Elsewhere, Never};
+
 /// A WebSocket close code (RFC 6455, section 7.4). Codes of our own say by their
 /// range what to do: 4000–4099 do not come back, 4100–4199 authenticate or
 /// answer first, 4200–4299 retry later, 4300–4399 go elsewhere.
@@ -188,6 +190,8 @@ pub enum Refused {
     NoSuchEndpoint,
     /// The secret binds to no sibling of this client.
     BindingWrong,
+    /// The device token does not lead to the room.
+    DeviceRefused,
     /// The key is older than it is remembered for.
     KeyExpired,
     /// A newer socket goes on from where this one was.
@@ -223,7 +227,7 @@ const fn row(code: u16, http: u16, rule: &'static str, retry: Retry, needed: &'s
 
 impl Refused {
     /// Every refusal, in the table's order.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 68] = [
         Self::CredentialUnknown,
         Self::SessionEnded,
         Self::SignInWrong,
@@ -285,6 +289,7 @@ impl Refused {
         Self::EndpointRefused,
         Self::NoSuchEndpoint,
         Self::BindingWrong,
+        Self::DeviceRefused,
         Self::KeyExpired,
         Self::Resumed,
         Self::NoStore,
@@ -295,7 +300,6 @@ impl Refused {
 
     #[rustfmt::skip]
     const fn row(self) -> Row {
-        use Retry::{AfterMs, Authenticate, Elsewhere, Never};
         match self {
             Self::CredentialUnknown => row(4100, 401, "credential", Authenticate, "a live session's token"),
             Self::SessionEnded => row(4101, 401, "session", Authenticate, "a session that was not revoked; sign in again"),
@@ -358,6 +362,7 @@ impl Refused {
             Self::EndpointRefused => row(4016, 403, "endpoint.access", Never, "to be one that the endpoint lets in"),
             Self::NoSuchEndpoint => row(4017, 404, "endpoint", Never, "an endpoint of this address"),
             Self::BindingWrong => row(4111, 403, "sibling.secret", Authenticate, "the secret that a sibling socket of the same client was given, once"),
+            Self::DeviceRefused => row(4019, 403, "device_token.rooms", Never, "a device token that leads to the room"),
             Self::KeyExpired => row(1008, 409, "key_window", Never, "a new key, for a message that was not sent before"),
             Self::Resumed => row(4018, 409, "resume", Never, "the newer socket, which goes on from where this one was"),
             Self::NoStore => row(4220, 503, "history.durable", AfterMs(60_000), "a node with a store for history, which --nats-url names"),

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use porthouse_model::{
-    Act, Block, Member, Refused, Role, Room, RoomName, Session, UnixTime, UserId,
+    Act, Acts, Block, Member, Refused, Role, Room, RoomName, Session, UnixTime, UserId,
 };
 
 use crate::compile::Rules;
@@ -86,6 +86,7 @@ impl Case<'_> {
                 sight.standing = Some(standing);
                 let visitor = Visitor {
                     standing,
+                    device: self.device_acts(),
                     user: self.user(),
                     origin: self.origin,
                     wall: Some(self.wall),
@@ -102,6 +103,9 @@ impl Case<'_> {
             Who::Ended => return Err(Refused::SessionEnded),
             Who::Session(session) if session.expires <= self.wall => {
                 return Err(Refused::SessionExpired);
+            }
+            Who::Session(session) if !session.leads_to(self.name) => {
+                return Err(Refused::DeviceRefused);
             }
             Who::Anonymous | Who::User(_) | Who::Session(_) => {}
         }
@@ -139,6 +143,13 @@ impl Case<'_> {
             Who::Anonymous | Who::Ended => None,
             Who::User(user) => Some(user),
             Who::Session(session) => Some(session.user),
+        }
+    }
+
+    fn device_acts(&self) -> Option<Acts> {
+        match self.who {
+            Who::Anonymous | Who::Ended | Who::User(_) => None,
+            Who::Session(session) => session.device_acts(),
         }
     }
 

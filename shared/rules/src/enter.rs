@@ -11,7 +11,7 @@ use porthouse_model::{
 use crate::compile::Rules;
 use crate::say::Hearing;
 
-/// As what somebody comes, as far as the rules care.
+/// As what somebody comes, as far as the rules care. A device comes as its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// Not signed in.
@@ -22,8 +22,6 @@ pub enum Standing {
     Member(Role),
     /// The room's owner.
     Owner,
-    /// By a device token.
-    Device,
 }
 
 /// Who stands at the door, and when.
@@ -31,7 +29,9 @@ pub enum Standing {
 pub struct Visitor<'a> {
     /// As what they come.
     pub standing: Standing,
-    /// The user, if signed in.
+    /// The most that a device may do, where one comes for its owner.
+    pub device: Option<Acts>,
+    /// The user, if signed in; of a device its owner.
     pub user: Option<UserId>,
     /// The page's origin, where a browser gave one.
     pub origin: Option<&'a str>,
@@ -45,6 +45,7 @@ impl Visitor<'_> {
     pub const fn of(standing: Standing) -> Self {
         Self {
             standing,
+            device: None,
             user: None,
             origin: None,
             wall: None,
@@ -87,7 +88,9 @@ impl Rules {
             return Entry::Refuse(refused);
         }
         // Who may let others in is let in by themselves.
-        let invites = self.acts(visitor.standing).has(Act::Invite);
+        let invites = self
+            .acts_of(visitor.standing, visitor.device)
+            .has(Act::Invite);
         let is_open = |step: EntryStep| match step {
             EntryStep::Approval => passed.approval || invites,
             EntryStep::Password(_)
@@ -105,14 +108,14 @@ impl Rules {
     /// All that is known of a visitor without asking them anything. First whether
     /// they may know of the room: nothing else is told to who may not.
     fn lets_in(&self, visitor: &Visitor<'_>) -> Result<(), Refused> {
-        self.may(visitor.standing, Act::See)?;
+        self.may(visitor, Act::See)?;
         self.audience(visitor.standing)?;
         self.lists(visitor)?;
         self.origin(visitor.origin)?;
         if self.hours.is_some() && self.open_until(visitor.wall).is_none() {
             return Err(Refused::ClosedNow);
         }
-        self.may(visitor.standing, Act::Join)
+        self.may(visitor, Act::Join)
     }
 
     /// When the room closes next by its opening hours; `None` where it has none,
@@ -129,7 +132,7 @@ impl Rules {
         let role = match visitor.standing {
             Standing::Owner => return Ok(()),
             Standing::Member(role) => Some(role),
-            Standing::Anonymous | Standing::User | Standing::Device => None,
+            Standing::Anonymous | Standing::User => None,
         };
         let is_on =
             |users: &BTreeSet<UserId>| visitor.user.is_some_and(|user| users.contains(&user));
@@ -141,11 +144,7 @@ impl Rules {
             _ if !allowed || named(&lists.roles_denied) || is_on(&lists.users_denied) => {
                 Err(Refused::RoleRefused)
             }
-            Standing::Anonymous
-            | Standing::User
-            | Standing::Member(_)
-            | Standing::Owner
-            | Standing::Device => Ok(()),
+            Standing::Anonymous | Standing::User | Standing::Member(_) | Standing::Owner => Ok(()),
         }
     }
 
@@ -168,13 +167,8 @@ impl Rules {
             }
             (Audience::Members, Standing::User) => Err(Refused::MembersOnly),
             (Audience::Anyone, _)
-            | (
-                Audience::Users,
-                Standing::User | Standing::Member(_) | Standing::Owner | Standing::Device,
-            )
-            | (Audience::Members, Standing::Member(_) | Standing::Owner | Standing::Device) => {
-                Ok(())
-            }
+            | (Audience::Users, Standing::User | Standing::Member(_) | Standing::Owner)
+            | (Audience::Members, Standing::Member(_) | Standing::Owner) => Ok(()),
         }
     }
 
@@ -187,19 +181,29 @@ impl Rules {
             Standing::User => capabilities.user,
             Standing::Member(role) => capabilities.of_role(role),
             Standing::Owner => capabilities.owner,
-            Standing::Device => capabilities.device,
         }
     }
 
-    /// May somebody of this standing do this, once inside?
+    /// What somebody may do, or a device for them that may do no more than this. Who
+    /// may be inside is judged by a device's owner, what is done there by what the
+    /// room lets devices do and by the token.
+    #[must_use]
+    pub fn acts_of(&self, standing: Standing, device: Option<Acts>) -> Acts {
+        match device {
+            None => self.acts(standing),
+            Some(most) => self.source().capabilities.device.within(most),
+        }
+    }
+
+    /// May this visitor do this, once inside?
     ///
     /// # Errors
     ///
     /// The rule that refuses it.
-    pub fn may(&self, standing: Standing, act: Act) -> Result<(), Refused> {
-        let acts = self.acts(standing);
+    pub fn may(&self, visitor: &Visitor<'_>, act: Act) -> Result<(), Refused> {
+        let acts = self.acts_of(visitor.standing, visitor.device);
         let may = match act {
-            Act::ReadHistory => reads(acts, self.hearing(standing)),
+            Act::ReadHistory => reads(acts, self.hearing(visitor.standing)),
             // A room that the control plane knows is ruled by it alone.
             Act::ChangeRules => false,
             Act::See | Act::Join | Act::Send | Act::SeePresence | Act::Invite | Act::Kick => {
@@ -352,6 +356,31 @@ mod tests {
         assert_eq!(enter(Standing::Owner), Entry::Admit);
         assert_eq!(enter(Standing::Member(Role::MODERATOR)), Entry::Admit);
         assert_eq!(enter(Standing::User), Entry::Ask(EntryStep::Approval));
+    }
+
+    #[test]
+    fn a_device_enters_where_its_owner_may_and_does_what_devices_may() {
+        let device = |standing, most| Visitor {
+            device: Some(most),
+            ..Visitor::of(standing)
+        };
+        let room = rules(Audience::Members, None);
+        let enter = |visitor: &Visitor<'_>| room.enter(visitor, &Passed::default());
+        assert_eq!(enter(&device(MEMBER, Acts::ALL)), Entry::Admit);
+        assert_eq!(
+            enter(&device(Standing::User, Acts::ALL)),
+            Entry::Refuse(Refused::MembersOnly)
+        );
+        let sees = Acts::NONE.with(Act::See);
+        assert_eq!(
+            enter(&device(MEMBER, sees)),
+            Entry::Refuse(Refused::JoinRefused)
+        );
+        let owners = |most| room.acts_of(Standing::Owner, Some(most));
+        let devices = room.source().capabilities.device;
+        assert_eq!(owners(Acts::ALL), devices);
+        assert!(!devices.has(Act::Kick) && room.acts(Standing::Owner).has(Act::Kick));
+        assert!(!owners(Acts::LISTEN).has(Act::Send));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Rules {
     ) -> Outcome {
         if act == Act::See {
             // To know of a room, nobody has to be let in.
-            return match self.may(visitor.standing, act) {
+            return match self.may(visitor, act) {
                 Ok(()) => Outcome::Allowed,
                 Err(refused) => Outcome::Refused(refused),
             };
@@ -73,7 +73,7 @@ impl Rules {
                 Entry::Admit => break,
             }
         }
-        if let Err(refused) = self.may(visitor.standing, act) {
+        if let Err(refused) = self.may(visitor, act) {
             return Outcome::Refused(refused);
         }
         if steps.is_empty() {
@@ -84,14 +84,17 @@ impl Rules {
     }
 }
 
-/// May this step be asked of this visitor? A second factor is a user's.
+/// May this step be asked of this visitor? A second factor is a user's, and no
+/// device has one.
 ///
 /// # Errors
 ///
 /// What it is refused by.
 pub const fn step_for(step: EntryStep, visitor: &Visitor<'_>) -> Result<(), Refused> {
     match step {
-        EntryStep::SecondFactor { .. } if visitor.user.is_none() => Err(Refused::UserRequired),
+        EntryStep::SecondFactor { .. } if visitor.user.is_none() || visitor.device.is_some() => {
+            Err(Refused::UserRequired)
+        }
         EntryStep::SecondFactor { .. }
         | EntryStep::Password(_)
         | EntryStep::RoomCode(_)
@@ -188,7 +191,6 @@ impl fmt::Display for Described {
             }
             Some(Standing::Member(role)) => write!(f, "a member in the role {role}"),
             Some(Standing::Owner) => f.write_str("the room's owner"),
-            Some(Standing::Device) => f.write_str("a device, by its token"),
         }
     }
 }
@@ -246,6 +248,7 @@ pub const fn remedy(refused: Refused) -> &'static str {
         R::EndpointRefused => "change the endpoint's access (EndpointService.UpdateEndpoint)",
         R::NoSuchEndpoint => "make the endpoint (EndpointService.CreateEndpoint), or the user whose freeport it is",
         R::BindingWrong => "open a sibling socket anew, and use its secret once",
+        R::DeviceRefused => "name the room in the device token's rooms (DeviceTokenService.UpdateDeviceToken)",
         R::KeyExpired => "send a new message under a new key",
         R::Resumed => "go on by the newer socket",
         R::Moved => "connect to the room that was named",

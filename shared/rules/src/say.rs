@@ -79,11 +79,9 @@ impl Rules {
         match standing {
             Standing::Member(role) if broadcast.never.contains(&role) => Hearing::Never,
             Standing::Member(role) if broadcast.always.contains(&role) => Hearing::Always,
-            Standing::Anonymous
-            | Standing::User
-            | Standing::Member(_)
-            | Standing::Owner
-            | Standing::Device => Hearing::Named,
+            Standing::Anonymous | Standing::User | Standing::Member(_) | Standing::Owner => {
+                Hearing::Named
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use porthouse_api::control::v1 as control;
 use porthouse_api::control::v1::api_key_service_client::ApiKeyServiceClient;
 use porthouse_api::control::v1::block_service_client::BlockServiceClient;
+use porthouse_api::control::v1::device_token_service_client::DeviceTokenServiceClient;
 use porthouse_api::control::v1::endpoint_service_client::EndpointServiceClient;
 use porthouse_api::control::v1::member_service_client::MemberServiceClient;
 use porthouse_api::control::v1::node_service_client::NodeServiceClient;
@@ -90,6 +91,8 @@ services! {
     users: UserServiceClient,
     /// Calls `SessionService`.
     sessions: SessionServiceClient,
+    /// Calls `DeviceTokenService`.
+    device_tokens: DeviceTokenServiceClient,
     /// Calls `SecondFactorService`.
     second_factors: SecondFactorServiceClient,
     /// Calls `RoomDoorService`.
@@ -251,6 +254,23 @@ impl Backend {
             recovery_codes: codes.iter().map(keep).collect(),
             secret,
         }
+    }
+
+    /// Makes a device token for these rooms; answers its name and secret.
+    pub async fn make_device(&self, owner: &str, rooms: &[&str]) -> (String, String) {
+        let request = control::CreateDeviceTokenRequest {
+            device_token: Some(control::DeviceToken {
+                owner: format!("users/{owner}"),
+                display_name: "Thermometer".to_owned(),
+                rooms: rooms.iter().map(|room| format!("rooms/{room}")).collect(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let made = self.device_tokens().create_device_token(request).await;
+        let made = made.expect("a device token is made").into_inner();
+        let secret = self.secrets.keep("a device token", &made.secret);
+        (made.device_token.expect("it is answered").name, secret)
     }
 
     /// Ends a session.

@@ -106,6 +106,7 @@ impl Control {
                 | ChangeItem::Block(_)
                 | ChangeItem::BlockGone { .. }
                 | ChangeItem::Session(_)
+                | ChangeItem::DeviceToken(..)
                 | ChangeItem::SessionGone(_)
                 | ChangeItem::UserGone(_)
                 | ChangeItem::ApiKeyGone(_)
@@ -151,6 +152,7 @@ impl Control {
                 username: username(user),
                 expires: NEVER,
                 second_factor: None,
+                device: None,
             },
             user,
             token: credential.reveal(),

@@ -95,7 +95,8 @@ fn roles(lines: Vec<wire::RoleActs>) -> Result<BTreeMap<Role, Acts>, ApiError> {
     Ok(roles)
 }
 
-fn acts(field: &str, given: &wire::Acts) -> Result<Acts, ApiError> {
+/// Acts as they were sent.
+pub(in crate::api) fn acts(field: &str, given: &wire::Acts) -> Result<Acts, ApiError> {
     given.acts.iter().try_fold(Acts::NONE, |acts, act| {
         let known = wire::Act::try_from(*act).ok().and_then(act_from_wire);
         let act =
@@ -104,7 +105,8 @@ fn acts(field: &str, given: &wire::Acts) -> Result<Acts, ApiError> {
     })
 }
 
-fn acts_to_wire(acts: Acts) -> wire::Acts {
+/// Acts as they are sent.
+pub(in crate::api) fn acts_to_wire(acts: Acts) -> wire::Acts {
     let among = Act::ALL.into_iter().filter(|act| acts.has(*act));
     wire::Acts {
         acts: among.map(|act| act_to_wire(act).into()).collect(),

@@ -60,6 +60,13 @@ impl Policy {
                 touched.push(Touched::Member(*room, *user));
             }
             ChangeItem::Session(session) => self.session_changed(revision, session),
+            ChangeItem::DeviceToken(token, session) => {
+                self.flights.end(Mortal::Session(session.id), revision);
+                self.replace(&PolicyKey::Session(*token), revision, || {
+                    Known::Session(Arc::new(session.clone()))
+                });
+                touched.push(Touched::Device(session.id));
+            }
             ChangeItem::Block(block) => {
                 self.blocked(revision, *block);
                 touched.push(Touched::Block(block.room, block.user));

@@ -7,7 +7,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Audience, PolicyKey, Refused, Role, Room, RoomName, Session, Time, TokenHash, UnixTime, UserId,
+    Acts, Audience, PolicyKey, Refused, Role, Room, RoomName, Session, Time, TokenHash, UnixTime,
+    UserId,
 };
 use porthouse_rules::{
     Approach, Comer, Facts, Known, Missing, RoomDoor, Standing, TransientDoor, Visitor,
@@ -59,6 +60,7 @@ impl Seen {
                 rules: governed.rules(),
                 visitor: Visitor {
                     standing: *standing,
+                    device: device_acts(session.as_deref()),
                     user: session.as_ref().map(|session| session.user),
                     origin: page,
                     wall: *wall,
@@ -73,9 +75,14 @@ impl Seen {
         match self {
             Self::Unknown(_) | Self::Shut(_) => None,
             Self::Open {
-                governed, standing, ..
+                governed,
+                standing,
+                session,
+                ..
             } => Some(Rights {
-                acts: governed.rules().acts(*standing),
+                acts: governed
+                    .rules()
+                    .acts_of(*standing, device_acts(session.as_deref())),
                 hearing: governed.rules().hearing(*standing),
             }),
         }
@@ -93,6 +100,11 @@ impl Seen {
 /// How long ago a session showed its second factor.
 fn factor_age(session: Option<&Session>, wall: Option<UnixTime>) -> Option<Duration> {
     Some(wall?.since(session?.second_factor?))
+}
+
+/// The most that is done by a session that is a device's.
+fn device_acts(session: Option<&Session>) -> Option<Acts> {
+    session.and_then(Session::device_acts)
 }
 
 /// How a session stands.
@@ -125,6 +137,9 @@ impl Puddle {
             Who::Session(holder) => match self.see_session(&holder.token) {
                 SessionSeen::Unknown => return Seen::Unknown(PolicyKey::Session(holder.token)),
                 SessionSeen::Shut(refused) => return Seen::Shut(refused),
+                SessionSeen::Live(session, _) if !session.leads_to(room) => {
+                    return Seen::Shut(Refused::DeviceRefused);
+                }
                 SessionSeen::Live(session, until) => (Some(session), until),
             },
         };

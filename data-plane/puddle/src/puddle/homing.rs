@@ -564,7 +564,7 @@ impl Puddle {
         Some(Guest {
             socket: id,
             client: self.client_of(id, session),
-            user: session.is_some(),
+            user: session.is_some_and(|session| session.device.is_none()),
             username: session.map(|session| session.username.clone()),
             form: self.sockets.get(id)?.form,
             makes: None,

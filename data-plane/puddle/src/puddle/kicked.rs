@@ -94,8 +94,8 @@ impl Puddle {
         let whom = self
             .sockets
             .get(id)
-            .map(|socket| match socket.who().user() {
-                Some(user) => Whom::Client(user.into()),
+            .map(|socket| match socket.who().client() {
+                Some(client) => Whom::Client(client),
                 None => Whom::at(socket.address),
             });
         whom.is_some_and(|whom| self.kicked.keeps_out(self.now, room, whom))

@@ -147,9 +147,20 @@ impl Puddle {
         makes: Option<RoomLife>,
         token: Option<(Secret, Option<u64>)>,
     ) {
-        if !self.behaves(id, Habit::Move, reply_to.as_ref()) {
-            return;
+        if self.behaves(id, Habit::Move, reply_to.as_ref()) {
+            self.knock_at(id, reply_to, room, makes, token);
         }
+    }
+
+    /// Stands before one more door.
+    pub(super) fn knock_at(
+        &mut self,
+        id: SocketId,
+        reply_to: Option<Id>,
+        room: &RoomName,
+        makes: Option<RoomLife>,
+        token: Option<(Secret, Option<u64>)>,
+    ) {
         let until = self.now + self.settings.entry_time_max;
         let attempts = Attempts::new(&self.settings);
         let rooms_max = self.settings.rooms_per_socket_max;
@@ -308,7 +319,7 @@ impl Puddle {
             SessionSeen::Shut(refused) => self.refuse_sign_in(id, refused),
             SessionSeen::Live(session, until) => {
                 self.recognise(id);
-                let client = session.user.into();
+                let client = session.client();
                 if let Some(lobby) = self.lobby_mut(id) {
                     lobby.sign_in = SignIn::Done(client, until);
                 }
@@ -317,12 +328,17 @@ impl Puddle {
                     id: request.as_ref(),
                     client,
                     username: &session.username,
+                    device: session
+                        .device
+                        .as_ref()
+                        .map(|device| device.display_name.as_str()),
                     expires: session.expires,
                 };
                 self.tell(id, |out| authenticated.frame(out));
                 self.arm(id);
                 self.offer_binding(id);
                 self.advance_all(id, Event::Look);
+                self.subscribe(id, &session);
             }
         }
     }

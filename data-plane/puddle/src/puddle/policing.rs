@@ -1,7 +1,7 @@
 //! What the control plane says: answers let entries go on, changes are judged
 //! for everybody they touch, before anything else is written to them.
 
-use porthouse_model::{ClientId, PolicyKey, Refused, Revision, RoomName, UserId};
+use porthouse_model::{PolicyKey, Refused, Revision, RoomName, UserId};
 use porthouse_rules::{Entry as Judgement, Passed};
 
 use super::door::Seen;
@@ -36,9 +36,12 @@ impl Puddle {
             PolicyKey::Member(room, user) => self.touch(&Touched::Member(*room, *user)),
             PolicyKey::Block(room, user) => self.touch(&Touched::Block(*room, *user)),
             PolicyKey::Session(token) => {
-                let gone = matches!(self.policy.session(self.now, token), Some(Found::Absent));
-                if let (true, Some(session)) = (gone, self.signed_in.session_of(token)) {
-                    self.touch(&Touched::Session(session));
+                if let Some(session) = self.signed_in.session_of(token) {
+                    let touched = match self.policy.session(self.now, token) {
+                        Some(Found::Absent) => Touched::Session(session),
+                        Some(Found::Present(_)) | None => Touched::Device(session),
+                    };
+                    self.touch(&touched);
                 }
             }
             PolicyKey::Endpoint(address) => self.touch(&Touched::Endpoint(address.clone())),
@@ -150,6 +153,11 @@ impl Puddle {
                     self.close_refused(id, Refused::SessionEnded);
                 }
             }
+            Touched::Device(session) => {
+                for id in self.signed_in.of_session(*session) {
+                    self.device_changed(id);
+                }
+            }
             Touched::Room(name) => {
                 self.judge_room(name);
                 let knocking = self.doors.get(name).cloned();
@@ -165,7 +173,7 @@ impl Puddle {
     }
 
     fn judge_user(&mut self, room: porthouse_model::RoomId, user: UserId) {
-        for id in self.signed_in.of_client(ClientId::from(user)) {
+        for id in self.signed_in.of_user(user) {
             for index in self.rooms_of(id) {
                 if self.rooms.get(index).governed.id() == Some(room) {
                     self.judge(id, index);

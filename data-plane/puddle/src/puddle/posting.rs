@@ -45,7 +45,8 @@ impl Puddle {
         };
         let (kind, bytes) = (post.kind, post.bytes);
         let rules = governed.rules();
-        let acts = rules.acts(standing);
+        let device = session.as_ref().and_then(|session| session.device_acts());
+        let acts = rules.acts_of(standing, device);
         if let Err(refused) = rules.speak(acts, kind, bytes) {
             return self.refuse_entry(id, name, refused);
         }

@@ -44,7 +44,7 @@ impl Puddle {
                 }
             }
             SessionSeen::Shut(refused) => self.refuse_renewal(id, refused),
-            SessionSeen::Live(session, _) if client != session.user.into() => {
+            SessionSeen::Live(session, _) if client != session.client() => {
                 self.refuse_renewal(id, Refused::CredentialUnknown);
             }
             SessionSeen::Live(session, until) => {

@@ -261,6 +261,7 @@ impl Puddle {
             | ChangeItem::Template(_)
             | ChangeItem::TemplateGone { .. }
             | ChangeItem::Session(_)
+            | ChangeItem::DeviceToken(..)
             | ChangeItem::SessionGone(_)
             | ChangeItem::UserGone(_)
             | ChangeItem::ApiKeyGone(_)

@@ -12,6 +12,7 @@ mod sibling;
 mod renewing;
 mod signing_in;
 mod live_permission;
+mod devices;
 mod limits;
 mod slow;
 mod neighbours;

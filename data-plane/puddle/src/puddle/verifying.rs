@@ -90,7 +90,10 @@ impl Puddle {
         Some(Verification {
             room: governed.verified_as()?,
             client: self.client_of(id, session),
-            user: session.map(|session| session.user),
+            // A device shows nothing of its owner's.
+            user: session
+                .filter(|session| session.device.is_none())
+                .map(|session| session.user),
             session: session.map(|session| session.id),
             address: self.sockets.get(id)?.address,
             proof,

@@ -253,12 +253,8 @@ impl Puddle {
 
     /// Whether a socket that is inside may let others in.
     fn may_invite(&mut self, id: SocketId, room: &RoomName) -> bool {
-        match self.see(id, room, true) {
-            Seen::Open {
-                governed, standing, ..
-            } => governed.rules().acts(standing).has(Act::Invite),
-            Seen::Unknown(_) | Seen::Shut(_) => false,
-        }
+        let rights = self.see(id, room, true).rights();
+        rights.is_some_and(|rights| rights.acts.has(Act::Invite))
     }
 
     fn tell_home(&mut self, hop: WaitingHop) {

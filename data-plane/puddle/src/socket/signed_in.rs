@@ -1,19 +1,22 @@
 //! Who is signed in on which sockets: found when a session ends, a user is put
 //! out, or a membership changes.
 
+use core::hash::Hash;
 use std::collections::BTreeSet;
 
-use porthouse_model::{ClientId, Session, SessionId, TokenHash};
+use porthouse_model::{ClientId, Session, SessionId, TokenHash, UserId};
 
 use crate::input::SocketId;
 use crate::seed::{Hasher, Map};
 
-/// The sockets of each session and client that is known.
+/// The sockets of each session, client and user that is known; a device is a
+/// client, and its owner's.
 #[derive(Debug)]
 pub(crate) struct SignedIn {
     by_token: Map<TokenHash, SessionId>,
     by_session: Map<SessionId, BTreeSet<SocketId>>,
     by_client: Map<ClientId, BTreeSet<SocketId>>,
+    by_user: Map<UserId, BTreeSet<SocketId>>,
 }
 
 impl SignedIn {
@@ -22,6 +25,7 @@ impl SignedIn {
             by_token: Map::with_hasher(hasher),
             by_session: Map::with_hasher(hasher),
             by_client: Map::with_hasher(hasher),
+            by_user: Map::with_hasher(hasher),
         }
     }
 
@@ -32,9 +36,10 @@ impl SignedIn {
             .or_default()
             .insert(socket);
         self.by_client
-            .entry(session.user.into())
+            .entry(session.client())
             .or_default()
             .insert(socket);
+        self.by_user.entry(session.user).or_default().insert(socket);
     }
 
     pub(crate) fn remove(&mut self, token: TokenHash, session: &Session, socket: SocketId) {
@@ -45,13 +50,8 @@ impl SignedIn {
                 self.by_token.remove(&token);
             }
         }
-        let client = session.user.into();
-        if let Some(sockets) = self.by_client.get_mut(&client) {
-            sockets.remove(&socket);
-            if sockets.is_empty() {
-                self.by_client.remove(&client);
-            }
-        }
+        take_out(&mut self.by_client, &session.client(), socket);
+        take_out(&mut self.by_user, &session.user, socket);
     }
 
     /// In the order of their slots.
@@ -64,9 +64,23 @@ impl SignedIn {
         listed(self.by_client.get(&client))
     }
 
+    /// Of the user and of their devices, in the order of their slots.
+    pub(crate) fn of_user(&self, user: UserId) -> Vec<SocketId> {
+        listed(self.by_user.get(&user))
+    }
+
     /// The session a token opened, while a socket is signed in by it.
     pub(crate) fn session_of(&self, token: &TokenHash) -> Option<SessionId> {
         self.by_token.get(token).copied()
+    }
+}
+
+fn take_out<K: Eq + Hash>(from: &mut Map<K, BTreeSet<SocketId>>, key: &K, socket: SocketId) {
+    if let Some(sockets) = from.get_mut(key) {
+        sockets.remove(&socket);
+        if sockets.is_empty() {
+            from.remove(key);
+        }
     }
 }
 
@@ -76,7 +90,7 @@ fn listed(sockets: Option<&BTreeSet<SocketId>>) -> Vec<SocketId> {
 
 #[cfg(test)]
 mod tests {
-    use porthouse_model::{UnixTime, UserId};
+    use porthouse_model::UnixTime;
 
     use super::*;
     use crate::seed::{Chance, Seed};
@@ -91,6 +105,7 @@ mod tests {
             username: "ada".parse().expect("a name"),
             expires: UnixTime::from_millis(1),
             second_factor: None,
+            device: None,
         };
         let token = TokenHash::from_bytes([3; 32]);
         let socket = SocketId {

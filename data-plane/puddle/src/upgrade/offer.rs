@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use porthouse_model::{Credential, CredentialKind};
+use porthouse_model::Credential;
 use smallvec::SmallVec;
 
 use super::head::{Repeated, Request};
@@ -16,7 +16,7 @@ use crate::sibling::BindSecret;
 const SUBPROTOCOLS_MAX: usize = 32;
 /// What all of ours start with.
 const OURS: &str = "porthouse.";
-/// What a session's token follows.
+/// What a session's or a device's token follows.
 const BEARER: &str = "porthouse.bearer.";
 /// What the secret of a sibling follows.
 const BIND: &str = "porthouse.bind.";
@@ -205,13 +205,15 @@ fn bearer(value: &[u8]) -> Option<&str> {
 }
 
 fn presented(token: &str) -> Presented {
-    Credential::parse(CredentialKind::Session, token).map_or(Presented::Malformed, |session| {
-        Presented::Session(session.hash())
+    Credential::of_client(token).map_or(Presented::Malformed, |credential| {
+        Presented::Session(credential.hash())
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use porthouse_model::CredentialKind;
+
     use super::super::fixture::{bad, handshake, refused_by, session, upgrade};
     use super::*;
 

@@ -19,7 +19,7 @@ const TOKEN_PARAMETERS: [&str; 5] = [
     "authorization",
 ];
 /// What a credential starts with.
-const CREDENTIALS: [&str; 2] = ["phs_", "phk_"];
+const CREDENTIALS: [&str; 3] = ["phs_", "phk_", "pht_"];
 
 /// Whose a target is.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use porthouse_model as model;
 use porthouse_model::{ApiKeyId, Revision, RoomId, SessionId, UserId};
 use prost::Message;
 
+use super::resolve::token_hash;
 use super::{BadMessage, InField, v1};
 use v1::change_item::Item;
 
@@ -46,6 +47,10 @@ impl From<&model::ChangeItem> for v1::ChangeItem {
                 user_id: user.as_bytes().to_vec(),
             }),
             model::ChangeItem::Session(session) => Item::Session(session.into()),
+            model::ChangeItem::DeviceToken(token, session) => Item::DeviceToken(v1::DeviceToken {
+                token_sha256: token.as_bytes().to_vec(),
+                session: Some(session.into()),
+            }),
             model::ChangeItem::Block(block) => Item::Block(block.into()),
             model::ChangeItem::BlockGone { room, user } => Item::BlockGone(v1::BlockGone {
                 room_id: room.as_bytes().to_vec(),
@@ -94,6 +99,10 @@ impl TryFrom<v1::ChangeItem> for model::ChangeItem {
                 user: UserId::try_from(&*gone.user_id).in_field("member_gone.user_id")?,
             },
             Item::Session(session) => Self::Session(session.try_into()?),
+            Item::DeviceToken(token) => Self::DeviceToken(
+                token_hash(&token.token_sha256).in_field("device_token.token_sha256")?,
+                token.session.in_field("device_token.session")?.try_into()?,
+            ),
             Item::Block(block) => Self::Block(block.try_into()?),
             Item::BlockGone(gone) => Self::BlockGone {
                 room: RoomId::try_from(&*gone.room_id).in_field("block_gone.room_id")?,
@@ -174,7 +183,9 @@ mod tests {
                 username: "ada".parse().expect("a name"),
                 expires: UnixTime::from_millis(2),
                 second_factor: Some(UnixTime::from_millis(1)),
+                device: None,
             }),
+            device_token(user),
             model::ChangeItem::SessionGone(SessionId::from_bytes([3; 16])),
             model::ChangeItem::UserGone(user),
             model::ChangeItem::ApiKeyGone(ApiKeyId::from_bytes([4; 16])),
@@ -190,6 +201,23 @@ mod tests {
             }),
             model::ChangeItem::EndpointGone("alice.example.com".parse().expect("an address")),
         ]
+    }
+
+    fn device_token(user: UserId) -> model::ChangeItem {
+        let device = model::Device {
+            display_name: "Thermometer".to_owned(),
+            acts: model::Acts::NONE.with(model::Act::See),
+            rooms: vec!["lobby".parse().expect("a name")],
+        };
+        let session = model::Session {
+            id: SessionId::from_bytes([7; 16]),
+            user,
+            username: "ada".parse().expect("a name"),
+            expires: UnixTime::from_millis(2),
+            second_factor: None,
+            device: Some(Box::new(device)),
+        };
+        model::ChangeItem::DeviceToken(model::TokenHash::from_bytes([6; 32]), session)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sessions between the wire and the model. Never a token, nor whether one is still good.
 
 use porthouse_model as model;
-use porthouse_model::{SessionId, UserId};
+use porthouse_model::{DEVICE_ROOMS_MAX, SessionId, UserId};
 
 use super::time::{timestamp, unix_time};
 use super::{BadMessage, InField, v1};
@@ -14,6 +14,7 @@ impl From<&model::Session> for v1::Session {
             username: session.username.as_str().to_owned(),
             expire_time: Some(timestamp(session.expires)),
             second_factor_time: session.second_factor.map(timestamp),
+            device: session.device.as_deref().map(Into::into),
         }
     }
 }
@@ -34,6 +35,40 @@ impl TryFrom<v1::Session> for model::Session {
                 .second_factor_time
                 .map(|time| unix_time(time).in_field("session.second_factor_time"))
                 .transpose()?,
+            device: session
+                .device
+                .map(|device| device.try_into().map(Box::new))
+                .transpose()?,
+        })
+    }
+}
+
+impl From<&model::Device> for v1::Device {
+    fn from(device: &model::Device) -> Self {
+        let rooms = device.rooms.iter();
+        Self {
+            display_name: device.display_name.clone(),
+            acts: Some(device.acts.into()),
+            room_names: rooms.map(|room| room.as_str().to_owned()).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::Device> for model::Device {
+    type Error = BadMessage;
+
+    fn try_from(device: v1::Device) -> Result<Self, BadMessage> {
+        let field = "session.device.room_names";
+        if device.room_names.len() > DEVICE_ROOMS_MAX {
+            return Err(BadMessage { field });
+        }
+        let rooms = device.room_names.iter();
+        Ok(Self {
+            display_name: device.display_name,
+            acts: device.acts.in_field("session.device.acts")?.try_into()?,
+            rooms: rooms
+                .map(|name| name.parse().in_field(field))
+                .collect::<Result<_, _>>()?,
         })
     }
 }

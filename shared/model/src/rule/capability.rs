@@ -72,6 +72,12 @@ impl Acts {
         Self(self.0 & !(1 << act as u8))
     }
 
+    /// Those among these that are among others too.
+    #[must_use]
+    pub const fn within(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
     /// Whether an act is among them.
     #[must_use]
     pub const fn has(self, act: Act) -> bool {
@@ -92,7 +98,7 @@ pub struct Capabilities {
     pub roles: BTreeMap<Role, Acts>,
     /// The owner.
     pub owner: Acts,
-    /// Clients that come by a device token.
+    /// Clients that come by a device token; the token may allow less.
     pub device: Acts,
 }
 

@@ -14,6 +14,7 @@ mod revocation;
 mod rules;
 mod covered;
 mod blocked;
+mod devices;
 mod away;
 mod durable;
 mod bad_input;

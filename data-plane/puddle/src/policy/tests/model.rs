@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use porthouse_model::{
-    Address, ApiKey, ApiKeyId, Block, Change, ChangeItem, Endpoint, Member, MessageRules,
-    NamePrefix, PolicyKey, Revision, Role, Room, RoomBlocks, RoomId, RoomName, RoomRules, Session,
-    SessionId, Template, TokenHash, UnixTime, UserId,
+    Acts, Address, ApiKey, ApiKeyId, Block, Change, ChangeItem, Device, Endpoint, Member,
+    MessageRules, NamePrefix, PolicyKey, Revision, Role, Room, RoomBlocks, RoomId, RoomName,
+    RoomRules, Session, SessionId, Template, TokenHash, UnixTime, UserId,
 };
 
 use crate::input::Changed;
@@ -74,6 +74,21 @@ pub(crate) fn session(id: u8, user: u8) -> Session {
         username,
         expires: UnixTime::from_millis(u64::MAX),
         second_factor: None,
+        device: None,
+    }
+}
+
+/// A device token that opens so many rooms.
+pub(crate) fn device(id: u8, user: u8, rooms: usize) -> Session {
+    let names = ["lobby", "library"];
+    let rooms = names.iter().take(rooms);
+    Session {
+        device: Some(Box::new(Device {
+            display_name: "thermometer".to_owned(),
+            acts: Acts::ALL,
+            rooms: rooms.map(|name| name.parse().expect("a name")).collect(),
+        })),
+        ..session(id, user)
     }
 }
 
@@ -216,6 +231,9 @@ impl World {
                 if let Some(old) = sessions.find(|old| old.id == session.id) {
                     *old = session.clone();
                 }
+            }
+            ChangeItem::DeviceToken(token, session) => {
+                self.sessions.insert(*token, session.clone());
             }
             ChangeItem::SessionGone(id) => self.sessions.retain(|_, session| session.id != *id),
             ChangeItem::UserGone(user) => self.sessions.retain(|_, session| session.user != *user),

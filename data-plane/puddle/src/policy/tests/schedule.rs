@@ -9,7 +9,8 @@ use porthouse_model::{ChangeItem, Member, PolicyKey, Revision, Session, Time, Un
 use proptest::prelude::*;
 
 use super::model::{
-    ControlPlane, block, name, room, room_id, same, session, session_id, template, token, user_id,
+    ControlPlane, block, device, name, room, room_id, same, session, session_id, template, token,
+    user_id,
 };
 use crate::policy::{Asked, Outcome, Policy, PolicyLimits};
 use crate::question::{Answer, Known, Question, QuestionId};
@@ -37,7 +38,7 @@ enum Step {
 pub(crate) fn keys() -> impl Strategy<Value = PolicyKey> {
     prop_oneof![
         (0..2_u8).prop_map(|text| PolicyKey::Room(name(["lobby", "yard"][usize::from(text)]))),
-        (1..5_u8).prop_map(|id| PolicyKey::Session(token(id))),
+        (1..7_u8).prop_map(|id| PolicyKey::Session(token(id))),
         (1..3_u8, 1..3_u8).prop_map(|(room, user)| PolicyKey::Member(room_id(room), user_id(user))),
         (1..3_u8, 1..3_u8).prop_map(|(room, user)| PolicyKey::Block(room_id(room), user_id(user))),
     ]
@@ -83,7 +84,11 @@ pub(crate) fn items() -> impl Strategy<Value = ChangeItem> {
             second_factor: Some(UnixTime::from_millis(at)),
             ..session(id, id % 2 + 1)
         })),
-        (1..5_u8).prop_map(|id| ChangeItem::SessionGone(session_id(id))),
+        (5..7_u8, 0..3_usize).prop_map(|(id, rooms)| ChangeItem::DeviceToken(
+            token(id),
+            device(id, id % 2 + 1, rooms)
+        )),
+        (1..7_u8).prop_map(|id| ChangeItem::SessionGone(session_id(id))),
         (1..3_u8).prop_map(|user| ChangeItem::UserGone(user_id(user))),
     ]
 }
@@ -111,7 +116,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Every key that [`keys`] draws.
 pub(crate) fn all_keys() -> Vec<PolicyKey> {
-    let sessions = (1..5_u8).map(|id| PolicyKey::Session(token(id)));
+    let sessions = (1..7_u8).map(|id| PolicyKey::Session(token(id)));
     let rooms = ["lobby", "yard"].map(|text| PolicyKey::Room(name(text)));
     let members = [(1, 1), (1, 2), (2, 1), (2, 2)]
         .map(|(room, user)| PolicyKey::Member(room_id(room), user_id(user)));

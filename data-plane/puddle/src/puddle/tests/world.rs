@@ -198,6 +198,7 @@ impl World {
             username: format!("user{user}").parse().expect("a name"),
             expires: UnixTime::from_millis(HOUR * 2),
             second_factor: None,
+            device: None,
         };
         self.sessions.insert(hash(user), session);
         id

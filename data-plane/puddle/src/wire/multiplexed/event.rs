@@ -23,6 +23,9 @@ pub(crate) enum Event<'a> {
         client: ClientId,
         #[serde(serialize_with = "as_text")]
         username: &'a Username,
+        /// What its owner, who has that name, calls the device that it is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<&'a str>,
         /// When the session ends by itself.
         #[serde(rename = "expires_ms", serialize_with = "as_millis")]
         expires: UnixTime,
@@ -409,6 +412,7 @@ mod tests {
                 id: Some(&id),
                 client: CLIENT,
                 username: &username,
+                device: None,
                 expires: UnixTime::from_millis(1_700_000_000_000),
             }),
             r#"{"op":"authenticated","id":"j","client":"01010101-0101-0101-0101-010101010101","username":"ada","expires_ms":1700000000000}"#

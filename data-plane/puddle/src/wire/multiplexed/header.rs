@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use core::fmt;
 
-use porthouse_model::{BadCredential, ClientId, Credential, CredentialKind, RoomName, TokenHash};
+use porthouse_model::{BadCredential, ClientId, Credential, RoomName, TokenHash};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::value::{Clients, Text};
@@ -342,7 +342,7 @@ impl<'a> Header<'a> {
 }
 
 fn session(token: &str) -> Result<TokenHash, BadCredential> {
-    Credential::parse(CredentialKind::Session, token).map(|credential| credential.hash())
+    Credential::of_client(token).map(|credential| credential.hash())
 }
 
 fn named(rule: &'static str, bad: &porthouse_model::BadName) -> LineError {
