@@ -4,11 +4,13 @@
 use core::time::Duration;
 
 use porthouse_model::{
-    Act, Acts, Capabilities, ChangeItem, ClientId, HistoryRules, Keep, RoomRules,
+    Act, Acts, Capabilities, ChangeItem, ClientId, EntryStep, HistoryRules, HookVersion, Keep,
+    RoomRules,
 };
 
+use super::durable;
 use super::homes::{home_and_other, join, restart};
-use super::world::{Client, World, token};
+use super::world::{Client, World, asking, token};
 
 const RECOVERED: &str = "event: recovered\ndata: {\"recovered\":true}\n\n";
 const ANEW: &str = "event: recovered\ndata: {\"recovered\":false}\n\n";
@@ -270,6 +272,44 @@ fn a_room_that_begins_anew_says_so_and_recovers_nothing_of_before() {
     );
     let (_, told) = back(&mut world, home, &before);
     assert_eq!(told, format!("{ANEW}id: {now}\n\n"));
+}
+
+#[test]
+fn a_stream_that_stood_before_its_door_again_is_told_that_something_may_be_missing() {
+    let (mut world, _) = house(keeping(LAST));
+    let (cleo, _) = stream(&mut world, 0, &[]);
+    // A backend is asked about those inside; nobody has to answer.
+    let hook = EntryStep::Hook(HookVersion(1));
+    let rules = RoomRules {
+        history: keeping(LAST).history,
+        ..asking(&[hook])
+    };
+    world.rule("news", rules);
+    let told = world.take_text(cleo);
+    assert_eq!(told, format!("{ANEW}id: {}\n\n", last_id(&told)));
+}
+
+#[test]
+fn of_a_durable_room_what_was_missed_is_told_by_the_next_life_of_the_node() {
+    let mut world = durable::news(|_| {});
+    let (ada, _) = join(&mut world, 1, "news");
+    let (_, told) = stream(&mut world, 0, &[]);
+    let start = last_id(&told);
+    say(&mut world, ada, "", "before");
+    durable::restart_all(&mut world, 9);
+    let (ben, _) = join(&mut world, 2, "news");
+    say(&mut world, ben, "", "after");
+    for puddle in [0, 1, 2] {
+        let (_, told) = back(&mut world, puddle, &start);
+        let (one, two) = (after(&start, 1), after(&start, 2));
+        assert_eq!(
+            told,
+            format!(
+                "{RECOVERED}id: {one}\nevent: message\ndata: before\n\n\
+                 id: {two}\nevent: message\ndata: after\n\nid: {two}\n\n"
+            )
+        );
+    }
 }
 
 #[test]
