@@ -421,7 +421,7 @@ impl Home {
             keys: Keys::default(),
             spent: Spent::default(),
             away: Away::default(),
-            strands: Strands::default(),
+            strands: Strands::after(chance.next() >> 1),
             ruling: Ruling {
                 revision: as_of,
                 times: 0,
@@ -498,7 +498,7 @@ impl Home {
         self.shelf.begin_after(offset);
         self.latest = None;
         self.keys = Keys::default();
-        self.strands = Strands::default();
+        self.strands.end_all();
     }
 
     /// How far it is.

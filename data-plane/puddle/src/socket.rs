@@ -16,7 +16,7 @@ use crate::input::SocketId;
 use crate::output::WireForm;
 use crate::room::RoomIndex;
 use crate::sequence::Sequence;
-use crate::upgrade::{Asks, Post, Upgrade};
+use crate::upgrade::{Asks, Post, Posting, Upgrade};
 use crate::wire::assembly::Assembly;
 pub(crate) use conduct::{Conduct, Habit};
 pub(crate) use ends::{Ending, Ends};
@@ -224,9 +224,18 @@ impl Knock {
         }
     }
 
-    /// Whether as much is kept as the message has, for the door has opened to it.
-    pub(crate) fn is_let_in(&self) -> bool {
-        self.post().is_some_and(|post| post.is_let_in)
+    /// How much is kept of what comes, of a message that was let in as much as it
+    /// has.
+    pub(crate) fn held_bytes_max(&self, undecided_max: usize) -> usize {
+        match self.post() {
+            Some(post) if post.stage == Posting::LetIn => post.bytes.max(undecided_max),
+            Some(_) | None => undecided_max,
+        }
+    }
+
+    /// Whether it has said the one message that it came to say.
+    pub(crate) fn has_said(&self) -> bool {
+        self.post().is_some_and(|post| post.stage == Posting::Said)
     }
 }
 

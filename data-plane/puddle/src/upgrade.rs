@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::sibling::Shown;
 pub(crate) use offer::Subprotocol;
 pub use page::{SESSION_COOKIE, is_own_page};
-pub(crate) use plain::Post;
+pub(crate) use plain::{Post, Posting};
 pub(crate) use reply::{accepted, bad, continued, posted, preflight, refused, turned_away};
 
 /// What the first bytes are.

@@ -86,6 +86,16 @@ impl Guests {
         gone.collect()
     }
 
+    /// Nothing waits for a client any more.
+    pub(crate) fn forget_waited(&mut self, client: ClientId) {
+        if self.sockets_of.contains_key(&client) {
+            let theirs = self.by_socket.values_mut();
+            for guest in theirs.filter(|guest| guest.client == client) {
+                guest.waited = None;
+            }
+        }
+    }
+
     /// Who a socket is, if it is inside.
     pub(crate) fn get(&self, puddle: PuddleId, socket: SocketId) -> Option<&Guest> {
         self.by_socket.get(&(puddle, socket))

@@ -120,7 +120,7 @@ impl Home {
         let guest = self.guests.get(from, socket).cloned();
         self.people.depart(now, from, socket, guest.as_ref());
         if let Some(gone) = self.guests.remove(from, socket) {
-            self.left(&gone, how.was_inside(), now, allowance);
+            self.left(&gone, (how, as_of), now, allowance);
         }
         self.part((from, socket), how, as_of, now);
     }
@@ -129,7 +129,7 @@ impl Home {
     pub(crate) fn lose(&mut self, now: Time, puddle: PuddleId, allowance: &Allowance) {
         self.people.lose(now, puddle);
         for gone in self.guests.gone_with(puddle) {
-            self.left(&gone, true, now, allowance);
+            self.left(&gone, (Gone::Cut, self.touched), now, allowance);
         }
         self.strands.lose(puddle, now);
     }

@@ -26,6 +26,7 @@ impl Homes {
         let home = self.homes.get_mut(name).expect("a listed home is there");
         home.touched = home.touched.max(revision);
         home.strands.touch(user.into(), revision);
+        home.forget_absence(user.into());
     }
 
     /// A home is found by the identity that its room has now.
@@ -63,7 +64,10 @@ impl Homes {
             None => self.homes.keys().cloned().collect(),
         };
         for room in rooms {
-            self.with(&room, |home, _| home.strands.end(client));
+            self.with(&room, |home, _| {
+                home.strands.end(client);
+                home.forget_absence(client);
+            });
         }
     }
 }
@@ -183,13 +187,13 @@ impl Home {
         match how {
             Gone::Outside => self.strands.stay_out(at, now),
             Gone::Cut => self.strands.cut(at, Some(proven), now),
-            Gone::Out => self.strands.out(at),
+            Gone::Left | Gone::PutOut => self.strands.out(at),
         }
     }
 
     /// Revisions begin anew: nothing that was proven by them counts.
     pub(super) fn begin_ruling(&mut self) {
-        self.strands = super::Strands::default();
+        self.strands.end_all();
         self.ruling.revision = Revision::default();
         self.touched = Revision::default();
     }

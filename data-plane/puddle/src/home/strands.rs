@@ -5,7 +5,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use porthouse_model::{ClientId, Revision, Time};
+use porthouse_model::{ClientId, Refused, Revision, Time, UserId};
 use porthouse_rules::Hearing;
 
 use super::asking::Stand;
@@ -22,6 +22,8 @@ pub(crate) struct Resumes {
     pub stand: Stand,
     /// What they may hear, as the door has it.
     pub hearing: Hearing,
+    /// Who comes back, where that is a user, who is the same each time.
+    pub user: Option<UserId>,
 }
 
 /// What a token is to say, so that whoever comes in can come back.
@@ -42,16 +44,24 @@ pub(crate) enum Gone {
     Outside,
     /// Their socket has ended: they may come back to where they were.
     Cut,
-    /// They left, or were put out: who comes again begins anew.
-    Out,
+    /// They left: who comes again begins anew.
+    Left,
+    /// They were put out: the same, and nothing waits for them that is said
+    /// meanwhile.
+    PutOut,
 }
 
 impl Gone {
-    /// Whether they had come in.
-    pub(crate) const fn was_inside(self) -> bool {
-        match self {
-            Self::Outside => false,
-            Self::Cut | Self::Out => true,
+    /// How somebody has gone who is refused this.
+    pub(crate) const fn refused(refused: Refused) -> Self {
+        // They may be inside; the node does not know better, or they are.
+        if matches!(
+            refused,
+            Refused::Stale | Refused::Replaced | Refused::Resumed
+        ) {
+            Self::Left
+        } else {
+            Self::PutOut
         }
     }
 }
@@ -96,13 +106,29 @@ pub(crate) struct Strands {
 }
 
 impl Strands {
+    /// None yet; numbered after this one. It is drawn: a token may be older than
+    /// the home that knows it, and may not be another's there.
+    pub(crate) fn after(last: u64) -> Self {
+        Self {
+            last,
+            ..Self::default()
+        }
+    }
+
+    /// Nobody may come back. No number is given twice.
+    pub(crate) fn end_all(&mut self) {
+        *self = Self::after(self.last);
+    }
+
     /// Whether a token is worth something: whoever shows it was inside as long
     /// as the room stood like this, and no newer one was shown since. Where it
     /// was shown before, this is the one that counts.
     pub(crate) fn knows(&self, resumes: &Resumes, ruling: Ruling) -> bool {
         self.strands.get(&resumes.strand).is_some_and(|strand| {
             let Ruling { revision, times } = strand.proven;
-            resumes.number >= strand.shown
+            let is_theirs = |user: UserId| strand.client == user.into();
+            resumes.user.is_none_or(is_theirs)
+                && resumes.number >= strand.shown
                 && resumes.number <= strand.given
                 && times == ruling.times
                 && revision >= ruling.revision.max(strand.touched)
@@ -323,6 +349,7 @@ mod tests {
                 offset: 0,
             },
             hearing: Hearing::Named,
+            user: None,
         }
     }
 

@@ -5,7 +5,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use porthouse_model::{ClientId, Keep, Refused, RoomId, Time};
+use porthouse_model::{ClientId, Keep, Refused, Revision, RoomId, Time};
 
 use super::asking::{Ask, Said, Saying, Unsaid, Welcome};
 use super::away::Absence;
@@ -13,6 +13,7 @@ use super::guests::Guest;
 use super::keys::Claim;
 use super::placed::{Placed, Viewer};
 use super::shelf::{Page, PageLimits, Range, Retention};
+use super::strands::Gone;
 use super::{Allowance, Home, Stand};
 use crate::hop::RoomMessage;
 use crate::input::{PuddleId, SocketId};
@@ -374,24 +375,41 @@ impl Home {
         page.messages
     }
 
-    /// The last socket of a client has gone.
-    pub(crate) fn left(&mut self, gone: &Guest, inside: bool, now: Time, allowance: &Allowance) {
+    /// The last socket of a client has gone. What is said from here on waits for
+    /// who may hear it: not for who was put out, nor for who may have been, where
+    /// their puddle knew less than is known here.
+    pub(crate) fn left(
+        &mut self,
+        gone: &Guest,
+        (how, as_of): (Gone, Revision),
+        now: Time,
+        allowance: &Allowance,
+    ) {
         let Some(waiting) = self.governed.rules().source().history.waiting else {
             return;
         };
-        let absence = if inside {
-            Some(Absence {
+        let absence = match how {
+            Gone::Outside => gone.waited,
+            Gone::Cut | Gone::Left if as_of >= self.touched => Some(Absence {
                 after: self.offset,
                 since: now,
-            })
-        } else {
-            gone.waited
+            }),
+            Gone::Cut | Gone::Left | Gone::PutOut => None,
         };
         self.away.forget(now, waiting.age_max);
         if let Some(absence) = absence.filter(|_| gone.user) {
             self.away
                 .left(gone.client, absence, allowance.waiting_members_max);
         }
+    }
+}
+
+impl Home {
+    /// A client may not have been allowed to hear what is said: nothing of it
+    /// waits for them.
+    pub(super) fn forget_absence(&mut self, client: ClientId) {
+        self.away.back(client);
+        self.guests.forget_waited(client);
     }
 }
 
@@ -403,13 +421,10 @@ fn behind(what: &Ask) -> Option<Answer> {
             let why = Unsaid::Refused(Refused::Stale);
             Some(Answer::Outcome(Outcome::Unsaid(why)))
         }
-        Ask::Claim { .. } | Ask::Read { .. } => Some(Answer::Said(Said::Refused(Refused::Stale))),
+        Ask::Arrive(_) | Ask::Claim { .. } | Ask::Read { .. } | Ask::Look(_) => {
+            Some(Answer::Said(Said::Refused(Refused::Stale)))
+        }
         // Who is inside is told apart when it hears of the other room.
-        Ask::Arrive(_)
-        | Ask::Here(_)
-        | Ask::Depart { .. }
-        | Ask::Look(_)
-        | Ask::LookAway
-        | Ask::Own { .. } => None,
+        Ask::Here(_) | Ask::Depart { .. } | Ask::LookAway | Ask::Own { .. } => None,
     }
 }

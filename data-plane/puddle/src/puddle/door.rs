@@ -88,6 +88,14 @@ impl Seen {
         }
     }
 
+    /// As which user they come, if as one.
+    pub(super) fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Unknown(_) | Self::Shut(_) => None,
+            Self::Open { session, .. } => session.as_ref().map(|session| session.user),
+        }
+    }
+
     /// When the right to come in by it ends by itself; never, where it is shut.
     pub(super) const fn until(&self) -> Time {
         match self {

@@ -241,6 +241,7 @@ impl Puddle {
                 rights,
                 spoken: Bucket::default(),
                 reported: welcome.is_some(),
+                goes: None,
                 since,
             },
             form,

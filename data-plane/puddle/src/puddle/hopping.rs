@@ -137,6 +137,7 @@ impl Puddle {
         );
         let sitter = known.seats.sitter(seat);
         let (pinned, reported) = (sitter.pinned.clone(), sitter.reported);
+        let gone = sitter.goes.unwrap_or(gone);
         if let Some(moved) = known.seats.remove(seat) {
             let moved = self.sockets.get_mut(moved).expect("who sits is here");
             moved.reseat(room, seat);

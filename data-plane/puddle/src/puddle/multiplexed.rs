@@ -221,7 +221,7 @@ impl Puddle {
         }
         if let Some((index, seat)) = self.seat_in(id, room) {
             self.outbox.cut_room(id.slot, index);
-            self.leave_room(id, index, seat, Gone::Out);
+            self.leave_room(id, index, seat, Gone::Left);
             self.forget_stay(id, index);
         } else if let Some(entry) = self.lobby_mut(id).and_then(|lobby| lobby.take_entry(room)) {
             self.leave_door(id, &entry);

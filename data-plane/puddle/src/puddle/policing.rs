@@ -299,11 +299,15 @@ impl Puddle {
             return;
         };
         match socket.phase {
-            Phase::Raw(..) => self.close_refused(id, refused),
+            Phase::Raw(..) => {
+                let room = self.rooms.get_mut(index);
+                room.seats.sitter_mut(stay.seat).goes = Some(Gone::refused(refused));
+                self.close_refused(id, refused);
+            }
             Phase::Multiplexed(_) => {
                 let name = self.rooms.get(index).name.clone();
                 self.outbox.cut_room(id.slot, index);
-                self.leave_room(id, index, stay.seat, Gone::Out);
+                self.leave_room(id, index, stay.seat, Gone::refused(refused));
                 self.forget_stay(id, index);
                 let refusal = self.refusal(refused);
                 self.tell(id, |out| Told::closed(&name, &refusal).frame(out));
@@ -372,7 +376,7 @@ impl Puddle {
             }
         }
         self.doors.entry(room).or_default().insert(id);
-        self.leave_room(id, index, stay.seat, Gone::Out);
+        self.leave_room(id, index, stay.seat, Gone::PutOut);
         self.cut_beside(id);
         self.arm(id);
         true

@@ -13,7 +13,7 @@ use crate::policy::Named;
 use crate::room::Message;
 use crate::sequence::Event;
 use crate::socket::Phase;
-use crate::upgrade::{self, Asks, Post, Upgrade};
+use crate::upgrade::{self, Asks, Post, Posting, Upgrade};
 use crate::wire::multiplexed::Place;
 
 impl Puddle {
@@ -43,6 +43,9 @@ impl Puddle {
         let Some(post) = self.post_of(id) else {
             return;
         };
+        if post.stage == Posting::Said {
+            return;
+        }
         let (kind, bytes) = (post.kind, post.bytes);
         let rules = governed.rules();
         let device = session.as_ref().and_then(|session| session.device_acts());
@@ -79,7 +82,13 @@ impl Puddle {
             except: &[],
             place: Place::default(),
         };
+        if let Some(Asks::Post(post)) = self.request_mut(id).map(|request| &mut request.asks) {
+            post.stage = Posting::Said;
+        }
         self.post(index, id, message);
+        if self.post_of(id).is_some() {
+            self.stop_reading(id);
+        }
     }
 
     /// It was taken.
@@ -99,7 +108,7 @@ impl Puddle {
             return;
         };
         let waits = std::mem::take(&mut post.waits);
-        post.is_let_in = true;
+        post.stage = Posting::LetIn;
         if waits {
             self.tell(id, upgrade::continued);
         }
@@ -111,7 +120,7 @@ impl Puddle {
         let Some(post) = self.post_of(id) else {
             return;
         };
-        if post.is_let_in && self.held_bytes(id) >= post.bytes {
+        if post.stage == Posting::LetIn && self.held_bytes(id) >= post.bytes {
             for room in self.doors_of(id) {
                 self.advance(id, &room, Event::Enlisted);
             }

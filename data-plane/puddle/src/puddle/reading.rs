@@ -92,12 +92,26 @@ impl Puddle {
             return;
         };
         let held = socket.held.as_ref().map_or(0, |held| held.0.len());
-        let undecided = match &socket.phase {
-            Phase::Knocking(knock) => !knock.is_let_in(),
-            Phase::Upgrading { routed, .. } => routed.is_some(),
-            Phase::Raw(..) | Phase::Multiplexed(_) | Phase::Closing { .. } => false,
+        let held_max = match &socket.phase {
+            Phase::Knocking(knock) => knock.held_bytes_max(HELD_BYTES_MAX),
+            Phase::Upgrading {
+                routed: Some(_), ..
+            } => HELD_BYTES_MAX,
+            Phase::Upgrading { routed: None, .. }
+            | Phase::Raw(..)
+            | Phase::Multiplexed(_)
+            | Phase::Closing { .. } => return,
         };
-        if undecided && held > HELD_BYTES_MAX && socket.reading == Reading::On {
+        if held > held_max {
+            self.stop_reading(id);
+        }
+    }
+
+    /// A socket is not read until its entry is decided.
+    pub(super) fn stop_reading(&mut self, id: SocketId) {
+        if let Some(socket) = self.sockets.get_mut(id)
+            && socket.reading == Reading::On
+        {
             socket.reading = Reading::Full;
             self.outputs.push(Output::Pause { socket: id });
         }
@@ -144,6 +158,7 @@ impl Puddle {
             phase @ Phase::Knocking(_) if is_shaking_hands(phase) => {
                 limits(self.settings.before_start_bytes_max)
             }
+            Phase::Knocking(knock) if knock.has_said() => Stage::Over,
             Phase::Upgrading { .. } | Phase::Knocking(_) => Stage::Later,
             Phase::Raw(..) if socket.form == WireForm::EventStream => Stage::Over,
             Phase::Raw(stay, _) => {

@@ -78,6 +78,7 @@ impl Puddle {
                     offset: *offset,
                 },
                 hearing: rights.hearing,
+                user: seen.user(),
             };
             (resumes, claims.passed.now(wall))
         });
@@ -235,14 +236,19 @@ impl Puddle {
         self.tell(id, |out| event.frame(out));
     }
 
-    /// A socket gives up all its seats, and comes back to none.
+    /// A socket is put out of all its rooms, and comes back to none.
     pub(super) fn leave_rooms(&mut self, id: SocketId) {
         for index in self.rooms_of(id) {
-            let stay = self.sockets.get(id).and_then(|socket| socket.stay(index));
-            if let (Some(stay), Some(_)) = (stay, self.lobby_mut(id)) {
+            let Some(stay) = self.sockets.get(id).and_then(|socket| socket.stay(index)) else {
+                continue;
+            };
+            if self.lobby_mut(id).is_some() {
                 self.outbox.cut_room(id.slot, index);
-                self.leave_room(id, index, stay.seat, Gone::Out);
+                self.leave_room(id, index, stay.seat, Gone::PutOut);
                 self.forget_stay(id, index);
+            } else {
+                let room = self.rooms.get_mut(index);
+                room.seats.sitter_mut(stay.seat).goes = Some(Gone::PutOut);
             }
         }
     }

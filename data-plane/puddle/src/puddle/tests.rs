@@ -33,6 +33,8 @@ mod owned;
 mod keeping;
 mod history;
 mod resuming;
+mod strangers;
+mod waited;
 mod durable;
 mod stored;
 mod interleaved;

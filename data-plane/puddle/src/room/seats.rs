@@ -4,6 +4,7 @@
 use porthouse_model::{Acts, ClientId, MessageKind, PolicyKey, Refused, RoomId, Time, UserId};
 use porthouse_rules::{Bucket, Hearing, Passed, Rules, reads};
 
+use crate::home::Gone;
 use crate::input::SocketId;
 use crate::output::WireForm;
 
@@ -56,6 +57,8 @@ pub(crate) struct Sitter {
     pub spoken: Bucket,
     /// Whether the room's home was told of them.
     pub reported: bool,
+    /// How they go, where that is decided before their socket has ended.
+    pub goes: Option<Gone>,
     /// The offset after which they hear what is said, where there are offsets.
     pub since: u64,
 }

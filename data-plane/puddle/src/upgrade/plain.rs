@@ -24,8 +24,19 @@ pub(crate) struct Post {
     pub bytes: usize,
     /// Whether they wait until they are asked for.
     pub waits: bool,
-    /// Whether the room's door has opened to it, and as much as it has is kept.
-    pub is_let_in: bool,
+    /// How far it is.
+    pub stage: Posting,
+}
+
+/// How far a posted message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Posting {
+    /// Its sender knocks, and little is kept.
+    Knocks,
+    /// The room's door has opened to it, and as much as it has is kept.
+    LetIn,
+    /// It was said. What follows it is of no interest: a connection says one.
+    Said,
 }
 
 impl Post {
@@ -77,7 +88,7 @@ fn post(request: &Request<'_>) -> Result<Post, BadUpgrade> {
         waits: expects
             .into_iter()
             .any(|expected| expected.eq_ignore_ascii_case(b"100-continue")),
-        is_let_in: false,
+        stage: Posting::Knocks,
     })
 }
 

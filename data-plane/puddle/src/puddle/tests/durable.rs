@@ -12,11 +12,11 @@ use super::homes::{home_and_other, join, told};
 use super::keeping::all;
 use super::world::{Client, HOUR, World};
 use crate::{
-    Command, HistoryStore, Input, Publish, Puddle, PuddleId, Reply, Seed, Seeds, Settings,
-    TransientMakers,
+    Command, HistoryStore, Input, Publish, Puddle, PuddleId, RESUME_KEY_BYTES, Reply, ResumeKeys,
+    Seed, Seeds, Settings, TransientMakers,
 };
 
-fn durable(messages_max: u32) -> RoomRules {
+pub(super) fn durable(messages_max: u32) -> RoomRules {
     RoomRules {
         history: HistoryRules {
             keep: Keep::Last {
@@ -45,6 +45,7 @@ fn fresh(world: &World, number: PuddleId, seed: u64) -> Puddle {
     let mut settings = Settings::new(number, puddles);
     settings.transient_makers = TransientMakers::Anyone;
     settings.history_store = HistoryStore::Bridged;
+    settings.resume_keys = ResumeKeys::new(&[[7; RESUME_KEY_BYTES]]);
     let seed = Seeds::repeatable(Seed(seed + u64::from(number.0)));
     let mut fresh = Puddle::new(settings, seed, world.now);
     let revision = Revision(world.revision);

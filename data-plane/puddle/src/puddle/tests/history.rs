@@ -14,7 +14,7 @@ use super::keeping::all;
 use super::world::{Client, World, frame};
 use crate::{Changed, Command, Input, Reply};
 
-fn keeping(keep: Keep) -> RoomRules {
+pub(super) fn keeping(keep: Keep) -> RoomRules {
     RoomRules {
         history: HistoryRules {
             keep,
@@ -38,7 +38,7 @@ fn read(world: &mut World, client: Client, more: &str) -> String {
     world.take_text(client)
 }
 
-fn send(world: &mut World, client: Client, more: &str, payload: &str) {
+pub(super) fn send(world: &mut World, client: Client, more: &str, payload: &str) {
     let line = format!(r#"{{"op":"send","room":"news"{more}}}"#);
     world.line(client, &format!("{line}\n{payload}"));
 }
@@ -338,7 +338,7 @@ fn a_backend_purges_what_was_said() {
     assert_eq!(all(&answer, "offset"), ["3"], "{answer}");
 }
 
-fn waiting() -> RoomRules {
+pub(super) fn waiting() -> RoomRules {
     RoomRules {
         history: HistoryRules {
             waiting: Some(Waiting {
@@ -351,7 +351,7 @@ fn waiting() -> RoomRules {
     }
 }
 
-fn join_as(world: &mut World, puddle: usize, user: u8) -> (Client, String) {
+pub(super) fn join_as(world: &mut World, puddle: usize, user: u8) -> (Client, String) {
     let client = world.lobby_of(puddle, user);
     world.line(client, r#"{"op":"join","room":"news","id":1}"#);
     let told = world.take_text(client);

@@ -216,6 +216,32 @@ fn a_long_message_comes_in_pieces_and_is_asked_for_where_it_waits() {
 }
 
 #[test]
+fn what_follows_a_posted_message_is_never_said() {
+    let mut world = World::new(3);
+    world.room("news", super::homes::ordered());
+    let (home, other) = super::homes::home_and_other("news");
+    let ada = world.raw(home, "news");
+    let headers = ["Content-Length: 5", "Expect: 100-continue"];
+    let client = request(&mut world, other, "POST /news", &headers, b"");
+    assert_eq!(world.take_text(client), "HTTP/1.1 100 Continue\r\n\r\n");
+    world.hops_stand = true;
+    world.bytes(client, b"hello".to_vec());
+    world.bytes(
+        client,
+        b"GET / HTTP/1.1\r\nAuthorization: secret\r\n\r\n".to_vec(),
+    );
+    world.bytes(client, vec![b'x'; 20_000]);
+    let paused = world.links[other].paused.contains(&client.socket);
+    world.release_hops();
+    let answer = world.take_text(client);
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    assert!(world.is_ended(client));
+    assert_eq!(world.take(ada), frame(Binary, b"hello"));
+    assert!(paused, "nothing more is read");
+}
+
+#[test]
 fn little_is_kept_of_a_message_while_its_door_is_not_known() {
     let mut world = World::new(1);
     world.away = true;

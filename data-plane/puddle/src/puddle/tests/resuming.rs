@@ -28,7 +28,7 @@ fn kept(rules: RoomRules) -> RoomRules {
     }
 }
 
-fn house(rules: RoomRules) -> World {
+pub(super) fn house(rules: RoomRules) -> World {
     let mut world = World::new(3);
     world.session(1);
     world.session(2);
@@ -41,7 +41,12 @@ fn say(world: &mut World, client: Client, more: &str, payload: &str) {
     world.line(client, &format!("{line}\n{payload}"));
 }
 
-fn enter(world: &mut World, puddle: usize, user: Option<u8>, more: &str) -> (Client, String) {
+pub(super) fn enter(
+    world: &mut World,
+    puddle: usize,
+    user: Option<u8>,
+    more: &str,
+) -> (Client, String) {
     let client = match user {
         Some(user) => world.lobby_of(puddle, user),
         None => world.lobby(puddle),
@@ -54,29 +59,29 @@ fn enter(world: &mut World, puddle: usize, user: Option<u8>, more: &str) -> (Cli
     (client, heard)
 }
 
-fn token(heard: &str) -> String {
+pub(super) fn token(heard: &str) -> String {
     let token = told(heard, "admitted", "resume").expect("a token");
     token.trim_matches('"').to_owned()
 }
 
-fn shows(token: &str, offset: u64) -> String {
+pub(super) fn shows(token: &str, offset: u64) -> String {
     format!(r#","resume":"{token}","offset":{offset}"#)
 }
 
-fn cut(world: &mut World, client: Client) {
+pub(super) fn cut(world: &mut World, client: Client) {
     let socket = client.socket;
     world.puddles[client.puddle].handle(world.now, Input::Lost { socket });
     world.run();
 }
 
 /// The messages among what came.
-fn messages(heard: &str) -> Vec<String> {
+pub(super) fn messages(heard: &str) -> Vec<String> {
     let lines = heard.split(r#"{"op":"message""#).skip(1);
     lines.flat_map(|line| all(line, "offset")).collect()
 }
 
 #[track_caller]
-fn recovered(heard: &str, is: bool) {
+pub(super) fn recovered(heard: &str, is: bool) {
     let told = told(heard, "admitted", "recovered");
     assert_eq!(
         told.as_deref(),
