@@ -184,6 +184,11 @@ impl Outbox {
         }
     }
 
+    /// How much is queued for a socket.
+    pub(crate) fn bytes(&self, slot: u32) -> usize {
+        self.queues[slot as usize].bytes()
+    }
+
     /// Whether nothing is queued for a socket.
     pub(crate) fn is_empty(&self, slot: u32) -> bool {
         self.queues[slot as usize].is_empty()

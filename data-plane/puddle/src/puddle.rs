@@ -122,6 +122,8 @@ pub struct Puddle {
     signed_in: SignedIn,
     /// Sockets that are not read until other puddles have taken more.
     clogged: Vec<SocketId>,
+    /// Sockets that are not read until they have taken what is queued for them.
+    behind: BTreeSet<SocketId>,
     /// What the shell is told at the end of the turn.
     outputs: Vec<Output>,
     /// No room is written to before this.
@@ -233,6 +235,7 @@ impl Puddle {
             kicked: Kicked::new(settings.kicked_max),
             strict: BTreeSet::new(),
             clogged: Vec::new(),
+            behind: BTreeSet::new(),
             outputs: Vec::new(),
             paced_until: now,
             flushed: None,
@@ -286,6 +289,7 @@ impl Puddle {
         }
         self.flush(shell);
         self.acknowledge();
+        self.catch_up();
         for (to, hop) in self.peers.drain() {
             shell.output(Output::Hop { to, hop });
         }

@@ -189,23 +189,46 @@ pub struct Settings {
     /// message costs beside its payload, and at most half of what a socket may
     /// have queued; past it the client is told that it missed something.
     pub recovered_bytes_max: usize,
+    /// How fast one socket may do what costs others.
+    pub paces: Paces,
+    /// Addresses whose joins are counted, over all rooms that limit them; past it
+    /// a join of another is refused (`connection.joins_per_address`). As many are
+    /// counted that post messages (`messages.rates.per_socket`).
+    pub joining_addresses_max: usize,
+    /// Silence from a socket after which it is pinged; after the same again it
+    /// is closed.
+    pub silence_time_max: Duration,
+}
+
+/// How fast one socket may do what costs others. Each is a named limit of
+/// `docs/protocol.md`.
+#[derive(Clone, Copy, Debug)]
+pub struct Paces {
     /// Pings of one socket, by frame or by line; past it a `porthouse.v1` socket
     /// gets errors and then 1008, any other 1008.
     pub ping_rate_max: Rate,
     /// Messages without a byte, of one socket; past it as with pings.
     pub empty_message_rate_max: Rate,
-    /// Joins, leaves and kicks of one socket; past it as with pings.
+    /// Joins, leaves, kicks and owners' requests of one socket; past it as with
+    /// pings.
     pub move_rate_max: Rate,
-    /// Addresses whose joins are counted, over all rooms that limit them; past it
-    /// a join of another is refused (`connection.joins_per_address`). As many are
-    /// counted that post messages (`messages.rates.per_socket`).
-    pub joining_addresses_max: usize,
+    /// Requests of one socket for history and presence; past it as with pings.
+    pub read_rate_max: Rate,
     /// Refusals and errors of one socket for going too fast, by a room's rates or
     /// by those above; past it 1008.
     pub haste_rate_max: Rate,
-    /// Silence from a socket after which it is pinged; after the same again it
-    /// is closed.
-    pub silence_time_max: Duration,
+}
+
+impl Default for Paces {
+    fn default() -> Self {
+        Self {
+            ping_rate_max: rate(10, 1_000),
+            empty_message_rate_max: rate(100, 1_000),
+            move_rate_max: rate(10, 512),
+            read_rate_max: rate(20, 512),
+            haste_rate_max: rate(1, 16),
+        }
+    }
 }
 
 /// The hosts a node answers to, and whose pages it trusts.
@@ -286,11 +309,8 @@ impl Settings {
             resume_time_max: Duration::from_hours(24),
             resumes_max: 200_000,
             recovered_bytes_max: 512 * 1024,
-            ping_rate_max: rate(10, 1_000),
-            empty_message_rate_max: rate(100, 1_000),
-            move_rate_max: rate(10, 512),
+            paces: Paces::default(),
             joining_addresses_max: 100_000,
-            haste_rate_max: rate(1, 16),
             silence_time_max: Duration::from_secs(45),
         }
     }

@@ -72,6 +72,8 @@ pub(crate) enum Reading {
     Full,
     /// Not until other puddles have taken what was sent to them.
     Clogged,
+    /// Not until it has taken of its answers what may wait for it.
+    Behind,
     /// Not until a room's home has said whether the key of its message is new.
     Claiming,
     /// Not until its raw socket's puddle has taken up what it asked.

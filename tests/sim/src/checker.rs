@@ -378,7 +378,7 @@ impl Checker {
         if admits {
             return self.enter(socket, room, written);
         }
-        self.insert(socket, room);
+        self.insert(socket, room, written);
         Ok(())
     }
 

@@ -69,6 +69,14 @@ pub(crate) enum Ask {
         /// The key.
         key: Arc<str>,
     },
+    /// What a key was claimed for is not said after all, for its sender has gone:
+    /// it is new again. Not answered.
+    Unclaim {
+        /// Whose key.
+        client: ClientId,
+        /// The key.
+        key: Arc<str>,
+    },
     /// Somebody inside reads what was said. Answered by [`Said::Read`].
     Read {
         /// What of it.
@@ -175,6 +183,8 @@ pub(crate) struct Welcome {
     pub transient: Option<Transient>,
     /// What waited for them while they were away; then this.
     pub waited: Vec<Arc<Placed>>,
+    /// So many messages are missing in front of what waited: it was too much.
+    pub dropped: u32,
     /// The last message, where a newcomer who may read hears it at once.
     pub latest: Option<Arc<Placed>>,
     /// What they missed since they had been there before, if they come back to
@@ -199,6 +209,7 @@ impl ToHome {
             | Ask::Here(_)
             | Ask::Depart { .. }
             | Ask::Claim { .. }
+            | Ask::Unclaim { .. }
             | Ask::Read { .. }
             | Ask::Look(_)
             | Ask::LookAway

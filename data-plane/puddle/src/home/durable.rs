@@ -253,6 +253,7 @@ impl Durable {
             Ask::Depart { .. }
             | Ask::Send(_)
             | Ask::Claim { .. }
+            | Ask::Unclaim { .. }
             | Ask::Read { .. }
             | Ask::Look(_)
             | Ask::LookAway

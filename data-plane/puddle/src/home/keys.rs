@@ -62,6 +62,27 @@ impl Keys {
         self.order.push_back((now, client, key));
     }
 
+    /// A key that was claimed for what was not said is new again.
+    pub(crate) fn unclaim(&mut self, client: ClientId, key: &str) {
+        let Some(keys) = self.claimed.get_mut(&client) else {
+            return;
+        };
+        let unsaid = keys
+            .get(key)
+            .is_some_and(|claimed| claimed.offset.is_none());
+        if !unsaid {
+            return;
+        }
+        keys.remove(key);
+        if keys.is_empty() {
+            self.claimed.remove(&client);
+        }
+        // It was claimed a moment ago.
+        let is_it = |(_, of, named): &(Time, ClientId, Arc<str>)| *of == client && **named == *key;
+        let at = self.order.iter().rposition(is_it);
+        at.and_then(|at| self.order.remove(at));
+    }
+
     /// The first offset that a key is remembered for.
     pub(crate) fn first_offset(&self) -> Option<u64> {
         let (_, client, key) = self.order.front()?;

@@ -195,12 +195,11 @@ impl Shelf {
         let theirs = self
             .between(after, through)
             .filter(|kept| viewer.may_see(&kept.placed));
-        let theirs: Vec<&Kept> = theirs.collect();
         let (messages, cut) = match range.last {
-            None => pick(theirs.iter().copied(), limits, &mut hollow),
+            None => pick(theirs, limits, &mut hollow),
             Some(last) => {
                 let last = usize::try_from(last).unwrap_or(usize::MAX);
-                let newest = theirs.iter().rev().copied().take(last);
+                let newest = theirs.rev().take(last);
                 let (mut messages, cut) = pick(newest, limits, &mut hollow);
                 messages.reverse();
                 let whole = messages.len() == last;
@@ -242,6 +241,31 @@ impl Shelf {
                 fits.then(|| Arc::clone(&kept.placed))
             })
             .collect()
+    }
+
+    /// The newest after an offset that are theirs to see, no more messages than
+    /// this, and no more bytes, all told. And how many there are not for their
+    /// bytes.
+    pub(crate) fn newest(
+        &self,
+        (offset, end): (u64, u64),
+        is_theirs: impl Fn(&Placed) -> bool,
+        messages_max: usize,
+        bytes_max: usize,
+    ) -> (Vec<Arc<Placed>>, u32) {
+        let theirs = self.between(offset.max(self.lost), end);
+        let theirs = theirs.filter(|kept| !kept.hollow && is_theirs(&kept.placed));
+        let (mut newest, mut bytes, mut missed) = (Vec::new(), 0, 0);
+        for kept in theirs.rev().take(messages_max) {
+            bytes += cost(&kept.placed);
+            if bytes <= bytes_max {
+                newest.push(Arc::clone(&kept.placed));
+            } else {
+                missed += 1;
+            }
+        }
+        newest.reverse();
+        (newest, missed)
     }
 
     /// The offset up to which everything is older than this.

@@ -143,7 +143,9 @@ impl Home {
                 Said::Present(self.people.look(from, after, entries_max))
             }
             Ask::Own { by, act } => self.act(by, &act, settings),
-            Ask::Depart { .. } | Ask::LookAway => unreachable!("who leaves opens no home"),
+            Ask::Depart { .. } | Ask::Unclaim { .. } | Ask::LookAway => {
+                unreachable!("who leaves opens no home")
+            }
         })
     }
 
@@ -193,6 +195,11 @@ impl Home {
             self.keys.claim(client, key, None, now);
         }
         claim
+    }
+
+    /// It did not go its way.
+    pub(crate) fn unclaim(&mut self, client: ClientId, key: &str) {
+        self.keys.unclaim(client, key);
     }
 
     pub(super) fn look(
@@ -336,7 +343,9 @@ impl Home {
         let heard = guest.heard;
         let missed = heard.map(|heard| self.missed(&heard, client, now, allowance));
         self.guests.add(from, guest);
-        let waited = waited.map_or_else(Vec::new, |absence| self.waiting(client, absence, now));
+        let (waited, dropped) = waited.map_or_else(Default::default, |absence| {
+            self.waiting(client, absence, now, allowance)
+        });
         let latest = self.latest.as_ref().filter(|latest| {
             let heard = waited.last();
             heard.is_none_or(|last| last.offset() < latest.offset())
@@ -349,30 +358,34 @@ impl Home {
             thread,
             latest: latest.cloned(),
             waited,
+            dropped,
         })
     }
 
-    /// What waits for somebody who was away.
-    fn waiting(&self, client: ClientId, absence: Absence, now: Time) -> Vec<Arc<Placed>> {
+    /// What waits for somebody who was away: no more at once than a socket may
+    /// have queued. And how many messages more it was.
+    fn waiting(
+        &self,
+        client: ClientId,
+        absence: Absence,
+        now: Time,
+        allowance: &Allowance,
+    ) -> (Vec<Arc<Placed>>, u32) {
         let Some(waiting) = self.governed.rules().source().history.waiting else {
-            return Vec::new();
+            return (Vec::new(), 0);
         };
         let viewer = Viewer {
             client,
             since: absence.after,
         };
         let old = self.shelf.older_than(waiting.age_max, now);
-        let range = Range {
-            after: Some(absence.after.max(old)),
-            last: Some(waiting.messages_max.into()),
-            ..Range::default()
-        };
-        let all = PageLimits {
-            messages_max: usize::MAX,
-            bytes_max: usize::MAX,
-        };
-        let page = self.shelf.read(range, 0, self.offset, viewer, all);
-        page.messages
+        let messages_max = usize::try_from(waiting.messages_max).unwrap_or(usize::MAX);
+        self.shelf.newest(
+            (absence.after.max(old), self.offset),
+            |placed| viewer.may_see(placed),
+            messages_max,
+            allowance.recovered_bytes_max,
+        )
     }
 
     /// The last socket of a client has gone. What is said from here on waits for
@@ -425,6 +438,10 @@ fn behind(what: &Ask) -> Option<Answer> {
             Some(Answer::Said(Said::Refused(Refused::Stale)))
         }
         // Who is inside is told apart when it hears of the other room.
-        Ask::Here(_) | Ask::Depart { .. } | Ask::LookAway | Ask::Own { .. } => None,
+        Ask::Here(_)
+        | Ask::Depart { .. }
+        | Ask::Unclaim { .. }
+        | Ask::LookAway
+        | Ask::Own { .. } => None,
     }
 }

@@ -226,9 +226,9 @@ impl Puddle {
             (_, _, Some(welcome)) => welcome.stand.offset,
             (_, _, None) => 0,
         };
-        let first = welcome
-            .as_ref()
-            .map_or_else(Vec::new, |welcome| first_heard(welcome, rights, goes_on));
+        let (dropped, first) = welcome.as_ref().map_or_else(Default::default, |welcome| {
+            first_heard(welcome, rights, goes_on)
+        });
         let known = self.rooms.get_mut(room);
         known.governed = governed;
         known.entrants.remove(&id);
@@ -251,6 +251,7 @@ impl Puddle {
         self.stop_knocking(id, name);
         let stay = Stay { room, seat, until };
         self.arrive(id, name, stay, (client, revision), (goes_on, claims));
+        self.hear_of_gap(id, room, dropped);
         self.hear_past(id, room, &first);
         self.tell_place(id, room);
         self.show_crowd(id, name);

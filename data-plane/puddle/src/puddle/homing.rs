@@ -249,7 +249,7 @@ impl Puddle {
             as_of,
             what,
         } = asked;
-        if let Ask::Depart { .. } | Ask::LookAway = what {
+        if let Ask::Depart { .. } | Ask::LookAway | Ask::Unclaim { .. } = what {
             return self.gone_from((from, as_of), &room, &what);
         }
         // Leaving is told at once; what was asked before may come later.
@@ -260,6 +260,7 @@ impl Puddle {
             | Ask::Here(_)
             | Ask::Depart { .. }
             | Ask::Claim { .. }
+            | Ask::Unclaim { .. }
             | Ask::Read { .. }
             | Ask::Look(_)
             | Ask::LookAway
@@ -331,7 +332,7 @@ impl Puddle {
         let what = match what {
             Ask::Send(saying) => Said::Unsaid(saying.speaker, Unsaid::Refused(refused)),
             // Who is inside already stays; nobody waits for an answer.
-            Ask::Here(_) | Ask::Depart { .. } | Ask::LookAway => return,
+            Ask::Here(_) | Ask::Depart { .. } | Ask::Unclaim { .. } | Ask::LookAway => return,
             Ask::Arrive(_)
             | Ask::Claim { .. }
             | Ask::Read { .. }
@@ -353,6 +354,7 @@ impl Puddle {
                 home.people.look_away(from);
                 home.undefer_looks(from);
             }
+            Ask::Unclaim { client, key } => home.unclaim(*client, key),
             Ask::Arrive(_)
             | Ask::Here(_)
             | Ask::Send(_)

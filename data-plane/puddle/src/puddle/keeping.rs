@@ -21,7 +21,7 @@ use crate::input::SocketId;
 use crate::outbox::Lane;
 use crate::output::WireForm;
 use crate::room::{Governed, Message, Rights, RoomIndex, deliver, encode};
-use crate::socket::{Phase, Reading};
+use crate::socket::{Habit, Phase, Reading};
 use crate::wire::multiplexed::{Event as Told, Id, Level, LineError, Place};
 
 /// What a sender wants to be told, and how it names the message.
@@ -154,6 +154,10 @@ impl Puddle {
             }
             (Ok(Claim::Known(offset)), _) => self.receipt(id, &room, wish, offset),
             (Ok(Claim::New), None) => {
+                if let (Some(client), Some(key)) = (message.from, wish.key.clone()) {
+                    let governed = Governed::Transient(self.transient());
+                    self.ask_home(&room, governed, 0, Ask::Unclaim { client, key });
+                }
                 self.unsaid(id, &room, Some(wish), Unsaid::Refused(Refused::RoomClosed));
             }
             (Ok(Claim::Expired), _) => {
@@ -339,6 +343,9 @@ impl Puddle {
         name: &RoomName,
         range: Range,
     ) {
+        if !self.behaves(id, Habit::Read, request.as_ref()) {
+            return;
+        }
         let index = self.rooms.find(name);
         let seat = index.and_then(|index| Some((index, self.sockets.get(id)?.stay(index)?)));
         let Some((index, stay)) = seat else {
@@ -410,22 +417,23 @@ impl Puddle {
     }
 }
 
-/// What somebody who comes in hears first.
+/// What somebody who comes in hears first, and how much is missing in front.
 pub(super) fn first_heard(
     welcome: &Welcome,
     rights: Rights,
     goes_on: Option<GoesOn>,
-) -> Vec<Arc<Placed>> {
+) -> (u32, Vec<Arc<Placed>>) {
     if rights.hearing == Hearing::Never {
-        return Vec::new();
+        return (0, Vec::new());
     }
     let since = welcome.since.as_ref().map(|(_, since)| since);
     let since = since.or(welcome.missed.as_ref());
     if let (Some(Since::Recovered(missed)), Some(GoesOn::From(_))) = (since, goes_on) {
-        return missed.clone();
+        return (0, missed.clone());
     }
     let latest = welcome.latest.iter().filter(|_| rights.reads());
-    welcome.waited.iter().chain(latest).cloned().collect()
+    let first = welcome.waited.iter().chain(latest).cloned().collect();
+    (welcome.dropped, first)
 }
 
 /// A message to be carried.

@@ -17,6 +17,7 @@ use crate::outbox::Lane;
 use crate::output::{ListedClient, ListedPresent, WireForm};
 use crate::people::{Batch, OwnerRuleFault, Page, Say};
 use crate::room::{Governed, RoomIndex, Transient};
+use crate::socket::Habit;
 use crate::wire::multiplexed::{Id, LineError, PeopleEvent};
 
 /// A request about a room's people that waits for the room's home.
@@ -56,6 +57,9 @@ impl Puddle {
         room: &RoomName,
         after: Option<ClientId>,
     ) {
+        if !self.behaves(id, Habit::Read, request.as_ref()) {
+            return;
+        }
         let Some((index, _)) = self.seat_in(id, room) else {
             return self.tell_error(id, request.as_ref(), &OUTSIDE);
         };
@@ -78,6 +82,9 @@ impl Puddle {
         room: &RoomName,
         act: OwnerAct,
     ) {
+        if !self.behaves(id, Habit::Move, request.as_ref()) {
+            return;
+        }
         let Some((index, seat)) = self.seat_in(id, room) else {
             return self.tell_error(id, request.as_ref(), &OUTSIDE);
         };

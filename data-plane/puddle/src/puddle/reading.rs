@@ -151,7 +151,7 @@ impl Puddle {
         };
         match socket.reading {
             Reading::Claiming | Reading::Ordering => return Stage::Later,
-            Reading::On | Reading::Full | Reading::Clogged => {}
+            Reading::On | Reading::Full | Reading::Clogged | Reading::Behind => {}
         }
         match &socket.phase {
             Phase::Upgrading { routed: None, .. } => Stage::Request,
@@ -168,6 +168,7 @@ impl Puddle {
                 }
                 limits(room.governed.rules().source().messages.bytes_max as usize)
             }
+            Phase::Multiplexed(_) if self.has_much_to_take(id) => self.fall_behind(id),
             Phase::Multiplexed(lobby) => {
                 let rooms = lobby.stays.iter().map(|stay| self.rooms.get(stay.room));
                 if rooms.clone().any(|room| self.is_held_up(room)) {
@@ -195,6 +196,44 @@ impl Puddle {
             self.outputs.push(Output::Pause { socket: id });
         }
         Stage::Later
+    }
+
+    /// Whether more is queued for a socket than may wait for it: what it asks for
+    /// comes no faster than it takes it, also in one turn.
+    fn has_much_to_take(&self, id: SocketId) -> bool {
+        self.outbox.bytes(id.slot) > self.settings.socket_backlog_bytes_max
+    }
+
+    fn fall_behind(&mut self, id: SocketId) -> Stage {
+        if let Some(socket) = self.sockets.get_mut(id)
+            && socket.reading == Reading::On
+        {
+            socket.reading = Reading::Behind;
+            self.behind.insert(id);
+            self.outputs.push(Output::Pause { socket: id });
+        }
+        Stage::Later
+    }
+
+    /// Who has taken enough since is read again.
+    pub(super) fn catch_up(&mut self) {
+        let behind = std::mem::take(&mut self.behind);
+        for id in behind
+            .into_iter()
+            .filter(|id| self.is_behind(*id))
+            .collect::<Vec<_>>()
+        {
+            if self.has_much_to_take(id) {
+                self.behind.insert(id);
+            } else {
+                self.resume(id);
+            }
+        }
+    }
+
+    fn is_behind(&self, id: SocketId) -> bool {
+        let socket = self.sockets.get(id);
+        socket.is_some_and(|socket| socket.reading == Reading::Behind)
     }
 
     /// Reads one frame. Answers how many bytes it had; nothing while it is not

@@ -32,6 +32,7 @@ mod present;
 mod owned;
 mod keeping;
 mod history;
+mod reading;
 mod resuming;
 mod strangers;
 mod waited;

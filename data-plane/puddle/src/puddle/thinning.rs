@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use porthouse_model::{Refused, SlowConsumer};
+use porthouse_model::{Refused, RoomName, SlowConsumer};
 
 use super::Puddle;
 use crate::input::SocketId;
-use crate::outbox::{Pressure, Thinned};
+use crate::outbox::{Lane, Pressure, Thinned};
 use crate::output::WireForm;
 use crate::room::RoomIndex;
 use crate::socket::{Phase, Socket};
@@ -57,21 +57,24 @@ impl Puddle {
             return None;
         }
         let rooms = &self.rooms;
-        let gap = |room: RoomIndex, dropped: u32| {
-            let mut out = Vec::new();
-            match form {
-                WireForm::Raw => return None,
-                WireForm::Multiplexed => {
-                    let room = &rooms.get(room).name;
-                    Told::Gap { room, dropped }.frame(&mut out);
-                }
-                WireForm::EventStream => event_stream::gap(dropped, &mut out),
-            }
-            Some(out)
-        };
+        let gap = |room: RoomIndex, dropped| gap(form, &rooms.get(room).name, dropped);
         let thinned = self.outbox.thin(id.slot, form, &rules, pressure, gap);
         self.counters.dropped += thinned.dropped;
         Some(thinned)
+    }
+
+    /// So many messages of a room are missing here, if the socket can be told.
+    pub(super) fn hear_of_gap(&mut self, id: SocketId, room: RoomIndex, dropped: u32) {
+        let form = self.sockets.get(id).map(|socket| socket.form);
+        let name = &self.rooms.get(room).name;
+        if dropped > 0
+            && let Some(form) = form
+            && let Some(gap) = gap(form, name, dropped)
+        {
+            let lane = Lane::Room(room);
+            let frame = self.outbox.frame(form, lane, |out| out.extend(gap));
+            self.outbox.push(id.slot, frame, lane);
+        }
     }
 
     /// The rooms of a socket that would rather have it miss something than go.
@@ -101,4 +104,16 @@ impl Puddle {
             self.close_refused(id, Refused::SlowConsumer);
         }
     }
+}
+
+/// How a socket of this form is told that messages are missing; not at all on a
+/// raw one.
+fn gap(form: WireForm, room: &RoomName, dropped: u32) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    match form {
+        WireForm::Raw => return None,
+        WireForm::Multiplexed => Told::Gap { room, dropped }.frame(&mut out),
+        WireForm::EventStream => event_stream::gap(dropped, &mut out),
+    }
+    Some(out)
 }

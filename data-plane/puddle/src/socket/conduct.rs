@@ -13,8 +13,10 @@ pub(crate) enum Habit {
     Ping,
     /// To say nothing.
     Empty,
-    /// To join or leave a room.
+    /// To join or leave a room, put somebody out, or do what owners do.
     Move,
+    /// To read what was said, or who is there.
+    Read,
     /// To be refused for going too fast.
     Haste,
 }
@@ -25,16 +27,18 @@ pub(crate) struct Conduct {
     pings: Bucket,
     empties: Bucket,
     moves: Bucket,
+    reads: Bucket,
     haste: Bucket,
 }
 
 impl Habit {
     const fn rate(self, settings: &Settings) -> Rate {
         match self {
-            Self::Ping => settings.ping_rate_max,
-            Self::Empty => settings.empty_message_rate_max,
-            Self::Move => settings.move_rate_max,
-            Self::Haste => settings.haste_rate_max,
+            Self::Ping => settings.paces.ping_rate_max,
+            Self::Empty => settings.paces.empty_message_rate_max,
+            Self::Move => settings.paces.move_rate_max,
+            Self::Read => settings.paces.read_rate_max,
+            Self::Haste => settings.paces.haste_rate_max,
         }
     }
 
@@ -44,6 +48,7 @@ impl Habit {
             Self::Ping => "ping_rate_max",
             Self::Empty => "empty_message_rate_max",
             Self::Move => "move_rate_max",
+            Self::Read => "read_rate_max",
             Self::Haste => "haste_rate_max",
         }
     }
@@ -53,7 +58,8 @@ impl Habit {
         match self {
             Self::Ping => "fewer pings a second",
             Self::Empty => "fewer empty messages a second",
-            Self::Move => "fewer joins, leaves and kicks a second",
+            Self::Move => "fewer joins, leaves, kicks and owners' requests a second",
+            Self::Read => "fewer requests for history and presence a second",
             Self::Haste => "to heed refusals",
         }
     }
@@ -66,6 +72,7 @@ impl Conduct {
             Habit::Ping => &mut self.pings,
             Habit::Empty => &mut self.empties,
             Habit::Move => &mut self.moves,
+            Habit::Read => &mut self.reads,
             Habit::Haste => &mut self.haste,
         };
         bucket.take(habit.rate(settings), now)
@@ -81,7 +88,13 @@ mod tests {
     fn each_habit_has_a_limit_of_its_own() {
         let settings = Settings::new(PuddleId(0), 1);
         let mut conduct = Conduct::default();
-        for habit in [Habit::Ping, Habit::Empty, Habit::Move, Habit::Haste] {
+        for habit in [
+            Habit::Ping,
+            Habit::Empty,
+            Habit::Move,
+            Habit::Read,
+            Habit::Haste,
+        ] {
             let burst = habit.rate(&settings).burst.get();
             for _ in 0..burst {
                 assert!(conduct.does(habit, &settings, Time::ZERO), "{habit:?}");

@@ -19,6 +19,8 @@ pub(crate) struct Entry {
     /// The room changed at this revision: a raw socket may stand before its door again for a
     /// while, and cannot be told.
     pub(crate) unsure: Option<u64>,
+    /// Some message of the room came.
+    pub(crate) heard: bool,
 }
 
 /// A password was given that is right for this version.
@@ -120,7 +122,7 @@ impl Checker {
             );
         }
         self.socket(socket).recognised = true;
-        self.insert(socket, room);
+        self.insert(socket, room, written);
         let number = self.entry(socket, room).expect("just inserted");
         let out = self.entries[index(number)].out;
         // Behind a backlog `admitted` may be written when it is no longer so, with what takes it
@@ -131,14 +133,17 @@ impl Checker {
         self.other(socket, written)
     }
 
-    pub(super) fn insert(&mut self, socket: u32, room: u32) {
+    pub(super) fn insert(&mut self, socket: u32, room: u32, written: Stamp) {
         self.leave(socket, room);
         let number = u32::try_from(self.entries.len()).expect("fewer than 2^32 entries");
         let known = &self.sockets[index(socket)];
         let since = self.policy.shut_out(room, Self::visitor(known, room));
         let rules = self.policy.rules_of(room);
         self.stirred.insert(room, self.at);
-        let changes = known.raw_room.is_some() && rules > self.policy.applied();
+        // It may have been let in, and not have read so, before the node heard of the change.
+        let heard = self.policy.step_of(rules);
+        let is_heard = heard.is_some_and(|heard| heard < written.step);
+        let changes = known.raw_room.is_some() && rules > 0 && !is_heard;
         self.entries.push(Entry {
             socket,
             room,
@@ -147,6 +152,7 @@ impl Checker {
             open: true,
             out: self.policy.out_since(since),
             unsure: changes.then_some(rules),
+            heard: false,
         });
         self.socket(socket).entries.push((room, number));
     }

@@ -39,6 +39,8 @@ pub(crate) struct Door {
     pub(crate) deliver_max: Option<u64>,
     /// Whoever comes in hears what waited for them of before, and nothing else.
     pub(crate) waits: bool,
+    /// Something may wait for whoever comes in, and be too much.
+    pub(crate) hands_over: bool,
     /// How long presence may lag behind, in nanoseconds.
     pub(crate) shown_late_max: u64,
     /// Whether who reads too slowly misses something, and stays.

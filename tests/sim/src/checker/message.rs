@@ -77,6 +77,8 @@ pub(crate) struct Messages {
     small_got: Table<(u32, u64), u32>,
     /// Rooms in which who reads too slowly misses something, and stays.
     skipping: BTreeSet<u32>,
+    /// Rooms in which messages wait for who is away, once at least.
+    waiting: BTreeSet<u32>,
     /// How many messages an entry was told it misses, and is not known to.
     told: Table<u32, u32>,
 }
@@ -315,10 +317,14 @@ impl Messages {
     /// Which rooms' readers may miss something.
     pub(crate) fn note_rules(&mut self, edits: &[Edit]) {
         for edit in edits {
-            if let Edit::Room { room, door } = edit
-                && door.skips
-            {
+            let Edit::Room { room, door } = edit else {
+                continue;
+            };
+            if door.skips {
                 self.skipping.insert(*room);
+            }
+            if door.hands_over {
+                self.waiting.insert(*room);
             }
         }
     }
@@ -326,6 +332,11 @@ impl Messages {
     /// Whether who reads too slowly there may miss something.
     pub(crate) fn skips(&self, room: u32) -> bool {
         self.skipping.contains(&room)
+    }
+
+    /// Whether messages may have waited there for who comes in.
+    pub(crate) fn waits(&self, room: u32) -> bool {
+        self.waiting.contains(&room)
     }
 
     /// Somebody is told that so many messages are missing.

@@ -388,3 +388,27 @@ fn nothing_follows_a_close_frame_whatever_the_home_says_afterwards() {
     world.release_hops();
     assert!(world.take(ada).is_empty(), "and that was the end");
 }
+
+#[test]
+fn a_key_whose_socket_went_meanwhile_is_still_new() {
+    let mut world = World::new(3);
+    world.session(1);
+    world.room("lobby", RoomRules::default());
+    let (home, other) = home_and_other("lobby");
+    let ben = world.joined(home, &["lobby"]);
+    let line = "{\"op\":\"send\",\"room\":\"lobby\",\"id\":3,\"key\":\"k\"}\nhello";
+    for heard in [false, true] {
+        let ada = world.lobby_of(other, 1);
+        world.line(ada, r#"{"op":"join","room":"lobby","id":1}"#);
+        world.take(ada);
+        world.hops_stand = !heard;
+        world.line(ada, line);
+        if !heard {
+            let socket = ada.socket;
+            world.puddles[other].handle(world.now, crate::Input::Lost { socket });
+            world.release_hops();
+        }
+        assert_eq!(world.take_text(ben).ends_with("\nhello"), heard);
+    }
+    assert_eq!(world.take_text(ben), "", "once");
+}

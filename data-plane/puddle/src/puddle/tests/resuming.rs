@@ -36,7 +36,7 @@ pub(super) fn house(rules: RoomRules) -> World {
     world
 }
 
-fn say(world: &mut World, client: Client, more: &str, payload: &str) {
+pub(super) fn say(world: &mut World, client: Client, more: &str, payload: &str) {
     let line = format!(r#"{{"op":"send","room":"news"{more}}}"#);
     world.line(client, &format!("{line}\n{payload}"));
 }
@@ -162,38 +162,6 @@ fn who_is_cut_again_while_it_hears_goes_on_from_there() {
     let (_, heard) = enter(&mut world, 2, Some(1), &shows(&token(&heard), 2));
     recovered(&heard, true);
     assert_eq!(messages(&heard), ["3", "4", "5"]);
-}
-
-#[test]
-fn a_token_is_nothing_to_anybody_else() {
-    let mut world = house(RoomRules::default());
-    let (ben, _) = join(&mut world, 1, "news");
-    for (owner, others) in [(Some(1), [Some(2), None]), (None, [Some(1), Some(2)])] {
-        let (ada, heard) = enter(&mut world, 0, owner, "");
-        let offset = told(&heard, "admitted", "offset").expect("an offset");
-        let shown = shows(&token(&heard), offset.parse().expect("a number"));
-        cut(&mut world, ada);
-        say(&mut world, ben, "", "missed");
-        for other in others {
-            let (_, heard) = enter(&mut world, 0, other, &shown);
-            recovered(&heard, false);
-            assert_eq!(messages(&heard), Vec::<String>::new());
-        }
-        let (_, heard) = enter(&mut world, 0, owner, &shown);
-        recovered(&heard, true);
-    }
-}
-
-#[test]
-fn a_token_of_another_session_of_the_same_user_is_nothing() {
-    let mut world = house(RoomRules::default());
-    let (ada, heard) = enter(&mut world, 0, Some(1), "");
-    cut(&mut world, ada);
-    let mut session = world.sessions[&hash(1)].clone();
-    session.id = SessionId::from_bytes([9; 16]);
-    world.sessions.insert(hash(9), session);
-    let (_, heard) = enter(&mut world, 0, Some(9), &shows(&token(&heard), 0));
-    recovered(&heard, false);
 }
 
 #[test]

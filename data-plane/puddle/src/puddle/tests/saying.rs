@@ -185,7 +185,7 @@ fn a_raw_socket_that_goes_faster_than_its_room_allows_is_closed() {
 #[test]
 fn a_multiplexed_socket_is_told_each_time_and_closed_if_it_does_not_heed() {
     let mut world = World::with(1, |settings| {
-        settings.haste_rate_max.burst = NonZeroU32::MIN;
+        settings.paces.haste_rate_max.burst = NonZeroU32::MIN;
     });
     world.room("slow", at_most(1, 1));
     let ada = world.joined(0, &["slow", "lobby"]);

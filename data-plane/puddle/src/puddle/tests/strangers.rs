@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use porthouse_model::{Change, ChangeItem, Keep, Revision, RoomRules};
+use porthouse_model::{Change, ChangeItem, Keep, Revision, RoomRules, SessionId};
 
 use super::durable::{durable, news, restart_all};
 use super::history::{join_as, keeping, send};
-use super::homes::{home_and_other, told};
-use super::resuming::{cut, enter, house, messages, recovered, shows, token};
-use super::world::{World, members_only};
+use super::homes::{home_and_other, join, told};
+use super::resuming::{cut, enter, house, messages, recovered, say, shows, token};
+use super::world::{World, hash, members_only};
 use crate::{Changed, Input};
 
 /// User 1 was inside and is cut; user 2 comes in after `anew`; then user 1 shows
@@ -61,7 +61,7 @@ fn a_token_from_before_a_resync_is_nobody_elses() {
 #[test]
 fn who_arrives_at_a_successor_unawares_hears_nothing_of_it() {
     let mut world = World::with(3, |settings| {
-        settings.transient_rules = keeping(Keep::Latest)
+        settings.transient_rules = keeping(Keep::Latest);
     });
     let (home, other) = home_and_other("news");
     // Somebody stays, so that the other puddle goes on knowing the first room.
@@ -96,4 +96,36 @@ fn who_arrives_at_a_successor_unawares_hears_nothing_of_it() {
         !heard.contains("admitted") && !heard.contains("secret"),
         "{heard}"
     );
+}
+
+#[test]
+fn a_token_is_nothing_to_anybody_else() {
+    let mut world = house(RoomRules::default());
+    let (ben, _) = join(&mut world, 1, "news");
+    for (owner, others) in [(Some(1), [Some(2), None]), (None, [Some(1), Some(2)])] {
+        let (ada, heard) = enter(&mut world, 0, owner, "");
+        let offset = told(&heard, "admitted", "offset").expect("an offset");
+        let shown = shows(&token(&heard), offset.parse().expect("a number"));
+        cut(&mut world, ada);
+        say(&mut world, ben, "", "missed");
+        for other in others {
+            let (_, heard) = enter(&mut world, 0, other, &shown);
+            recovered(&heard, false);
+            assert_eq!(messages(&heard), Vec::<String>::new());
+        }
+        let (_, heard) = enter(&mut world, 0, owner, &shown);
+        recovered(&heard, true);
+    }
+}
+
+#[test]
+fn a_token_of_another_session_of_the_same_user_is_nothing() {
+    let mut world = house(RoomRules::default());
+    let (ada, heard) = enter(&mut world, 0, Some(1), "");
+    cut(&mut world, ada);
+    let mut session = world.sessions[&hash(1)].clone();
+    session.id = SessionId::from_bytes([9; 16]);
+    world.sessions.insert(hash(9), session);
+    let (_, heard) = enter(&mut world, 0, Some(9), &shows(&token(&heard), 0));
+    recovered(&heard, false);
 }

@@ -3,10 +3,10 @@
 
 use core::time::Duration;
 
-use porthouse_model::{Block, ChangeItem, ClientId};
+use porthouse_model::{Block, ChangeItem, ClientId, Waiting};
 
 use super::history::{join_as, send, waiting};
-use super::homes::{home_and_other, join};
+use super::homes::{home_and_other, join, told};
 use super::world::{World, token};
 use crate::{Command, Input};
 
@@ -92,5 +92,57 @@ fn nothing_waits_for_who_was_put_off_the_node_as_long_as_it_is_not_back() {
         send(&mut world, ben, "", "secret");
         let (_, heard) = join_as(&mut world, home, 1);
         assert!(!heard.contains("secret"), "{raw}: {heard}");
+    }
+}
+
+#[test]
+fn more_than_a_backlog_that_waited_does_not_close_who_comes_back() {
+    let (home, other) = home_and_other("news");
+    for raw in [false, true] {
+        let mut world = house();
+        let mut rules = waiting();
+        rules.history.waiting = Some(Waiting {
+            messages_max: 1_000,
+            age_max: Duration::from_mins(10),
+        });
+        world.rule("news", rules);
+        let (ben, _) = join(&mut world, home, "news");
+        let (ada, _) = join_as(&mut world, other, 1);
+        world.line(ada, r#"{"op":"leave","room":"news","id":2}"#);
+        for number in 0..40 {
+            send(
+                &mut world,
+                ben,
+                "",
+                &format!("number {number} {}", "x".repeat(60_000)),
+            );
+        }
+        let ada = if raw {
+            let bearer = format!("Authorization: Bearer {}", token(1));
+            let ada = world.connect(other);
+            world.stall(ada, 0);
+            world.upgrade_on(ada, "/news", &[&bearer]);
+            ada
+        } else {
+            let ada = world.lobby_of(other, 1);
+            world.stall(ada, 0);
+            world.line(ada, r#"{"op":"join","room":"news","id":1}"#);
+            ada
+        };
+        send(&mut world, ben, "", "live");
+        world.unstall(ada);
+        let heard = world.take_text(ada);
+        assert!(!world.is_ended(ada), "{raw}");
+        assert!(
+            heard.contains("number 39 ") && !heard.contains("number 30 "),
+            "{raw}"
+        );
+        assert!(heard.ends_with("live"), "{raw}");
+        if !raw {
+            let gap = told(&heard, "gap", "dropped").expect("a gap");
+            let heard_of = 40 - gap.parse::<usize>().expect("a number");
+            assert_eq!(heard.matches("number ").count(), heard_of);
+            assert!(heard.find(r#""op":"gap""#) < heard.find("number "));
+        }
     }
 }

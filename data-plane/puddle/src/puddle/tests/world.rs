@@ -245,6 +245,12 @@ impl World {
     /// Asks for an upgrade with these further header lines, and runs.
     pub(super) fn upgrade(&mut self, puddle: usize, path: &str, lines: &[&str]) -> Client {
         let client = self.connect(puddle);
+        self.upgrade_on(client, path, lines);
+        client
+    }
+
+    /// The same on a connection that is there.
+    pub(super) fn upgrade_on(&mut self, client: Client, path: &str, lines: &[&str]) {
         let mut request = format!(
             "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -255,7 +261,6 @@ impl World {
         }
         request.push_str("\r\n");
         self.bytes(client, request.into_bytes());
-        client
     }
 
     /// A raw socket that is in a room, its 101 read.
