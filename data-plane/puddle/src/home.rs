@@ -355,7 +355,7 @@ impl Homes {
     fn forget(&mut self, room: &RoomName) {
         self.awake(room);
         self.disarm(room);
-        if let Some(home) = self.homes.remove(room) {
+        if let Some(mut home) = self.homes.remove(room) {
             let held = home.held();
             self.held.bytes -= held.bytes;
             self.held.keys -= held.keys;
@@ -364,6 +364,9 @@ impl Homes {
                 self.by_id.remove(&id);
             }
             self.held.store_bytes -= held.store_bytes;
+            home.leave_store();
+            let undone = home.undone.into_iter().map(|undone| (room.clone(), undone));
+            self.undone.extend(undone);
         }
     }
 

@@ -103,7 +103,8 @@ impl Keys {
         self.order.back().map(|(at, ..)| *at + window * 2)
     }
 
-    fn forget(&mut self, now: Time, window: Duration) {
+    /// What was claimed too long ago to be told apart is forgotten.
+    pub(crate) fn forget(&mut self, now: Time, window: Duration) {
         while let Some((at, ..)) = self.order.front()
             && now.since(*at) > window * 2
             && let Some((_, client, key)) = self.order.pop_front()

@@ -172,7 +172,7 @@ impl Home {
             let bytes_max = allowance.room_history_bytes_max.saturating_mul(2);
             return Step::Ask(durable.room.clone(), ToStore::Read { bytes_max });
         }
-        if let Some(through) = self.surplus(allowance) {
+        if let Some(through) = self.surplus(moment.now, allowance) {
             return self.forget_stored(request, through, None);
         }
         match self.durable.as_ref().and_then(|all| all.queue.front()) {
@@ -188,7 +188,8 @@ impl Home {
 
     /// Up to which offset the store may forget: what the rules do not keep, and
     /// no key is remembered for.
-    fn surplus(&mut self, allowance: &Allowance) -> Option<u64> {
+    fn surplus(&mut self, now: Time, allowance: &Allowance) -> Option<u64> {
+        self.keys.forget(now, allowance.key_time_max);
         let retention = self.retention();
         let durable = self.durable.as_mut()?;
         let through = durable.surplus(&retention, allowance.room_history_bytes_max)?;

@@ -60,8 +60,12 @@ impl Outbox {
             dropped: 0,
             bytes: queue.bytes(),
         };
-        let run = queue.spans();
         let conflates = rules.values().any(|rule| *rule == SlowConsumer::Conflate);
+        // Nothing else leaves a queue that is being taken.
+        if pressure == Pressure::Resumed && !conflates {
+            return untouched;
+        }
+        let run = queue.spans();
         let looked_at = match pressure {
             Pressure::Memory { log } if !conflates => {
                 let last = run.iter().rposition(|span| span.is_in(log));

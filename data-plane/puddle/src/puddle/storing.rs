@@ -23,8 +23,10 @@ pub(super) struct Storing {
     asked: u64,
     /// For which rooms' homes; `None`: for nobody.
     under_way: BTreeMap<StoreRequest, Option<RoomName>>,
-    /// Rooms whose homes wait for their turn.
-    ready: BTreeSet<RoomName>,
+    /// Rooms whose homes wait for their turn, in its order, each once.
+    ready: VecDeque<RoomName>,
+    /// The same rooms.
+    waiting: BTreeSet<RoomName>,
     /// Deleted rooms that are still to be forgotten.
     deleted: VecDeque<StoredRoom>,
 }
@@ -32,7 +34,9 @@ pub(super) struct Storing {
 impl Puddle {
     /// A home may have something to ask of the store.
     pub(super) fn store_of(&mut self, room: &RoomName) {
-        self.storing.ready.remove(room);
+        if self.storing.waiting.contains(room) {
+            return;
+        }
         let moment = self.both_clocks();
         while self.storing.under_way.len() < self.settings.store_requests_max {
             let request = StoreRequest(self.storing.asked + 1);
@@ -43,11 +47,18 @@ impl Puddle {
                 None | Some(Step::Nothing) => return,
                 Some(Step::Done(done)) => self.done_at(room, done),
                 Some(Step::Ask(stored, what)) => {
-                    self.ask_store(Some(room.clone()), stored, what);
+                    return self.ask_store(Some(room.clone()), stored, what);
                 }
             }
         }
-        self.storing.ready.insert(room.clone());
+        self.line_up(room);
+    }
+
+    /// A home waits for its turn behind those that wait already.
+    fn line_up(&mut self, room: &RoomName) {
+        if self.storing.waiting.insert(room.clone()) {
+            self.storing.ready.push_back(room.clone());
+        }
     }
 
     fn ask_store(&mut self, home: Option<RoomName>, room: StoredRoom, what: ToStore) {
@@ -74,8 +85,8 @@ impl Puddle {
             for done in done.into_iter().flatten() {
                 self.done_at(&room, done);
             }
-            self.store_of(&room);
             self.home_deserted(&room);
+            self.line_up(&room);
         }
         self.keep_storing();
     }
@@ -88,7 +99,8 @@ impl Puddle {
         while self.storing.under_way.len() < self.settings.store_requests_max {
             if let Some(deleted) = self.storing.deleted.pop_front() {
                 self.ask_store(None, deleted, ToStore::ForgetRoom);
-            } else if let Some(room) = self.storing.ready.pop_first() {
+            } else if let Some(room) = self.storing.ready.pop_front() {
+                self.storing.waiting.remove(&room);
                 self.store_of(&room);
             } else {
                 return;

@@ -422,3 +422,76 @@ fn rooms_wait_for_their_turn_when_too_much_is_under_way() {
         "{receipts}"
     );
 }
+
+#[test]
+fn with_one_slot_two_busy_rooms_take_turns() {
+    let mut world = news(|settings| settings.store_requests_max = 1);
+    let rooms = ["news-1", "news-2"];
+    for room in rooms {
+        world.room(room, durable(100));
+    }
+    let homes = rooms.map(|room| home_and_other(room).0);
+    assert_eq!(homes[0], homes[1], "both share the slot of one puddle");
+    let ada = world.joined(0, &rooms);
+    world.store.stands = true;
+    for id in 1..=3 {
+        for room in rooms {
+            let send = format!(r#"{{"op":"send","room":"{room}","id":{id},"receipt":"stored"}}"#);
+            world.line(ada, &format!("{send}\nhello"));
+        }
+    }
+    world.release_store();
+    let receipts = world.take_text(ada);
+    let ids: Vec<String> = all(&receipts, "id");
+    assert_eq!(ids, ["1", "1", "2", "2", "3", "3"], "{receipts}");
+}
+
+#[test]
+fn one_key_does_not_keep_the_store_from_forgetting() {
+    let mut world = news(|settings| settings.key_time_max = Duration::from_secs(1));
+    world.rule("news", durable(10));
+    world.session(1);
+    let ada = world.lobby_of(0, 1);
+    world.line(ada, r#"{"op":"join","room":"news","id":1}"#);
+    send(
+        &mut world,
+        ada,
+        2,
+        r#","receipt":"stored","key":"k""#,
+        "once",
+    );
+    world.wait(Duration::from_secs(3));
+    for number in 3..=100 {
+        stored(&mut world, ada, number, "word");
+    }
+    let most = world.store.rooms.values().map(Vec::len).max();
+    assert!(most <= Some(10 + 17), "{most:?}");
+}
+
+#[test]
+fn a_home_that_is_forgotten_answers_who_waits() {
+    let mut world = World::with(1, |settings| {
+        settings.history_store = HistoryStore::Bridged;
+        settings.homes_max = 1;
+    });
+    for room in ["news", "other"] {
+        world.room(room, durable(100));
+    }
+    let (ada, _) = join(&mut world, 0, "news");
+    world.store.stands = true;
+    let publish = Command::Publish(Arc::new(Publish {
+        room: "news".parse().expect("a name"),
+        kind: MessageKind::Text,
+        payload: (*b"from us").into(),
+        to: Vec::new(),
+        except: Vec::new(),
+    }));
+    assert_eq!(world.order(&publish), []);
+    world.line(ada, r#"{"op":"leave","room":"news","id":2}"#);
+    world.line(ada, r#"{"op":"join","room":"other","id":3}"#);
+    let replies = std::mem::take(&mut world.replies);
+    assert!(
+        replies.contains(&Reply::Refused(Refused::StoreAway)),
+        "{replies:?}"
+    );
+}
