@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use porthouse_model::{NamePrefix, PolicyKey, Revision, RoomName};
 
+use super::cache::Source;
 use super::{Policy, TemplatePolicy, Touched};
 use crate::question::Known;
 
@@ -71,10 +72,11 @@ impl Policy {
         self.flights.touch_names(prefix, revision);
         for name in self.cache.index().unnamed(prefix) {
             let key = PolicyKey::Room(name.clone());
+            // What is doubted may have been covered by another template since.
             let concerned = self
                 .cache
                 .peek(&key)
-                .is_some_and(|entry| takes(&entry.known));
+                .is_some_and(|entry| entry.source != Source::Doubted && takes(&entry.known));
             if concerned && self.replace(&key, revision, &known) {
                 touched.push(Touched::Room(name));
             }

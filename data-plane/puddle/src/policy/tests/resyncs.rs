@@ -5,10 +5,10 @@ use core::time::Duration;
 
 use porthouse_model::{ChangeItem, PolicyKey, Revision};
 
-use super::model::{ControlPlane, name, room, session, session_id};
+use super::model::{ControlPlane, name, room, session, session_id, template};
 use super::promises::{START, after, following, learn, lobby, tell};
 use crate::policy::Found;
-use crate::question::{Answer, Question};
+use crate::question::{Answer, Known, Question};
 
 #[test]
 fn after_a_resync_everything_pinned_is_asked_again_sessions_first_and_nothing_is_fresh_before() {
@@ -93,4 +93,25 @@ fn a_resync_ends_when_nobody_needs_what_is_left() {
     policy.check();
     assert_eq!(policy.settled(), Some(back), "a log may have been rewound");
     assert!(policy.room(START, &name("lobby")).is_none());
+}
+
+#[test]
+fn a_template_takes_no_name_of_which_it_is_not_known_what_covered_it_meanwhile() {
+    let mut plane = ControlPlane::new();
+    plane.commit(vec![ChangeItem::Room(room(1, "yard", 1))]);
+    let mut policy = following(&plane);
+    learn(&mut policy, &plane, &lobby());
+    policy.pin(&lobby());
+    let longer = plane.commit(vec![ChangeItem::Template(template("lob*", 7))]);
+    policy.resync(START, longer);
+    let shorter = plane.commit(vec![ChangeItem::Template(template("l*", 8))]);
+    assert!(tell(&mut policy, &plane, shorter).is_empty());
+    let (question, _) = policy.due(START).expect("a question");
+    policy.answered(START, question, &plane.answer(shorter, &lobby()));
+    policy.check();
+    assert_eq!(policy.applied(), shorter);
+    match policy.known(START, &lobby()) {
+        Some(Known::Templated(policy)) => assert_eq!(policy.template.prefix.as_str(), "lob"),
+        other => panic!("{other:?}"),
+    }
 }
