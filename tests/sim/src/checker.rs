@@ -21,6 +21,7 @@ mod request;
 pub(crate) mod violation;
 
 pub(crate) use message::TAG_BYTES;
+pub(crate) use request::Bounds;
 
 use std::collections::BTreeSet;
 
@@ -34,7 +35,7 @@ use past::{PageEnd, Past};
 use policy::{Policy, Since, Visitor};
 use present::{Batch, Page, Views};
 use recovered::Recovered;
-use request::{Bounds, Requests};
+use request::Requests;
 use violation::{Violation, broken};
 
 /// How much longer than a room's `deliver_max` its word may take: the beat of progress, its way,
@@ -97,25 +98,21 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
-    /// One that knows nothing yet, and the longest that an entry and a handshake may take and a key
-    /// stands for its message.
-    pub(crate) fn new(entry_nanos_max: u64, handshake_nanos_max: u64, key_nanos_max: u64) -> Self {
+    /// One that knows nothing yet, but within what everything must be.
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             policy: Policy::default(),
             sockets: Vec::new(),
             entries: Vec::new(),
             messages: Messages::default(),
             orders: Orders::default(),
-            keys: Keys::new(key_nanos_max),
+            keys: Keys::new(bounds.key_nanos_max),
             past: Past::default(),
             views: Views::default(),
             stirred: Table::default(),
             recovered: Recovered::default(),
             identities: BTreeSet::new(),
-            bounds: Bounds {
-                entry_nanos_max,
-                handshake_nanos_max,
-            },
+            bounds,
             settled: None,
             step: 0,
             at: 0,
@@ -251,7 +248,7 @@ impl Checker {
                     through,
                     complete,
                 };
-                return self.page(socket, room, end);
+                self.page(socket, room, end);
             }
             Line::Looks { socket, id, after } => self.views.ask(socket, id, after),
             Line::There {
@@ -337,6 +334,16 @@ impl Checker {
             Line::Finished => return self.finished(),
         }
         Ok(())
+    }
+
+    /// The last revision that was acknowledged.
+    pub(crate) fn applied(&self) -> u64 {
+        self.policy.applied()
+    }
+
+    /// The last revision that mattered to whether this user may enter.
+    pub(crate) fn last_word(&self, room: u32, user: Option<u32>) -> u64 {
+        self.policy.last_word(room, user)
     }
 
     fn socket(&mut self, socket: u32) -> &mut Socket {
@@ -485,3 +492,6 @@ impl Checker {
 pub(crate) fn index(number: u32) -> usize {
     usize::try_from(number).expect("an index")
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,8 @@ pub(crate) struct Client {
     pub(crate) socket: Option<u32>,
     /// By which it may go on where it was.
     pub(crate) tokens: Vec<Token>,
+    /// Those it has shown, and was not answered.
+    pub(crate) shown: Vec<Token>,
     /// Whether it has spoken since everybody is inside, by room.
     pub(crate) probed: Vec<u32>,
     /// It was told that its session is over.
@@ -64,8 +66,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn draw(plan: &Plan, chance: &mut Chance) -> Self {
-        let is_raw = chance.one_in(2);
-        let user = (!chance.one_in(4)).then(|| chance.index_u32(plan.users));
+        // At a room's address nobody goes on where they were, and nobody does without a name.
+        let (raw, nameless) = if plan.coming_and_going {
+            (6, 12)
+        } else {
+            (2, 4)
+        };
+        let is_raw = chance.one_in(raw);
+        let user = (!chance.one_in(nameless)).then(|| chance.index_u32(plan.users));
         let room = chance.index_u32(plan.rooms);
         let mut rooms = vec![room];
         if !is_raw {
@@ -74,7 +82,12 @@ impl Client {
             rooms.sort_unstable();
             rooms.dedup();
         }
-        let late = [Credentials::Token, Credentials::Password];
+        // A password opens another session each time.
+        let late: &[Credentials] = if plan.coming_and_going {
+            &[Credentials::Token]
+        } else {
+            &[Credentials::Token, Credentials::Password]
+        };
         let early = [Credentials::Bearer, Credentials::Subprotocol];
         let is_late = !is_raw && chance.one_in(2);
         Self {
@@ -85,11 +98,12 @@ impl Client {
             } else {
                 Speech::Multiplexed
             },
-            credentials: *chance.pick(if is_late { &late } else { &early }),
+            credentials: *chance.pick(if is_late { late } else { &early }),
             browser: chance.one_in(3),
             rooms,
             socket: None,
             tokens: Vec::new(),
+            shown: Vec::new(),
             probed: Vec::new(),
             turned_away: false,
             acts_at: 0,

@@ -4,7 +4,9 @@
 
 use core::time::Duration;
 
-use porthouse_model::{HistoryRules, Keep, Order, PresenceRules, RoomRules, Shown, Waiting};
+use porthouse_model::{
+    Audience, HistoryRules, Keep, Order, PresenceRules, RoomRules, Shown, Waiting,
+};
 use porthouse_puddle::{RESUME_KEY_BYTES, ResumeKeys, Settings};
 
 use crate::chance::Chance;
@@ -18,6 +20,8 @@ const COURSE: u64 = 0x6b65_65d3;
 pub(crate) struct Keeping {
     /// By room; the same for all its lives.
     rooms: Vec<Kept>,
+    /// Whoever is signed in may come into every room.
+    pub(crate) open: bool,
     /// So many messages of a thousand have keys, and as often one is sent again.
     pub(crate) keyed: u64,
     /// So many times in a thousand things done, clients read what was said before or look who is
@@ -62,11 +66,16 @@ impl Plan {
 impl Plan {
     /// Every room has an order and a history.
     pub(crate) fn keep_all(&mut self) {
+        self.keep_last(200);
+    }
+
+    /// The same, with so many messages.
+    pub(crate) fn keep_last(&mut self, messages_max: u32) {
         let kept = Kept {
             order: Order::Ordered,
             history: HistoryRules {
                 keep: Keep::Last {
-                    messages_max: 200,
+                    messages_max,
                     age_max: Duration::from_mins(1),
                 },
                 directed: true,
@@ -83,6 +92,7 @@ impl Plan {
         };
         self.keeping = Keeping {
             rooms: (0..self.rooms).map(|_| kept).collect(),
+            open: false,
             keyed: 100,
             curious: 100,
         };
@@ -90,7 +100,8 @@ impl Plan {
         let rules = &mut self.settings.transient_rules;
         kept.rule(rules);
         rules.history.waiting = None;
-        // A few credits more or less do not matter.
+        // A few credits more or less do not matter, nor how much is told at once.
+        self.settings.presence_entries_max = 1_000;
         self.settings.hop_slots_max = 4_096;
         self.settings.hop_bytes_max = 8 * 1024 * 1024;
         self.settings.ask_slots_max = 4_096;
@@ -108,6 +119,9 @@ impl Keeping {
         let place = usize::try_from(room).expect("an index");
         if let Some(kept) = self.rooms.get(place) {
             kept.rule(rules);
+        }
+        if self.open && rules.connection.audience == Audience::Members {
+            rules.connection.audience = Audience::Users;
         }
     }
 }

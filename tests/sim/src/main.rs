@@ -4,14 +4,15 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use porthouse_sim::{Options, Plant, Report, Verdict, run};
+use porthouse_sim::{Options, Plant, Report, Returns, Verdict, run};
 
 const USAGE: &str = "\
 usage: cargo sim SEED [--trace] [--twice] [--resume] [--plant BUG]
                                                            one seed again
        cargo sim ci [--seconds N] [--from SEED]           as many seeds as fit
        cargo sim plant BUG [--seeds N] [--from SEED]      until the bug is caught
-       cargo sim resume [--times N] [--from SEED]         until somebody came back so often
+       cargo sim resume [--times N] [--seconds N] [--from SEED]
+                                                          until so many connections were lost
 
 exit status: 0 passed, 1 a planted bug was not caught, 2 usage, 10 crash,
              11 a promise of safety is broken, 12 a promise of liveness is broken";
@@ -109,22 +110,26 @@ fn ci(words: &[&str]) -> Option<u8> {
     Some(worst)
 }
 
-/// Worlds in which everybody keeps coming and going, until that has happened often enough.
+/// Worlds in which everybody keeps losing their connection and comes back to go on, until that has
+/// happened so often, or for so long.
 fn resume(words: &[&str]) -> Option<u8> {
     let times = option(words, "--times", 100_000)?;
+    let span = Duration::from_secs(option(words, "--seconds", u64::MAX)?);
     let first = option(words, "--from", FIRST_SEED)?;
     let options = Options {
         coming_and_going: true,
         ..Options::default()
     };
+    println!("simulator: connections are lost and taken up again, seeds from {first}");
     let began = Instant::now();
-    let (mut seed, mut events, mut came_back, mut recovered, mut worst) = (first, 0, 0, 0, 0);
-    while came_back < times {
+    let (mut seed, mut events, mut failed, mut worst) = (first, 0, 0_u64, 0);
+    let mut returns = Returns::default();
+    while returns.disconnects < times && began.elapsed() < span {
         let report = run(seed, options);
         events += report.events;
-        came_back += report.came_back;
-        recovered += report.recovered;
+        returns += report.returns;
         if report.verdict != Verdict::Passed {
+            failed += 1;
             worst = status(&report.verdict);
             println!(
                 "seed {seed}: {}\n  again: cargo sim {seed} --resume",
@@ -133,8 +138,9 @@ fn resume(words: &[&str]) -> Option<u8> {
         }
         seed += 1;
     }
+    println!("{returns}");
     println!("{} seeds, {}", seed - first, pace(events, began.elapsed()));
-    println!("{came_back} came back to go on, {recovered} without missing anything");
+    println!("{} passed, {failed} failed", seed - first - failed);
     Some(worst)
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) rpc_delay: Nanos,
     pub(crate) habits: Habits,
     pub(crate) keeping: Keeping,
+    /// Everybody keeps losing their connection, and comes back.
+    pub(crate) coming_and_going: bool,
     pub(crate) message_bytes_max: u64,
     pub(crate) down_bytes_max: usize,
     pub(crate) settings: Settings,
@@ -121,6 +123,7 @@ impl Plan {
             rpc_delay: chance.skewed(100, 300_000) * MICROS,
             habits: habits(chance),
             keeping: Keeping::default(),
+            coming_and_going: false,
             message_bytes_max,
             down_bytes_max: usize::try_from(chance.skewed(256, 256 * 1024)).expect("a length"),
             settings: settings(chance, puddles),
@@ -142,6 +145,15 @@ impl Plan {
                 }];
             }
             Plant::PredicateDropped => self.habits.named = 300,
+            // Many leave a room that stays, and others stay in it.
+            Plant::PresenceLeaveLost => {
+                self.keep_all();
+                self.rooms = self.rooms.min(2);
+                self.admin_gap = 5 * SECONDS;
+                self.habits.close = 30;
+                self.habits.vanish = 30;
+                self.habits.wander = 150;
+            }
             // Messages meet on their way from puddle to puddle.
             Plant::HopsSwapped => self.part_delay = 20 * MILLIS,
             Plant::PlacedSwapped => {
@@ -151,7 +163,6 @@ impl Plan {
             Plant::PlacedTwice
             | Plant::PlacedLost
             | Plant::HomeAnswerLost
-            | Plant::PresenceLeaveLost
             | Plant::PresenceTwice
             | Plant::KeyForgotten
             | Plant::WaitingTwice
@@ -160,7 +171,7 @@ impl Plan {
                 self.habits.named = 300;
                 self.keep_all();
             }
-            Plant::ResumeLosesOne => self.come_and_go(),
+            Plant::ResumeLosesOne => self.come_and_go(chance.next()),
             Plant::NoTombstone
             | Plant::BacklogKept
             | Plant::NegativeEntryKept
@@ -168,12 +179,6 @@ impl Plan {
             | Plant::AdmittedBeforeInterest
             | Plant::AcknowledgedEarly => {}
         }
-    }
-
-    /// Everybody keeps losing their connection, in rooms that keep.
-    pub(crate) fn come_and_go(&mut self) {
-        self.keep_all();
-        self.habits.vanish = self.habits.vanish.max(30);
     }
 
     /// The settings of one puddle.

@@ -18,10 +18,10 @@ use porthouse_puddle::{Input, Puddle, Seed, Seeds, Switchboard};
 
 use crate::Options;
 use crate::chance::Chance;
-use crate::checker::Checker;
 use crate::checker::hash::Fold;
 use crate::checker::line::Line;
 use crate::checker::violation::Violation;
+use crate::checker::{Bounds, Checker};
 use crate::client::Client;
 use crate::client::payload::Payloads;
 use crate::control::{Commit, Control, Numbering, TransactionId};
@@ -29,6 +29,7 @@ use crate::link::Written;
 use crate::plan::{Broken, Plan};
 use crate::plant::Plant;
 use crate::queue::{Nanos, Queue, SECONDS};
+use crate::returns::Returns;
 use calls::Calls;
 use node::{Node, Worker, at};
 pub(crate) use phase::Phase;
@@ -125,8 +126,8 @@ pub(crate) struct World {
     watch: Watch,
     calls: Calls,
     pub(crate) scratch: Vec<u8>,
-    /// How often somebody came back to go on, and how often nothing was missing.
-    returns: (u64, u64),
+    /// Those who came back to go on.
+    pub(crate) returns: Returns,
 }
 
 impl World {
@@ -145,7 +146,7 @@ impl World {
             Some(plant) => plan.suit(plant, &mut chance),
         }
         if coming_and_going {
-            plan.come_and_go();
+            plan.come_and_go(seed);
         }
         let node = node(&plan, &mut chance.fork());
         let numbering = match plant {
@@ -154,11 +155,12 @@ impl World {
         };
         let control = Control::new(chance.fork(), plan.users, numbering);
         let nanos = |span: core::time::Duration| u64::try_from(span.as_nanos()).expect("short");
-        let checker = Checker::new(
-            nanos(plan.settings.entry_time_max),
-            nanos(plan.settings.handshake_time_max),
-            nanos(plan.settings.key_time_max),
-        );
+        let checker = Checker::new(Bounds {
+            entry_nanos_max: nanos(plan.settings.entry_time_max),
+            handshake_nanos_max: nanos(plan.settings.handshake_time_max),
+            key_nanos_max: nanos(plan.settings.key_time_max),
+            presence_entries_max: plan.settings.presence_entries_max,
+        });
         let mut world = Self {
             payloads: Payloads::new(&mut chance.fork()),
             plant,
@@ -182,7 +184,7 @@ impl World {
             watch: Watch::default(),
             calls: Calls::default(),
             scratch: Vec::new(),
-            returns: (0, 0),
+            returns: Returns::default(),
             plan,
             chance,
         };
@@ -201,17 +203,19 @@ impl World {
         self.inputs + self.writes + self.lines
     }
 
-    /// How often somebody came back to go on, and how often nothing was missing.
-    pub(crate) const fn returns(&self) -> (u64, u64) {
+    /// Those who came back to go on.
+    pub(crate) const fn returns(&self) -> Returns {
         self.returns
     }
 
-    /// Somebody is inside, and was told this if they came back to go on.
-    pub(crate) fn came_back(&mut self, recovered: Option<bool>) {
-        if let Some(recovered) = recovered {
-            self.returns.0 += 1;
-            self.returns.1 += u64::from(recovered);
-        }
+    /// The last revision that the node has acknowledged.
+    pub(crate) fn applied(&self) -> u64 {
+        self.checker.applied()
+    }
+
+    /// The last revision that mattered to whether this user may enter.
+    pub(crate) fn last_word(&self, room: u32, user: Option<u32>) -> u64 {
+        self.checker.last_word(room, user)
     }
 
     /// Lets everything happen up to a moment, unless a promise is broken before.

@@ -8,6 +8,7 @@ use super::{Checker, index};
 
 /// How late presence may be in a room that no administrator has written, in nanoseconds.
 const SHOWN_LATE: u64 = 7_000_000_000;
+const SHOWN_EVERY: u64 = 1_000_000_000;
 /// And the ways from puddle to puddle, and of sockets that went without a word.
 const SHOWN_SLACK: u64 = 3_000_000_000;
 
@@ -22,6 +23,10 @@ impl Checker {
                 self.bounds
                     .upgrade(socket, known.upgraded, known.begun, self.at)?;
                 known.requests.overdue(socket, self.bounds, self.at)?;
+                let number = u32::try_from(socket).expect("a socket's number");
+                for &(room, _) in &known.entries {
+                    self.past.is_whole(number, room)?;
+                }
             }
         }
         self.orders.finish(&self.messages)?;
@@ -63,12 +68,20 @@ impl Checker {
 
     /// Who is inside, if nobody has come or gone for long enough that all who look know it.
     fn inside(&self, room: u32) -> Option<Inside> {
-        let late = self.policy.door(room).map(|door| door.shown_late_max);
-        let late = late.unwrap_or(SHOWN_LATE) + SHOWN_SLACK;
+        let inside = self.seated(room);
+        let door = self.policy.door(room);
+        let (late, every) = door.map_or((SHOWN_LATE, SHOWN_EVERY), |door| {
+            (door.shown_late_max, door.shown_every)
+        });
+        // As many may have gone as are there.
+        let news = 2 * (inside.clients.len() as u64 + inside.nameless);
+        let batches = news / self.bounds.presence_entries_max.max(1) as u64;
         let stirred = self.stirred.get(&room).copied().unwrap_or(0);
-        if stirred + late > self.at {
-            return None;
-        }
+        let known_at = stirred + late + batches * every + SHOWN_SLACK;
+        (known_at <= self.at).then_some(inside)
+    }
+
+    fn seated(&self, room: u32) -> Inside {
         let mut inside = Inside::default();
         for entry in self.entries.iter().filter(|entry| entry.room == room) {
             let known = &self.sockets[index(entry.socket)];
@@ -85,7 +98,7 @@ impl Checker {
                 None => sockets.1 += 1,
             }
         }
-        Some(inside)
+        inside
     }
 
     /// In this room since then, and until now.

@@ -43,6 +43,8 @@ pub(crate) struct Door {
     pub(crate) hands_over: bool,
     /// How long presence may lag behind, in nanoseconds.
     pub(crate) shown_late_max: u64,
+    /// And what is told next comes so long after, where more is to be told than is at once.
+    pub(crate) shown_every: u64,
     /// Whether who reads too slowly misses something, and stays.
     pub(crate) skips: bool,
 }

@@ -133,6 +133,8 @@ impl Messages {
         let message = &mut self.all[index(message)];
         (message.again, message.missed, message.breaks) = (true, false, None);
         message.forbidden &= forbidden;
+        // Who passed the first one over may get this one, in its own place.
+        message.skipped_by.clear();
     }
 
     /// Whether it is too short to say which it is.
@@ -152,11 +154,8 @@ impl Messages {
     /// Whether it was for all but some, and not this client's own.
     pub(crate) fn is_kept_from_some(&self, message: u32, client: Option<u128>) -> bool {
         self.all.get(index(message)).is_some_and(|message| {
-            let own = match message.sender {
-                Some(_) => message.from.is_none() || message.from == client,
-                None => false,
-            };
-            message.to.is_empty() && !message.except.is_empty() && !own
+            let some = message.to.is_empty() && !message.except.is_empty();
+            some && !message.may_be_own(client)
         })
     }
 
@@ -188,6 +187,9 @@ impl Messages {
         body: Body,
     ) -> Result<(), Violation> {
         let message = self.is_as_said(to, number, body)?;
+        if message.is_hidden_from(to.client) {
+            return broken("P10", format!("{to:?} got {number}, which was not for it"));
+        }
         if message.breaks == Some(to.rules) {
             return broken("P6", format!("{to:?} got {number}, which the rules refuse"));
         }
@@ -198,14 +200,21 @@ impl Messages {
         self.in_order(to, sender, place, number)
     }
 
-    /// One that was said before: whoever hears of it now need not have been inside then.
+    /// One that was said before: whoever hears of it now need not have been inside then, and is
+    /// shown their own whoever they named.
     pub(crate) fn receive_past(
         &mut self,
         to: Receiver,
         number: u32,
         body: Body,
     ) -> Result<(), Violation> {
-        self.is_as_said(to, number, body)?;
+        let message = self.is_as_said(to, number, body)?;
+        if message.is_hidden_from(to.client) && !message.may_be_own(to.client) {
+            return broken(
+                "P10",
+                format!("{to:?} heard of {number}, which was not for it"),
+            );
+        }
         Ok(())
     }
 
@@ -217,7 +226,7 @@ impl Messages {
         broken("P1", format!("{to:?} heard of {body:?}, which nobody said"))
     }
 
-    /// Unchanged, and for them.
+    /// Unchanged, in their room, and of somebody who could say it.
     fn is_as_said(&mut self, to: Receiver, number: u32, body: Body) -> Result<&Message, Violation> {
         let Some(message) = self.all.get_mut(index(number)) else {
             return broken(
@@ -237,9 +246,6 @@ impl Messages {
                 "P10",
                 format!("{to:?} got {number} of room {}", message.room),
             );
-        }
-        if message.is_hidden_from(to.client) {
-            return broken("P10", format!("{to:?} got {number}, which was not for it"));
         }
         if message.forbidden {
             return broken("P6", format!("{to:?} got {number} of one who was out"));
@@ -396,6 +402,11 @@ impl Message {
     fn is_hidden_from(&self, client: Option<u128>) -> bool {
         let named = |names: &[u128]| client.is_some_and(|client| names.contains(&client));
         (!self.to.is_empty() && !named(&self.to)) || named(&self.except)
+    }
+
+    /// This client said it, or nobody can tell.
+    fn may_be_own(&self, client: Option<u128>) -> bool {
+        self.sender.is_some() && (self.from.is_none() || self.from == client)
     }
 
     /// Hidden, or nobody can tell.

@@ -21,9 +21,9 @@ struct Asked {
     /// It was out since: what comes may be of before.
     stale: bool,
     came: Vec<(u64, Said)>,
-    /// A page had fewer messages than it said. They may have been dropped, if it is out of the
-    /// room next.
-    short: Option<String>,
+    /// A page was not what it said. Some of it may have been dropped, if it is out of the room
+    /// next.
+    short: Option<Violation>,
 }
 
 /// How a page ends.
@@ -57,13 +57,11 @@ impl Past {
         }
     }
 
-    /// Something else of the room came: it is not out.
+    /// Something else of the room came, or all is over: it is not out.
     pub(crate) fn is_whole(&self, socket: u32, room: u32) -> Result<(), Violation> {
         let asked = self.asked.get(&(socket, room));
-        match asked.and_then(|asked| asked.short.as_ref()) {
-            Some(short) => broken("P3", short.clone()),
-            None => Ok(()),
-        }
+        let short = asked.and_then(|asked| asked.short.clone());
+        short.map_or(Ok(()), Err)
     }
 
     /// Its request is answered otherwise.
@@ -104,56 +102,64 @@ impl Past {
         to: Receiver,
         end: PageEnd,
         (orders, messages): (&Orders, &Messages),
-    ) -> Result<(), Violation> {
+    ) {
         let Some(asked) = self.asked.get_mut(&(to.socket, to.room)) else {
-            return Ok(());
+            return;
         };
         let Some(at) = asked.waiting.iter().position(|(id, _)| *id == end.id) else {
-            return Ok(());
+            return;
         };
         let (_, range) = asked.waiting.remove(at);
         let came = std::mem::take(&mut asked.came);
         if asked.stale {
             asked.stale = !asked.waiting.is_empty();
-            return Ok(());
+            return;
         }
-        let count = usize::try_from(end.count).unwrap_or(usize::MAX);
-        let Some(first) = came.len().checked_sub(count) else {
-            asked.short = Some(format!("{to:?}: {end:?} after {} messages", came.len()));
-            return Ok(());
-        };
-        let page = &came[first..];
-        is_asked_for(to, page, range, end)?;
-        for &(offset, said) in page {
-            is_theirs(to, offset, said, (orders, messages))?;
-        }
-        match orders.stand_of(to.entry) {
-            Some(stand) if end.complete => {
-                lacks_nothing(to, stand, page, (range, end), (orders, messages))
-            }
-            Some(_) | None => Ok(()),
-        }
+        let page = page_of(&came, range, end);
+        let judged = is_what_it_says(to, page, (range, end), (orders, messages));
+        asked.short = asked.short.take().or(judged.err());
     }
 }
 
-/// In order, and within what was asked.
-fn is_asked_for(
-    to: Receiver,
-    page: &[(u64, Said)],
-    range: Range,
-    end: PageEnd,
-) -> Result<(), Violation> {
-    let offsets = || page.iter().map(|&(offset, _)| offset);
-    let grows = offsets().is_sorted_by(|one, other| one < other);
+/// Of what came, the last messages that are in order and within what was asked: before them may
+/// have come what was handed over, or what was missed.
+fn page_of(came: &[(u64, Said)], range: Range, end: PageEnd) -> &[(u64, Said)] {
     let within = |offset| {
         range.since.is_none_or(|since| offset > since)
             && range.before.is_none_or(|before| offset < before)
             && offset <= end.through
     };
-    if grows && offsets().all(within) && range.last.is_none_or(|last| end.count <= last) {
-        return Ok(());
+    let most = range.last.map_or(end.count, |last| last.min(end.count));
+    let (mut first, mut after) = (came.len(), u64::MAX);
+    for &(offset, _) in came.iter().rev() {
+        let full = (came.len() - first) as u64 == most;
+        if full || offset >= after || !within(offset) {
+            break;
+        }
+        (first, after) = (first - 1, offset);
     }
-    broken("P3", format!("{to:?}: {end:?} of {range:?} is {page:?}"))
+    &came[first..]
+}
+
+/// It holds as many as it says, nothing that is not theirs, and lacks nothing.
+fn is_what_it_says(
+    to: Receiver,
+    page: &[(u64, Said)],
+    (range, end): (Range, PageEnd),
+    (orders, messages): (&Orders, &Messages),
+) -> Result<(), Violation> {
+    if page.len() as u64 != end.count {
+        return broken("P3", format!("{to:?}: {end:?} of {range:?} is {page:?}"));
+    }
+    for &(offset, said) in page {
+        is_theirs(to, offset, said, (orders, messages))?;
+    }
+    match orders.stand_of(to.entry) {
+        Some(stand) if end.complete => {
+            lacks_nothing(to, stand, page, (range, end), (orders, messages))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// What was for all but some is shown to who was inside then.

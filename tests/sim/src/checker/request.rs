@@ -4,11 +4,15 @@ use super::line::Ask;
 use super::message::Moment;
 use super::violation::{Violation, broken};
 
-/// How long things may take, in nanoseconds.
+/// How long things may take, in nanoseconds, and how much is told at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) entry_nanos_max: u64,
     pub(crate) handshake_nanos_max: u64,
+    /// A key stands for its message so long.
+    pub(crate) key_nanos_max: u64,
+    /// Clients in one word about who is there.
+    pub(crate) presence_entries_max: usize,
 }
 
 /// Deadlines are seen in a turn, and answers take their way.

@@ -325,8 +325,8 @@ impl World {
         known.challenged.retain(|of| *of != room);
         known.inside.push(room);
         self.learn(client);
+        self.came_back((socket, room), heard.recovered, heard.stand());
         self.may_go_on((socket, room), heard.resume, heard.stand());
-        self.came_back(heard.recovered);
         let written = heard.written;
         self.see(&Line::Admitted {
             socket,
@@ -382,6 +382,7 @@ impl World {
     }
 
     fn is_out(&mut self, socket: u32, room: u32) {
+        self.has_no_way_back(socket, room);
         let known = self.sockets[at(socket)].as_mut().expect("being read");
         known.inside.retain(|of| *of != room);
         known.joining.retain(|of| *of != room);

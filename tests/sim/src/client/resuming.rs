@@ -4,6 +4,7 @@
 use super::header::Asking;
 use crate::checker::line::{Resumes, Stand};
 use crate::plant::Plant;
+use crate::returns::Lapse;
 use crate::world::World;
 
 /// By what, and from where, a client may go on in a room.
@@ -12,6 +13,12 @@ pub(crate) struct Token {
     room: u32,
     text: String,
     from: Resumes,
+    /// The session it was given for.
+    session: Option<u32>,
+    /// The last revision that the node had acknowledged when the connection ended.
+    applied: u64,
+    /// Its client left the room since, or was put out.
+    out: bool,
 }
 
 impl World {
@@ -25,6 +32,8 @@ impl World {
         let Some(client) = self.owner_of(socket) else {
             return;
         };
+        let known = self.sockets[at(socket)].as_ref();
+        let session = known.and_then(|known| known.session);
         let tokens = &mut self.clients[at(client)].tokens;
         tokens.retain(|token| token.room != room);
         if let (Some(text), Some(stand)) = (token, stand) {
@@ -32,7 +41,79 @@ impl World {
                 room,
                 text: text.to_owned(),
                 from: Resumes { socket, stand },
+                session,
+                applied: 0,
+                out: false,
             });
+        }
+    }
+
+    /// A client has no connection any more, and may come back to where it is by now.
+    pub(crate) fn is_cut_off(&mut self, socket: u32) {
+        let applied = self.applied();
+        let known = self.sockets[at(socket)].as_ref();
+        let is_inside = known.is_some_and(|known| !known.inside.is_empty());
+        if is_inside && !self.is_leaving() {
+            self.returns.disconnects += 1;
+        }
+        let Some(client) = self.owner_of(socket) else {
+            return;
+        };
+        let tokens = self.clients[at(client)].tokens.iter_mut();
+        for token in tokens.filter(|token| token.from.socket == socket) {
+            token.applied = applied;
+        }
+    }
+
+    /// A client is out of a room: what it may show there is worth nothing.
+    pub(super) fn has_no_way_back(&mut self, socket: u32, room: u32) {
+        if let Some(token) = self.token_of(socket, room)
+            && token.from.socket == socket
+        {
+            token.out = true;
+        }
+    }
+
+    /// A client is inside; `recovered`, if it came to go on.
+    pub(super) fn came_back(
+        &mut self,
+        (socket, room): (u32, u32),
+        recovered: Option<bool>,
+        stand: Option<Stand>,
+    ) {
+        let client = self.sockets[at(socket)]
+            .as_ref()
+            .expect("being read")
+            .client;
+        let known = &mut self.clients[at(client)];
+        let shown = known.shown.iter().position(|token| token.room == room);
+        let shown = shown.map(|place| known.shown.swap_remove(place));
+        match (recovered, shown) {
+            (Some(true), _) => self.returns.count(None),
+            (Some(false), Some(token)) => {
+                let lapse = self.lapse(socket, &token, stand);
+                self.returns.count(Some(lapse));
+            }
+            (Some(false), None) | (None, _) => {}
+        }
+    }
+
+    /// Why a token was worth nothing.
+    fn lapse(&self, socket: u32, token: &Token, stand: Option<Stand>) -> Lapse {
+        let known = self.sockets[at(socket)].as_ref().expect("being read");
+        let user = self.clients[at(known.client)].user;
+        let is_same = token.session.is_some() && token.session == known.session;
+        let goes_on = stand.is_some_and(|stand| stand.epoch == token.from.stand.epoch);
+        if token.out {
+            Lapse::Out
+        } else if !goes_on {
+            Lapse::Epoch
+        } else if !is_same {
+            Lapse::Session
+        } else if self.last_word(token.room, user) > token.applied {
+            Lapse::Changed
+        } else {
+            Lapse::Unkept
         }
     }
 
@@ -82,7 +163,12 @@ impl World {
         let asking = asking
             .text("resume", &token.text)
             .number("offset", Some(token.from.stand.offset));
-        (asking, Some(token.from))
+        let resumes = token.from;
+        let client = self.owner_of(socket).expect("it has a token");
+        let shown = &mut self.clients[at(client)].shown;
+        shown.retain(|token| token.room != room);
+        shown.push(token);
+        (asking, Some(resumes))
     }
 
     fn token_of(&mut self, socket: u32, room: u32) -> Option<&mut Token> {

@@ -265,6 +265,7 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
         hands_over: rules.history.waiting.is_some(),
         waits: rules.history.waiting.is_some() && rules.history.keep != Keep::Latest,
         shown_late_max: nanos(rules.presence.grace) + 2 * nanos(rules.presence.interval),
+        shown_every: nanos(rules.presence.interval),
         skips: rules.delivery.slow_consumer != SlowConsumer::Close,
     }
 }

@@ -298,6 +298,7 @@ impl World {
         let client = socket.client;
         if self.clients[at(client)].socket == Some(number) {
             self.clients[at(client)].socket = None;
+            self.is_cut_off(number);
             self.see(&Line::Ended { socket: number });
             self.comes_back(client);
         }
