@@ -185,13 +185,15 @@ impl Checker {
                 let heard = self.orders.live(to, said, offset, &self.messages);
                 heard.map_err(not_recovered)?;
                 if self.past.is_asked(to.socket, to.room) {
-                    self.past.come(to, (offset, said), false)?;
+                    let stand = self.place(to, offset);
+                    self.past.come(to, (stand, said), false)?;
                 }
             }
             Some(Place { offset, past: true }) => {
                 self.orders.past(to, said, offset, &self.messages)?;
                 let waits = self.policy.door(to.room).is_some_and(|door| door.waits);
-                self.past.come(to, (offset, said), waits)?;
+                let stand = self.place(to, offset);
+                self.past.come(to, (stand, said), waits)?;
             }
             Some(Place {
                 offset,
@@ -211,6 +213,15 @@ impl Checker {
             }
         }
         message.map_or(Ok(()), |message| self.comes_from(message, from))
+    }
+
+    /// The place of this offset, for somebody inside.
+    fn place(&self, to: Receiver, offset: u64) -> Stand {
+        let epoch = self.orders.stand_of(to.entry).map(|stand| stand.epoch);
+        Stand {
+            epoch: epoch.unwrap_or_default(),
+            offset,
+        }
     }
 
     /// Whether what was said before comes because its receiver has missed it. What

@@ -236,7 +236,10 @@ impl Checker {
                     }
                     Some(since) => entry.out.since = entry.out.since.or(Some(since)),
                     None if was_deleted => {}
-                    None => entry.out.allow(step),
+                    None => {
+                        self.messages.pardon((entry.socket, room), entry.out.cut);
+                        entry.out.allow(step);
+                    }
                 }
             }
         }

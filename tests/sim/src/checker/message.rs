@@ -137,6 +137,21 @@ impl Messages {
         message.skipped_by.clear();
     }
 
+    /// Somebody who was out of a room since then may be in again: what they said meanwhile may
+    /// arrive only now.
+    pub(crate) fn pardon(&mut self, sender: (u32, u32), out_since: Option<u64>) {
+        let (Some(since), Some(row)) = (out_since, self.by_sender.get(&sender)) else {
+            return;
+        };
+        for &number in row.iter().rev() {
+            let message = &mut self.all[index(number)];
+            if message.sent.step < since {
+                return;
+            }
+            message.forbidden = false;
+        }
+    }
+
     /// Whether it is too short to say which it is.
     pub(crate) fn is_small(&self, message: u32) -> bool {
         self.all

@@ -11,8 +11,8 @@ use super::violation::{Violation, broken};
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     asked: Table<(u32, u32), Asked>,
-    /// Who was handed which message when they came in.
-    handed: Table<(u128, u32), u32>,
+    /// Who was handed which message when they came in, and from which place.
+    handed: Table<(u128, u32), (u32, Stand)>,
 }
 
 #[derive(Debug, Default)]
@@ -76,23 +76,24 @@ impl Past {
     pub(crate) fn come(
         &mut self,
         to: Receiver,
-        (offset, said): (u64, Said),
+        (stand, said): (Stand, Said),
         waits: bool,
     ) -> Result<(), Violation> {
         let asked = self.asked.entry((to.socket, to.room)).or_default();
         if !asked.waiting.is_empty() {
-            asked.came.push((offset, said));
+            asked.came.push((stand.offset, said));
             return Ok(());
         }
         let (Some(client), Said::Message(message), true) = (to.client, said, waits) else {
             return Ok(());
         };
-        match self.handed.insert((client, message), to.entry) {
-            Some(before) => broken(
+        // Said again after its key was forgotten, it is another, in another place.
+        match self.handed.insert((client, message), (to.entry, stand)) {
+            Some((before, at)) if at == stand => broken(
                 "P2",
                 format!("{to:?} was handed {message}, which had waited for {before} too"),
             ),
-            None => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 

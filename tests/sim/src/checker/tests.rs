@@ -315,3 +315,52 @@ fn a_raw_socket_is_judged_by_when_it_was_let_in() {
     course.says(BOB, 1, &[]);
     course.hears(ADA, (BOB, 1), None::<Place>);
 }
+
+/// Ada comes in, and is handed this from a place in an epoch.
+fn hand_over(course: &mut Course, epoch: u64) -> Result<(), Violation> {
+    let written = course.now();
+    course.goes(Line::Admitted {
+        socket: ADA,
+        room: ROOM,
+        client: client(ADA),
+        stand: Some(Stand { epoch, offset: 1 }),
+        recovered: None,
+        written,
+    });
+    course.sees(course.heard(ADA, (BOB, 0), past(1)))
+}
+
+#[test]
+fn what_waited_is_handed_over_once_unless_it_was_said_again_elsewhere() {
+    let mut course = Course::of(door());
+    course.enters(BOB, 0);
+    course.says(BOB, 0, &[]);
+    course.connects(ADA, None);
+    hand_over(&mut course, 1).expect("it waited");
+    course.goes(Line::Again {
+        socket: BOB,
+        room: ROOM,
+        message: 0,
+        id: 9,
+    });
+    hand_over(&mut course, 2).expect("it is another room's");
+    let twice = hand_over(&mut course, 2).expect_err("it was handed over");
+    assert_eq!(twice.promise, "P2", "{twice}");
+}
+
+#[test]
+fn what_was_said_by_one_who_was_out_meanwhile_may_arrive_when_it_is_in_again() {
+    let mut course = Course::of(door());
+    course.enters(BOB, 0);
+    course.enters(CAROL, 0);
+    let closed = Door {
+        password: Some(1),
+        ..door()
+    };
+    course.rules(2, closed);
+    course.goes(Line::Acknowledged { revision: 2 });
+    course.says(BOB, 0, &[]);
+    course.rules(3, door());
+    course.goes(Line::Acknowledged { revision: 3 });
+    course.hears(CAROL, (BOB, 0), live(1));
+}
