@@ -25,6 +25,7 @@ mod restoring;
 mod record;
 mod away;
 mod covered;
+mod expiring;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use porthouse_model::{Keep, Refused, Revision, RoomId, RoomName, Time};
 
 use crate::hop::RoomMessage;
-use crate::input::PuddleId;
+use crate::input::{PuddleId, SocketId};
 use crate::people::People;
 use crate::room::Governed;
 use crate::seed::Chance;
@@ -105,6 +106,8 @@ pub(crate) struct Home {
     alarm: Option<Time>,
     /// When it is forgotten, while nobody is inside.
     idle_until: Option<Time>,
+    /// When it is looked at for what is too old.
+    looked_at: Option<Time>,
 }
 
 /// All homes of a puddle.
@@ -115,6 +118,8 @@ pub(crate) struct Homes {
     by_id: BTreeMap<RoomId, RoomName>,
     /// Those with nobody inside, by when they are forgotten.
     idle: BTreeSet<(Time, RoomName)>,
+    /// Those in which something ends by its age, by when they are looked at.
+    expiring: BTreeSet<(Time, RoomName)>,
     /// What all of them keep.
     held: Held,
     /// What was to be stored and was not.
@@ -134,6 +139,7 @@ impl Homes {
             homes: BTreeMap::new(),
             by_id: BTreeMap::new(),
             idle: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             held: Held::default(),
             undone: Vec::new(),
             homes_max: settings.homes_max,
@@ -204,6 +210,7 @@ impl Homes {
         let undone = home.undone.drain(..).map(|undone| (room.clone(), undone));
         self.undone.extend(undone);
         self.list(room);
+        self.expect(room);
         Some(done)
     }
 
@@ -234,9 +241,11 @@ impl Homes {
     }
 
     /// Nobody is in a room any more, on any puddle. A transient room is over; a
-    /// persistent one is kept in mind while it keeps something.
+    /// persistent one is kept in mind while it keeps something. Not before all
+    /// who were inside have said how they went.
     pub(crate) fn emptied(&mut self, room: &RoomName, now: Time) {
-        let Some(home) = self.homes.get_mut(room) else {
+        let home = self.homes.get_mut(room);
+        let Some(home) = home.filter(|home| home.guests.is_empty()) else {
             return;
         };
         match home.needed_until(now, &self.allowance) {
@@ -287,38 +296,30 @@ impl Homes {
         }
     }
 
-    /// A puddle began anew, or has nobody in a room any more: its guests are
-    /// gone. `None`: in any room.
-    pub(crate) fn left_by(&mut self, now: Time, puddle: PuddleId, room: Option<&RoomName>) {
-        let allowance = self.allowance;
-        if room.is_none() {
-            let durable: Vec<RoomName> = self.durable().cloned().collect();
-            for room in durable {
-                self.with(&room, |home, _| home.abandoned_by(puddle));
-            }
+    /// A puddle began anew: its guests are gone.
+    pub(crate) fn left_by(&mut self, now: Time, puddle: PuddleId) {
+        let rooms: Vec<RoomName> = self.homes.keys().cloned().collect();
+        for room in rooms {
+            self.with(&room, |home, allowance| {
+                home.abandoned_by(puddle);
+                home.lose(now, puddle, allowance);
+            });
         }
-        match room {
-            Some(room) => {
-                if let Some(home) = self.homes.get_mut(room) {
-                    home.lose(now, puddle, &allowance);
-                }
-            }
-            None => {
-                for home in self.homes.values_mut() {
-                    home.lose(now, puddle, &allowance);
-                }
-            }
-        }
+    }
+
+    /// Whether a home knows a socket to be inside.
+    pub(crate) fn has_guest(
+        &self,
+        room: &RoomName,
+        (puddle, socket): (PuddleId, SocketId),
+    ) -> bool {
+        let home = self.homes.get(room);
+        home.is_some_and(|home| home.guests.get(puddle, socket).is_some())
     }
 
     /// Whether a room has a home whose history survives the node.
     pub(crate) fn is_durable(&self, room: &RoomName) -> bool {
         self.homes.get(room).is_some_and(Home::is_durable)
-    }
-
-    fn durable(&self) -> impl Iterator<Item = &RoomName> {
-        let durable = self.homes.iter().filter(|(_, home)| home.is_durable());
-        durable.map(|(room, _)| room)
     }
 
     /// Rooms with a home here, in order.
@@ -328,6 +329,7 @@ impl Homes {
 
     /// Forgets what has been kept for long enough.
     pub(crate) fn keep(&mut self, now: Time) {
+        self.expire(now);
         while let Some((until, _)) = self.idle.first()
             && *until <= now
         {
@@ -341,7 +343,7 @@ impl Homes {
     pub(crate) fn deadline(&self) -> Option<Time> {
         let idle = self.idle.first().map(|(until, _)| *until);
         let alarm = self.alarms.first().map(|(at, _)| *at);
-        idle.into_iter().chain(alarm).min()
+        idle.into_iter().chain(alarm).chain(self.expires()).min()
     }
 
     fn awake(&mut self, room: &RoomName) {
@@ -355,6 +357,7 @@ impl Homes {
     fn forget(&mut self, room: &RoomName) {
         self.awake(room);
         self.disarm(room);
+        self.expect_nothing(room);
         if let Some(mut home) = self.homes.remove(room) {
             let held = home.held();
             self.held.bytes -= held.bytes;
@@ -398,6 +401,7 @@ impl Homes {
             held.store_bytes += home.held().store_bytes;
         }
         self.check_list();
+        self.check_expiring();
         assert_eq!(held, self.held, "what is kept is counted");
         let bytes_max = self.allowance.history_bytes_max;
         assert!(held.bytes <= bytes_max, "what is kept is bounded");
@@ -436,6 +440,7 @@ impl Home {
             guests: Guests::default(),
             alarm: None,
             idle_until: None,
+            looked_at: None,
         }
     }
 
@@ -452,6 +457,7 @@ impl Home {
                 undone: std::mem::take(&mut self.undone),
                 idle_until: self.idle_until,
                 alarm: self.alarm,
+                looked_at: self.looked_at,
                 listed: self.listed,
                 ..Self::new(self.name.clone(), governed.clone(), as_of, chance)
             };

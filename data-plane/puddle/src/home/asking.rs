@@ -196,6 +196,24 @@ pub(crate) struct Welcome {
     pub thread: Option<Thread>,
 }
 
+impl Ask {
+    /// Which socket says something by it.
+    pub(crate) const fn speaker(&self) -> Option<SocketId> {
+        match self {
+            Self::Send(saying) => Some(saying.speaker),
+            Self::Arrive(_)
+            | Self::Here(_)
+            | Self::Depart { .. }
+            | Self::Claim { .. }
+            | Self::Unclaim { .. }
+            | Self::Read { .. }
+            | Self::Look(_)
+            | Self::LookAway
+            | Self::Own { .. } => None,
+        }
+    }
+}
+
 impl ToHome {
     /// Its payload bytes.
     pub(crate) fn bytes(&self) -> u64 {

@@ -50,6 +50,11 @@ impl Away {
         }
     }
 
+    /// When the first is forgotten.
+    pub(crate) fn due(&self, age_max: Duration) -> Option<Time> {
+        self.order.first().map(|(since, _)| *since + age_max)
+    }
+
     /// When the last is forgotten.
     pub(crate) fn until(&self, age_max: Duration) -> Option<Time> {
         self.order.last().map(|(since, _)| *since + age_max)

@@ -98,6 +98,11 @@ impl Keys {
         self.order.len()
     }
 
+    /// When the first is forgotten.
+    pub(crate) fn due(&self, window: Duration) -> Option<Time> {
+        self.order.front().map(|(at, ..)| *at + window * 2)
+    }
+
     /// When the last is forgotten.
     pub(crate) fn until(&self, window: Duration) -> Option<Time> {
         self.order.back().map(|(at, ..)| *at + window * 2)

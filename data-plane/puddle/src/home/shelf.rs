@@ -275,6 +275,12 @@ impl Shelf {
         last.map_or(self.lost, |kept| kept.placed.offset())
     }
 
+    /// When the first of it is too old.
+    pub(crate) fn due(&self, age_max: Duration) -> Option<Time> {
+        let first = self.kept.front()?;
+        Some(first.at + age_max.saturating_sub(first.before))
+    }
+
     /// When the last of it is too old.
     pub(crate) fn until(&self, age_max: Duration) -> Option<Time> {
         let last = self.kept.back()?;

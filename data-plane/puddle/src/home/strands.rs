@@ -282,6 +282,11 @@ impl Strands {
         }
     }
 
+    /// When the first who is away is forgotten.
+    pub(crate) fn due(&self, time_max: Duration) -> Option<Time> {
+        self.away.first().map(|(since, _)| *since + time_max)
+    }
+
     /// When the last who is away is forgotten.
     pub(crate) fn until(&self, time_max: Duration) -> Option<Time> {
         self.away.last().map(|(since, _)| *since + time_max)

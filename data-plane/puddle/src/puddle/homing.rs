@@ -184,7 +184,7 @@ impl Puddle {
 
     /// A puddle began anew, and with it the homes that were there.
     pub(super) fn home_restarted(&mut self, puddle: PuddleId) {
-        self.homes.left_by(self.now, puddle, None);
+        self.homes.left_by(self.now, puddle);
         let deserted: Vec<_> = self.homes.rooms().cloned().collect();
         for room in deserted {
             self.speak_of(&room);
@@ -252,20 +252,11 @@ impl Puddle {
         if let Ask::Depart { .. } | Ask::LookAway | Ask::Unclaim { .. } = what {
             return self.gone_from((from, as_of), &room, &what);
         }
+        let speaker = what.speaker();
         // Leaving is told at once; what was asked before may come later.
-        let inside = from == self.settings.puddle || self.rooms.is_elsewhere(&room, from);
-        let speaker = match &what {
-            Ask::Send(saying) => Some(saying.speaker),
-            Ask::Arrive(_)
-            | Ask::Here(_)
-            | Ask::Depart { .. }
-            | Ask::Claim { .. }
-            | Ask::Unclaim { .. }
-            | Ask::Read { .. }
-            | Ask::Look(_)
-            | Ask::LookAway
-            | Ask::Own { .. } => None,
-        };
+        let inside = from == self.settings.puddle
+            || self.rooms.is_elsewhere(&room, from)
+            || speaker.is_some_and(|speaker| self.homes.has_guest(&room, (from, speaker)));
         let by = Asker {
             now: self.now,
             from,
@@ -364,6 +355,7 @@ impl Puddle {
             | Ask::Own { .. } => {}
         });
         self.speak_of(room);
+        self.home_deserted(room);
     }
 
     /// What a home here has to say to a puddle.

@@ -49,9 +49,8 @@ impl Puddle {
                 0
             }
             Hop::Leave { room } => {
+                // Each who was inside says so itself, behind what it had asked.
                 self.rooms.left_elsewhere(&room, from);
-                self.homes.left_by(self.now, from, Some(&room));
-                self.speak_of(&room);
                 self.home_deserted(&room);
                 0
             }

@@ -412,3 +412,27 @@ fn a_key_whose_socket_went_meanwhile_is_still_new() {
     }
     assert_eq!(world.take_text(ben), "", "once");
 }
+
+#[test]
+fn keys_of_a_silent_room_are_forgotten_in_time() {
+    let mut world = World::with(1, |settings| settings.keys_max = 2);
+    world.room("ledger", ordered());
+    world.room("other", ordered());
+    let (ada, _) = join(&mut world, 0, "ledger");
+    let (ben, _) = join(&mut world, 0, "other");
+    for id in 1..=2 {
+        send(&mut world, ada, id, &format!(r#","key":"k{id}""#), "said");
+    }
+    let keyed = "{\"op\":\"send\",\"room\":\"other\",\"id\":9,\"key\":\"k\"}\nsaid";
+    world.line(ben, keyed);
+    assert!(world.take_text(ben).contains("keys_per_client_max"));
+    for _ in 0..21 {
+        world.wait(Duration::from_mins(1));
+        world.line(ada, r#"{"op":"ping"}"#);
+        world.line(ben, r#"{"op":"ping"}"#);
+    }
+    world.take(ben);
+    world.line(ben, keyed);
+    let told = world.take_text(ben);
+    assert!(told.contains(r#""op":"receipt","id":9"#), "{told}");
+}

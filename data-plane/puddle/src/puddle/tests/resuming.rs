@@ -14,7 +14,7 @@ use super::world::{Client, HOUR, World, asking, hash, password_rules};
 use crate::{Command, Input};
 
 /// Keeps its last hundred messages, those to some too.
-fn kept(rules: RoomRules) -> RoomRules {
+pub(super) fn kept(rules: RoomRules) -> RoomRules {
     RoomRules {
         history: HistoryRules {
             keep: Keep::Last {

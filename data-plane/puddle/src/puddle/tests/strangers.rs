@@ -8,7 +8,7 @@ use porthouse_model::{Change, ChangeItem, Keep, Revision, RoomRules, SessionId};
 use super::durable::{durable, news, restart_all};
 use super::history::{join_as, keeping, send};
 use super::homes::{home_and_other, join, told};
-use super::resuming::{cut, enter, house, messages, recovered, say, shows, token};
+use super::resuming::{cut, enter, house, kept, messages, recovered, say, shows, token};
 use super::world::{World, hash, members_only};
 use crate::{Changed, Input};
 
@@ -128,4 +128,40 @@ fn a_token_of_another_session_of_the_same_user_is_nothing() {
     world.sessions.insert(hash(9), session);
     let (_, heard) = enter(&mut world, 0, Some(9), &shows(&token(&heard), 0));
     recovered(&heard, false);
+}
+
+#[test]
+fn who_left_while_asks_waited_has_no_way_back() {
+    let mut world = World::with(3, |settings| settings.ask_slots_max = 4);
+    world.session(1);
+    world.room("news", kept(RoomRules::default()));
+    let (home, other) = home_and_other("news");
+    let (ada, heard) = enter(&mut world, other, Some(1), "");
+    let shown = shows(&token(&heard), 0);
+    world.hops_stand_to = Some(home);
+    for _ in 0..4 {
+        send(&mut world, ada, "", "said");
+    }
+    world.line(ada, r#"{"op":"leave","room":"news","id":2}"#);
+    world.hops_stand_to = None;
+    world.release_hops();
+    let (_, heard) = enter(&mut world, other, Some(1), &shown);
+    recovered(&heard, false);
+}
+
+#[test]
+fn what_was_said_before_the_last_socket_went_is_said() {
+    let mut world = World::with(3, |settings| settings.ask_slots_max = 4);
+    world.room("news", kept(RoomRules::default()));
+    let (home, other) = home_and_other("news");
+    let (ben, _) = enter(&mut world, home, None, "");
+    let (ada, _) = enter(&mut world, other, None, "");
+    world.hops_stand_to = Some(home);
+    for _ in 0..5 {
+        send(&mut world, ada, "", "said");
+    }
+    cut(&mut world, ada);
+    world.hops_stand_to = None;
+    world.release_hops();
+    assert_eq!(messages(&world.take_text(ben)).len(), 5);
 }
