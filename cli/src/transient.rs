@@ -41,8 +41,8 @@ pub(crate) struct Arguments {
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=ROOMS_MAX)
     )]
     transient_rooms_max: usize,
-    /// Transient rooms that one client owns and is in, on one of the node's threads; past it
-    /// one more is refused for now (4217)
+    /// Transient rooms that one client owns on this node; past it one more is refused for now
+    /// (4217)
     #[arg(
         long,
         value_name = "NUMBER",

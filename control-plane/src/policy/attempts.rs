@@ -1,5 +1,5 @@
-//! How often a wrong password of a room may be given from one address. Knows no answer; the
-//! clock is handed in.
+//! How often a wrong password of a room may be given from one address, an IPv6 /56
+//! being one. Knows no answer; the clock is handed in.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -14,7 +14,8 @@ const WINDOW: Duration = Duration::from_mins(1);
 /// Windows that are remembered; beyond, the oldest is forgotten.
 const WINDOWS_MAX: usize = 16_384;
 
-/// The room whose password was asked for, and where the answer came from.
+/// The room whose password was asked for, and the subscriber from whom the answer
+/// came.
 pub(super) type Source = (RoomId, String);
 
 /// The windows that are open.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use crate::identity::hashing::Verified;
+use crate::identity::network::subscriber;
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
 use crate::store::{log, resolve};
@@ -39,7 +40,7 @@ impl PolicyFeed {
         let room =
             RoomId::try_from(&*request.room_id).map_err(|_| Refusal::Bad("room_id: 16 bytes"))?;
         ClientId::try_from(&*request.client_id).map_err(|_| Refusal::Bad("client_id: 16 bytes"))?;
-        let source = (room, address(request.address)?);
+        let source = (room, subscriber(&address(request.address)?));
         let kept = self.kept_password(room).await?;
         let answer = |verdict: Verdict| VerifyRoomPasswordResponse {
             verdict: verdict.into(),

@@ -30,7 +30,7 @@ mod expiring;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use porthouse_model::{Keep, Refused, Revision, RoomId, RoomName, Time};
+use porthouse_model::{ClientId, Keep, Refused, Revision, RoomId, RoomName, Time};
 
 use crate::hop::RoomMessage;
 use crate::input::{PuddleId, SocketId};
@@ -127,8 +127,10 @@ pub(crate) struct Homes {
     homes_max: usize,
     /// Rooms about whose people something is due, by when.
     alarms: BTreeSet<(Time, RoomName)>,
-    /// Transient rooms that somebody owns.
-    owned: BTreeSet<RoomName>,
+    /// Transient rooms that somebody owns, and who.
+    owned: BTreeMap<RoomName, ClientId>,
+    /// Who owns a room now, or does no more, until it is told.
+    owners: Vec<(RoomName, ClientId, bool)>,
     owned_max: usize,
     allowance: Allowance,
 }
@@ -144,7 +146,8 @@ impl Homes {
             undone: Vec::new(),
             homes_max: settings.homes_max,
             alarms: BTreeSet::new(),
-            owned: BTreeSet::new(),
+            owned: BTreeMap::new(),
+            owners: Vec::new(),
             owned_max: settings
                 .transient_rooms_max
                 .div_ceil(settings.puddles as usize),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use porthouse_model::{ClientId, MessageKind, RoomId, RoomName};
 
+use crate::counting::CountingHop;
 use crate::home::{FromHome, Placed, ToHome};
 use crate::input::PuddleId;
 use crate::puddle::Whom;
@@ -49,6 +50,8 @@ pub enum Hop {
     Waiting(Box<WaitingHop>),
     /// About a raw socket and the command socket beside it.
     Sibling(Box<SiblingHop>),
+    /// About what is counted over all puddles.
+    Counting(Box<CountingHop>),
     /// Somebody was put out of a room, and does not come back for so long.
     Kicked {
         /// The room.
@@ -126,6 +129,7 @@ impl Hop {
             Self::Enter { .. }
             | Self::Entered { .. }
             | Self::Leave { .. }
+            | Self::Counting(_)
             | Self::Kicked { .. }
             | Self::Kick { .. }
             | Self::Credit { .. }

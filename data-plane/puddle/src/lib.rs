@@ -21,6 +21,7 @@ mod people;
 mod outbox;
 mod hop;
 mod home;
+mod counting;
 mod resume;
 mod bridge;
 mod question;
@@ -32,6 +33,7 @@ mod timer;
 mod network;
 
 pub use bridge::{FromStore, Mark, Record, StoreRequest, StoredRoom, ToStore};
+pub use counting::CountingHop;
 pub use home::{FromHome, Placed, ToHome};
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};

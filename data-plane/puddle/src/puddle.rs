@@ -23,6 +23,7 @@ mod multiplexed;
 mod speaking;
 mod hopping;
 mod homing;
+mod counting;
 mod people;
 mod keeping;
 mod returning;
@@ -50,6 +51,7 @@ use porthouse_rules::Rules;
 
 use self::kicked::Kicked;
 pub use self::kicked::Whom;
+use crate::counting::Counts;
 use crate::home::Homes;
 use crate::hop::{Peers, Puddles};
 use crate::input::{Input, PuddleId, SocketId};
@@ -57,12 +59,13 @@ use crate::outbox::{Lane, Outbox};
 use crate::output::{Deadline, Output, Shell};
 use crate::policy::{Clock, Policy, PolicyLimits};
 use crate::question::{Question, QuestionId};
-use crate::room::{Joins, RoomIndex, Rooms};
+use crate::room::{RoomIndex, Rooms};
 use crate::seed::{Chance, Map, Secrets, Seed, Seeds};
 use crate::settings::Settings;
 use crate::socket::{Phase, SignedIn, Sockets};
 use crate::timer::Timers;
 use crate::waiting::WaitingRooms;
+use counting::Tallying;
 use homing::Asking;
 use storing::Storing;
 
@@ -87,11 +90,10 @@ pub struct Puddle {
     /// Handshakes under way, by address.
     handshakes: Map<IpAddr, usize>,
     rooms: Rooms,
-    /// How often addresses join rooms that ask it.
-    joins: Joins,
-    /// How often they say something over plain HTTP in rooms that limit what one
-    /// socket says.
-    posts: Joins,
+    /// What this puddle counts for its node.
+    counts: Counts,
+    /// What is asked of those that count.
+    tallying: Tallying,
     /// Rooms that stop delivering when there is no word for too long.
     strict: BTreeSet<RoomIndex>,
     others: Puddles,
@@ -217,8 +219,8 @@ impl Puddle {
             handshakes: Map::with_hasher(hasher),
             others,
             rooms: Rooms::new(others, settings.rooms_max, hasher),
-            joins: Joins::new(settings.joining_addresses_max, now),
-            posts: Joins::new(settings.joining_addresses_max, now),
+            counts: Counts::new(&settings, now),
+            tallying: Tallying::default(),
             outbox: Outbox::default(),
             peers: Peers::new(&settings),
             homes: Homes::new(&settings),
@@ -281,6 +283,7 @@ impl Puddle {
         self.homes.keep(self.now);
         self.keep_people();
         self.keep_storing();
+        self.tell_owners();
         self.peers.give_back_asks();
         self.keep_waiting_rooms();
         // Before the flush: the other puddles write at the same time.

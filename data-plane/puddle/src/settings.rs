@@ -54,8 +54,8 @@ pub struct Settings {
     /// Owned transient rooms of the node, each puddle its share; past it one
     /// more is refused retryably.
     pub transient_rooms_max: usize,
-    /// Transient rooms that a client owns and is in, on one puddle; past it one
-    /// more is refused retryably.
+    /// Transient rooms that a client owns, on the node; past it one more is refused
+    /// retryably. What is passed to a client counts, and is never refused.
     pub transient_rooms_per_client_max: usize,
     /// How long an owner who is known from others only may take to show up: a
     /// room's home began anew, and its owner's puddle has not spoken yet.

@@ -20,7 +20,9 @@ use crate::upgrade::{Asks, Post, Posting, Upgrade};
 use crate::wire::assembly::Assembly;
 pub(crate) use conduct::{Conduct, Habit};
 pub(crate) use ends::{Ending, Ends};
-pub(crate) use lobby::{Entry, Given, LeadsTo, Lobby, Origin, Renewal, Return, SignIn, Stay};
+pub(crate) use lobby::{
+    Entry, Given, LeadsTo, Lobby, Origin, Renewal, Return, SignIn, Stay, Tallied,
+};
 pub(crate) use sibling::{Beside, Binding, Offered, Sibling};
 pub(crate) use signed_in::SignedIn;
 

@@ -127,7 +127,8 @@ fn says(hop: &Hop, words: &[&str]) -> bool {
         | Hop::Kick { .. }
         | Hop::Credit { .. }
         | Hop::CreditAsks { .. }
-        | Hop::Sibling(_) => return false,
+        | Hop::Sibling(_)
+        | Hop::Counting(_) => return false,
     };
     let what = told.rsplit_once(" what: ").map_or("", |(_, what)| what);
     words.iter().any(|word| what.starts_with(word))

@@ -28,12 +28,36 @@ impl Homes {
                 self.alarms.insert((due, room.clone()));
             }
         }
-        if home.people.owned().is_none() {
-            self.owned.remove(room);
-        } else if !self.owned.contains(room) {
-            self.owned.insert(room.clone());
+        let says = home.people.says();
+        let owner = home.people.owned().map(|owned| owned.owner);
+        self.note_owner(room, owner);
+        says
+    }
+
+    /// Who owns rooms now, or does no more, since this was asked last.
+    pub(crate) fn take_owners(&mut self) -> Vec<(RoomName, ClientId, bool)> {
+        std::mem::take(&mut self.owners)
+    }
+
+    /// The rooms that somebody owns, in order.
+    pub(crate) fn owned_rooms(&self) -> impl Iterator<Item = (RoomName, ClientId)> {
+        let owned = self.owned.iter();
+        owned.map(|(room, owner)| (room.clone(), *owner))
+    }
+
+    fn note_owner(&mut self, room: &RoomName, owner: Option<ClientId>) {
+        let before = self.owned.get(room).copied();
+        if before == owner {
+            return;
         }
-        home.people.says()
+        if let Some(before) = before {
+            self.owners.push((room.clone(), before, false));
+            self.owned.remove(room);
+        }
+        if let Some(owner) = owner {
+            self.owners.push((room.clone(), owner, true));
+            self.owned.insert(room.clone(), owner);
+        }
     }
 
     /// The next room whose people something is due for; it is done.
@@ -51,7 +75,7 @@ impl Homes {
 
     /// A home is forgotten, and all that was due there.
     pub(super) fn disarm(&mut self, room: &RoomName) {
-        self.owned.remove(room);
+        self.note_owner(room, None);
         if let Some(home) = self.homes.get_mut(room)
             && let Some(alarm) = home.alarm.take()
         {

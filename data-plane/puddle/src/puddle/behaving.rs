@@ -2,12 +2,11 @@
 //! it can be told anything, and closed with 1008 if that changes nothing.
 
 use porthouse_model::{CloseCode, MessageKind, Refused, RoomName};
-use porthouse_rules::Rules;
 
 use super::Puddle;
 use crate::input::SocketId;
 use crate::room::RoomIndex;
-use crate::socket::{Conduct, Habit, Origin, Phase};
+use crate::socket::{Conduct, Habit, Phase};
 use crate::wire::multiplexed::{Event as Told, Id, LineError};
 
 impl Puddle {
@@ -57,35 +56,6 @@ impl Puddle {
         } else {
             self.refuse_line(id, request, Some(room), refused);
         }
-    }
-
-    /// Whether one more may join a room from where this socket comes. Who was
-    /// inside already, or only says one message, does not join.
-    pub(super) fn may_join(&mut self, id: SocketId, room: &RoomName, rules: &Rules) -> bool {
-        let Some(rate) = rules.source().connection.joins_per_address else {
-            return true;
-        };
-        let asked = self
-            .entry(id, room)
-            .is_some_and(|entry| entry.origin == Origin::Asked);
-        let index = self.rooms.find(room);
-        let waits = index.is_some_and(|index| self.rooms.get(index).entrants.contains(&id));
-        let joins = asked && !waits;
-        if !joins || self.post_of(id).is_some() {
-            return true;
-        }
-        let address = self.sockets.get(id).map(|socket| socket.address);
-        address.is_some_and(|address| self.joins.take(room, address, rate, self.now))
-    }
-
-    /// Whether one more message may be posted from where this connection comes:
-    /// it is a socket's only message, so its address stands for the socket.
-    pub(super) fn may_post(&mut self, id: SocketId, room: &RoomName, rules: &Rules) -> bool {
-        let Some(rate) = rules.source().messages.rates.per_socket else {
-            return true;
-        };
-        let address = self.sockets.get(id).map(|socket| socket.address);
-        address.is_some_and(|address| self.posts.take(room, address, rate, self.now))
     }
 
     fn does(&mut self, id: SocketId, habit: Habit) -> bool {

@@ -162,9 +162,6 @@ impl Puddle {
         let Seen::Open { governed, .. } = seen else {
             return;
         };
-        if !self.may_join(id, name, governed.rules()) {
-            return self.refuse_entry(id, name, Refused::JoinsTooFast);
-        }
         let room = match self.open_room(name, governed) {
             Ok(room) => room,
             Err(refused) => return self.refuse_entry(id, name, refused),

@@ -96,14 +96,16 @@ impl Puddle {
         if !sequence.is_listening() || known.interest != Interest::Confirmed {
             return;
         }
-        if !sequence.is_joining() || !counts_guests(&known.governed) {
-            return self.advance(id, room, Event::Enlisted);
-        }
-        if self.asking.arriving.contains_key(&(id, room.clone())) {
+        let arrives = sequence.is_joining() && counts_guests(&known.governed);
+        if !self.is_tallied(id, room, index) {
             return;
         }
-        if self.has_made_too_many(id, index) {
-            return self.refuse_entry(id, room, Refused::TooManyMade);
+        if !arrives {
+            return self.advance(id, room, Event::Enlisted);
+        }
+        let asked = self.asking.arriving.contains_key(&(id, room.clone()));
+        if asked || !self.may_make(id, room, index) {
+            return;
         }
         let makes = self.entry(id, room).and_then(|entry| entry.makes);
         let ask = self.pend(Pending::Arrival(id, room.clone()));
@@ -215,6 +217,7 @@ impl Puddle {
         match self.asking.pending.remove(&ask) {
             Some(Pending::Arrival(id, room)) => {
                 self.asking.arriving.remove(&(id, room.clone()));
+                self.made(id, &room);
                 self.hear(id, &room);
             }
             Some(Pending::Request(room, request)) => self.ask_request(&room, request),
@@ -455,6 +458,7 @@ impl Puddle {
     /// this turn, they are not there.
     fn welcomed(&mut self, id: SocketId, room: &RoomName, answer: Result<Welcome, Refused>) {
         self.asking.arriving.remove(&(id, room.clone()));
+        self.made(id, room);
         let welcome = match answer {
             Ok(welcome) => welcome,
             Err(refused) => {

@@ -67,6 +67,10 @@ impl Puddle {
                 self.waiting_hop(from, *hop);
                 bytes
             }
+            Hop::Counting(hop) => {
+                self.counting_hop(from, hop.0);
+                0
+            }
             Hop::Sibling(hop) => {
                 let bytes = hop.bytes();
                 self.sibling_hop(from, *hop);
@@ -107,6 +111,7 @@ impl Puddle {
             self.peers.send(puddle, Hop::Enter { room, visit });
         }
         self.home_restarted(puddle);
+        self.count_anew(puddle);
         self.unclog();
     }
 

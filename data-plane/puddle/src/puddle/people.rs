@@ -4,7 +4,6 @@
 //! Owns what is asked of a home for one socket. Decides nothing that is one per
 //! room: the home does.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use porthouse_model::{Act, ClientId, EntryStep, Refused, RoomName, Shown};
@@ -289,7 +288,10 @@ impl Puddle {
 
     /// Puddles are told what a home here has to say of its people.
     pub(super) fn speak_of(&mut self, room: &RoomName) {
-        for say in self.homes.stir(room) {
+        let says = self.homes.stir(room);
+        // Whoever is told to come in is counted as the owner before.
+        self.tell_owners();
+        for say in says {
             let tell = |ask, what| FromHome {
                 room: room.clone(),
                 ask,
@@ -356,6 +358,7 @@ impl Puddle {
         let arriving = self.asking.arriving.remove(&(id, room.clone()));
         if let Some(ask) = arriving {
             self.asking.pending.remove(&ask);
+            self.made(id, room);
             if self.entry(id, room).is_some() {
                 self.refuse_entry(id, room, refused);
             }
@@ -431,37 +434,4 @@ impl Puddle {
             self.put_out(id, index, refused);
         }
     }
-
-    /// Whether somebody who is about to make a room has made as many as they
-    /// may: rooms here that they own and are in, or are making now.
-    pub(super) fn has_made_too_many(&self, id: SocketId, index: RoomIndex) -> bool {
-        let made_max = self.settings.transient_rooms_per_client_max;
-        let Governed::Transient(transient) = &self.rooms.get(index).governed else {
-            return false;
-        };
-        let known = self.rooms.get(index);
-        if transient.life.is_none() || transient.owned.is_some() || !known.elsewhere.is_empty() {
-            return false;
-        }
-        let Some(guest) = self.guest(id) else {
-            return false;
-        };
-        let mut made = BTreeSet::new();
-        for socket in self.sockets_of(guest.client) {
-            let rooms = self.rooms_of(socket).into_iter();
-            made.extend(rooms.filter(|room| {
-                let owned = self.rooms.get(*room).governed.owned();
-                owned.is_some_and(|owned| owned.owner == guest.client)
-            }));
-            let making = self.asking.arriving.range((socket, room_first())..);
-            let making = making.take_while(|((at, _), _)| *at == socket);
-            made.extend(making.filter_map(|((_, room), _)| self.rooms.find(room)));
-        }
-        made.len() >= made_max
-    }
-}
-
-/// No room's name comes before this one.
-fn room_first() -> RoomName {
-    "0".parse().expect("a room's name")
 }

@@ -66,9 +66,6 @@ impl Puddle {
         if kind == MessageKind::Text && str::from_utf8(payload).is_err() {
             return self.refuse_bad(id, &Post::NO_TEXT);
         }
-        if !self.may_post(id, name, governed.rules()) {
-            return self.refuse_entry(id, name, Refused::SocketTooFast);
-        }
         if let Err(refused) = governed.rules().format(payload) {
             return self.refuse_entry(id, name, refused);
         }

@@ -117,6 +117,7 @@ impl Puddle {
     /// since.
     pub(super) fn lapsed(&mut self, id: SocketId, room: &RoomName) {
         self.asking.arriving.remove(&(id, room.clone()));
+        self.made(id, room);
         let attempts = Attempts::new(&self.settings);
         let Some(entry) = self.entry_mut(id, room) else {
             return;

@@ -21,6 +21,7 @@ mod last_event;
 mod saying;
 mod talk;
 mod visiting;
+mod tallied;
 mod covered;
 mod blocked;
 mod kicking;

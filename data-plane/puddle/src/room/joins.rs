@@ -1,5 +1,5 @@
-//! How often each address does something in each room: joins it, or says
-//! something without a socket. Owns what is left of those rates; never the rates,
+//! How often each address does something in each room on the node: joins it, or
+//! says something without a socket. Owns what is left of those rates; never the rates,
 //! which are the rooms'.
 
 use core::net::IpAddr;

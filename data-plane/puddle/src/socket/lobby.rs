@@ -44,6 +44,17 @@ pub(crate) enum LeadsTo {
     Only(RoomId),
 }
 
+/// Whether an entry was counted by the puddle that counts such for the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tallied {
+    /// Not yet.
+    No,
+    /// It was asked to be, by this ask.
+    Asked(u64),
+    /// It was.
+    Yes,
+}
+
 /// A socket's entry to one room.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -51,6 +62,8 @@ pub(crate) struct Entry {
     pub room: RoomName,
     /// How it came about.
     pub origin: Origin,
+    /// Whether it was counted, where its room counts such.
+    pub tallied: Tallied,
     /// Which room of the name is meant.
     pub leads_to: LeadsTo,
     /// Where the entry stands.
@@ -125,6 +138,7 @@ impl Entry {
         Self {
             room,
             origin: Origin::Asked,
+            tallied: Tallied::No,
             leads_to: LeadsTo::Any,
             sequence,
             until,

@@ -12,6 +12,7 @@ mod two_factors;
 mod page_session;
 mod revocation;
 mod rules;
+mod counted;
 mod covered;
 mod blocked;
 mod devices;

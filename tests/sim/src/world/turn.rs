@@ -279,6 +279,7 @@ impl World {
             | Hop::FromHome(_)
             | Hop::Waiting(_)
             | Hop::Sibling(_)
+            | Hop::Counting(_)
             | Hop::Placed(_)
             | Hop::Credit { .. }
             | Hop::Kicked { .. }

@@ -47,10 +47,20 @@ pub(super) fn home_and_other(room: &str) -> (usize, usize) {
 
 /// A puddle begins anew.
 pub(super) fn restart(world: &mut World, at: usize, seed: u64) {
+    restart_with(world, (at, seed), |_| {});
+}
+
+/// A puddle begins anew, with these settings.
+pub(super) fn restart_with(
+    world: &mut World,
+    (at, seed): (usize, u64),
+    change: impl Fn(&mut Settings),
+) {
     let number = PuddleId(u8::try_from(at).expect("few puddles"));
     let puddles = u8::try_from(world.puddles.len()).expect("few puddles");
     let mut settings = Settings::new(number, puddles);
     settings.transient_makers = TransientMakers::Anyone;
+    change(&mut settings);
     let mut fresh = Puddle::new(settings, Seeds::repeatable(Seed(seed)), world.now);
     let revision = Revision(world.revision);
     fresh.handle(world.now, Input::Wall(UnixTime::from_millis(HOUR)));
