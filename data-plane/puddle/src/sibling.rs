@@ -151,6 +151,8 @@ pub(crate) enum Command {
     Presence(Option<ClientId>),
     /// Does what only the room's owner may.
     Own(OwnerAct),
+    /// Goes on by this session, as the sibling does now.
+    Renew(TokenHash),
 }
 
 /// How it ended for a raw socket.

@@ -8,7 +8,9 @@ use crate::hop::Hop;
 use crate::input::{PuddleId, SocketId};
 use crate::sequence::Event;
 use crate::sibling::{BindSecret, Claim, End, Pair, Shown, SiblingHop, SiblingSaid};
-use crate::socket::{Beside, Binding, Offered, Opening, Origin, Phase, Sibling, SignIn, Who};
+use crate::socket::{
+    Beside, Binding, Offered, Opening, Origin, Phase, Renewal, Sibling, SignIn, Who,
+};
 use crate::wire::frame;
 use crate::wire::multiplexed::Event as Told;
 
@@ -60,6 +62,7 @@ impl Puddle {
             puddle: shown.puddle,
             sibling: shown.sibling,
             binding: Binding::Asked,
+            renewal: Renewal::None,
         }));
         let claim = Claim {
             secret: shown.secret,

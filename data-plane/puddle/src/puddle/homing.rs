@@ -17,7 +17,6 @@ use crate::home::{
 };
 use crate::hop::{Hop, RoomMessage};
 use crate::input::{Changed, ChangedItem, PuddleId, SocketId};
-use crate::outbox::Lane;
 use crate::output::WireForm;
 use crate::room::{Governed, Interest, Room, RoomIndex};
 use crate::sequence::Event;
@@ -499,21 +498,11 @@ impl Puddle {
             epoch: stand.epoch,
             offset: stand.offset,
         };
-        let lane = Lane::Room(index);
-        for form in [WireForm::Multiplexed, WireForm::EventStream] {
-            let told = self.rooms.get(index).seats.as_slice().iter();
-            let mut frame = None;
-            for seat in told.filter(|seat| seat.form == form) {
-                let outbox = &mut self.outbox;
-                let frame = *frame.get_or_insert_with(|| {
-                    outbox.frame(form, lane, |out| match form {
-                        WireForm::EventStream => event_stream::epoch(stand, out),
-                        WireForm::Multiplexed | WireForm::Raw => epoch.frame(out),
-                    })
-                });
-                self.outbox.push(seat.slot, frame, lane);
-            }
-        }
+        self.announce_inside(index, |out| epoch.frame(out));
+        let streams = self.rooms.get(index).seats.slots(WireForm::EventStream);
+        self.announce(WireForm::EventStream, index, &streams, |out| {
+            event_stream::epoch(stand, out);
+        });
     }
 
     /// Somebody has left a room whose home may be here.

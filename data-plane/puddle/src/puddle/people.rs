@@ -261,19 +261,38 @@ impl Puddle {
         let (beside, own): (Vec<SocketId>, Vec<SocketId>) =
             lookers.iter().partition(|id| self.beside(**id).is_some());
         let slots: Vec<u32> = own.iter().map(|id| id.slot).collect();
-        self.announce(index, &slots, |out| event.frame(out));
+        self.announce(WireForm::Multiplexed, index, &slots, |out| event.frame(out));
         for id in beside {
             self.inform(id, |out| event.frame(out));
         }
     }
 
-    /// Queues one frame for some sockets in a room.
-    fn announce(&mut self, index: RoomIndex, slots: &[u32], write: impl FnOnce(&mut Vec<u8>)) {
+    /// Tells everybody inside who can be told: each on its socket, or on its
+    /// sibling.
+    pub(super) fn announce_inside(&mut self, index: RoomIndex, write: impl Fn(&mut Vec<u8>)) {
+        let seats = &self.rooms.get(index).seats;
+        let slots = seats.slots(WireForm::Multiplexed);
+        let sitters = seats.sitters().iter().map(|sitter| sitter.socket);
+        let paired: Vec<SocketId> = sitters.filter(|id| self.beside(*id).is_some()).collect();
+        self.announce(WireForm::Multiplexed, index, &slots, |out| write(out));
+        for id in paired {
+            self.inform(id, |out| write(out));
+        }
+    }
+
+    /// Queues one frame for some sockets of one form in a room.
+    pub(super) fn announce(
+        &mut self,
+        form: WireForm,
+        index: RoomIndex,
+        slots: &[u32],
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         if slots.is_empty() {
             return;
         }
         let lane = Lane::Room(index);
-        let frame = self.outbox.frame(WireForm::Multiplexed, lane, write);
+        let frame = self.outbox.frame(form, lane, write);
         for slot in slots {
             self.outbox.push(*slot, frame, lane);
         }
@@ -382,7 +401,6 @@ impl Puddle {
         let known = self.rooms.get_mut(index);
         known.governed = Governed::Transient(now);
         if let Some(owned) = owned {
-            let slots = self.rooms.get(index).seats.slots(WireForm::Multiplexed);
             let epoch = owned.epoch;
             let event = match (same, ruled) {
                 (false, _) => Some(PeopleEvent::owner(None, room, owned)),
@@ -394,7 +412,7 @@ impl Puddle {
                 (true, false) => None,
             };
             if let Some(event) = event {
-                self.announce(index, &slots, |out| event.frame(out));
+                self.announce_inside(index, |out| event.frame(out));
             }
         }
         if was_shown != is_shown {

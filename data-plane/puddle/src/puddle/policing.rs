@@ -56,6 +56,7 @@ impl Puddle {
             self.route(id);
             self.look_at_session(id);
             self.look_at_renewal(id);
+            self.look_at_renewal_beside(id);
             self.advance_all(id, Event::Look);
         }
     }

@@ -4,7 +4,7 @@
 //! Owns the way there and back, and what can be asked on it. Does nothing that
 //! is asked: the files of the ops do.
 
-use porthouse_model::{CloseCode, RoomName};
+use porthouse_model::{CloseCode, Refused, RoomName};
 
 use super::Puddle;
 use super::handshake::is_shaking_hands;
@@ -18,7 +18,7 @@ use crate::wire::multiplexed::{Event as Told, Id, Line, LineError, Op};
 /// What a sibling can be asked to do.
 const OPS: LineError = LineError::new(
     "op",
-    "one of answer, leave, history, admit, refuse, kick, presence, pass, rules, ping over \
+    "one of answer, leave, history, admit, refuse, kick, presence, pass, rules, renew, ping over \
      porthouse.sibling.v1; messages go over the raw socket",
 );
 /// A line of a sibling that no raw socket has bound to.
@@ -50,8 +50,12 @@ impl Puddle {
             | Op::Resume { .. }
             | Op::AuthSession { .. }
             | Op::AuthPassword { .. }
-            | Op::AuthCode { .. }
-            | Op::Renew { .. } => return self.tell_error(id, request.as_ref(), &OPS),
+            | Op::AuthCode { .. } => return self.tell_error(id, request.as_ref(), &OPS),
+            Op::Renew { token: Ok(token) } => return self.renew(id, request, token),
+            Op::Renew { token: Err(_) } => {
+                let refused = Refused::CredentialUnknown;
+                return self.refuse_line(id, request.as_ref(), None, refused);
+            }
         };
         self.order_raw(id, request, &room, command);
     }
@@ -142,6 +146,7 @@ impl Puddle {
             Command::History(range) => self.history(id, request, &room, range),
             Command::Presence(after) => self.look(id, request, &room, after),
             Command::Own(act) => self.own(id, request, &room, act),
+            Command::Renew(token) => self.renew_beside(id, request, token),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a socket has ends by itself: its client is told ahead, and may renew the
-//! session by another token of the same user, without leaving any room.
+//! session by another token of the same user, without leaving any room. A sibling
+//! renews its own and then that of the raw socket beside it.
 
 use porthouse_model::{PolicyKey, Refused, Time, TokenHash, UnixTime};
 
@@ -7,7 +8,8 @@ use super::Puddle;
 use super::door::SessionSeen;
 use crate::input::SocketId;
 use crate::sequence::Event;
-use crate::socket::{Ending, Holder, Renewal, SignIn, Who};
+use crate::sibling::{Command, Pair, SiblingSaid};
+use crate::socket::{Ending, Holder, Renewal, Sibling, SignIn, Who};
 use crate::wire::multiplexed::{Event as Told, Id, LineError};
 
 impl Puddle {
@@ -64,6 +66,11 @@ impl Puddle {
         if waits {
             self.refuse_renewal(id, Refused::ControlPlaneAway);
         }
+        if let Some(Renewal::Looking(_, token)) = self.renewal_beside(id)
+            && PolicyKey::Session(*token) == *key
+        {
+            self.refuse_renewal_beside(id, Refused::ControlPlaneAway);
+        }
     }
 
     /// What a renewal waits for cannot be had.
@@ -95,14 +102,93 @@ impl Puddle {
         self.unrecognise(id, &before);
         self.recognise(id);
         self.signed_in_until(id, until);
-        let id_of = request.as_ref();
-        let renewed = Told::Renewed { id: id_of, expires };
-        self.tell(id, |out| renewed.frame(out));
+        if let Some(Sibling::Bound { puddle, raw, .. }) = self.sibling_mut(id) {
+            let (puddle, raw) = (*puddle, *raw);
+            let pair = Pair { raw, sibling: id };
+            let renew = SiblingSaid::Do(request, Command::Renew(token));
+            self.tell_pair(puddle, pair, renew);
+        } else {
+            let id_of = request.as_ref();
+            let renewed = Told::Renewed { id: id_of, expires };
+            self.tell(id, |out| renewed.frame(out));
+        }
         for room in self.rooms_of(id) {
             self.judge(id, room);
         }
         self.advance_all(id, Event::Look);
         self.arm(id);
+    }
+
+    /// A raw socket is to go on by the session by which its sibling does now.
+    pub(super) fn renew_beside(&mut self, id: SocketId, request: Option<Id>, token: TokenHash) {
+        match self.renewal_beside(id) {
+            Some(renewal @ Renewal::None) => *renewal = Renewal::Looking(request, token),
+            Some(Renewal::Looking(..)) => {
+                let early = LineError::new("renew", "one renewal at a time");
+                return self.tell_error(id, request.as_ref(), &early);
+            }
+            None => return,
+        }
+        self.look_at_renewal_beside(id);
+    }
+
+    /// Looks whether the session for a raw socket to renew by is known here by
+    /// now. Whose it is was judged where the sibling is.
+    pub(super) fn look_at_renewal_beside(&mut self, id: SocketId) {
+        let Some(Renewal::Looking(_, token)) = self.renewal_beside(id) else {
+            return;
+        };
+        let token = *token;
+        match self.see_session(&token) {
+            SessionSeen::Unknown => {
+                if self.wait_for(id, PolicyKey::Session(token)).is_some() {
+                    self.refuse_renewal_beside(id, Refused::ControlPlaneAway);
+                }
+            }
+            SessionSeen::Shut(refused) => self.refuse_renewal_beside(id, refused),
+            SessionSeen::Live(session, _) => self.renewed_beside(id, token, session.expires),
+        }
+    }
+
+    fn refuse_renewal_beside(&mut self, id: SocketId, refused: Refused) {
+        if let Some(Renewal::Looking(request, _)) = self.renewal_beside(id).map(std::mem::take) {
+            let refusal = self.refusal(refused);
+            let event = Told::refused(request.as_ref(), None, &refusal);
+            self.inform(id, |out| event.frame(out));
+        }
+    }
+
+    fn renewed_beside(&mut self, id: SocketId, token: TokenHash, expires: UnixTime) {
+        let renewal = self.renewal_beside(id).map(std::mem::take);
+        let request = match renewal {
+            Some(Renewal::Looking(request, _)) => request,
+            Some(Renewal::None) | None => None,
+        };
+        let Some(who) = self.sockets.get_mut(id).and_then(|socket| socket.who_mut()) else {
+            return;
+        };
+        let holder = Box::new(Holder {
+            token,
+            session: None,
+        });
+        let before = std::mem::replace(who, Who::Session(holder));
+        self.unrecognise(id, &before);
+        self.recognise(id);
+        let renewed = Told::Renewed {
+            id: request.as_ref(),
+            expires,
+        };
+        self.inform(id, |out| renewed.frame(out));
+        for room in self.rooms_of(id) {
+            self.judge(id, room);
+        }
+        self.advance_all(id, Event::Look);
+        self.arm(id);
+    }
+
+    fn renewal_beside(&mut self, id: SocketId) -> Option<&mut Renewal> {
+        let beside = self.sockets.get_mut(id)?.beside.as_deref_mut()?;
+        Some(&mut beside.renewal)
     }
 
     /// The session by which a socket is signed in ends then.

@@ -14,7 +14,7 @@ use crate::input::SocketId;
 use crate::output::WireForm;
 use crate::policy::Found;
 use crate::socket::{Phase, Routed, Via, Who};
-use crate::upgrade::{self, Upgrade};
+use crate::upgrade::{self, Subprotocol, Upgrade};
 
 /// What an address says to somebody.
 enum Led {
@@ -120,7 +120,17 @@ impl Puddle {
                 rooms: rooms.clone(),
             }));
         }
+        let is_sibling = request.subprotocol == Some(Subprotocol::SiblingV1);
         match (request.form, &rooms[..]) {
+            // Beside a raw socket, which is led to one room alone.
+            (WireForm::Multiplexed, [room]) if is_sibling => {
+                request.endpoint = upgrade::Endpoint::Room(room.clone());
+                self.begin(id, request, who);
+                self.resume(id);
+            }
+            (WireForm::Multiplexed, _) if is_sibling => {
+                self.refuse_bad(id, &request.leads_to_several());
+            }
             (WireForm::Multiplexed, rooms) => {
                 self.begin(id, request, who);
                 self.join_all(id, rooms);
@@ -194,7 +204,12 @@ impl Puddle {
                 self.refuse_entry(id, room, Refused::EndpointRefused);
             }
         }
-        if self.lobby_mut(id).is_some() {
+        if self.sibling_mut(id).is_some() {
+            let led = before.iter().all(|room| endpoint.rooms.contains(room));
+            if !led {
+                self.close_refused(id, Refused::EndpointRefused);
+            }
+        } else if self.lobby_mut(id).is_some() {
             self.join_all(id, &endpoint.rooms);
         }
     }

@@ -3,6 +3,7 @@
 
 use porthouse_model::{RoomName, Time, TokenHash};
 
+use super::Renewal;
 use crate::input::{PuddleId, SocketId};
 
 /// A command socket's part of a pair.
@@ -34,7 +35,7 @@ pub(crate) struct Offered {
 }
 
 /// A raw socket's part of a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Beside {
     /// The sibling's puddle.
     pub puddle: PuddleId,
@@ -42,6 +43,8 @@ pub(crate) struct Beside {
     pub sibling: SocketId,
     /// How far it is.
     pub binding: Binding,
+    /// Whether the session is being renewed, as the sibling's was.
+    pub renewal: Renewal,
 }
 
 /// How far a raw socket and a sibling are.

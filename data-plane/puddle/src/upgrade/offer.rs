@@ -123,7 +123,9 @@ impl Offer<'_> {
             }
         }
         match endpoint {
-            Endpoint::Primary | Endpoint::Room(_) if self.has(Subprotocol::SiblingV1) => {
+            Endpoint::Primary | Endpoint::Room(_) | Endpoint::Address(_)
+                if self.has(Subprotocol::SiblingV1) =>
+            {
                 Ok((WireForm::Multiplexed, Some(Subprotocol::SiblingV1)))
             }
             Endpoint::Primary | Endpoint::Address(_) if self.has(Subprotocol::V1) => {
@@ -143,8 +145,8 @@ impl Offer<'_> {
                  porthouse.raw.v1, porthouse.plain or none",
             )),
             Endpoint::Address(_) if self.names.iter().any(is_other) => Err(bad(
-                "porthouse.v1, porthouse.raw.v1, porthouse.plain or no subprotocol at an endpoint's \
-                 address",
+                "porthouse.v1, porthouse.raw.v1, porthouse.sibling.v1, porthouse.plain or no \
+                 subprotocol at an endpoint's address",
             )),
             Endpoint::Room(_) if self.names.iter().any(is_other) => Err(bad(
                 "porthouse.raw.v1, porthouse.plain or no subprotocol at a room's own address; \

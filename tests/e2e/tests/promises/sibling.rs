@@ -8,6 +8,8 @@ use porthouse_e2e::raw::{Closed, Raw, request, with_header};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::shapes::for_users;
+
 const PASSWORD: &str = "open sesame, please";
 /// So many pairs that some are on one puddle, and some on two.
 const PAIRS: usize = 12;
@@ -72,6 +74,38 @@ async fn a_door_asks_the_sibling_wherever_the_two_are() {
     assert_eq!(raw.closed().await.code, 1000);
     assert_eq!(sibling.closed().await.code, 1000);
     drop(pairs);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_sibling_renews_the_session_of_both_wherever_the_two_are() {
+    let house = House::start().await;
+    let backend = house.backend();
+    backend.make_room("hall", for_users()).await;
+    let ada = backend.signed_in_user("ada").await;
+    let mut pairs = Vec::new();
+    for _ in 0..PAIRS {
+        let (sibling, mut raw) = pair(&house, "hall", Some(&ada.token)).await;
+        start(&mut raw).await;
+        pairs.push((sibling, raw));
+    }
+    let next = backend.sign_in("ada", "the password of ada").await;
+    for (sibling, _) in &mut pairs {
+        let renewed = sibling.ask("renew", json!({"token": next.token})).await;
+        assert_eq!(renewed["op"], "renewed", "{renewed}");
+    }
+    let revision = backend.revoke(&ada.session).await;
+    backend.applied(revision).await;
+    pairs[0].1.say(Message::text("we stay")).await;
+    for (_, raw) in &mut pairs[1..] {
+        assert_eq!(raw.next().await, Message::text("we stay"));
+    }
+    let revision = backend.revoke(&next.session).await;
+    backend.applied(revision).await;
+    for (mut sibling, mut raw) in pairs {
+        assert_eq!(raw.closed().await.code, 4101);
+        assert_eq!(sibling.closed().await.code, 4101);
+    }
     house.close().await;
 }
 
