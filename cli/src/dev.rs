@@ -16,16 +16,17 @@ use tonic::service::Routes;
 
 mod directory;
 mod keys;
+mod sealed;
 mod probe;
 mod ready;
 
-pub(crate) use directory::Directory;
+use directory::Directory;
 use keys::Keys;
 use ready::Ready;
 
 use crate::database;
 use crate::postgres::Postgres;
-use crate::{control, node, sealing, store};
+use crate::{control, node, store};
 
 /// How long sockets may take to leave: there is no other node to go to.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
@@ -186,7 +187,7 @@ fn control_settings(
     directory: &Directory,
 ) -> anyhow::Result<porthouse_control::Settings> {
     let mut settings = porthouse_control::Settings::new(database_url);
-    settings.sealing_keys = Some(sealing::of(directory)?);
+    settings.sealing_keys = Some(sealed::keys(directory)?);
     // An owner's backend runs beside it.
     settings.hook.private_addresses = porthouse_control::PrivateAddresses::Allow;
     Ok(settings)

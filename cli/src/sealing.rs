@@ -9,11 +9,8 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use porthouse_control::SealingKeys;
 
-use crate::dev::Directory;
 use crate::secret::{Given, Named, Place};
 
-/// The file of the data directory that has `dev`'s own key.
-const DEV_FILE: &str = "secrets.key";
 /// The longest file of keys, in bytes.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
 
@@ -70,15 +67,8 @@ pub(crate) fn print(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The key of a data directory, made when it is missing.
-pub(crate) fn of(directory: &Directory) -> anyhow::Result<Arc<SealingKeys>> {
-    if directory.read(DEV_FILE)?.is_none() {
-        directory.write(DEV_FILE, &format!("{}\n", *SealingKeys::draw("dev")))?;
-    }
-    read(&directory.path().join(DEV_FILE))
-}
-
-fn read(file: &Path) -> anyhow::Result<Arc<SealingKeys>> {
+/// The keys in a file.
+pub(crate) fn read(file: &Path) -> anyhow::Result<Arc<SealingKeys>> {
     let shown = file.display();
     let bytes = std::fs::metadata(file)
         .with_context(|| format!("cannot read {shown}"))?
@@ -100,15 +90,5 @@ mod tests {
         std::fs::write(&file, "# none yet\n").expect("a file");
         let refused = format!("{:#}", read(&file).expect_err("no key"));
         assert!(refused.contains("there is no key in it"), "{refused}");
-    }
-
-    #[test]
-    fn a_data_directory_keeps_its_key() {
-        let parent = tempfile::tempdir().expect("a directory");
-        let directory = Directory::open(parent.path()).expect("free");
-        of(&directory).expect("made");
-        let made = directory.read(DEV_FILE).expect("readable");
-        of(&directory).expect("there");
-        assert_eq!(directory.read(DEV_FILE).expect("readable"), made);
     }
 }

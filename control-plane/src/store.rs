@@ -24,6 +24,7 @@ pub(crate) mod log;
 pub(crate) mod migrate;
 pub(crate) mod nodes;
 pub(crate) mod position;
+pub(crate) mod moment;
 pub(crate) mod resolve;
 pub(crate) mod tail;
 pub(crate) mod page;

@@ -181,7 +181,7 @@ impl Backend {
                 rules: Some(rules),
                 ..Default::default()
             }),
-            validate_only: false,
+            ..Default::default()
         };
         let made = self.templates().create_room_template(request).await;
         let revision = made

@@ -112,6 +112,8 @@ pub(crate) enum ApiError {
     StoreContended,
     /// The write would change more than so many things that nodes obey.
     TooMuch(usize),
+    /// The write would tell nodes more than so many bytes.
+    TooLong(usize),
     /// Our fault.
     Internal,
 }
@@ -161,6 +163,7 @@ impl ApiError {
             | Self::AddressBlocksTooMany(_)
             | Self::DeviceTokensTooMany(_)
             | Self::TooMuch(_)
+            | Self::TooLong(_)
             | Self::SealingKeysMissing(_)
             | Self::SecondFactorMissing
             | Self::SecondFactorNotBegun
@@ -201,7 +204,7 @@ impl ApiError {
             Self::Malformed => "REQUEST_MALFORMED",
             Self::StoreUnavailable => "STORE_UNAVAILABLE",
             Self::StoreContended => "STORE_CONTENDED",
-            Self::TooMuch(_) => "TOO_MUCH",
+            Self::TooMuch(_) | Self::TooLong(_) => "TOO_MUCH",
             Self::Internal => "INTERNAL",
         }
     }
@@ -274,6 +277,7 @@ impl ApiError {
             Self::TooMuch(items_max) => {
                 format!("one write may change at most {items_max} things that nodes obey")
             }
+            Self::TooLong(bytes_max) => too_long(*bytes_max),
             Self::Internal => "an error of ours, which was logged".into(),
         }
     }
@@ -314,10 +318,18 @@ impl ApiError {
             | Self::TooLarge
             | Self::Malformed
             | Self::TooMuch(_)
+            | Self::TooLong(_)
             | Self::Internal => {}
         }
         details
     }
+}
+
+fn too_long(bytes_max: usize) -> String {
+    format!(
+        "one write may tell nodes at most {bytes_max} bytes, and this concerns rooms with longer \
+         rules together: change some of them first, or give them another owner"
+    )
 }
 
 fn any_of(scopes: &[Scope]) -> String {
@@ -348,6 +360,7 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable => Self::StoreUnavailable,
             StoreError::Contended => Self::StoreContended,
             StoreError::TooMuch { items_max } => Self::TooMuch(items_max),
+            StoreError::TooLong { bytes_max } => Self::TooLong(bytes_max),
             StoreError::Taken(_)
             | StoreError::Missing(_)
             | StoreError::NotFound

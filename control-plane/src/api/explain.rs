@@ -15,7 +15,7 @@ use porthouse_rules::{Case, Outcome, Place, Rules, Sight, Told, Who, remedy};
 use uuid::Uuid;
 use wire::case::Who as WireWho;
 
-use crate::store::resolve::unix_time;
+use crate::store::moment::unix_time;
 use crate::store::{Connection, address, covering, kept_out, log, resolve, users};
 
 use super::error::{ApiError, Kind};

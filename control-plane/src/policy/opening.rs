@@ -18,7 +18,7 @@ use crate::api::{
 };
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
-use crate::store::resolve;
+use crate::store::moment;
 
 use super::PolicyFeed;
 use super::refusal::Refusal;
@@ -173,8 +173,8 @@ fn session(opened: &Opened) -> Result<WireSession, Refusal> {
         id: SessionId::from_bytes(opened.session.id.into_bytes()),
         user: UserId::from_bytes(opened.user.id.into_bytes()),
         username: username.map_err(|_| Refusal::Internal)?,
-        expires: resolve::unix_time(opened.session.expire_time),
-        second_factor: opened.session.second_factor_time.map(resolve::unix_time),
+        expires: moment::unix_time(opened.session.expire_time),
+        second_factor: opened.session.second_factor_time.map(moment::unix_time),
         device: None,
     };
     Ok((&session).into())

@@ -62,6 +62,7 @@ impl From<StoreError> for Refusal {
             }
             StoreError::TooMuch { .. } => Self::Busy("there are as many nodes as may be"),
             StoreError::Taken(_)
+            | StoreError::TooLong { .. }
             | StoreError::Missing(_)
             | StoreError::NotFound
             | StoreError::Corrupt(_)

@@ -11,8 +11,9 @@ use diesel_async::RunQueryDsl;
 use porthouse_model::{Act, Acts, Device, Session, SessionId, TokenHash, UserId};
 use uuid::Uuid;
 
+use super::moment::unix_time;
 use super::page::Page;
-use super::resolve::{token_hash, unix_time};
+use super::resolve::token_hash;
 use super::schema::{device_tokens, users};
 use super::{Connection, StoreError};
 

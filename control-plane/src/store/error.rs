@@ -30,6 +30,12 @@ pub(crate) enum StoreError {
         /// The most it may be.
         items_max: usize,
     },
+    /// What nodes would be told of the write is longer than they take.
+    #[error("what nodes are told of a single write is at most {bytes_max} bytes")]
+    TooLong {
+        /// The most it may be.
+        bytes_max: usize,
+    },
     /// A row says what this version has no meaning for, or the log's hashes do
     /// not match. Needs a person.
     #[error("the database holds what cannot be read: {0}")]

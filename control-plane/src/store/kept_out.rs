@@ -11,7 +11,7 @@ use diesel_async::RunQueryDsl;
 use porthouse_model::{AddressBlock, Block, Room, RoomBlocks, RoomId, UserId};
 use uuid::Uuid;
 
-use super::resolve::unix_time;
+use super::moment::unix_time;
 use super::{Connection, StoreError};
 
 /// Tells rooms of their blocks.

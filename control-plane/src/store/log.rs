@@ -17,7 +17,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use porthouse_api::node::v1;
+use porthouse_api::node::{CHANGE_BYTES_MAX, v1};
 use porthouse_model::{
     Address, ApiKeyId, ChangeItem, NamePrefix, Revision, RoomId, RoomName, SessionId, UserId,
 };
@@ -46,7 +46,7 @@ impl Store {
     ///
     /// Whatever the statements answer, with nothing written; a [`StoreError`]
     /// for what the database refuses, [`StoreError::TooMuch`] above
-    /// [`ITEMS_MAX`] changes.
+    /// [`ITEMS_MAX`] changes, [`StoreError::TooLong`] above [`CHANGE_BYTES_MAX`].
     pub(crate) async fn write<T, E>(
         &self,
         statements: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, E>>
@@ -185,8 +185,13 @@ async fn number(connection: &mut Connection) -> Result<Revision, StoreError> {
     let time = Some(lock(connection).await?.into());
     covering::cover(connection, &mut items).await?;
     let items = items.iter().map(Into::into).collect();
-    let payload = v1::ChangePayload { time, items };
-    append(connection, &ids, payload.encode_to_vec()).await
+    let payload = v1::ChangePayload { time, items }.encode_to_vec();
+    if payload.len() > CHANGE_BYTES_MAX {
+        return Err(StoreError::TooLong {
+            bytes_max: CHANGE_BYTES_MAX,
+        });
+    }
+    append(connection, &ids, payload).await
 }
 
 /// Takes the log's lock, which is held to commit; answers when it was had, by the

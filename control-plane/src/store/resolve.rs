@@ -10,11 +10,12 @@ use diesel::sql_types::{self, Array};
 use diesel_async::RunQueryDsl;
 use porthouse_model::{
     ApiKey, ApiKeyId, Member, Room, RoomBlocks, RoomId, RoomName, RoomRules, Session, SessionId,
-    TokenHash, UnixTime, UserId,
+    TokenHash, UserId,
 };
 use uuid::Uuid;
 
 use super::api_keys::opens_by;
+use super::moment::unix_time;
 use super::rule::SecretVersions;
 use super::schema::{api_keys, rooms, sessions, users};
 use super::{Connection, StoreError, kept_out, rule};
@@ -324,9 +325,4 @@ pub(super) fn token_hash(bytes: &[u8], column: &'static str) -> Result<TokenHash
 
 fn version(version: i64, column: &'static str) -> Result<u64, StoreError> {
     u64::try_from(version).map_err(|_| StoreError::Corrupt(column))
-}
-
-/// A moment for nodes. What is before 1970 has always expired.
-pub(crate) fn unix_time(time: DateTime<Utc>) -> UnixTime {
-    UnixTime::from_millis(u64::try_from(time.timestamp_millis()).unwrap_or(0))
 }

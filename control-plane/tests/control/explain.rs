@@ -129,7 +129,7 @@ async fn steps_are_answered_in_their_order_and_nodes_decide_about_rooms_nobody_m
             rules: Some(rules),
             ..wire::RoomTemplate::default()
         }),
-        validate_only: false,
+        ..Default::default()
     };
     let made = world
         .admin()

@@ -58,6 +58,9 @@ pub enum FromStore {
     Appended(Mark),
     /// The records are gone.
     Forgotten,
+    /// The record is longer than the store takes: nothing was done, and it never
+    /// will be.
+    TooLong,
     /// Another record came after the mark that was given: nothing was done.
     Overtaken,
     /// It was not done, or it is not known whether it was.

@@ -9,6 +9,7 @@ mod queue;
 mod thinning;
 mod turns;
 
+use std::collections::BTreeMap;
 use std::io::IoSlice;
 
 use crate::input::SocketId;
@@ -280,24 +281,39 @@ impl Outbox {
         self.logs.held_bytes()
     }
 
-    /// The oldest log that is held, by number: what must go first when too much
-    /// is. Nothing more is added to it.
-    pub(crate) fn oldest_log(&mut self) -> Option<u32> {
-        let oldest = self.logs.oldest_held()?;
-        self.logs.seal(oldest);
-        Some(oldest)
+    /// The logs that were opened first, oldest first, of at least so many bytes
+    /// together: what must go when too much is held. Nothing more is added to
+    /// them. With each come the sockets that keep it from being freed, in order of
+    /// their slots. However many logs there are, the queues are walked once.
+    pub(crate) fn oldest_logs(&mut self, bytes: usize) -> Vec<(u32, Vec<u32>)> {
+        let oldest = self.logs.oldest_held(bytes);
+        for log in &oldest {
+            self.logs.seal(*log);
+        }
+        let mut holders: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (slot, queue) in self.queues.iter().enumerate() {
+            let slot = u32::try_from(slot).expect("slots are 32 bits");
+            for span in queue.spans() {
+                let log = span.log();
+                if !oldest.contains(&log) {
+                    continue;
+                }
+                let theirs = holders.entry(log).or_default();
+                if theirs.last() != Some(&slot) {
+                    theirs.push(slot);
+                }
+            }
+        }
+        let with_holders = oldest.into_iter();
+        with_holders
+            .map(|log| (log, holders.remove(&log).unwrap_or_default()))
+            .collect()
     }
 
-    /// The sockets that keep a log from being freed, in order of their slots.
-    pub(crate) fn holders(&self, log: u32) -> Vec<u32> {
-        let holds = |queue: &Queue| queue.spans().iter().any(|span| span.is_in(log));
-        let held = self
-            .queues
-            .iter()
-            .enumerate()
-            .filter(|(_, queue)| holds(queue));
-        held.map(|(slot, _)| u32::try_from(slot).expect("slots are 32 bits"))
-            .collect()
+    /// Whether a socket still keeps a log from being freed.
+    pub(crate) fn holds(&self, slot: u32, log: u32) -> bool {
+        let spans = self.queues[slot as usize].spans();
+        spans.iter().any(|span| span.is_in(log))
     }
 
     /// A room is gone: its place among the turns is free for another.

@@ -177,6 +177,11 @@ impl Policy {
         self.clock
     }
 
+    /// Whether something is being asked about.
+    pub(crate) fn is_asked(&self, key: &PolicyKey) -> bool {
+        self.flights.about(key)
+    }
+
     /// Asks about something that is not known. One question a key is under way.
     pub(crate) fn ask(&mut self, key: PolicyKey) -> Asked {
         if self.flights.about(&key) {

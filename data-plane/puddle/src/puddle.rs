@@ -6,6 +6,7 @@
 mod arriving;
 mod routing;
 mod reading;
+mod inbound;
 mod door;
 mod entering;
 mod verifying;
@@ -39,6 +40,7 @@ mod thinning;
 #[cfg(test)]
 mod tests;
 
+use core::hash::Hasher as _;
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +50,7 @@ use porthouse_model::{
     Address, ClientId, PolicyKey, RefusalId, Revision, RoomName, Session, Time, UnixTime,
 };
 use porthouse_rules::Rules;
+use siphasher::sip::SipHasher13;
 
 use self::kicked::Kicked;
 pub use self::kicked::Whom;
@@ -60,7 +63,7 @@ use crate::output::{Deadline, Output, Shell};
 use crate::policy::{Clock, Policy, PolicyLimits};
 use crate::question::{Question, QuestionId};
 use crate::room::{RoomIndex, Rooms};
-use crate::seed::{Chance, Map, Secrets, Seed, Seeds};
+use crate::seed::{Chance, Map, Secrets, Seeds};
 use crate::settings::Settings;
 use crate::socket::{Phase, SignedIn, Sockets};
 use crate::timer::Timers;
@@ -83,8 +86,9 @@ pub struct Puddle {
     now: Time,
     chance: Chance,
     secrets: Secrets,
-    /// Makes anonymous clients' ids unguessable in advance.
-    client_key: u64,
+    /// Makes anonymous clients' ids unguessable in advance: a secret, for what
+    /// chance gives is shown elsewhere and tells what came before it.
+    client_key: (u64, u64),
     policy: Policy,
     sockets: Sockets,
     /// Handshakes under way, by address.
@@ -98,6 +102,10 @@ pub struct Puddle {
     strict: BTreeSet<RoomIndex>,
     others: Puddles,
     outbox: Outbox,
+    /// What all sockets have sent that cannot be used yet.
+    inbound_bytes: usize,
+    /// Who has asked what is being asked about.
+    askers: Map<PolicyKey, SocketId>,
     peers: Peers,
     /// The rooms whose home this puddle is.
     homes: Homes,
@@ -208,12 +216,13 @@ impl Puddle {
         let mut chance = Chance::new(seeds.chance);
         let hasher = chance.hasher();
         let others = Puddles::others(settings.puddle, settings.puddles);
+        let mut secrets = Secrets::new(seeds.secrets);
         let transient_rules = Rules::compile(settings.transient_rules.clone());
         Self {
             transient_rules: Arc::new(transient_rules.expect("transient rules can be kept")),
             now,
-            secrets: Secrets::new(seeds.secrets),
-            client_key: chance.next(),
+            client_key: secrets.key(),
+            secrets,
             policy: Policy::new(PolicyLimits::from(&settings), hasher),
             sockets: Sockets::default(),
             handshakes: Map::with_hasher(hasher),
@@ -222,6 +231,8 @@ impl Puddle {
             counts: Counts::new(&settings, now),
             tallying: Tallying::default(),
             outbox: Outbox::default(),
+            inbound_bytes: 0,
+            askers: Map::with_hasher(hasher),
             peers: Peers::new(&settings),
             homes: Homes::new(&settings),
             asking: Asking::default(),
@@ -334,6 +345,7 @@ impl Puddle {
                 assert!(self.sockets.get(*entrant).is_some(), "who waits is here");
             }
         }
+        self.check_inbound();
         for socket in self.sockets.iter() {
             let armed = socket.armed.expect("every socket has a deadline");
             let deadline = socket.deadline(self.settings.silence_time_max);
@@ -408,12 +420,14 @@ impl Puddle {
 }
 
 /// An anonymous client's id, a UUID of version 8 (RFC 9562, section 5.8): 46
-/// bits that nobody guesses, the puddle, the slot and its generation.
-fn anonymous(key: u64, puddle: PuddleId, id: SocketId) -> ClientId {
+/// bits of a keyed hash (SipHash-1-3) that nobody computes without the key, the
+/// puddle, the slot and its generation.
+fn anonymous(key: (u64, u64), puddle: PuddleId, id: SocketId) -> ClientId {
     let place = u64::from(id.slot) << 32 | u64::from(id.generation);
-    let mixed = Chance::new(Seed(key ^ place.rotate_left(17)))
-        .next()
-        .to_be_bytes();
+    let (first, second) = key;
+    let mut hasher = SipHasher13::new_with_keys(first, second);
+    hasher.write_u64(place);
+    let mixed = hasher.finish().to_be_bytes();
     let mut bytes = [0; 16];
     bytes[..6].copy_from_slice(&mixed[..6]);
     bytes[6] = 0x80 | puddle.0 >> 4;

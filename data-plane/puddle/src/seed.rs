@@ -110,6 +110,14 @@ impl Secrets {
         Self { seed, drawn: 0 }
     }
 
+    /// One more, as the key of a hash.
+    pub(crate) fn key(&mut self) -> (u64, u64) {
+        let (first, second) = (self.next(), self.next());
+        let half =
+            |[a, b, c, d, e, f, g, h, ..]: [u8; 16]| u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        (half(first), half(second))
+    }
+
     /// One more, of 128 bits.
     pub(crate) fn next(&mut self) -> [u8; 16] {
         self.drawn += 1;

@@ -114,6 +114,10 @@ pub struct Settings {
     /// What all queues of this puddle may hold, shared payloads counted once, in
     /// bytes; past it the sockets that hold the oldest are closed with 4203.
     pub payload_bytes_max: usize,
+    /// What has come from all sockets of this puddle and cannot be used yet, in
+    /// bytes: frames that are not whole, fragments, requests. Past it the sockets
+    /// that hold the most are closed with 4222, until an eighth is free.
+    pub inbound_bytes_max: usize,
     /// From our close frame to the end of the connection, the peer's close frame
     /// included.
     pub close_time_max: Duration,
@@ -121,6 +125,9 @@ pub struct Settings {
     pub slice_sockets_max: usize,
     /// Questions under way; past it an entry is refused retryably.
     pub questions_max: usize,
+    /// Those of them that one socket has asked; past it the same. What others ask
+    /// too is theirs.
+    pub questions_per_socket_max: u16,
     /// Policy entries that no live socket needs.
     pub policy_entries_max: usize,
     /// How long it is believed that something does not exist.
@@ -279,9 +286,11 @@ impl Settings {
             idle_frames_max: 1_000,
             socket_backlog_bytes_max: 1024 * 1024,
             payload_bytes_max: 256 * 1024 * 1024,
+            inbound_bytes_max: 128 * 1024 * 1024,
             close_time_max: Duration::from_secs(5),
             slice_sockets_max: 1_024,
             questions_max: 10_000,
+            questions_per_socket_max: 256,
             policy_entries_max: 100_000,
             absent_time_max: Duration::from_mins(5),
             kick_block_time: Duration::from_mins(5),

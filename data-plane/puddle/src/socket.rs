@@ -41,6 +41,10 @@ pub(crate) struct Socket {
     pub held: Option<Box<Held>>,
     /// A fragmented message under way.
     pub assembly: Assembly,
+    /// So many bytes of the two before were counted.
+    pub inbound_bytes: u32,
+    /// Questions under way that it has asked.
+    pub questions: u16,
     /// Whether it is read.
     pub reading: Reading,
     /// Whether a ping is under way.
@@ -252,6 +256,8 @@ impl Socket {
             armed: None,
             held: None,
             assembly: Assembly::default(),
+            inbound_bytes: 0,
+            questions: 0,
             reading: Reading::On,
             pinged: false,
             unanswered: false,
@@ -265,6 +271,12 @@ impl Socket {
                 routed: None,
             },
         }
+    }
+
+    /// Bytes that came and could not be used yet.
+    pub(crate) fn inbound(&self) -> usize {
+        let held = self.held.as_ref().map_or(0, |held| held.0.len());
+        held + self.assembly.held_bytes()
     }
 
     /// As whom it comes.

@@ -21,6 +21,14 @@ pub mod v1 {
     pub use crate::generated::porthouse::node::v1::*;
 }
 
+/// The most bytes of one change, as it is encoded: a write that would make a longer
+/// one is refused, for every node must be able to hear it.
+pub const CHANGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The longest message that a node takes from the control plane: a change, and what
+/// stands around it.
+pub const MESSAGE_BYTES_MAX: usize = CHANGE_BYTES_MAX + 64 * 1024;
+
 /// A message that says something the model has no value for. The other side is
 /// of another version, or broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

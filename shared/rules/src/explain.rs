@@ -245,6 +245,7 @@ pub const fn remedy(refused: Refused) -> &'static str {
         R::Shut => "bring the node to the version of the control plane, or change the room's rules",
         R::NoStore => "start the node with a store for history (--nats-url), or keep history in memory",
         R::StoreAway => "see why the node cannot reach its store for history",
+        R::InboundFull => "finish what was begun to be sent sooner, or connect to another node",
         R::EndpointRefused => "change the endpoint's access (EndpointService.UpdateEndpoint)",
         R::NoSuchEndpoint => "make the endpoint (EndpointService.CreateEndpoint), or the user whose freeport it is",
         R::BindingWrong => "open a sibling socket anew, and use its secret once",

@@ -29,6 +29,8 @@ const SUBJECT: &str = "porthouse.history";
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a server that is there may take to say so when the node starts.
 const START_TIME_MAX: Duration = Duration::from_secs(3);
+/// What of the server's `max_payload` is left for the headers of a record.
+const HEADER_BYTES_MAX: usize = 1_024;
 /// How often it is looked whether it has.
 const START_LOOK: Duration = Duration::from_millis(20);
 /// How long until a lost connection is tried again.
@@ -208,6 +210,10 @@ impl Nats {
         lasts: Option<Duration>,
     ) -> Option<FromStore> {
         let payload = bytes::Bytes::from(record);
+        let most = self.client.server_info().max_payload;
+        if payload.len() + HEADER_BYTES_MAX > most {
+            return Some(FromStore::TooLong);
+        }
         match self.publish(subject, after, &payload, lasts).await {
             Ok(mark) => return Some(FromStore::Appended(mark)),
             Err(PublishErrorKind::WrongLastSequence) => {}

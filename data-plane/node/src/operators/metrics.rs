@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::Shown;
-use super::process::Process;
+use super::process::{Process, gauge};
 use crate::own::Readiness;
 use crate::tally::Read;
 
@@ -88,11 +88,6 @@ pub(super) fn text(shown: &Shown) -> String {
     let mut text = String::new();
     encode(&mut text, &registry).expect("a string takes all");
     text
-}
-
-/// A whole number, which is what is counted here.
-pub(super) fn gauge(value: u64) -> ConstGauge<i64> {
-    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 #[derive(Debug)]

@@ -9,9 +9,8 @@ use std::time::Duration;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use rustix::param::{clock_ticks_per_second, page_size};
-
-use super::metrics::gauge;
 
 /// As of one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,6 +62,11 @@ impl Process {
         }
         Ok(())
     }
+}
+
+/// A whole number of now, which is what is counted here.
+pub(super) fn gauge(value: u64) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

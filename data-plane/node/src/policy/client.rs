@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
-use porthouse_api::node::{BadMessage, v1};
+use porthouse_api::node::{BadMessage, MESSAGE_BYTES_MAX, v1};
 use porthouse_model::{PasswordVersion, PolicyKey, Revision};
 use porthouse_puddle::{Event, Pass, Proof, RequestId, Secret, Snapshot, Verdict, Verification};
 use tonic::Status;
@@ -78,7 +78,8 @@ impl Replicas {
 
     pub(crate) fn feed(&self) -> Feed {
         let current = self.current.load(Ordering::Relaxed);
-        PolicyFeedServiceClient::new(self.channels[current % self.channels.len()].clone())
+        let channel = self.channels[current % self.channels.len()].clone();
+        PolicyFeedServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// A call in the node's name.

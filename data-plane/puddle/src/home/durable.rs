@@ -355,13 +355,16 @@ impl Entry {
         }
     }
 
+    /// The store does not do it now.
     pub(super) fn refused(self) -> Done {
+        self.done(Refused::StoreAway)
+    }
+
+    /// It is not done, and this says why.
+    pub(super) fn done(self, refused: Refused) -> Done {
         match self {
-            Self::Say(taken) => Done::Said(
-                taken.by,
-                Outcome::Unsaid(Unsaid::Refused(Refused::StoreAway)),
-            ),
-            Self::Purge { order, .. } => Done::Purged(order, Err(Refused::StoreAway)),
+            Self::Say(taken) => Done::Said(taken.by, Outcome::Unsaid(Unsaid::Refused(refused))),
+            Self::Purge { order, .. } => Done::Purged(order, Err(refused)),
         }
     }
 }

@@ -350,6 +350,12 @@ impl Home {
             (Some(Doing::Forgetting { purge: Some(_), .. }), _) => {
                 durable.unqueue().map(Entry::refused).into_iter().collect()
             }
+            (Some(Doing::Appending(_)), FromStore::TooLong) => {
+                let refused = durable
+                    .unqueue()
+                    .map(|entry| entry.done(Refused::MessageTooLong));
+                refused.into_iter().collect()
+            }
             // Whether it is there, or what is there instead, is read.
             (Some(Doing::Appending(_)), _) => {
                 durable.is_read = false;

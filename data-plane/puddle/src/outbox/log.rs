@@ -47,6 +47,11 @@ impl Span {
     pub(super) const fn is_in(self, segment: u32) -> bool {
         self.segment == segment
     }
+
+    /// The segment it is in.
+    pub(super) const fn log(self) -> u32 {
+        self.segment
+    }
 }
 
 /// What a frame is, to whoever must make room for others.
@@ -278,15 +283,20 @@ impl Logs {
         self.held_bytes
     }
 
-    /// The segment that was opened first of those that are held.
-    pub(super) fn oldest_held(&self) -> Option<u32> {
-        let held = self
-            .segments
-            .iter()
-            .enumerate()
-            .filter(|(_, segment)| segment.holders > 0);
-        held.min_by_key(|(_, segment)| segment.opened)
-            .map(|(number, _)| offset(number))
+    /// The segments that were opened first of those that are held, in that order,
+    /// until they have so many bytes together.
+    pub(super) fn oldest_held(&self, bytes: usize) -> Vec<u32> {
+        let held = self.segments.iter().enumerate();
+        let mut held: Vec<(usize, &Segment)> =
+            held.filter(|(_, segment)| segment.holders > 0).collect();
+        held.sort_by_key(|(_, segment)| segment.opened);
+        let mut left = bytes;
+        let oldest = held.into_iter().take_while(|(_, segment)| {
+            let more = left > 0;
+            left = left.saturating_sub(segment.bytes.len());
+            more
+        });
+        oldest.map(|(number, _)| offset(number)).collect()
     }
 
     fn segment(&self, number: u32) -> &Segment {
@@ -353,7 +363,8 @@ mod tests {
             logs.recycle();
         }
         assert!(logs.segments.len() <= 4, "{}", logs.segments.len());
-        assert_eq!(logs.oldest_held(), Some(held.segment));
+        assert_eq!(logs.oldest_held(1), [held.segment]);
+        assert!(logs.oldest_held(0).is_empty());
         logs.release(held);
         logs.recycle();
         assert_eq!(logs.held_bytes(), 0);

@@ -156,7 +156,8 @@ impl Puddle {
 
     pub(super) fn forget(&mut self, id: SocketId) {
         self.strip(id);
-        if self.sockets.remove(id).is_some() {
+        if let Some(gone) = self.sockets.remove(id) {
+            self.uncount_inbound(gone.inbound_bytes);
             self.outbox.clear(id.slot);
         }
     }

@@ -160,8 +160,14 @@ impl Puddle {
         }
     }
 
+    /// Another puddle says something of it. Answers its payload bytes.
+    pub(super) fn counting_hopped(&mut self, from: PuddleId, hop: CountingHop) -> u64 {
+        self.counting_hop(from, hop.0);
+        0
+    }
+
     /// Something is said of what is counted, by another puddle or by this one.
-    pub(super) fn counting_hop(&mut self, from: PuddleId, said: Counted) {
+    fn counting_hop(&mut self, from: PuddleId, said: Counted) {
         match said {
             Counted::Ask { ask, what } => {
                 let may = self.counts.take(from, what, self.now);

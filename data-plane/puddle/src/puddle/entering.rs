@@ -113,7 +113,7 @@ impl Puddle {
                 self.challenge(id, room, AskedStep::of(asked), Some(attempts_left));
                 None
             }
-            Action::Call => Some(match self.policy.reserve() {
+            Action::Call => Some(match self.reserve(id) {
                 Some(question) => Event::Called(question),
                 None => Event::Unavailable,
             }),
@@ -147,8 +147,15 @@ impl Puddle {
 
     /// Asks what must be known, unless it is being asked.
     pub(super) fn wait_for(&mut self, id: SocketId, key: PolicyKey) -> Option<Event> {
+        if !self.policy.is_asked(&key) && !self.may_ask(id) {
+            return Some(Event::Unavailable);
+        }
         match self.policy.ask(key.clone()) {
-            Asked::New { question, what } => self.ask(question, what),
+            Asked::New { question, what } => {
+                self.askers.insert(key.clone(), id);
+                self.asks_more(id);
+                self.ask(question, what);
+            }
             Asked::UnderWay => {}
             Asked::TooMany => return Some(Event::Unavailable),
         }

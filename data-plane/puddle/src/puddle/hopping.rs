@@ -67,10 +67,7 @@ impl Puddle {
                 self.waiting_hop(from, *hop);
                 bytes
             }
-            Hop::Counting(hop) => {
-                self.counting_hop(from, hop.0);
-                0
-            }
+            Hop::Counting(hop) => self.counting_hopped(from, *hop),
             Hop::Sibling(hop) => {
                 let bytes = hop.bytes();
                 self.sibling_hop(from, *hop);

@@ -18,9 +18,13 @@ use crate::wire::multiplexed::Event as Told;
 impl Puddle {
     pub(super) fn answered(&mut self, question: QuestionId, answer: Answer) {
         match self.policy.answered(self.now, question, &answer) {
-            Outcome::Known(key) => self.known(&key),
+            Outcome::Known(key) => {
+                self.asked_about(&key);
+                self.known(&key);
+            }
             Outcome::AskAgain { question, what } => self.ask(question, what),
             Outcome::Unavailable(key) => {
+                self.asked_about(&key);
                 for id in self.waiting.remove(&key).unwrap_or_default() {
                     self.unavailable(id, &key);
                 }
@@ -80,7 +84,11 @@ impl Puddle {
     }
 
     fn verified(&mut self, question: QuestionId, answer: Answer) {
-        match (self.verifying.remove(&question), answer) {
+        let verifying = self.verifying.remove(&question);
+        if let Some(Verifying::Door(id, _) | Verifying::SignIn(id)) = verifying {
+            self.asks_less(id);
+        }
+        match (verifying, answer) {
             (Some(Verifying::Door(id, room)), answer) => {
                 let event = match answer {
                     Answer::Verified(verdict) => Event::Judged(question, verdict),

@@ -45,6 +45,7 @@ impl Puddle {
             }
         }
         self.keep_posting(id);
+        self.count_inbound(id);
     }
 
     /// What was kept can be used now, perhaps.
@@ -61,6 +62,7 @@ impl Puddle {
         };
         if let Some(held) = socket.held.take() {
             self.consume_held(id, *held);
+            self.count_inbound(id);
         }
     }
 

@@ -19,10 +19,11 @@ impl Puddle {
         let Some(address) = self.sockets.get(id).map(|socket| socket.address) else {
             return;
         };
-        let Some(question) = self.policy.reserve() else {
+        let Some(question) = self.reserve(id) else {
             return self.refuse_line(id, request.as_ref(), None, Refused::ControlPlaneAway);
         };
         self.verifying.insert(question, Verifying::SignIn(id));
+        self.asks_more(id);
         let waits = match &by {
             SignInBy::Password { .. } => None,
             SignInBy::Code { challenge, .. } => Some(challenge.clone()),

@@ -26,25 +26,41 @@ impl Puddle {
 
     /// When all queues hold too much, those that hold the oldest make room, or go.
     pub(super) fn keep_memory(&mut self) {
-        while self.outbox.held_bytes() > self.settings.payload_bytes_max
-            && let Some(log) = self.outbox.oldest_log()
-        {
-            for slot in self.outbox.holders(log) {
-                if let Some(id) = self.sockets.in_slot(slot).map(|socket| socket.id) {
-                    self.thin(id, Pressure::Memory { log });
-                }
+        let bytes_max = self.settings.payload_bytes_max;
+        loop {
+            let over = self.outbox.held_bytes().saturating_sub(bytes_max);
+            let oldest = self.outbox.oldest_logs(over);
+            if oldest.is_empty() {
+                return;
             }
-            for slot in self.outbox.holders(log) {
-                let Some(id) = self.sockets.in_slot(slot).map(|socket| socket.id) else {
-                    continue;
-                };
-                match self.sockets.get(id).map(|socket| &socket.phase) {
-                    Some(Phase::Closing { .. }) => self.hang_up(id),
-                    Some(_) | None => self.put_out_slow(id),
+            for (log, holders) in oldest {
+                if self.outbox.held_bytes() <= bytes_max {
+                    return;
                 }
+                self.free_log(log, &holders);
             }
-            self.outbox.end_turn();
         }
+    }
+
+    fn free_log(&mut self, log: u32, holders: &[u32]) {
+        for slot in holders {
+            if let Some(id) = self.sockets.in_slot(*slot).map(|socket| socket.id) {
+                self.thin(id, Pressure::Memory { log });
+            }
+        }
+        for slot in holders {
+            let Some(id) = self.sockets.in_slot(*slot).map(|socket| socket.id) else {
+                continue;
+            };
+            if !self.outbox.holds(*slot, log) {
+                continue;
+            }
+            match self.sockets.get(id).map(|socket| &socket.phase) {
+                Some(Phase::Closing { .. }) => self.hang_up(id),
+                Some(_) | None => self.put_out_slow(id),
+            }
+        }
+        self.outbox.end_turn();
     }
 
     /// Takes from a socket's queue what the rules of its rooms let it miss, and

@@ -1,7 +1,7 @@
 //! What is shown at a room's door goes to the control plane, and its verdict
 //! comes back to the entry that waits for it. Keeps no secret and no verdict.
 
-use porthouse_model::{Refused, RoomName};
+use porthouse_model::{PolicyKey, Refused, RoomName};
 
 use super::door::Seen;
 use super::{Puddle, Verifying};
@@ -12,6 +12,39 @@ use crate::socket::LeadsTo;
 use crate::wire::multiplexed::{self, AskedStep};
 
 impl Puddle {
+    /// Names a question, if this socket may ask one more.
+    pub(super) fn reserve(&mut self, id: SocketId) -> Option<QuestionId> {
+        self.may_ask(id).then(|| self.policy.reserve())?
+    }
+
+    /// Whether a socket has fewer questions under way than one may: it cannot use
+    /// up those of all.
+    pub(super) fn may_ask(&self, id: SocketId) -> bool {
+        let asked = self.sockets.get(id).map(|socket| socket.questions);
+        asked.is_some_and(|asked| asked < self.settings.questions_per_socket_max)
+    }
+
+    /// A socket has one more question under way.
+    pub(super) fn asks_more(&mut self, id: SocketId) {
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.questions += 1;
+        }
+    }
+
+    /// One of a socket's questions has its answer.
+    pub(super) fn asks_less(&mut self, id: SocketId) {
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.questions = socket.questions.saturating_sub(1);
+        }
+    }
+
+    /// What was asked about is known, or cannot be.
+    pub(super) fn asked_about(&mut self, key: &PolicyKey) {
+        if let Some(asker) = self.askers.remove(key) {
+            self.asks_less(asker);
+        }
+    }
+
     /// The client is told what the door asks for.
     pub(super) fn challenge(
         &mut self,
@@ -33,7 +66,7 @@ impl Puddle {
 
     /// The client has shown what it was asked for.
     pub(super) fn shown(&mut self, id: SocketId, room: &RoomName, proof: Proof) {
-        let Some(question) = self.policy.reserve() else {
+        let Some(question) = self.reserve(id) else {
             return self.refuse_entry(id, room, Refused::ControlPlaneAway);
         };
         match self.step(id, room, Event::Answered(question)) {
@@ -74,6 +107,7 @@ impl Puddle {
         self.entry_mut(id, room)?.leads_to = LeadsTo::Only(what.room);
         self.verifying
             .insert(question, Verifying::Door(id, room.clone()));
+        self.asks_more(id);
         self.ask(question, Question::Verify(Box::new(what)));
         None
     }

@@ -68,6 +68,12 @@ struct Fragments {
 }
 
 impl Assembly {
+    /// What is kept of the message under way, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let under_way = self.under_way.as_ref();
+        under_way.map_or(0, |fragments| fragments.bytes.len())
+    }
+
     /// Takes the next frame from the front of what was received.
     pub(crate) fn next<'b>(&mut self, bytes: &'b mut [u8], limits: &Limits) -> Step<'b> {
         self.step(bytes, limits).unwrap_or_else(Step::Fault)

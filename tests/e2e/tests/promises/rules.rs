@@ -2,9 +2,10 @@
 //! password, its members, its end; a user's password and right to sign in.
 //! Revoked sessions stand in `revocation`.
 
+use porthouse_api::control::v1::message_format::Kind;
 use porthouse_api::control::v1::{
-    DeleteMemberRequest, DeleteRoomRequest, DisableUserRequest, MessageRules, Room,
-    SetPasswordRequest,
+    DeleteMemberRequest, DeleteRoomRequest, DeleteUserRequest, DisableUserRequest, MessageFormat,
+    MessageRules, Room, SetPasswordRequest,
 };
 use porthouse_e2e::house::House;
 use porthouse_e2e::multiplexed::Multiplexed;
@@ -246,5 +247,41 @@ async fn a_disabled_user_and_a_changed_password_close_every_socket_of_the_user()
             );
         }
     }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_change_of_many_rooms_with_long_rules_reaches_the_nodes() {
+    // More than 4 MiB in all, which is what gRPC takes unless it is told otherwise.
+    const ROOMS: usize = 80;
+    let house = House::start().await;
+    let backend = house.backend();
+    let ada = backend.signed_in_user("ada").await;
+    let schema = json!({"description": "x".repeat(60_000)}).to_string();
+    for number in 0..ROOMS {
+        let format = MessageFormat {
+            kind: Some(Kind::JsonSchema(schema.clone())),
+        };
+        let room = with_messages(MessageRules {
+            format: Some(format),
+            ..Default::default()
+        });
+        let room = Room {
+            owner: "users/ada".to_owned(),
+            ..room
+        };
+        backend.make_room(&format!("long-{number}"), room).await;
+    }
+    let mut user = Raw::enter(house.ws(), "hall", Some(&ada.token)).await;
+    let request = DeleteUserRequest {
+        name: "users/ada".to_owned(),
+        ..Default::default()
+    };
+    let gone = backend.users().delete_user(request).await;
+    let revision = gone.expect("the user is deleted").into_inner().revision;
+    backend.applied(revision).await;
+    assert_closed(&user.closed().await, 4101, "session", "retry authenticate");
+    let revision = backend.make_room("later", Room::default()).await;
+    backend.applied(revision).await;
     house.close().await;
 }

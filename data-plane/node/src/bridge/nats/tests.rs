@@ -111,6 +111,7 @@ async fn read(nats: &Nats, number: u8, bytes_max: usize) -> Vec<Box<[u8]>> {
         FromStore::Read(records) => records.into_iter().map(|record| record.bytes).collect(),
         other @ (FromStore::Appended(_)
         | FromStore::Forgotten
+        | FromStore::TooLong
         | FromStore::Overtaken
         | FromStore::Failed) => panic!("not read but {other:?}"),
     }
@@ -259,4 +260,15 @@ fn a_stream_that_would_lose_something_is_named_by_its_field() {
         ..config()
     };
     assert_eq!(unfit(&replicated), None);
+}
+
+#[tokio::test]
+async fn a_record_longer_than_the_server_takes_is_said_to_be_and_the_next_is_stored() {
+    let server = Server::start();
+    let nats = server.open().await;
+    let most = nats.client.server_info().max_payload;
+    let long = vec![7; most - HEADER_BYTES_MAX + 1];
+    let refused = append(&nats, 1, Mark::default(), &long).await;
+    assert_eq!(refused, FromStore::TooLong);
+    appended(&nats, 1, Mark::default(), &long[1..]).await;
 }

@@ -495,3 +495,18 @@ fn a_home_that_is_forgotten_answers_who_waits() {
         "{replies:?}"
     );
 }
+
+#[test]
+fn a_message_that_the_store_never_takes_is_refused_for_good_and_the_next_is_stored() {
+    let mut world = news(|_| {});
+    let (client, _) = join(&mut world, 0, "news");
+    world.store.record_bytes_max = Some(1_000);
+    let told = send(&mut world, client, 1, "", &"x".repeat(1_000));
+    assert!(told.contains(r#""op":"refused","id":1"#), "{told}");
+    assert!(told.contains(r#""code":1009"#), "{told}");
+    assert!(told.contains(r#""retry":"never""#), "{told}");
+    assert!(send(&mut world, client, 2, "", "short").contains(r#""op":"receipt","id":2"#));
+    let raw = world.raw(1, "news");
+    world.say(raw, MessageKind::Binary, &[7; 1_000]);
+    assert_eq!(super::world::close_frame(&world.take(raw)).0, 1009);
+}

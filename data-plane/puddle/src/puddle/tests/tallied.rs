@@ -104,18 +104,16 @@ fn an_address_posts_no_more_for_coming_to_several_puddles() {
 fn an_entry_whose_count_was_lost_is_counted_again() {
     let mut world = World::new(3);
     world.room("door", few_joins());
-    let mut joined = 0;
-    for puddle in [0, 1, 2] {
+    for (seed, puddle) in (70..).zip([0, 1, 2]) {
         let client = world.lobby(puddle);
         world.hops_stand = true;
         world.line(client, r#"{"op":"join","room":"door","id":1}"#);
         world.lose_hops();
         for other in [0, 1, 2].into_iter().filter(|other| *other != puddle) {
-            restart(&mut world, other, 70 + joined);
+            restart(&mut world, other, seed);
         }
         world.release_hops();
         assert!(world.take_text(client).contains(r#""op":"admitted""#));
-        joined += 1;
         world.wait(Duration::from_secs(2));
     }
 }

@@ -23,6 +23,8 @@ pub(in crate::puddle::tests) struct Store {
     waiting: Vec<Asked>,
     /// What nobody waits for any more, and has not come yet.
     late: Vec<Asked>,
+    /// It takes no longer record, if any.
+    pub(in crate::puddle::tests) record_bytes_max: Option<usize>,
     /// Reads that were answered.
     pub(in crate::puddle::tests) reads: u32,
 }
@@ -81,6 +83,11 @@ impl Store {
                 FromStore::Read(records.clone())
             }
             ToStore::Append { after, .. } if last > after => FromStore::Overtaken,
+            ToStore::Append { record, .. }
+                if self.record_bytes_max.is_some_and(|max| record.len() > max) =>
+            {
+                FromStore::TooLong
+            }
             ToStore::Append { record, .. } => {
                 self.marks += 1;
                 let mark = Mark(self.marks);
