@@ -18,6 +18,9 @@ const PAIRS: usize = 12;
 async fn pair(house: &House, room: &str, token: Option<&str>) -> (Multiplexed, Raw) {
     let ws = house.ws();
     let mut sibling = Multiplexed::open_as(ws, "porthouse.sibling.v1", token).await;
+    if token.is_some() {
+        sibling.event("authenticated").await;
+    }
     let bind = sibling.event("bind").await;
     let raw = showing(house, room, token, &bind).await;
     assert_eq!(sibling.event("bound").await["room"], room);
@@ -85,8 +88,9 @@ async fn a_sibling_renews_the_session_of_both_wherever_the_two_are() {
     let ada = backend.signed_in_user("ada").await;
     let mut pairs = Vec::new();
     for _ in 0..PAIRS {
-        let (sibling, mut raw) = pair(&house, "hall", Some(&ada.token)).await;
+        let (mut sibling, mut raw) = pair(&house, "hall", Some(&ada.token)).await;
         start(&mut raw).await;
+        assert_eq!(sibling.event("admitted").await["room"], "hall");
         pairs.push((sibling, raw));
     }
     let next = backend.sign_in("ada", "the password of ada").await;
