@@ -88,17 +88,8 @@ pub(super) fn fanout(arguments: &Fanout, progress: &mut Progress) -> anyhow::Res
     let speech = Raw::in_room(&place.room);
     let mut report = Report::new("fanout");
     report.count("sockets that listen", arguments.sockets as u64);
-    let mut crowd = come(
-        &place,
-        arguments.place.at_once,
-        speech,
-        &everybody,
-        progress,
-    )?;
-    let run = speak(&place, &mut crowd, &arguments.paced.plan(), progress)?;
-    run.told(&mut report);
-    report.print(arguments.place.json);
-    Ok(())
+    let how = (&arguments.place, arguments.paced.plan());
+    measure(&place, how, speech, &everybody, report, progress)
 }
 
 /// Runs it.
@@ -111,16 +102,23 @@ pub(super) fn rooms(arguments: &Rooms, progress: &mut Progress) -> anyhow::Resul
     let mut report = Report::new("rooms");
     report.count("rooms", arguments.rooms as u64);
     report.count("sockets of each", arguments.sockets as u64);
-    let mut crowd = come(
-        &place,
-        arguments.place.at_once,
-        speech,
-        &everybody,
-        progress,
-    )?;
-    let run = speak(&place, &mut crowd, &arguments.paced.plan(), progress)?;
+    let how = (&arguments.place, arguments.paced.plan());
+    measure(&place, how, speech, &everybody, report, progress)
+}
+
+/// Everybody comes in, it is spoken, and what came of it is told.
+fn measure(
+    place: &Place,
+    (arguments, plan): (&place::Arguments, Plan),
+    speech: Raw,
+    everybody: &[Who],
+    mut report: Report,
+    progress: &mut Progress,
+) -> anyhow::Result<()> {
+    let mut crowd = come(place, arguments.at_once, speech, everybody, progress)?;
+    let run = speak(place, &mut crowd, &plan, progress)?;
     run.told(&mut report);
-    report.print(arguments.place.json);
+    report.print(arguments.json);
     Ok(())
 }
 

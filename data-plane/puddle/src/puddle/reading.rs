@@ -219,12 +219,10 @@ impl Puddle {
 
     /// Who has taken enough since is read again.
     pub(super) fn catch_up(&mut self) {
-        let behind = std::mem::take(&mut self.behind);
-        for id in behind
-            .into_iter()
-            .filter(|id| self.is_behind(*id))
-            .collect::<Vec<_>>()
-        {
+        for id in std::mem::take(&mut self.behind) {
+            if !self.is_behind(id) {
+                continue;
+            }
             if self.has_much_to_take(id) {
                 self.behind.insert(id);
             } else {
