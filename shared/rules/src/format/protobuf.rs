@@ -316,6 +316,16 @@ mod tests {
         assert!(needed.contains("full name"));
         let (field_at, _) = refused(b"\x0a\x05", "chat.Line");
         assert_eq!(field_at, "messages.format.protobuf.descriptors");
+        let editions = FileDescriptorProto {
+            syntax: Some("editions".to_owned()),
+            ..FileDescriptorProto::default()
+        };
+        let editions = FileDescriptorSet {
+            file: vec![editions],
+        };
+        let (field_at, needed) = refused(&editions.encode_to_vec(), "chat.Line");
+        assert_eq!(field_at, "messages.format.protobuf.descriptors");
+        assert!(needed.contains("proto2 or proto3"), "{needed}");
         let (_, needed) = refused(&vec![0; 256 * 1024 + 1], "chat.Line");
         assert!(needed.contains("262144"));
         let crowded = (1..=65).map(|number| field(number, Label::Required, Type::Bool));

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use prost_reflect::prost::Message as _;
+use prost_reflect::prost_types::FileDescriptorSet;
 use prost_reflect::{Cardinality, DescriptorPool, MessageDescriptor};
 
 use crate::compile::RuleFault;
@@ -84,10 +86,7 @@ impl Layout {
             let needed = format!("at most {DESCRIPTORS_BYTES_MAX} bytes");
             return Err(fault("descriptors", needed));
         }
-        let pool = DescriptorPool::decode(descriptors).map_err(|error| {
-            let needed = format!("a google.protobuf.FileDescriptorSet, whole: {error}");
-            fault("descriptors", needed)
-        })?;
+        let pool = pool(descriptors).map_err(|needed| fault("descriptors", needed))?;
         let Some(root) = pool.get_message_by_name(message) else {
             let needed = "the full name of a message in the descriptors".to_owned();
             return Err(fault("message", needed));
@@ -100,6 +99,26 @@ impl Layout {
     pub(super) fn fields(&self, message: usize) -> &Fields {
         &self.0[message]
     }
+}
+
+/// The types of a `FileDescriptorSet`.
+fn pool(descriptors: &[u8]) -> Result<DescriptorPool, String> {
+    let malformed = |error: String| format!("a google.protobuf.FileDescriptorSet, whole: {error}");
+    let files =
+        FileDescriptorSet::decode(descriptors).map_err(|error| malformed(error.to_string()))?;
+    // The pool panics at a syntax that it does not know.
+    let unknown = files
+        .file
+        .iter()
+        .find(|file| !matches!(file.syntax.as_deref(), None | Some("proto2" | "proto3")));
+    if let Some(file) = unknown {
+        return Err(format!(
+            "files of proto2 or proto3: {:?} says syntax {:?}",
+            file.name(),
+            file.syntax()
+        ));
+    }
+    DescriptorPool::from_file_descriptor_set(files).map_err(|error| malformed(error.to_string()))
 }
 
 /// Message types by number, in the order in which they are come upon.
