@@ -15,16 +15,18 @@ pub struct Member {
 }
 
 /// For each crate, the crates of ours it may name. One that is missing here may not exist.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("porthouse-model", &[]),
     ("porthouse-rules", &["porthouse-model"]),
     ("porthouse-api", &["porthouse-model"]),
     ("porthouse-process", &[]),
+    ("porthouse-jwt", &["porthouse-model"]),
     ("porthouse-puddle", &["porthouse-model", "porthouse-rules"]),
     (
         "porthouse-control",
         &[
             "porthouse-api",
+            "porthouse-jwt",
             "porthouse-model",
             "porthouse-process",
             "porthouse-rules",
