@@ -60,6 +60,7 @@ mod sealing;
 mod second_factor;
 mod session;
 mod sign_in;
+mod ticket;
 mod time;
 mod user;
 
@@ -72,6 +73,7 @@ pub(crate) use room_code::{RoomCodeCheck, RoomCodeChecked, Shower};
 pub(crate) use sealing::Sealing;
 pub(crate) use session::is_user_agent;
 pub(crate) use sign_in::{Answer, Client, Opened, Second, SignIn, SignedIn};
+pub(crate) use ticket::{Bound, Tickets};
 pub(crate) use time::to_wire as time_to_wire;
 
 /// The most bytes of a request.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedService;
 use porthouse_api::node::v1::{
     CloseSessionRequest, CloseSessionResponse, CompleteSessionRequest, CompleteSessionResponse,
-    OpenSessionRequest, OpenSessionResponse, ResolveRequest, ResolveResponse,
+    MakeTicketRequest, MakeTicketResponse, OpenSessionRequest, OpenSessionResponse,
+    RedeemTicketRequest, RedeemTicketResponse, ResolveRequest, ResolveResponse,
     VerifyRoomPasswordRequest, VerifyRoomPasswordResponse, VerifyStepRequest, VerifyStepResponse,
     WatchRequest, WatchResponse,
 };
@@ -16,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::api::{CallersKey, CodeCheck, RoomCodeCheck, SignIn, asker};
+use crate::api::{CallersKey, CodeCheck, RoomCodeCheck, SignIn, Tickets, asker};
 use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
 use crate::store::Store;
@@ -34,6 +35,7 @@ mod opening;
 mod refusal;
 mod resolve;
 mod step;
+mod ticket;
 mod verify;
 mod watch;
 
@@ -78,6 +80,7 @@ pub(crate) struct Verifiers {
     pub(crate) code: CodeCheck,
     pub(crate) room_code: RoomCodeCheck,
     pub(crate) hooks: Hooks,
+    pub(crate) tickets: Tickets,
 }
 
 /// The service that nodes ask.
@@ -186,5 +189,23 @@ impl PolicyFeedService for PolicyFeed {
         request: Request<CloseSessionRequest>,
     ) -> Result<Response<CloseSessionResponse>, Status> {
         self.sign_out(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn make_ticket(
+        &self,
+        request: Request<MakeTicketRequest>,
+    ) -> Result<Response<MakeTicketResponse>, Status> {
+        self.make_ticket_of(request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn redeem_ticket(
+        &self,
+        request: Request<RedeemTicketRequest>,
+    ) -> Result<Response<RedeemTicketResponse>, Status> {
+        self.take_ticket(request.into_inner())
+            .await
+            .map(Response::new)
     }
 }

@@ -18,6 +18,7 @@ use tonic_reflection::server::Builder as Reflection;
 
 use crate::api::{
     self, AUDIT_WATCHES_MAX, Api, CodeCheck, GuardLayer, Keys, RoomCodeCheck, Sealing, SignIn,
+    Tickets,
 };
 use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
@@ -89,15 +90,7 @@ pub async fn serve(
     let feed = PolicyFeed::new(
         store.clone(),
         tail.clone(),
-        Verifiers {
-            sign_in: sign_in.clone(),
-            room_code: RoomCodeCheck {
-                store: store.clone(),
-                sealing,
-            },
-            code: code_check.clone(),
-            hooks: Hooks::new(settings.hook.clone()),
-        },
+        verifiers(&store, sealing, (&sign_in, &code_check), &settings),
         settings.feed.clone(),
         stop.clone(),
     );
@@ -138,6 +131,25 @@ pub async fn serve(
     }
     tracing::warn!("calls that did not end in time were cut");
     Ok(())
+}
+
+/// What judges, for nodes, what clients show.
+fn verifiers(
+    store: &Store,
+    sealing: Sealing,
+    (sign_in, code_check): (&SignIn, &CodeCheck),
+    settings: &Settings,
+) -> Verifiers {
+    Verifiers {
+        sign_in: sign_in.clone(),
+        room_code: RoomCodeCheck {
+            store: store.clone(),
+            sealing,
+        },
+        code: code_check.clone(),
+        hooks: Hooks::new(settings.hook.clone()),
+        tickets: Tickets::new(store.clone()),
+    }
 }
 
 /// Hashing that knows what passwords were hashed at so far.

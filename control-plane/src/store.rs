@@ -41,6 +41,7 @@ pub(crate) mod members;
 pub(crate) mod blocks;
 pub(crate) mod kept_out;
 pub(crate) mod templates;
+pub(crate) mod tickets;
 pub(crate) mod covering;
 pub(crate) mod endpoints;
 pub(crate) mod address;

@@ -10,13 +10,14 @@ use prost_types::{FieldDescriptorProto, FileDescriptorSet};
 use tonic_prost_build::Config;
 
 /// Fields that hold what nobody but their receiver may see.
-const SECRET_FIELDS: [&str; 7] = [
+const SECRET_FIELDS: [&str; 8] = [
     "password",
     "secret",
     "token",
     "code",
     "recovery_codes",
     "challenge",
+    "ticket",
     "device_mark",
 ];
 

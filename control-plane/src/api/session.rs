@@ -15,6 +15,7 @@ use crate::store::{log, users};
 use super::code_check::{Checked, Given};
 use super::error::{ApiError, Kind};
 use super::sign_in::{Answer, Client, Opened, Second, SignedIn};
+use super::ticket::{self, Bound};
 use super::{Api, Write, asker, page, resource_name, revision_to_wire, time, user};
 
 /// The most bytes of a client's address.
@@ -83,6 +84,28 @@ impl wire::session_service_server::SessionService for Api {
             SignedIn::Not(checked) => Err(unpassed(checked).into()),
             SignedIn::Challenged(..) => Err(ApiError::ChallengeGone.into()),
         }
+    }
+
+    async fn create_ticket(
+        &self,
+        request: Request<wire::CreateTicketRequest>,
+    ) -> Result<Response<wire::CreateTicketResponse>, Status> {
+        let request = request.into_inner();
+        let session = resource_name::session("session", &request.session)?;
+        let bound = Bound::new(request.origin, request.path)?;
+        let ticket = ticket::drawn();
+        let hash = ticket.hash();
+        let (expires, _) = self
+            .write(Write::Keep, move |c| {
+                async move {
+                    let live = sessions::holder(c, session).await?;
+                    live.ok_or_else(|| absent(session))?;
+                    ticket::make(c, session, &hash, bound).await
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(ticket::to_wire(&ticket, expires)))
     }
 
     async fn get_session(

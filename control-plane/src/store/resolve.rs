@@ -259,6 +259,24 @@ impl SessionRow {
     }
 }
 
+/// A live session by its identity, if its user is enabled.
+pub(crate) async fn session_by_id(
+    c: &mut Connection,
+    id: Uuid,
+) -> Result<Option<(Session, TokenHash)>, StoreError> {
+    let row: Option<SessionRow> = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::id.eq(id))
+        .filter(sessions::expire_time.gt(now))
+        .filter(users::disabled.eq(false))
+        .select(SessionRow::as_select())
+        .first(c)
+        .await
+        .optional()?;
+    row.map(|row| row.session().map(|(token, session)| (session, token)))
+        .transpose()
+}
+
 /// A membership by its key, and whether it is live.
 type Membership = ((RoomId, UserId), (Member, bool));
 

@@ -31,6 +31,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    tickets (ticket_sha256) {
+        ticket_sha256 -> Binary,
+        session_id -> Uuid,
+        origin -> Text,
+        path -> Text,
+        expire_time -> Timestamptz,
+        used_by -> Nullable<Binary>,
+        use_time -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     sign_in_challenges (token_sha256) {
         token_sha256 -> Binary,
         user_id -> Uuid,
@@ -252,6 +264,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     users,
     sessions,
     sign_in_challenges,
+    tickets,
     devices,
     device_tokens,
     sign_in_wrongs,

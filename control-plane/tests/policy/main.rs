@@ -18,6 +18,8 @@ mod blocked;
 mod devices;
 mod second_factor;
 mod sign_in;
+mod ticket;
+mod races;
 mod audit;
 mod cancelled;
 mod room_code;

@@ -15,13 +15,13 @@ use uuid::Uuid;
 use crate::plane::Plane;
 
 /// A room that asks for codes.
-struct Lobby {
+pub(crate) struct Lobby {
     id: RoomId,
     app: Totp,
 }
 
 impl Lobby {
-    async fn new(plane: &Plane) -> Self {
+    pub(crate) async fn new(plane: &Plane) -> Self {
         plane.create_room("lobby").await;
         let room = control::GetRoomRequest {
             name: "rooms/lobby".into(),
@@ -34,12 +34,12 @@ impl Lobby {
         }
     }
 
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.app.generate_current().to_string()
     }
 
     /// What a node asks for one who shows this, from this address.
-    fn question(&self, who: Who, from: &str, code: &str) -> VerifyStepRequest {
+    pub(crate) fn question(&self, who: Who, from: &str, code: &str) -> VerifyStepRequest {
         let (client, session) = match who {
             Who::Anonymous(client) => (client, Vec::new()),
             Who::User(session) => (session, session.as_bytes().to_vec()),
@@ -66,7 +66,7 @@ impl Lobby {
 
 /// Who stands at the door: a client of this identity, or the user of a session.
 #[derive(Clone, Copy)]
-enum Who {
+pub(crate) enum Who {
     Anonymous(Uuid),
     User(Uuid),
 }
@@ -89,7 +89,7 @@ async fn set_code(plane: &Plane) -> Totp {
 }
 
 /// Signs a new user in.
-async fn user(plane: &Plane, name: &str) -> Who {
+pub(crate) async fn user(plane: &Plane, name: &str) -> Who {
     let user = control::CreateUserRequest {
         user_id: name.to_owned(),
         password: "correct horse".into(),

@@ -31,7 +31,7 @@ pub(crate) const STEP: Duration = Duration::from_secs(30);
 pub(crate) struct Ada {
     pub(crate) app: Totp,
     pub(crate) recovery_codes: Vec<String>,
-    session: SessionId,
+    pub(crate) session: SessionId,
     token: Credential,
 }
 
@@ -67,7 +67,7 @@ fn app(secret: &str) -> Totp {
     Builder::new().with_secret(secret).build_noncompliant()
 }
 
-fn code(app: &Totp) -> String {
+pub(crate) fn code(app: &Totp) -> String {
     app.generate_current().to_string()
 }
 

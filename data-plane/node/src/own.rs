@@ -65,7 +65,7 @@ impl Sign {
 /// Whether the answer must be asked of the control plane: then the connection is
 /// handed over.
 pub(crate) fn is_conversation(head: &[u8]) -> bool {
-    path(head) == b"/-/session"
+    matches!(path(head), b"/-/session" | b"/-/ticket")
 }
 
 /// The path of a request, of which `head` is what was read.
@@ -94,7 +94,7 @@ pub(crate) fn answer(head: &[u8], readiness: Readiness) -> Vec<u8> {
         (_, b"/-/live" | b"/-/ready") => ("405 Method Not Allowed", "only GET and HEAD\n"),
         (_, _) => (
             "404 Not Found",
-            "the node's own routes are /-/live, /-/ready and /-/session\n",
+            "the node's own routes are /-/live, /-/ready, /-/session and /-/ticket\n",
         ),
     };
     let body_sent = if method == b"HEAD" { "" } else { body };

@@ -392,6 +392,20 @@ impl PolicyFeedService for Control {
         Err(Status::unimplemented("there is no user"))
     }
 
+    async fn make_ticket(
+        &self,
+        _: Request<v1::MakeTicketRequest>,
+    ) -> Result<Response<v1::MakeTicketResponse>, Status> {
+        Err(Status::unimplemented("there is no session"))
+    }
+
+    async fn redeem_ticket(
+        &self,
+        _: Request<v1::RedeemTicketRequest>,
+    ) -> Result<Response<v1::RedeemTicketResponse>, Status> {
+        Err(Status::unimplemented("there is no ticket"))
+    }
+
     async fn close_session(
         &self,
         _: Request<v1::CloseSessionRequest>,

@@ -45,8 +45,8 @@ pub use people::{OwnerRule, RoomLife};
 pub use policy::{RoomPolicy, TemplatePolicy};
 pub use puddle::{Counters, Puddle, Whom};
 pub use question::{
-    Answer, Known, Pass, Proof, Question, QuestionId, Secret, SignInBy, SignInVerdict, Verdict,
-    Verification,
+    Answer, Known, Pass, Proof, Question, QuestionId, Secret, ShownTicket, SignInBy, SignInVerdict,
+    Verdict, Verification,
 };
 pub use resume::{
     BadResumeKeys, Claims, Holder, PassedAt, RESUME_KEY_BYTES, RESUME_KEYS_MAX,

@@ -15,6 +15,7 @@ mod handshake;
 mod binding;
 mod relaying;
 mod signing_in;
+mod redeeming;
 mod renewing;
 mod raw;
 mod behaving;
@@ -171,6 +172,8 @@ enum Verifying {
     Door(SocketId, RoomName),
     /// A name and a password, or a code.
     SignIn(SocketId),
+    /// A request's ticket.
+    Ticket(SocketId),
 }
 
 /// What a puddle has done since it began, and what it holds now.

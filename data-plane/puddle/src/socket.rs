@@ -14,6 +14,7 @@ use porthouse_model::{Address, ClientId, RoomName, Session, Time, TokenHash, Use
 
 use crate::input::SocketId;
 use crate::output::WireForm;
+use crate::question::QuestionId;
 use crate::room::RoomIndex;
 use crate::sequence::Sequence;
 use crate::upgrade::{Asks, Post, Posting, Upgrade};
@@ -96,6 +97,8 @@ pub(crate) enum Phase {
         until: Time,
         /// A whole request, until it is known what is at its address.
         routed: Option<Box<Routed>>,
+        /// A whole request, until its ticket is judged.
+        redeems: Option<Box<Redeems>>,
     },
     /// A socket of one room, or a message to it, before the room's door.
     Knocking(Box<Knock>),
@@ -110,6 +113,15 @@ pub(crate) enum Phase {
         /// Whether nothing more comes from the peer that is waited for.
         answered: bool,
     },
+}
+
+/// A request with a ticket.
+#[derive(Debug)]
+pub(crate) struct Redeems {
+    /// The request.
+    pub request: Upgrade,
+    /// What was asked about its ticket.
+    pub question: QuestionId,
 }
 
 /// A request to an address.
@@ -269,6 +281,7 @@ impl Socket {
             phase: Phase::Upgrading {
                 until,
                 routed: None,
+                redeems: None,
             },
         }
     }

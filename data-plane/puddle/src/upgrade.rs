@@ -104,6 +104,8 @@ pub(crate) enum Presented {
     Nothing,
     /// The holder of this session's token.
     Session(TokenHash),
+    /// Whoever was given this ticket.
+    Ticket(TokenHash),
     /// Something that is no session's token.
     Malformed,
 }
@@ -166,6 +168,18 @@ impl Upgrade {
     }
 }
 
+impl Endpoint {
+    /// Its path, in the one form that it has.
+    pub(crate) fn path(&self) -> String {
+        match self {
+            Self::Room(room) => format!("/{room}"),
+            Self::Address(address) if address.as_str().starts_with('@') => format!("/{address}"),
+            // A host's address is at its root.
+            Self::Primary | Self::Address(_) => "/".to_owned(),
+        }
+    }
+}
+
 impl BadUpgrade {
     /// The request did not come in time.
     pub(crate) const SLOW: Self = Self {
@@ -223,6 +237,9 @@ fn granted(
     if endpoint == Endpoint::Primary {
         return Err(plain::NO_ROOM);
     }
+    if target.ticket()? != Presented::Nothing {
+        return Err(target::ONLY_SOCKETS);
+    }
     let form = match asks {
         Asks::Stream(_) => WireForm::EventStream,
         Asks::Socket(_) | Asks::Post(_) | Asks::Preflight => WireForm::Raw,
@@ -267,6 +284,7 @@ fn handshake(
     let (form, subprotocol) = offer.select(&endpoint).map_err(told)?;
     let credential = offer
         .credential(request)
+        .and_then(|given| target.or_ticket(given))
         .and_then(|given| page::credential(given, request, settings))
         .map_err(told)?;
     Ok(Upgrade {

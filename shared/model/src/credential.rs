@@ -20,6 +20,8 @@ pub enum CredentialKind {
     ApiKey,
     /// A sign-in that waits for a code: `phc_…`.
     SignInChallenge,
+    /// A ticket, by which a session opens one socket: `pho_…`.
+    Ticket,
     /// The mark by which a device is known that somebody signed in on: `phd_…`.
     Device,
     /// What a device comes by that has no login of its own: `pht_…`.
@@ -32,6 +34,7 @@ impl CredentialKind {
             Self::Session => "phs_",
             Self::ApiKey => "phk_",
             Self::SignInChallenge => "phc_",
+            Self::Ticket => "pho_",
             Self::Device => "phd_",
             Self::DeviceToken => "pht_",
         }

@@ -80,6 +80,8 @@ pub enum Refused {
     SignInCodeWrong,
     /// The sign-in waits for no code any more.
     SignInOver,
+    /// The ticket opens nothing: used, too old, or of another page or path.
+    TicketWrong,
     /// The session's time is over.
     SessionExpired,
     /// Only signed-in users may enter.
@@ -230,13 +232,14 @@ const fn row(code: u16, http: u16, rule: &'static str, retry: Retry, needed: &'s
 
 impl Refused {
     /// Every refusal, in the table's order.
-    pub const ALL: [Self; 69] = [
+    pub const ALL: [Self; 70] = [
         Self::CredentialUnknown,
         Self::SessionEnded,
         Self::SignInWrong,
         Self::SignInBusy,
         Self::SignInCodeWrong,
         Self::SignInOver,
+        Self::TicketWrong,
         Self::SessionExpired,
         Self::UserRequired,
         Self::MembersOnly,
@@ -302,6 +305,17 @@ impl Refused {
         Self::Draining,
     ];
 
+    /// The rows of codes that were wrong too often.
+    const fn codes_busy(self) -> Row {
+        let (code, rule) = if matches!(self, Self::SecondFactorBusy) {
+            (4218, "entry.second_factor")
+        } else {
+            (4219, "entry.room_code")
+        };
+        let needed = "time to pass after many wrong codes";
+        row(code, 429, rule, AfterMs(5_000), needed)
+    }
+
     #[rustfmt::skip]
     const fn row(self) -> Row { match self {
         Self::CredentialUnknown => row(4100, 401, "credential", Authenticate, "a live session's token"),
@@ -310,6 +324,7 @@ impl Refused {
         Self::SignInBusy => row(4209, 429, "sign_in", AfterMs(5_000), "time to pass after many failed sign-ins"),
         Self::SignInCodeWrong => row(4112, 403, "sign_in.code", Authenticate, "a code of the user's second factor that was not used before, or a recovery code"),
         Self::SignInOver => row(4113, 401, "sign_in.challenge", Authenticate, "to sign in anew: this sign-in took too long, or was completed"),
+        Self::TicketWrong => row(4114, 401, "ticket", Authenticate, "a new ticket: one opens one socket, within 30 s, for the page and path it was made for"),
         Self::SessionExpired => row(4102, 401, "session.lifetime", Authenticate, "a session whose time is not over; sign in again"),
         Self::UserRequired => row(4103, 401, "connection.user_required", Authenticate, "a signed-in user"),
         Self::MembersOnly => row(4003, 403, "visibility.private", Never, "membership of the room"),
@@ -349,9 +364,8 @@ impl Refused {
         Self::QuestionsRefused => row(4107, 403, "entry.steps", Authenticate, "to be asked: offer the subprotocol porthouse.raw.v1, or join over porthouse.v1 at /"),
         Self::SecondFactorWrong => row(4108, 403, "entry.second_factor", Authenticate, "a code of the client's own second factor"),
         Self::SecondFactorMissing => row(4109, 403, "entry.second_factor", Authenticate, "a user with a second factor: enrol, then come back"),
-        Self::SecondFactorBusy => row(4218, 429, "entry.second_factor", AfterMs(5_000), "time to pass after many wrong codes"),
+        Self::SecondFactorBusy | Self::RoomCodeBusy => self.codes_busy(),
         Self::RoomCodeWrong => row(4110, 403, "entry.room_code", Authenticate, "a code of the room's, not used before"),
-        Self::RoomCodeBusy => row(4219, 429, "entry.room_code", AfterMs(5_000), "time to pass after many wrong codes"),
         Self::ApprovalRefused => row(4010, 403, "entry.approval", Never, "to be let in by somebody inside"),
         Self::WaitingRoomFull => row(4214, 503, "entry.approval", AfterMs(5_000), "others who wait to be let in or refused"),
         Self::HookRefused => row(4011, 403, "entry.hook", Never, "the backend that owns the room to let the client in"),

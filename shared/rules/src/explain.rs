@@ -203,6 +203,7 @@ pub const fn remedy(refused: Refused) -> &'static str {
     match refused {
         R::CredentialUnknown | R::SessionEnded | R::SessionExpired => "sign in again (SessionService.CreateSession); if the user is disabled, enable them first",
         R::SignInOver => "begin the sign-in anew, by name and password",
+        R::TicketWrong => "have a new ticket made, for this page and this path",
         R::SignInCodeWrong => "give a code of the user's second factor, and check the clock of what makes it; or a recovery code",
         R::SignInWrong => "give the user's present password; UserService.SetPassword sets another",
         R::SignInBusy | R::PasswordBusy | R::SecondFactorBusy | R::RoomCodeBusy => "wait; if it was nobody else, UserService.UnlockUser ends a user's waiting",

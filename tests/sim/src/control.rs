@@ -229,6 +229,7 @@ impl Control {
                 };
                 (code.expose() == CODE).then_some(user)
             }
+            SignInBy::Ticket(_) => None,
         };
         let Some(user) = user else {
             return (SignInVerdict::Wrong, None);

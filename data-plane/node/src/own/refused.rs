@@ -39,8 +39,12 @@ pub(super) const FOREIGN: Wrong = wrong(
     "page.origin",
     "a page of this host, or of an origin that --page-origins names",
 );
-pub(super) const METHOD: Wrong = wrong(405, "http.method", "POST to sign in, DELETE to sign out");
-pub(super) const NO_ROUTE: Wrong = wrong(404, "http.target", "/-/session, /-/live or /-/ready");
+pub(super) const METHOD: Wrong = wrong(405, "http.method", "POST, or DELETE to sign out");
+pub(super) const NO_ROUTE: Wrong = wrong(
+    404,
+    "http.target",
+    "/-/session, /-/ticket, /-/live or /-/ready",
+);
 pub(super) const TWO_COOKIES: Wrong = wrong(
     400,
     "credential",
@@ -50,6 +54,12 @@ pub(super) const FIELDS: Wrong = wrong(
     400,
     "http.body",
     "a JSON object with `username` and `password`, or `challenge` and `code`, as strings",
+);
+
+pub(super) const PATH: Wrong = wrong(
+    400,
+    "http.body",
+    "a JSON object whose `path` is `/`, `/{room}` or `/@{address}`, decoded",
 );
 
 const fn wrong(status: u16, rule: &'static str, needed: &'static str) -> Wrong {

@@ -1,6 +1,7 @@
 //! `/-/session`: a page signs in by a name, a password and a code, and its browser
 //! is given the session in a cookie that scripts cannot read; and it signs out.
-//! Keeps nothing; draws the token, of which the control plane is told the hash.
+//! `/-/ticket`: who has a session is given a ticket, to open one socket by. Keeps
+//! nothing; draws what it hands out, of which the control plane is told the hash.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +13,9 @@ use porthouse_model::{ClientId, Credential, CredentialKind, Refused, Session};
 use porthouse_puddle::{SESSION_COOKIE, Secret, SignInBy, SignInVerdict, is_own_page};
 use serde::{Deserialize, Serialize};
 
-use super::refused::{Answer, FIELDS, FOREIGN, METHOD, NO_ROUTE, NOT_JSON, TWO_COOKIES, Wrong};
+use super::refused::{
+    Answer, FIELDS, FOREIGN, METHOD, NO_ROUTE, NOT_JSON, PATH, TWO_COOKIES, Wrong,
+};
 use crate::clock::Clock;
 use crate::policy::client::Replicas;
 use crate::policy::sign_in::Drawn;
@@ -34,6 +37,19 @@ struct Given {
     password: Option<String>,
     challenge: Option<String>,
     code: Option<String>,
+}
+
+/// For where a ticket is wanted.
+#[derive(Deserialize)]
+struct Wanted {
+    path: String,
+}
+
+/// A ticket.
+#[derive(Serialize)]
+struct Ticket {
+    ticket: String,
+    expires_ms: u64,
 }
 
 /// As `authenticated` says it.
@@ -62,8 +78,12 @@ impl Sessions {
         let answer = match (head.uri.path(), &head.method) {
             ("/-/session", &Method::POST) => self.sign_in(head, body, address).await,
             ("/-/session", &Method::DELETE) => self.sign_out(&head.headers).await,
-            ("/-/session", &Method::OPTIONS) => Answer::empty(204),
-            ("/-/session", _) => METHOD.into(),
+            ("/-/ticket", &Method::POST) => {
+                let origin = page.as_ref().and_then(|page| page.to_str().ok());
+                self.ticket(&head.headers, body, origin).await
+            }
+            ("/-/session" | "/-/ticket", &Method::OPTIONS) => Answer::empty(204),
+            ("/-/session" | "/-/ticket", _) => METHOD.into(),
             _ => NO_ROUTE.into(),
         };
         answer.readable_by(page)
@@ -115,6 +135,36 @@ impl Sessions {
         }
     }
 
+    /// A ticket for the page that asks.
+    async fn ticket(&self, headers: &HeaderMap, body: &[u8], origin: Option<&str>) -> Answer {
+        if !is_json(headers) {
+            return NOT_JSON.into();
+        }
+        let Ok(Wanted { path }) = serde_json::from_slice(body) else {
+            return PATH.into();
+        };
+        let session = match session_of(headers) {
+            Ok(Some(session)) => session,
+            Ok(None) => return Refused::CredentialUnknown.into(),
+            Err(wrong) => return wrong.into(),
+        };
+        let ticket = Credential::new(CredentialKind::Ticket, rand::random());
+        let at = (origin.unwrap_or_default().to_owned(), path);
+        let made = self.control.make_ticket(session.hash(), ticket.hash(), at);
+        match made.await {
+            Some(Ok(Some(expires))) => {
+                let made = Ticket {
+                    ticket: ticket.reveal(),
+                    expires_ms: expires.as_millis(),
+                };
+                Answer::new(201, &made)
+            }
+            Some(Ok(None)) => Refused::CredentialUnknown.into(),
+            Some(Err(_)) => PATH.into(),
+            None => Refused::ControlPlaneAway.into(),
+        }
+    }
+
     /// Who has no session is signed out already.
     async fn sign_out(&self, headers: &HeaderMap) -> Answer {
         let token = match session_of(headers) {
@@ -133,10 +183,7 @@ impl Sessions {
 }
 
 fn read(headers: &HeaderMap, body: &[u8]) -> Result<SignInBy, Answer> {
-    let kind = headers.get(CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
+    if !is_json(headers) {
         return Err(NOT_JSON.into());
     }
     let given: Given = serde_json::from_slice(body).map_err(|_| Answer::from(FIELDS))?;
@@ -154,6 +201,13 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<SignInBy, Answer> {
         }),
         _ => Err(FIELDS.into()),
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
 }
 
 fn signed_in(session: &Session, token: &Credential) -> Answer {

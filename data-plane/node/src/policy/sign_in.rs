@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use porthouse_api::node::resolve::token_hash;
 use porthouse_api::node::{BadMessage, unix_time, v1};
-use porthouse_model::TokenHash;
+use porthouse_model::{TokenHash, UnixTime};
 use porthouse_puddle::{Event, RequestId, Secret, SignInBy, SignInVerdict};
+
+use tonic::Code;
 
 use super::client::{Replicas, delay, heard, revision};
 
@@ -47,7 +49,51 @@ impl Replicas {
                 let answer = self.feed().complete_session(self.request(message)).await;
                 heard("sign in", answer, completed)
             }
+            SignInBy::Ticket(shown) => {
+                let message = v1::RedeemTicketRequest {
+                    ticket_sha256: shown.ticket.as_bytes().to_vec(),
+                    origin: shown.origin.map(String::from).unwrap_or_default(),
+                    path: shown.path,
+                    upgrade: shown.upgrade.into(),
+                };
+                self.redeemed(message).await
+            }
         }
+    }
+
+    /// Asked a second time where no answer came: the ticket is used by this upgrade
+    /// then, which is answered the same again.
+    async fn redeemed(&self, message: v1::RedeemTicketRequest) -> Option<SignInVerdict> {
+        let answer = self
+            .feed()
+            .redeem_ticket(self.request(message.clone()))
+            .await;
+        if answer.is_ok() {
+            return heard("redeem", answer, redeemed);
+        }
+        let answer = self.feed().redeem_ticket(self.request(message)).await;
+        heard("redeem", answer, redeemed)
+    }
+
+    /// Makes a ticket; answers until when it is good, if there is such a session.
+    /// `None`: nobody could be asked.
+    pub(crate) async fn make_ticket(
+        &self,
+        session: TokenHash,
+        ticket: TokenHash,
+        (origin, path): (String, String),
+    ) -> Option<Result<Option<UnixTime>, Wrong>> {
+        let message = v1::MakeTicketRequest {
+            session_token_sha256: session.as_bytes().to_vec(),
+            ticket_sha256: ticket.as_bytes().to_vec(),
+            origin,
+            path,
+        };
+        let answer = self.feed().make_ticket(self.request(message)).await;
+        if matches!(&answer, Err(status) if status.code() == Code::InvalidArgument) {
+            return Some(Err(Wrong));
+        }
+        heard("make a ticket", answer, made).map(Ok)
     }
 
     /// Ends the session of a token; `None`: nobody could be asked.
@@ -59,6 +105,10 @@ impl Replicas {
         heard("sign out", answer, |_| Ok(()))
     }
 }
+
+/// What was asked for cannot be had, as it was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wrong;
 
 /// What a node that hands a token out has drawn for it.
 #[derive(Debug, Default)]
@@ -101,6 +151,32 @@ fn completed(answer: v1::CompleteSessionResponse) -> Result<SignInVerdict, BadMe
         v1::Verdict::Gone => Ok(SignInVerdict::Gone),
         v1::Verdict::Later => Ok(SignInVerdict::Later(delay(answer.retry_delay))),
         v1::Verdict::Unspecified => Err(BadMessage { field: "verdict" }),
+    }
+}
+
+fn redeemed(answer: v1::RedeemTicketResponse) -> Result<SignInVerdict, BadMessage> {
+    match answer.verdict() {
+        v1::Verdict::Right => right(
+            answer.session,
+            &answer.session_token_sha256,
+            answer.revision,
+        ),
+        v1::Verdict::Gone | v1::Verdict::Wrong => Ok(SignInVerdict::Gone),
+        v1::Verdict::Later | v1::Verdict::Unspecified => Err(BadMessage { field: "verdict" }),
+    }
+}
+
+fn made(answer: v1::MakeTicketResponse) -> Result<Option<UnixTime>, BadMessage> {
+    match answer.verdict() {
+        v1::Verdict::Right => {
+            let field = "expire_time";
+            let expires = answer.expire_time.and_then(unix_time);
+            Ok(Some(expires.ok_or(BadMessage { field })?))
+        }
+        v1::Verdict::Gone => Ok(None),
+        v1::Verdict::Wrong | v1::Verdict::Later | v1::Verdict::Unspecified => {
+            Err(BadMessage { field: "verdict" })
+        }
     }
 }
 

@@ -78,11 +78,17 @@ impl Puddle {
                 token,
                 session: None,
             })),
+            Presented::Ticket(ticket) => return self.redeem(id, request, ticket),
             Presented::Malformed => {
                 self.refuse_upgrade(id, Some(&request), Refused::CredentialUnknown);
                 return;
             }
         };
+        self.come(id, request, who);
+    }
+
+    /// It is known who a request is from, or that it does not say.
+    pub(super) fn come(&mut self, id: SocketId, request: Upgrade, who: Who) {
         match request.endpoint.clone() {
             Endpoint::Address(address) => self.arrive_by(id, address, request, who),
             Endpoint::Primary | Endpoint::Room(_) => self.begin(id, request, who),

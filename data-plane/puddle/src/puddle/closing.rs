@@ -183,7 +183,13 @@ impl Puddle {
         );
         socket.assembly = Assembly::default();
         let who = match phase {
-            Phase::Upgrading { .. } | Phase::Closing { .. } => Who::Anonymous,
+            Phase::Upgrading { redeems, .. } => {
+                if let Some(redeems) = redeems {
+                    self.verifying.remove(&redeems.question);
+                }
+                Who::Anonymous
+            }
+            Phase::Closing { .. } => Who::Anonymous,
             Phase::Knocking(knock) => {
                 self.leave_door(id, &knock.entry);
                 knock.who

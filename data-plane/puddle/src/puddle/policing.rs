@@ -102,6 +102,10 @@ impl Puddle {
                 self.signed_in(id, Some(&verdict));
             }
             (Some(Verifying::SignIn(id)), _) => self.signed_in(id, None),
+            (Some(Verifying::Ticket(id)), Answer::SignIn(verdict)) => {
+                self.redeemed(id, Some(&verdict));
+            }
+            (Some(Verifying::Ticket(id)), _) => self.redeemed(id, None),
             (None, _) => {}
         }
     }

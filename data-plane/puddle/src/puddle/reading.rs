@@ -98,8 +98,11 @@ impl Puddle {
             Phase::Knocking(knock) => knock.held_bytes_max(HELD_BYTES_MAX),
             Phase::Upgrading {
                 routed: Some(_), ..
+            }
+            | Phase::Upgrading {
+                redeems: Some(_), ..
             } => HELD_BYTES_MAX,
-            Phase::Upgrading { routed: None, .. }
+            Phase::Upgrading { .. }
             | Phase::Raw(..)
             | Phase::Multiplexed(_)
             | Phase::Closing { .. } => return,
@@ -156,7 +159,11 @@ impl Puddle {
             Reading::On | Reading::Full | Reading::Clogged | Reading::Behind => {}
         }
         match &socket.phase {
-            Phase::Upgrading { routed: None, .. } => Stage::Request,
+            Phase::Upgrading {
+                routed: None,
+                redeems: None,
+                ..
+            } => Stage::Request,
             phase @ Phase::Knocking(_) if is_shaking_hands(phase) => {
                 limits(self.settings.before_start_bytes_max)
             }

@@ -12,6 +12,7 @@ mod sibling;
 mod beside;
 mod renewing;
 mod signing_in;
+mod redeeming;
 mod live_permission;
 mod devices;
 mod limits;

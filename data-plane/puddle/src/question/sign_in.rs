@@ -25,6 +25,22 @@ pub enum SignInBy {
         /// Of the second factor, or a recovery code.
         code: Secret,
     },
+    /// A ticket, at the upgrade it is for.
+    Ticket(Box<ShownTicket>),
+}
+
+/// A ticket as it was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownTicket {
+    /// Its hash.
+    pub ticket: TokenHash,
+    /// The page's origin, where a browser gave one.
+    pub origin: Option<Box<str>>,
+    /// The path, in its one form: `/`, `/{room}`, or `/@{address}`.
+    pub path: String,
+    /// What tells this upgrade from every other: as the key it came with is
+    /// answered.
+    pub upgrade: Box<[u8]>,
 }
 
 /// How a sign-in ended.

@@ -189,7 +189,7 @@ impl Offer<'_> {
     }
 }
 
-const fn two_credentials() -> BadUpgrade {
+pub(super) const fn two_credentials() -> BadUpgrade {
     BadUpgrade::new(
         400,
         "credential",

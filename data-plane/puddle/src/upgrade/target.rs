@@ -3,8 +3,11 @@
 
 use std::borrow::Cow;
 
+use porthouse_model::{Credential, CredentialKind};
+
 use super::head::Request;
-use super::{BadUpgrade, Endpoint};
+use super::offer::two_credentials;
+use super::{BadUpgrade, Endpoint, Presented};
 
 /// The node's own routes.
 const OWN: &str = "/-/";
@@ -20,6 +23,14 @@ const TOKEN_PARAMETERS: [&str; 5] = [
 ];
 /// What a credential starts with.
 const CREDENTIALS: [&str; 3] = ["phs_", "phk_", "pht_"];
+/// The query parameter that holds a ticket.
+const TICKET: &str = "ticket";
+/// What is refused to who would say or hear something by a ticket.
+pub(super) const ONLY_SOCKETS: BadUpgrade = BadUpgrade::new(
+    400,
+    "credential",
+    "a WebSocket: a ticket opens nothing else",
+);
 
 /// Whose a target is.
 #[derive(Debug)]
@@ -111,11 +122,41 @@ impl Path<'_> {
             return Err(BadUpgrade::new(
                 400,
                 "credential.in_url",
-                "no token in the URL, where it is logged: `Authorization: Bearer`, or the \
-                 subprotocol porthouse.bearer.{token}",
+                "no token in the URL, where it is logged: `Authorization: Bearer`, the \
+                 subprotocol porthouse.bearer.{token}, or a ticket (?ticket=), which is good once",
             ));
         }
         Ok(())
+    }
+
+    /// The ticket in the query, if there is one.
+    pub(super) fn ticket(&self) -> Result<Presented, BadUpgrade> {
+        let pairs = self.query.split(['&', ';']);
+        let mut tickets = pairs.filter_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            lenient(name)
+                .eq_ignore_ascii_case(TICKET)
+                .then(|| lenient(value))
+        });
+        match (tickets.next(), tickets.next()) {
+            (None, _) => Ok(Presented::Nothing),
+            (Some(ticket), None) => {
+                let ticket = Credential::parse(CredentialKind::Ticket, &ticket);
+                Ok(ticket.map_or(Presented::Malformed, |ticket| {
+                    Presented::Ticket(ticket.hash())
+                }))
+            }
+            (Some(_), Some(_)) => Err(two_credentials()),
+        }
+    }
+
+    /// Who the request is from: as was given before, or by its ticket.
+    pub(super) fn or_ticket(&self, given: Presented) -> Result<Presented, BadUpgrade> {
+        match (given, self.ticket()?) {
+            (given, Presented::Nothing) => Ok(given),
+            (Presented::Nothing, ticket) => Ok(ticket),
+            (_, _) => Err(two_credentials()),
+        }
     }
 
     /// The lobby, a room, or an address; `/` is a host's address where the host
@@ -192,6 +233,9 @@ const fn hex(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use porthouse_model::{Credential, CredentialKind};
+
+    use super::super::Presented;
     use super::super::fixture::{altered, handshake, read, refused_by, session, upgrade};
     use super::super::{Endpoint, Head};
 
@@ -398,6 +442,29 @@ mod tests {
         }
         let lobby = upgrade(&handshake("http://server.example.com", &[V1]));
         assert_eq!(lobby.endpoint, Endpoint::Primary);
+    }
+
+    #[test]
+    fn a_ticket_in_the_url_is_a_credential_of_its_own() {
+        let ticket = Credential::new(CredentialKind::Ticket, [3; 32]);
+        let target = format!("/lobby?v=1&ticket={}", ticket.reveal());
+        let shown = upgrade(&handshake(&target, &[]));
+        assert_eq!(shown.credential, Presented::Ticket(ticket.hash()));
+        assert!(!format!("{shown:?}").contains(&ticket.reveal()[4..]));
+        for mistyped in ["/lobby?ticket=", "/lobby?ticket", "/lobby?ticket=pho_x"] {
+            let shown = upgrade(&handshake(mistyped, &[]));
+            assert_eq!(shown.credential, Presented::Malformed, "{mistyped}");
+        }
+        let bearer = format!("Authorization: Bearer {}", session().reveal());
+        assert_eq!(
+            refused_by(&handshake(&target, &[&bearer])),
+            (400, "credential")
+        );
+        let twice = format!("{target}&ticket=x");
+        assert_eq!(refused_by(&handshake(&twice, &[])), (400, "credential"));
+        let heard =
+            format!("GET {target} HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n");
+        assert_eq!(refused_by(&heard), (400, "credential"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod codes;
 mod waiting_room;
 mod two_factors;
 mod page_session;
+mod tickets;
 mod revocation;
 mod rules;
 mod counted;

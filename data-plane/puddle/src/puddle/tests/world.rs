@@ -99,6 +99,8 @@ pub(super) struct World {
     pub(super) password: &'static str,
     /// The code that is right, of second factors and rooms alike.
     pub(super) code: &'static str,
+    /// Page, path and user of each ticket.
+    pub(super) tickets: BTreeMap<TokenHash, (Option<&'static str>, &'static str, u8)>,
     /// Users have a second factor.
     pub(super) enrolled: bool,
     /// What the owner's backend says.
@@ -161,6 +163,7 @@ impl World {
             templates: BTreeMap::new(),
             password: "open sesame",
             code: "123456",
+            tickets: BTreeMap::new(),
             enrolled: false,
             hook: Verdict::Right(Pass::Hook(HookVersion(1))),
             revision: 0,

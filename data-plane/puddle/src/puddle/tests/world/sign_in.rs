@@ -18,6 +18,12 @@ impl World {
                 let challenge = challenge.expose().to_owned();
                 (challenge, code.expose() == self.code)
             }
+            SignInBy::Ticket(shown) => {
+                let made = self.tickets.get(&shown.ticket).copied();
+                let (page, path, user) = made.unwrap_or_default();
+                let right = page == shown.origin.as_deref() && path == shown.path;
+                (format!("user{user}"), right)
+            }
         };
         let named = |(_, session): &(&TokenHash, &Session)| session.username.as_str() == name;
         match (self.sessions.iter().find(named), by) {
@@ -32,7 +38,9 @@ impl World {
                 token: *token,
                 revision: Revision(self.revision),
             },
-            (Some(_), _) | (None, SignInBy::Password { .. }) => SignInVerdict::Wrong,
+            (Some(_), _) | (None, SignInBy::Password { .. } | SignInBy::Ticket(_)) => {
+                SignInVerdict::Wrong
+            }
             (None, SignInBy::Code { .. }) => SignInVerdict::Gone,
         }
     }
