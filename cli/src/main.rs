@@ -24,6 +24,7 @@ mod log;
 mod secret;
 mod store;
 mod sealing;
+mod sessions;
 mod hashing;
 mod resume;
 mod transient;

@@ -29,7 +29,9 @@ use refusal::Refusal;
 pub(crate) mod applied;
 mod attempts;
 mod hook;
+pub(crate) mod idle;
 mod introduction;
+mod last_seen;
 mod lease;
 mod opening;
 mod refusal;
@@ -59,6 +61,8 @@ pub struct FeedSettings {
     pub resolves_waiting_max: usize,
     /// How long a resolve may wait for the revision it asks for.
     pub resolve_wait_max: Duration,
+    /// How long a session may go unseen by any node before it ends.
+    pub session_idle_max: Duration,
 }
 
 impl Default for FeedSettings {
@@ -70,6 +74,7 @@ impl Default for FeedSettings {
             resolves_max: 64,
             resolves_waiting_max: 1_024,
             resolve_wait_max: Duration::from_secs(2),
+            session_idle_max: Duration::from_hours(14 * 24),
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
 use crate::incoming::incoming;
 use crate::policy::applied::Applied;
-use crate::policy::{PolicyFeed, Verifiers};
+use crate::policy::{PolicyFeed, Verifiers, idle};
 use crate::settings::Settings;
 use crate::store::tail::Tail;
 use crate::store::{Store, StoreError, migrate, users};
@@ -94,6 +94,11 @@ pub async fn serve(
         settings.feed.clone(),
         stop.clone(),
     );
+    tokio::spawn(idle::run(
+        store.clone(),
+        settings.feed.session_idle_max,
+        stop.clone(),
+    ));
     let applied = Applied::new(store.clone(), tail);
     let api = Arc::new(Api {
         store,

@@ -40,6 +40,7 @@ pub(crate) mod rule;
 pub(crate) mod members;
 pub(crate) mod blocks;
 pub(crate) mod kept_out;
+pub(crate) mod last_seen;
 pub(crate) mod templates;
 pub(crate) mod tickets;
 pub(crate) mod covering;

@@ -10,10 +10,10 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use porthouse_api::node::v1::WatchRequest;
 use porthouse_api::node::v1::watch_request::Message;
+use porthouse_api::node::v1::{WatchRequest, WatchSeen};
 use porthouse_model::Revision;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tonic::Streaming;
 
@@ -31,6 +31,7 @@ pub(super) async fn listen(
     requests: &mut Streaming<WatchRequest>,
     told: &watch::Receiver<Position>,
     report: &watch::Sender<Report>,
+    seen: &mpsc::Sender<WatchSeen>,
 ) -> Result<Farewell, Refusal> {
     while let Ok(Some(request)) = requests.message().await {
         let message = request
@@ -39,6 +40,11 @@ pub(super) async fn listen(
         match message {
             Message::Start(_) => return Err(Refusal::Bad("`start` comes once")),
             Message::Leave(_) => return Ok(Farewell::Leaves),
+            Message::Seen(said) => {
+                // Who says more than is written is behind anyway.
+                let waits = seen.try_send(said);
+                waits.map_err(|_| Refusal::Reopen("too much is told of sessions at once"))?;
+            }
             Message::Alive(alive) => {
                 let deliver_max = deliver_max(alive.deliver_max)?;
                 report.send_modify(|report| {

@@ -23,6 +23,7 @@ use crate::store::tail::{Finding, Tail};
 use crate::store::{Store, log};
 
 use super::introduction::{Introduced, introduced};
+use super::last_seen::{self, LastSeen};
 use super::lease::{Farewell, Lease, listen};
 use super::refusal::Refusal;
 use super::{FeedSettings, PolicyFeed};
@@ -122,6 +123,12 @@ impl Watch {
             told: told_so_far.clone(),
             until,
         };
+        let (seen, said) = mpsc::channel(last_seen::WAITING_MAX);
+        let last_seen = LastSeen {
+            store: &self.store,
+            holder: &holder,
+            idle_max: self.settings.session_idle_max,
+        };
         let mut teller = Teller {
             watch: self,
             told,
@@ -129,7 +136,8 @@ impl Watch {
             progress: Instant::now(),
         };
         let farewell = tokio::select! {
-            farewell = listen(&mut requests, &told_so_far, &report) => farewell?,
+            farewell = listen(&mut requests, &told_so_far, &report, &seen) => farewell?,
+            written = last_seen.write(said) => match written? {},
             kept = lease.keep(reports) => match kept? {},
             told = teller.tell(head, from.is_some(), findings) => match told? {},
         };

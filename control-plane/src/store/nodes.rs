@@ -109,6 +109,8 @@ pub(crate) async fn enter(
                  THEN node.applied_revision ELSE excluded.applied_revision END,
              start_time = CASE WHEN node.incarnation = excluded.incarnation
                  THEN node.start_time ELSE excluded.start_time END,
+             seen_time = CASE WHEN node.incarnation = excluded.incarnation
+                 THEN node.seen_time ELSE excluded.seen_time END,
              incarnation = excluded.incarnation,
              lease_until = excluded.lease_until,
              deliver_max_ms = excluded.deliver_max_ms,

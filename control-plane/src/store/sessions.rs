@@ -144,6 +144,20 @@ pub(crate) async fn delete(c: &mut Connection, id: Uuid) -> QueryResult<bool> {
     Ok(diesel::delete(sessions::table.find(id)).execute(c).await? > 0)
 }
 
+/// Ends those of these sessions that still have not been seen since then.
+pub(crate) async fn delete_idle(
+    c: &mut Connection,
+    ids: &[Uuid],
+    seen_before: DateTime<Utc>,
+) -> QueryResult<usize> {
+    let idle = sessions::id
+        .eq_any(ids)
+        .and(sessions::last_seen_time.lt(seen_before));
+    diesel::delete(sessions::table.filter(idle))
+        .execute(c)
+        .await
+}
+
 /// Ends the session of a token; answers which it was.
 pub(crate) async fn delete_by_token(
     c: &mut Connection,

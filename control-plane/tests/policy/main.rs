@@ -18,6 +18,7 @@ mod blocked;
 mod devices;
 mod second_factor;
 mod sign_in;
+mod idle;
 mod ticket;
 mod races;
 mod audit;

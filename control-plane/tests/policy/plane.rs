@@ -73,6 +73,11 @@ pub(crate) struct Plane {
 impl Plane {
     /// Starts one replica over a new database.
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn start_with(change: impl Fn(&mut Settings)) -> Self {
         let cluster = Cluster::start().await;
         let url = cluster.url();
         porthouse_control::migrate(&url)
@@ -87,7 +92,9 @@ impl Plane {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             replicas: Vec::new(),
         };
-        plane.address = plane.add_replica().await;
+        let mut settings = settings(plane.cluster.url());
+        change(&mut settings);
+        plane.address = plane.add_replica_with(settings).await;
         plane
     }
 
@@ -116,6 +123,11 @@ impl Plane {
         let (guard, served) = self.replicas.pop().expect("a replica");
         drop(guard);
         served
+    }
+
+    /// Asks this replica from now on.
+    pub(crate) const fn turn_to(&mut self, address: SocketAddr) {
+        self.address = address;
     }
 
     /// Where the first replica is.

@@ -26,6 +26,7 @@ use crate::own::front::Front;
 use crate::own::session::Sessions;
 use crate::policy::Control;
 use crate::policy::client::Replicas;
+use crate::policy::seen::Seen;
 use crate::policy::watch::About;
 use crate::ring::{Peers, Wake};
 use crate::settings::{PUDDLES_MAX, Settings};
@@ -97,13 +98,20 @@ impl Node {
             control: Arc::clone(&replicas),
             page_origins: settings.page_origins.clone(),
         })?;
-        let made = threads(settings, clock, (&sign, &front), listeners)?;
+        let seen = Seen::of(settings.puddles);
+        let ways = Ways {
+            sign: Arc::clone(&sign),
+            front,
+            seen: seen.clone(),
+        };
+        let made = threads(settings, clock, &ways, listeners)?;
         let operators = operators(settings, &sign, &made.tallies)?;
         let about = About {
             node: settings.name.to_string(),
             incarnation: rand::random(),
             listeners: vec![ws.to_string()],
             tallies: made.tallies.clone(),
+            seen,
         };
         let (drain, drains) = oneshot::channel();
         let desk = Desk {
@@ -207,6 +215,13 @@ fn puddle_count(settings: &Settings) -> u8 {
     u8::try_from(settings.puddles).expect("checked at the start")
 }
 
+/// What all puddles' threads share.
+struct Ways {
+    sign: Arc<Sign>,
+    front: Front,
+    seen: Seen,
+}
+
 /// The puddles' threads, not yet running, and the ways to them.
 struct Made {
     threads: Vec<Thread>,
@@ -218,7 +233,7 @@ struct Made {
 fn threads(
     settings: &Settings,
     clock: Clock,
-    (sign, front): (&Arc<Sign>, &Front),
+    ways: &Ways,
     listeners: Vec<TcpListener>,
 ) -> Result<Made, StartError> {
     let wakes = listeners
@@ -244,8 +259,9 @@ fn threads(
             sockets: Sockets::new(settings.sockets_max)?,
             peers,
             voice: voice.clone(),
-            sign: Arc::clone(sign),
-            front: front.clone(),
+            sign: Arc::clone(&ways.sign),
+            front: ways.front.clone(),
+            seen: ways.seen.clone(),
             now: clock.now(),
         };
         made.lines.push(Line::new(

@@ -3,6 +3,7 @@
 //! nothing, and tries nothing again by itself.
 
 pub(crate) mod client;
+pub(crate) mod seen;
 pub(crate) mod sign_in;
 mod step;
 pub(crate) mod watch;

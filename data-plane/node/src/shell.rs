@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::own::front::Front;
 use crate::own::{self, Sign};
+use crate::policy::seen::Seen;
 use crate::ring::{Ends, Peers};
 use crate::socket::Sockets;
 
@@ -81,6 +82,7 @@ pub(crate) struct Io {
     pub(crate) voice: Voice,
     pub(crate) sign: Arc<Sign>,
     pub(crate) front: Front,
+    pub(crate) seen: Seen,
     /// When this turn began.
     pub(crate) now: Time,
 }
@@ -134,6 +136,7 @@ impl Shell for Io {
                 what,
             }),
             Output::Applied { revision } => self.say(Said::Applied { revision }),
+            Output::Seen { sessions } => self.seen.tell(self.puddle, sessions),
             Output::Reply { order, reply } => self.say(Said::Replied { order, reply }),
         }
     }

@@ -326,6 +326,7 @@ mod tests {
             incarnation: [1; 16],
             listeners: Vec::new(),
             tallies: Vec::new(),
+            seen: crate::policy::seen::Seen::of(2),
         };
         Control::new(Replicas::new(&settings, WAIT_MAX).unwrap(), about)
     }

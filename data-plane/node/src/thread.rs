@@ -446,6 +446,7 @@ mod tests {
             voice,
             sign: Arc::new(Sign::new()),
             front: Front::nowhere(),
+            seen: crate::policy::seen::Seen::of(1),
             now: clock.now(),
         };
         let wake = Arc::clone(&wakes[0]);

@@ -3,7 +3,7 @@
 
 use std::io::IoSlice;
 
-use porthouse_model::{ClientId, Refused, Revision, RoomName, Time, Username};
+use porthouse_model::{ClientId, Refused, Revision, RoomName, SessionId, Time, Username};
 
 use crate::bridge::{StoreRequest, StoredRoom, ToStore};
 use crate::hop::Hop;
@@ -87,6 +87,11 @@ pub enum Output {
     Applied {
         /// The revision.
         revision: Revision,
+    },
+    /// These sessions had a socket here since this was last said, or have one now.
+    Seen {
+        /// In order.
+        sessions: Vec<SessionId>,
     },
     /// The reply to an order.
     Reply {

@@ -131,6 +131,8 @@ pub struct Puddle {
     kicked: Kicked,
     /// Who is signed in on which sockets.
     signed_in: SignedIn,
+    /// When it is next told whose sessions have sockets.
+    seen_next: Time,
     /// Sockets that are not read until other puddles have taken more.
     clogged: Vec<SocketId>,
     /// Sockets that are not read until they have taken what is queued for them.
@@ -248,6 +250,7 @@ impl Puddle {
             waiting_rooms: WaitingRooms::new(settings.waiting_max),
             crowds: BTreeMap::new(),
             signed_in: SignedIn::new(hasher),
+            seen_next: now + signing_in::SEEN_EVERY,
             kicked: Kicked::new(settings.kicked_max),
             strict: BTreeSet::new(),
             clogged: Vec::new(),
@@ -280,7 +283,10 @@ impl Puddle {
             Input::Resync { revision } => self.resync(revision),
             Input::Ordered { order, command } => self.ordered(order, command),
             Input::Bridged { request, answer } => self.bridged(request, answer),
-            Input::Wall(wall) => self.policy.wall(Clock::new(self.now, wall)),
+            Input::Wall(wall) => {
+                self.policy.wall(Clock::new(self.now, wall));
+                self.tell_seen();
+            }
             Input::Drain { until } => self.drain(until),
         }
     }

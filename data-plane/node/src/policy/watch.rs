@@ -16,6 +16,7 @@ use v1::watch_request::Message as Says;
 use v1::watch_response::Message as Hears;
 
 use super::client::{Replicas, revision, wire};
+use super::seen::Seen;
 use crate::tally::Tally;
 
 /// How often the node says that it lives.
@@ -31,6 +32,8 @@ pub(crate) struct About {
     pub(crate) listeners: Vec<String>,
     /// By puddle.
     pub(crate) tallies: Vec<Arc<Tally>>,
+    /// Whose sessions have sockets.
+    pub(crate) seen: Seen,
 }
 
 /// The latest that the node has to say on its watch.
@@ -115,7 +118,12 @@ impl Watch {
                         }
                     }
                 }
-                _ = alive.tick() => say(&says, Says::Alive(self.alive())).await?,
+                _ = alive.tick() => {
+                    say(&says, Says::Alive(self.alive())).await?;
+                    for seen in self.about.seen.take() {
+                        say(&says, Says::Seen(seen)).await?;
+                    }
+                }
             }
         }
     }

@@ -2,13 +2,19 @@
 //! a code where the user has a second factor. Keeps no password, and of a sign-in
 //! that waits only what goes on with it.
 
+use core::time::Duration;
+
 use porthouse_model::{Refused, UnixTime};
 
 use super::{Puddle, Verifying};
 use crate::input::SocketId;
+use crate::output::Output;
 use crate::question::{Question, Secret, SignInBy};
 use crate::socket::SignIn;
 use crate::wire::multiplexed::{AskedStep, Event as Told, Id, LineError};
+
+/// How often it is told whose sessions have sockets.
+pub(super) const SEEN_EVERY: Duration = Duration::from_secs(30);
 
 impl Puddle {
     /// Asks whether somebody is who they say.
@@ -71,5 +77,14 @@ impl Puddle {
         self.tell(id, |out| needed.frame(out));
         self.rest(id);
         self.advance_all(id, crate::sequence::Event::Look);
+    }
+
+    /// Tells whose sessions have sockets, at its time.
+    pub(super) fn tell_seen(&mut self) {
+        if self.now >= self.seen_next {
+            self.seen_next = self.now + SEEN_EVERY;
+            let sessions = self.signed_in.take_seen();
+            self.outputs.push(Output::Seen { sessions });
+        }
     }
 }

@@ -9,6 +9,10 @@ use porthouse_model::{ClientId, Session, SessionId, TokenHash, UserId};
 use crate::input::SocketId;
 use crate::seed::{Hasher, Map};
 
+/// Sessions that are remembered though they may have no socket any more; of more,
+/// those that have none are not told.
+const SESSIONS_SEEN_MAX: usize = 262_144;
+
 /// The sockets of each session, client and user that is known; a device is a
 /// client, and its owner's.
 #[derive(Debug)]
@@ -17,6 +21,8 @@ pub(crate) struct SignedIn {
     by_session: Map<SessionId, BTreeSet<SocketId>>,
     by_client: Map<ClientId, BTreeSet<SocketId>>,
     by_user: Map<UserId, BTreeSet<SocketId>>,
+    /// Those that had a socket since they were last told.
+    seen: BTreeSet<SessionId>,
 }
 
 impl SignedIn {
@@ -26,11 +32,15 @@ impl SignedIn {
             by_session: Map::with_hasher(hasher),
             by_client: Map::with_hasher(hasher),
             by_user: Map::with_hasher(hasher),
+            seen: BTreeSet::new(),
         }
     }
 
     pub(crate) fn add(&mut self, token: TokenHash, session: &Session, socket: SocketId) {
         self.by_token.insert(token, session.id);
+        if self.seen.len() < SESSIONS_SEEN_MAX {
+            self.seen.insert(session.id);
+        }
         self.by_session
             .entry(session.id)
             .or_default()
@@ -67,6 +77,13 @@ impl SignedIn {
     /// Of the user and of their devices, in the order of their slots.
     pub(crate) fn of_user(&self, user: UserId) -> Vec<SocketId> {
         listed(self.by_user.get(&user))
+    }
+
+    /// Those that have a socket, or had one since this was last asked; in order.
+    pub(crate) fn take_seen(&mut self) -> Vec<SessionId> {
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.extend(self.by_session.keys());
+        seen.into_iter().collect()
     }
 
     /// The session a token opened, while a socket is signed in by it.
@@ -120,5 +137,7 @@ mod tests {
         assert_eq!(signed_in.of_session(session.id), []);
         assert_eq!(signed_in.of_client(user.into()), []);
         assert_eq!(signed_in.session_of(&token), None);
+        assert_eq!(signed_in.take_seen(), [session.id], "it was there");
+        assert_eq!(signed_in.take_seen(), []);
     }
 }

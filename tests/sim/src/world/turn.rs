@@ -118,6 +118,8 @@ impl World {
                 };
                 self.say(puddle, applied);
             }
+            // When sessions were last seen is nothing that a client sees.
+            Output::Seen { .. } => {}
             Output::Reply { order, reply } => {
                 let replied = porthouse_puddle::Event::Replied {
                     puddle: from,

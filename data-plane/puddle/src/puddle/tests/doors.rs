@@ -24,6 +24,7 @@ fn asked(world: &mut World) -> Vec<(crate::QuestionId, Question)> {
             | Output::Hop { .. }
             | Output::Bridge { .. }
             | Output::Applied { .. }
+            | Output::Seen { .. }
             | Output::Reply { .. } => None,
         })
         .collect()

@@ -3,7 +3,9 @@
 
 use core::time::Duration;
 
-use super::world::{Client, World, close_frame, token};
+use porthouse_model::SessionId;
+
+use super::world::{Client, HOUR, World, close_frame, token};
 
 const PASSWORD: &str = r#"{"op":"auth","id":1,"username":"user7","password":"open sesame"}"#;
 const CODE: &str = r#"{"op":"auth","id":2,"code":"123456"}"#;
@@ -140,4 +142,26 @@ fn a_code_that_nobody_can_judge_is_refused_and_may_be_shown_again() {
     );
     world.away = false;
     assert!(told(&mut world, ada, CODE).contains(r#""op":"authenticated","id":2"#));
+}
+
+#[test]
+fn whose_sessions_had_sockets_is_told_in_batches_and_not_a_message() {
+    let mut world = World::new(1);
+    world.session(7);
+    world.session(8);
+    let stays = world.lobby_of(0, 7);
+    let goes = world.lobby_of(0, 8);
+    let socket = goes.socket;
+    world.puddles[0].handle(world.now, crate::Input::Lost { socket });
+    for _ in 0..100 {
+        world.line(stays, r#"{"op":"ping"}"#);
+    }
+    assert_eq!(world.seen, [] as [Vec<SessionId>; 0]);
+    let id = |user: u8| SessionId::from_bytes([user; 16]);
+    world.wait(Duration::from_secs(30));
+    world.wall(HOUR + 30_000);
+    world.wait(Duration::from_secs(30));
+    world.wall(HOUR + 60_000);
+    world.wait(Duration::from_secs(1));
+    assert_eq!(world.seen, [vec![id(7), id(8)], vec![id(7)]]);
 }

@@ -74,6 +74,7 @@ impl Shell for Links {
             | Output::Hop { .. }
             | Output::Ask { .. }
             | Output::Applied { .. }
+            | Output::Seen { .. }
             | Output::Reply { .. }) => self.outputs.push(other),
         }
     }
@@ -117,6 +118,8 @@ pub(super) struct World {
     pub(super) store: Store,
     pub(super) applied: Vec<u64>,
     pub(super) replies: Vec<Reply>,
+    /// Whose sessions had sockets, each time that was told.
+    pub(super) seen: Vec<Vec<SessionId>>,
     slots: Vec<u32>,
 }
 
@@ -174,6 +177,7 @@ impl World {
             store: Store::default(),
             applied: vec![0; usize::from(puddles)],
             replies: Vec::new(),
+            seen: Vec::new(),
             slots: vec![0; usize::from(puddles)],
         }
     }
@@ -470,6 +474,7 @@ impl World {
             }
             Output::Applied { revision } => self.applied[at] = revision.0,
             Output::Reply { reply, .. } => self.replies.push(reply),
+            Output::Seen { sessions } => self.seen.push(sessions),
             Output::Bridge {
                 request,
                 room,

@@ -1,0 +1,2 @@
+DROP TABLE session_watch;
+ALTER TABLE nodes DROP COLUMN seen_time;
