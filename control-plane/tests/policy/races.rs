@@ -132,7 +132,8 @@ impl Track {
         self.set(
             "UPDATE second_factors SET wrong_count = 0, wrong_time = NULL;
              INSERT INTO recovery_codes SELECT * FROM kept_codes ON CONFLICT DO NOTHING;
-             INSERT INTO sign_in_challenges SELECT * FROM kept_challenge",
+             INSERT INTO sign_in_challenges SELECT * FROM kept_challenge;
+             UPDATE sign_in_challenges SET expire_time = now() + interval '1 minute'",
         )
         .await;
         self.race("a challenge", |mut feed, client| {
