@@ -49,7 +49,8 @@ impl Shell for Far {
             | Output::Hop { .. }
             | Output::Bridge { .. }
             | Output::Applied { .. }
-            | Output::Reply { .. } => {}
+            | Output::Reply { .. }
+            | Output::Seen { .. } => {}
         }
     }
 }

@@ -94,16 +94,7 @@ impl Node {
         })?;
 
         let sign = Arc::new(Sign::new());
-        let front = Front::start(Sessions {
-            control: Arc::clone(&replicas),
-            page_origins: settings.page_origins.clone(),
-        })?;
-        let seen = Seen::of(settings.puddles);
-        let ways = Ways {
-            sign: Arc::clone(&sign),
-            front,
-            seen: seen.clone(),
-        };
+        let ways = Ways::new(settings, &sign, &replicas)?;
         let made = threads(settings, clock, &ways, listeners)?;
         let operators = operators(settings, &sign, &made.tallies)?;
         let about = About {
@@ -111,7 +102,7 @@ impl Node {
             incarnation: rand::random(),
             listeners: vec![ws.to_string()],
             tallies: made.tallies.clone(),
-            seen,
+            seen: ways.seen,
         };
         let (drain, drains) = oneshot::channel();
         let desk = Desk {
@@ -220,6 +211,23 @@ struct Ways {
     sign: Arc<Sign>,
     front: Front,
     seen: Seen,
+}
+
+impl Ways {
+    fn new(
+        settings: &Settings,
+        sign: &Arc<Sign>,
+        replicas: &Arc<Replicas>,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            sign: Arc::clone(sign),
+            front: Front::start(Sessions {
+                control: Arc::clone(replicas),
+                page_origins: settings.page_origins.clone(),
+            })?,
+            seen: Seen::of(settings.puddles),
+        })
+    }
 }
 
 /// The puddles' threads, not yet running, and the ways to them.

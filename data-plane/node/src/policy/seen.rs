@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use porthouse_api::node::v1::WatchSeen;
 use porthouse_model::SessionId;
 use porthouse_puddle::PuddleId;
+use tokio::time::Instant;
 
 /// Sessions kept while the watch is closed. Of more, those that still have sockets
 /// are told again.
