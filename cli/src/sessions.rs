@@ -9,6 +9,7 @@ const MINUTES_MAX: i64 = 366 * 24 * 60;
 
 /// How long sessions last.
 #[derive(Clone, Copy, Debug, clap::Args)]
+#[group(skip)]
 pub(crate) struct Arguments {
     /// The longest a session lasts, and how long it does unless asked; 30 days unless
     /// changed
