@@ -14,7 +14,21 @@ use crate::store::rooms::RoomRow;
 use crate::store::{Connection, rooms, users};
 
 use super::error::{ApiError, Kind};
-use super::{Api, Write, label, page, resource_name, revision_to_wire, room, time, user};
+use super::{
+    Api, Write, etag, label, mask, page, resource_name, revision_to_wire, room, time, user,
+};
+
+/// What an update of a block names.
+#[derive(Clone, Copy)]
+enum Field {
+    Reason,
+    ExpireTime,
+}
+
+const PATHS: &mask::Paths<Field> = &[
+    ("reason", &[Field::Reason]),
+    ("expire_time", &[Field::ExpireTime]),
+];
 
 /// Who is to be kept out, as it was sent.
 enum Given {
@@ -117,6 +131,52 @@ impl wire::block_service_server::BlockService for Api {
                 .map(|(row, user)| to_wire(&room_name, row, user))
                 .collect(),
             next_page_token,
+        }))
+    }
+
+    async fn update_block(
+        &self,
+        request: Request<wire::UpdateBlockRequest>,
+    ) -> Result<Response<wire::UpdateBlockResponse>, Status> {
+        let request = request.into_inner();
+        let fields = mask::read(request.update_mask, PATHS)?;
+        let block = request.block.unwrap_or_default();
+        let (room_name, id) = resource_name::block("block.name", &block.name)?;
+        let reason = label::reason("block.reason", block.reason)?;
+        let expire_time = time::future("block.expire_time", block.expire_time, Utc::now())?;
+        let (name, etag) = (block.name, block.etag);
+        let (block, revision) = self
+            .write(Write::of(request.validate_only), move |c| {
+                async move {
+                    let room = locked(c, &room_name).await?;
+                    let found = blocks::by_id(c, room.id, id).await?;
+                    let Some((old, user)) = found else {
+                        return Err(ApiError::Absent(Kind::Block, name));
+                    };
+                    if !etag::holds(&etag, old.id, old.version) {
+                        return Err(ApiError::Stale(Kind::Block, name));
+                    }
+                    let mut columns = old.columns.clone();
+                    for field in fields {
+                        match field {
+                            Field::Reason => columns.reason.clone_from(&reason),
+                            Field::ExpireTime => columns.expire_time = expire_time,
+                        }
+                    }
+                    let row = if columns == old.columns {
+                        old
+                    } else {
+                        let changed = (columns.reason.as_str(), columns.expire_time);
+                        blocks::update(c, id, changed).await?
+                    };
+                    Ok(to_wire(&room_name, row, user))
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::UpdateBlockResponse {
+            block: Some(block),
+            revision: revision_to_wire(revision),
         }))
     }
 
@@ -224,5 +284,6 @@ fn to_wire(room: &RoomName, row: BlockRow, user: Option<String>) -> wire::Block 
         reason: row.columns.reason,
         create_time: Some(time::to_wire(row.create_time)),
         expire_time: row.columns.expire_time.map(time::to_wire),
+        etag: etag::of(row.id, row.version),
     }
 }

@@ -13,7 +13,7 @@ use super::page::Page;
 use super::schema::{room_blocks, users};
 
 /// What is said of a block when it is made.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = room_blocks)]
 pub(crate) struct BlockColumns {
     pub(crate) user_id: Option<Uuid>,
@@ -30,6 +30,7 @@ pub(crate) struct BlockRow {
     #[diesel(embed)]
     pub(crate) columns: BlockColumns,
     pub(crate) create_time: DateTime<Utc>,
+    pub(crate) version: i64,
 }
 
 /// Makes a block. One of the same in the room is a unique violation.
@@ -118,6 +119,23 @@ pub(crate) async fn page(
         .order(room_blocks::id)
         .limit(page.rows())
         .load(c)
+        .await
+}
+
+/// Changes why and until when a block is.
+pub(crate) async fn update(
+    c: &mut Connection,
+    id: Uuid,
+    (reason, expire_time): (&str, Option<DateTime<Utc>>),
+) -> QueryResult<BlockRow> {
+    diesel::update(room_blocks::table.find(id))
+        .set((
+            room_blocks::reason.eq(reason),
+            room_blocks::expire_time.eq(expire_time),
+            room_blocks::version.eq(room_blocks::version + 1),
+        ))
+        .returning(BlockRow::as_returning())
+        .get_result(c)
         .await
 }
 

@@ -6,7 +6,7 @@ use porthouse_api::control::v1 as wire;
 use tonic::{Code, Status};
 use wire::block::Subject;
 
-use crate::world::{World, field, from_now, reason};
+use crate::world::{World, field, from_now, mask, reason};
 
 fn create(
     subject: Subject,
@@ -77,6 +77,81 @@ async fn a_block_is_made_and_taken_away_by_revisions() {
     ] {
         assert_eq!(code, Code::NotFound);
     }
+}
+
+#[tokio::test]
+async fn a_blocks_reason_and_end_change_and_nothing_else_does() {
+    let world = World::start().await;
+    world.user("ada", "").await;
+    world.room("lobby").await;
+    let made = block(&world, create(user("ada"), None)).await.expect("new");
+    let mut blocks = world.admin().blocks();
+    let update = |paths: &[&str], block: wire::Block| wire::UpdateBlockRequest {
+        block: Some(block),
+        update_mask: Some(mask(paths)),
+        validate_only: false,
+    };
+    let because = |reason: &str| wire::Block {
+        reason: reason.into(),
+        ..made.clone()
+    };
+    let rehearsal = wire::UpdateBlockRequest {
+        validate_only: true,
+        ..update(&["reason"], because("floods"))
+    };
+    let rehearsed = blocks.update_block(rehearsal).await.expect("valid");
+    assert_eq!(rehearsed.into_inner().revision, 0);
+    let changed = blocks.update_block(update(&["reason"], because("floods")));
+    let changed = changed.await.expect("there").into_inner();
+    let kept = changed.block.expect("a block");
+    assert_eq!(
+        (kept.reason.as_str(), &kept.subject),
+        ("floods", &made.subject)
+    );
+    assert_ne!(kept.etag, made.etag);
+    let stale = blocks.update_block(update(&["reason"], because("scolds")));
+    assert_eq!(stale.await.expect_err("stale").code(), Code::Aborted);
+
+    let ends = wire::Block {
+        expire_time: Some(from_now(Duration::from_secs(3600))),
+        ..kept.clone()
+    };
+    let ended = blocks.update_block(update(&["expire_time"], ends.clone()));
+    let ended = ended.await.expect("there").into_inner();
+    let now = ended.block.expect("a block");
+    assert_eq!(now.expire_time, ends.expire_time);
+    assert_eq!(ended.revision, changed.revision + 1, "nodes are told of it");
+    let same = blocks.update_block(update(&["expire_time"], now.clone()));
+    assert_eq!(
+        same.await.expect("there").into_inner().revision,
+        ended.revision
+    );
+
+    let past = wire::Block {
+        expire_time: Some(prost_types::Timestamp::default()),
+        ..now.clone()
+    };
+    for (request, wrong) in [
+        (update(&["expire_time"], past), "block.expire_time"),
+        (update(&["user"], now.clone()), "update_mask"),
+        (update(&[], now.clone()), "update_mask"),
+        (update(&["reason"], wire::Block::default()), "block.name"),
+    ] {
+        let status = blocks.update_block(request).await.expect_err(wrong);
+        assert!(field(&status).starts_with(wrong), "{status}");
+    }
+    let delete = wire::DeleteBlockRequest {
+        name: now.name.clone(),
+    };
+    blocks.delete_block(delete).await.expect("there");
+    let gone = blocks.update_block(update(
+        &["reason"],
+        wire::Block {
+            etag: String::new(),
+            ..now
+        },
+    ));
+    assert_eq!(gone.await.expect_err("gone").code(), Code::NotFound);
 }
 
 #[tokio::test]

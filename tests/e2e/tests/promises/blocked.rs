@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use porthouse_api::control::v1::block::Subject;
 use porthouse_api::control::v1::{
     Block, CreateBlockRequest, CreateBlockResponse, DeleteBlockRequest, Member, Room,
-    UpdateMemberRequest,
+    UpdateBlockRequest, UpdateMemberRequest,
 };
 use porthouse_e2e::backend::Backend;
 use porthouse_e2e::house::House;
@@ -112,6 +112,37 @@ async fn a_blocked_user_is_put_out_and_comes_in_again_when_the_block_ends() {
     again.say(Message::text("sorry")).await;
     assert_eq!(other.next().await, Message::text("sorry"));
     drop((again, other, client));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_block_whose_end_is_changed_ends_then() {
+    let house = House::start().await;
+    let backend = house.backend();
+    let ada = backend.signed_in_user("ada").await;
+    backend.make_room("hall", Room::default()).await;
+    let mut inside = Raw::enter(house.ws(), "hall", Some(&ada.token)).await;
+    let user = Subject::User("users/ada".to_owned());
+    let made = block(backend, user, None).await;
+    assert_closed(&inside.closed().await, 4012, "block", "retry never");
+    let ends = |span| UpdateBlockRequest {
+        block: Some(Block {
+            expire_time: Some(from_now(span)),
+            ..made.block.clone().expect("a block")
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["expire_time".to_owned()],
+        }),
+        ..Default::default()
+    };
+    let changed = backend.blocks().update_block(ends(Duration::from_secs(4)));
+    let changed = changed.await.expect("it is changed").into_inner();
+    backend.applied(changed.revision).await;
+    drop(enters_again(&house, Some(&ada.token)).await);
+    // It has ended, and cannot be changed any more.
+    let late = backend.blocks().update_block(ends(Duration::from_secs(60)));
+    let late = late.await.expect_err("it has ended");
+    assert_eq!(late.code(), tonic::Code::NotFound);
     house.close().await;
 }
 
