@@ -7,6 +7,8 @@ use std::str::FromStr;
 use porthouse_model::{Address, ApiKeyId, NamePrefix, NodeName, RoomName, SessionId, Username};
 use uuid::Uuid;
 
+use crate::store::room_doors::DoorOf;
+
 use super::call;
 use super::error::ApiError;
 
@@ -59,6 +61,19 @@ pub(crate) fn member(field: &str, name: &str) -> Result<(RoomName, Username), Ap
 /// Reads `roomTemplates/{room_template}`.
 pub(crate) fn room_template(field: &str, name: &str) -> Result<NamePrefix, ApiError> {
     last_part(field, name, "roomTemplates/", "{room_template}")
+}
+
+/// Reads the name of what has a door: `rooms/{room}` or
+/// `roomTemplates/{room_template}`.
+pub(crate) fn door(field: &str, name: &str) -> Result<DoorOf, ApiError> {
+    if name.starts_with("roomTemplates/") {
+        return room_template(field, name).map(DoorOf::Template);
+    }
+    if name.starts_with("rooms/") {
+        return room(field, name).map(DoorOf::Room);
+    }
+    let rule = "rooms/{room} or roomTemplates/{room_template}";
+    Err(ApiError::field(field, rule))
 }
 
 /// Reads `rooms/{room}/blocks/{block}`.

@@ -1,16 +1,16 @@
-//! A room's code, checked: each is taken once a user, and wrong ones are counted
+//! A room's code, or a template's, checked: each is taken once a user and room, and wrong ones are counted
 //! per user, or per network of those who are not signed in.
 
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use porthouse_model::Revision;
+use porthouse_model::{Revision, RoomName};
 use uuid::Uuid;
 
 use crate::identity::network::network;
 use crate::identity::sealing::Place;
 use crate::identity::totp::{Code, CodeSecret};
-use crate::store::room_doors::{self, DoorRow, Uses};
+use crate::store::room_doors::{self, DoorOf, DoorRow, Uses};
 use crate::store::{Connection, Store, sessions};
 
 use super::code_check::{unix_seconds, wrongs};
@@ -32,6 +32,8 @@ pub(crate) struct Shower {
     pub(crate) session: Option<Uuid>,
     /// From where.
     pub(crate) address: String,
+    /// Which of the rooms with that door they stand before.
+    pub(crate) room: Option<RoomName>,
 }
 
 /// How a check ended.
@@ -67,7 +69,7 @@ impl RoomCodeCheck {
                     let Some(sealed) = door.code_sealed.clone() else {
                         return Ok(RoomCodeChecked::Gone);
                     };
-                    let Some((counted, single)) = names(c, &shower).await? else {
+                    let Some((counted, single)) = names(c, &door, &shower).await? else {
                         return Ok(RoomCodeChecked::Gone);
                     };
                     judge(c, &sealing, (&door, &sealed), (&counted, &single), code).await
@@ -79,14 +81,23 @@ impl RoomCodeCheck {
 }
 
 /// By what wrong codes are counted, and by what one is taken once; `None`: the
-/// session has ended.
-async fn names(c: &mut Connection, shower: &Shower) -> Result<Option<(String, String)>, ApiError> {
+/// session has ended. Of a template's code one is taken once in each room, and wrong
+/// ones count for all of them: more rooms are no more guesses.
+async fn names(
+    c: &mut Connection,
+    door: &DoorRow,
+    shower: &Shower,
+) -> Result<Option<(String, String)>, ApiError> {
+    let once = |who: String| match (&door.of, &shower.room) {
+        (DoorOf::Template(_), Some(room)) => format!("{who} in:{room}"),
+        (DoorOf::Room(_), _) | (DoorOf::Template(_), None) => who,
+    };
     let Some(session) = shower.session else {
         let counted = format!("from:{}", network(&shower.address));
-        return Ok(Some((counted, format!("client:{}", shower.client))));
+        return Ok(Some((counted, once(format!("client:{}", shower.client)))));
     };
     let user = sessions::holder(c, session).await?;
-    Ok(user.map(|user| (format!("user:{user}"), format!("user:{user}"))))
+    Ok(user.map(|user| (format!("user:{user}"), once(format!("user:{user}")))))
 }
 
 async fn judge(
@@ -97,7 +108,7 @@ async fn judge(
     code: Option<Code>,
 ) -> Result<RoomCodeChecked, ApiError> {
     let uses = |who| Uses {
-        room: door.id,
+        door: door.id,
         code_version: door.code_version,
         who,
     };
@@ -106,7 +117,7 @@ async fn judge(
     if let Some(wait) = wrongs.wait() {
         return Ok(RoomCodeChecked::Later(wait));
     }
-    let secret = open(c, sealing, door.id, sealed).await?;
+    let secret = open(c, sealing, door, sealed).await?;
     let step = code.and_then(|code| secret.step_of(&code, unix_seconds(now)));
     let Some(step) = step else {
         let count = i32::try_from(wrongs.and_one()).unwrap_or(i32::MAX);
@@ -126,12 +137,12 @@ async fn judge(
 async fn open(
     c: &mut Connection,
     sealing: &Sealing,
-    room: Uuid,
+    door: &DoorRow,
     sealed: &[u8],
 ) -> Result<CodeSecret, ApiError> {
-    let opened = sealing.open(sealed, Place::RoomCode(room))?;
+    let opened = sealing.open(sealed, Place::RoomCode(door.id))?;
     if let Some(resealed) = opened.keep_as {
-        room_doors::reseal_code(c, room, sealed, &resealed).await?;
+        room_doors::reseal_code(c, door, sealed, &resealed).await?;
     }
     Ok(CodeSecret::from_bytes(opened.secret))
 }

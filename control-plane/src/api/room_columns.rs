@@ -158,12 +158,7 @@ fn named_steps(rules: &RoomRules, versions: SecretVersions) -> Result<(), ApiErr
 
 /// Which secrets a room has.
 fn versions(row: &RoomRow) -> Result<SecretVersions, StoreError> {
-    let version = |number, column| u64::try_from(number).map_err(|_| StoreError::Corrupt(column));
-    Ok(SecretVersions {
-        password: version(row.password_version, "rooms.password_version")?,
-        code: version(row.code_version, "rooms.code_version")?,
-        hook: version(row.hook_version, "rooms.hook_version")?,
-    })
+    SecretVersions::of_columns(row.password_version, row.code_version, row.hook_version)
 }
 
 /// A room as it is sent.

@@ -1,4 +1,4 @@
-//! `RoomDoorService`. A room's secret leaves here once, to whoever asked for it to
+//! `RoomDoorService`, of rooms and of templates. A door's secret leaves here once, to whoever asked for it to
 //! be made; a hook's never.
 
 use std::time::Duration;
@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use porthouse_api::control::v1 as wire;
-use porthouse_model::RoomName;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
@@ -14,10 +13,10 @@ use crate::hook::HookUrl;
 use crate::identity::sealing::Place;
 use crate::identity::totp::CodeSecret;
 use crate::store::Connection;
-use crate::store::room_doors::{self, DoorRow, NewHook};
+use crate::store::room_doors::{self, DoorOf, DoorRow, NewHook};
 
 use super::error::{ApiError, Kind};
-use super::{Api, Write, etag, resource_name, revision_to_wire, room, time};
+use super::{Api, Write, etag, resource_name, revision_to_wire, time};
 
 /// How long a hook may take unless it is said.
 const HOOK_DEADLINE: Duration = Duration::from_secs(3);
@@ -34,12 +33,12 @@ impl wire::room_door_service_server::RoomDoorService for Api {
         &self,
         request: Request<wire::GetRoomDoorRequest>,
     ) -> Result<Response<wire::GetRoomDoorResponse>, Status> {
-        let name = resource_name::room("room", &request.into_inner().room)?;
+        let name = resource_name::door("room", &request.into_inner().room)?;
         let found = self
             .read(move |c| {
                 async move {
                     let found = room_doors::by_name(c, &name).await?;
-                    found.ok_or_else(|| room::absent(&name))
+                    found.ok_or_else(|| absent(&name))
                 }
                 .boxed()
             })
@@ -54,15 +53,15 @@ impl wire::room_door_service_server::RoomDoorService for Api {
         request: Request<wire::SetRoomCodeRequest>,
     ) -> Result<Response<wire::SetRoomCodeResponse>, Status> {
         let request = request.into_inner();
-        let name = resource_name::room("room", &request.room)?;
+        let name = resource_name::door("room", &request.room)?;
         let secret = CodeSecret::draw();
-        let mut given = secret.enrolment(&format!("room {name}"));
+        let mut given = secret.enrolment(&format!("room {}", called(&name)));
         let sealing = self.code_check.sealing.clone();
         let (door, revision) = self
             .change_door(name, request.etag, move |c, old| {
                 async move {
                     let sealed = sealing.seal(secret.as_bytes(), Place::RoomCode(old.id))?;
-                    Ok(room_doors::set_code(c, old.id, &sealed).await?)
+                    Ok(room_doors::set_code(c, &old, &sealed).await?)
                 }
                 .boxed()
             })
@@ -81,13 +80,13 @@ impl wire::room_door_service_server::RoomDoorService for Api {
         request: Request<wire::ClearRoomCodeRequest>,
     ) -> Result<Response<wire::ClearRoomCodeResponse>, Status> {
         let request = request.into_inner();
-        let name = resource_name::room("room", &request.room)?;
+        let name = resource_name::door("room", &request.room)?;
         let (door, revision) = self
             .change_door(name, request.etag, |c, old| {
                 async move {
                     match old.code_version {
                         0 => Ok(old),
-                        _ => Ok(room_doors::clear_code(c, old.id).await?),
+                        _ => Ok(room_doors::clear_code(c, &old).await?),
                     }
                 }
                 .boxed()
@@ -104,7 +103,7 @@ impl wire::room_door_service_server::RoomDoorService for Api {
         request: Request<wire::SetRoomHookRequest>,
     ) -> Result<Response<wire::SetRoomHookResponse>, Status> {
         let request = request.into_inner();
-        let name = resource_name::room("room", &request.room)?;
+        let name = resource_name::door("room", &request.room)?;
         let url: HookUrl = resource_name::id("url", &request.url)?;
         let deadline = deadline(request.deadline)?;
         let secret = hook_secret(request.secret)?;
@@ -119,7 +118,7 @@ impl wire::room_door_service_server::RoomDoorService for Api {
                         deadline_ms: i32::try_from(deadline.as_millis()).unwrap_or(i32::MAX),
                         secret_sealed: sealed.transpose()?,
                     };
-                    Ok(room_doors::set_hook(c, old.id, &hook).await?)
+                    Ok(room_doors::set_hook(c, &old, &hook).await?)
                 }
                 .boxed()
             })
@@ -135,13 +134,13 @@ impl wire::room_door_service_server::RoomDoorService for Api {
         request: Request<wire::ClearRoomHookRequest>,
     ) -> Result<Response<wire::ClearRoomHookResponse>, Status> {
         let request = request.into_inner();
-        let name = resource_name::room("room", &request.room)?;
+        let name = resource_name::door("room", &request.room)?;
         let (door, revision) = self
             .change_door(name, request.etag, |c, old| {
                 async move {
                     match old.hook_version {
                         0 => Ok(old),
-                        _ => Ok(room_doors::clear_hook(c, old.id).await?),
+                        _ => Ok(room_doors::clear_hook(c, &old).await?),
                     }
                 }
                 .boxed()
@@ -159,7 +158,7 @@ impl Api {
     /// room meanwhile.
     async fn change_door(
         &self,
-        name: RoomName,
+        name: DoorOf,
         given_etag: String,
         change: impl for<'c> FnOnce(
             &'c mut Connection,
@@ -172,9 +171,9 @@ impl Api {
             .write(Write::Keep, move |c| {
                 async move {
                     let old = room_doors::lock(c, &name).await?;
-                    let old = old.ok_or_else(|| room::absent(&name))?;
+                    let old = old.ok_or_else(|| absent(&name))?;
                     if !etag::holds(&given_etag, old.id, old.version) {
-                        return Err(ApiError::Stale(Kind::Room, format!("rooms/{name}")));
+                        return Err(ApiError::Stale(kind(&name), full_name(&name)));
                     }
                     change(c, old).await
                 }
@@ -183,6 +182,32 @@ impl Api {
             .await?;
         Ok((to_wire(&changed), revision_to_wire(revision)))
     }
+}
+
+/// What a door belongs to, as it is called by people.
+fn called(of: &DoorOf) -> String {
+    match of {
+        DoorOf::Room(name) => name.to_string(),
+        DoorOf::Template(prefix) => prefix.to_string(),
+    }
+}
+
+fn full_name(of: &DoorOf) -> String {
+    match of {
+        DoorOf::Room(name) => format!("rooms/{name}"),
+        DoorOf::Template(prefix) => format!("roomTemplates/{prefix}"),
+    }
+}
+
+const fn kind(of: &DoorOf) -> Kind {
+    match of {
+        DoorOf::Room(_) => Kind::Room,
+        DoorOf::Template(_) => Kind::RoomTemplate,
+    }
+}
+
+fn absent(of: &DoorOf) -> ApiError {
+    ApiError::Absent(kind(of), full_name(of))
 }
 
 fn deadline(given: Option<prost_types::Duration>) -> Result<Duration, ApiError> {
@@ -209,7 +234,7 @@ fn hook_secret(given: String) -> Result<Option<Zeroizing<String>>, ApiError> {
 fn to_wire(row: &DoorRow) -> wire::RoomDoor {
     let deadline = Duration::from_millis(row.hook_deadline_ms.unsigned_abs().into());
     wire::RoomDoor {
-        room: format!("rooms/{}", row.name),
+        room: full_name(&row.of),
         code_set: row.code_version > 0,
         hook_url: row.hook_url.clone().unwrap_or_default(),
         hook_deadline: row.hook_url.is_some().then(|| time::span_to_wire(deadline)),

@@ -121,10 +121,10 @@ pub(super) fn check_steps(rules: &RoomRules, versions: SecretVersions) -> Result
         return Ok(());
     };
     let call = match step {
-        EntryStep::RoomCode(_) => "the room's code, by SetRoomCode",
-        EntryStep::Hook(_) => "the room's hook, by SetRoomHook",
+        EntryStep::RoomCode(_) => "the code, by SetRoomCode",
+        EntryStep::Hook(_) => "the hook, by SetRoomHook",
         EntryStep::Password(_) | EntryStep::SecondFactor { .. } | EntryStep::Approval => {
-            "the room's password, by SetRoomPassword"
+            "the password, by SetRoomPassword, or SetRoomTemplatePassword of a template"
         }
     };
     let field = format!("entry.steps[{at}]");

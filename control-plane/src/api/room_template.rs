@@ -1,18 +1,20 @@
-//! `RoomTemplateService`: rules for rooms that nobody made. Knows no SQL.
+//! `RoomTemplateService`: rules for rooms that nobody made. A template's password
+//! leaves here only as a hash. Knows no SQL.
 
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
-use porthouse_model::{EntryStep, NamePrefix, RoomRules};
+use porthouse_model::{NamePrefix, RoomRules};
 use serde_json::Value;
 use tonic::{Request, Response, Status};
 
 use crate::identity::chance;
+use crate::store::rule::SecretVersions;
 use crate::store::templates::{self, NewTemplate, TemplateColumns, TemplateRow};
-use crate::store::{Connection, rule};
+use crate::store::{Connection, StoreError, rule};
 
 use super::error::{ApiError, Kind};
 use super::room_rule::{self, RuleField, Sheet};
-use super::{Api, Write, etag, label, mask, page, resource_name, revision_to_wire, time};
+use super::{Api, Write, asker, etag, label, mask, page, resource_name, revision_to_wire, time};
 
 /// The path of a template's rules in a request.
 const RULES: &str = "room_template.rules";
@@ -36,6 +38,7 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
         &self,
         request: Request<wire::CreateRoomTemplateRequest>,
     ) -> Result<Response<wire::CreateRoomTemplateResponse>, Status> {
+        let asker = asker(&request, "");
         let request = request.into_inner();
         let prefix: NamePrefix = resource_name::id("room_template_id", &request.room_template_id)?;
         if prefix.as_str().starts_with('@') {
@@ -43,11 +46,14 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
             return Err(ApiError::field("room_template_id", rule).into());
         }
         let given = Given::read(request.room_template.unwrap_or_default())?;
+        let password_phc = self.hash_unless_empty(asker, request.password).await?;
+        let password_version = i64::from(password_phc.is_some());
         let (made, revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let rules = settle(c, given.sheet).await?;
-                    check(&rules)?;
+                    let versions = SecretVersions::of_columns(password_version, 0, 0)?;
+                    check(&rules, versions)?;
                     let new = NewTemplate {
                         id: chance::identity(),
                         prefix: prefix.as_str().to_owned(),
@@ -55,6 +61,9 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
                             rules: rule::encode(&rules),
                             labels: given.labels,
                         },
+                        password_phc,
+                        password_version,
+                        password_count: password_version,
                     };
                     let made = templates::insert(c, &new).await;
                     let row = made.map_err(|error| {
@@ -130,7 +139,7 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let old = locked(c, &prefix, &given_etag).await?;
-                    let columns = given.change(c, &old.columns, &fields).await?;
+                    let columns = given.change(c, &old, &fields).await?;
                     let row = if columns == old.columns {
                         old
                     } else {
@@ -166,6 +175,63 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
             revision: revision_to_wire(revision),
         }))
     }
+
+    async fn set_room_template_password(
+        &self,
+        request: Request<wire::SetRoomTemplatePasswordRequest>,
+    ) -> Result<Response<wire::SetRoomTemplatePasswordResponse>, Status> {
+        let asker = asker(&request, "");
+        let request = request.into_inner();
+        let prefix = resource_name::room_template("name", &request.name)?;
+        let phc = self.hash(asker, request.password).await?;
+        let (template, revision) = self
+            .change_template_password(prefix, request.etag, Some(phc))
+            .await?;
+        Ok(Response::new(wire::SetRoomTemplatePasswordResponse {
+            room_template: Some(template),
+            revision,
+        }))
+    }
+
+    async fn clear_room_template_password(
+        &self,
+        request: Request<wire::ClearRoomTemplatePasswordRequest>,
+    ) -> Result<Response<wire::ClearRoomTemplatePasswordResponse>, Status> {
+        let request = request.into_inner();
+        let prefix = resource_name::room_template("name", &request.name)?;
+        let (template, revision) = self
+            .change_template_password(prefix, request.etag, None)
+            .await?;
+        Ok(Response::new(wire::ClearRoomTemplatePasswordResponse {
+            room_template: Some(template),
+            revision,
+        }))
+    }
+}
+
+impl Api {
+    async fn change_template_password(
+        &self,
+        prefix: NamePrefix,
+        etag: String,
+        phc: Option<String>,
+    ) -> Result<(wire::RoomTemplate, i64), ApiError> {
+        let (changed, revision) = self
+            .write(Write::Keep, move |c| {
+                async move {
+                    let old = locked(c, &prefix, &etag).await?;
+                    let row = match phc {
+                        Some(phc) => templates::set_password(c, old.id, &phc).await?,
+                        None if old.password_version == 0 => old,
+                        None => templates::clear_password(c, old.id).await?,
+                    };
+                    to_wire(c, row).await
+                }
+                .boxed()
+            })
+            .await?;
+        Ok((changed, revision_to_wire(revision)))
+    }
 }
 
 impl Given {
@@ -182,10 +248,10 @@ impl Given {
     async fn change(
         &self,
         c: &mut Connection,
-        old: &TemplateColumns,
+        old: &TemplateRow,
         fields: &[Field],
     ) -> Result<TemplateColumns, ApiError> {
-        let mut columns = old.clone();
+        let mut columns = old.columns.clone();
         let old_rules = rule::decode(&columns.rules)?;
         let mut sheet = Sheet::of(old_rules.clone());
         for field in fields {
@@ -197,7 +263,7 @@ impl Given {
         let rules = settle(c, sheet).await?;
         // Bytes of an earlier version may say the same in another way.
         if rules != old_rules {
-            check(&rules)?;
+            check(&rules, versions(old)?)?;
             columns.rules = rule::encode(&rules);
         }
         Ok(columns)
@@ -221,33 +287,33 @@ async fn settle(c: &mut Connection, sheet: Sheet) -> Result<RoomRules, ApiError>
     settled.map_err(|error| error.under(RULES))
 }
 
-/// Refuses rules that cannot be kept, and those that only a room of its own can
-/// have: a template has no secrets, and its rooms no members.
-fn check(rules: &RoomRules) -> Result<(), ApiError> {
+/// Refuses rules that cannot be kept, steps that were named without their secret
+/// being set, and what only a room of its own can have: a template's rooms have no
+/// members.
+fn check(rules: &RoomRules, versions: SecretVersions) -> Result<(), ApiError> {
     room_rule::check(rules)
-        .and_then(|()| only_of_rooms(rules))
+        .and_then(|()| room_rule::check_steps(rules, versions))
+        .and_then(|()| without_members(rules))
         .map_err(|error| error.under(RULES))
 }
 
-fn only_of_rooms(rules: &RoomRules) -> Result<(), ApiError> {
-    let secret = |step: &EntryStep| match step {
-        EntryStep::Password(_) => Some("password, as it has only by SetRoomPassword"),
-        EntryStep::RoomCode(_) => Some("room code, as it has only by SetRoomCode"),
-        EntryStep::Hook(_) => Some("hook, as it has only by SetRoomHook"),
-        EntryStep::SecondFactor { .. } | EntryStep::Approval => None,
-    };
-    for (at, step) in rules.entry.steps.iter().enumerate() {
-        if let Some(what) = secret(step) {
-            let field = format!("entry.steps[{at}]");
-            let rule = format!("of a template not a {what}: make the room, by CreateRoom");
-            return Err(ApiError::field(field, rule));
-        }
+fn without_members(rules: &RoomRules) -> Result<(), ApiError> {
+    if rules.connection.roles_allowed.is_empty() {
+        return Ok(());
     }
-    if !rules.connection.roles_allowed.is_empty() {
-        let rule = "none of a template, whose rooms have no members: make the room, by CreateRoom";
-        return Err(ApiError::field("connection.roles_allowed", rule));
-    }
-    Ok(())
+    let rule = "none of a template, whose rooms have no members: make the room, by CreateRoom";
+    Err(ApiError::field("connection.roles_allowed", rule))
+}
+
+/// Which secrets a template has.
+fn versions(row: &TemplateRow) -> Result<SecretVersions, StoreError> {
+    SecretVersions::of_columns(row.password_version, row.code_version, row.hook_version)
+}
+
+/// A template's rules as they are shown: as they hold.
+fn shown(row: &TemplateRow) -> Result<RoomRules, StoreError> {
+    let rules = rule::decode(&row.columns.rules)?;
+    Ok(rule::in_force(rules, false, versions(row)?))
 }
 
 /// The template to change, which nobody else changes meanwhile.
@@ -284,10 +350,7 @@ async fn all_to_wire(
     c: &mut Connection,
     rows: Vec<TemplateRow>,
 ) -> Result<Vec<wire::RoomTemplate>, ApiError> {
-    let rules = rows
-        .iter()
-        .map(|row| rule::decode(&row.columns.rules))
-        .collect::<Result<Vec<_>, _>>()?;
+    let rules = rows.iter().map(shown).collect::<Result<Vec<_>, _>>()?;
     let names = room_rule::names(c, rules.iter(), std::iter::empty()).await?;
     let one = |(row, rules): (TemplateRow, RoomRules)| wire::RoomTemplate {
         name: format!("roomTemplates/{}*", row.prefix),

@@ -5,14 +5,14 @@ use chrono::Utc;
 use futures_util::FutureExt;
 use porthouse_api::hook::v1::AdmitRequest;
 use porthouse_api::node::v1::{StepVerdict, VerifyStepResponse};
-use porthouse_model::Revision;
+use porthouse_model::{Revision, RoomName};
 use tonic::Status;
 use uuid::Uuid;
 
 use crate::api::{ApiError, time_to_wire};
 use crate::hook::{Asked, Hook};
 use crate::identity::sealing::Place;
-use crate::store::room_doors::{self, DoorRow};
+use crate::store::room_doors::{self, DoorOf, DoorRow};
 use crate::store::{log, sessions};
 
 use super::PolicyFeed;
@@ -45,8 +45,9 @@ impl PolicyFeed {
         let Some(hook) = self.hook(&found.door)? else {
             return Ok(ended(StepVerdict::Gone, at));
         };
+        let room = before(&found.door, comer.room_name.as_ref())?;
         let question = AdmitRequest {
-            room: format!("rooms/{}", found.door.name),
+            room: format!("rooms/{room}"),
             user: found
                 .username
                 .map(|name| format!("users/{name}"))
@@ -113,5 +114,18 @@ impl PolicyFeed {
             deadline: std::time::Duration::from_millis(door.hook_deadline_ms.unsigned_abs().into()),
             secret: opened.transpose()?.map(|opened| opened.secret),
         }))
+    }
+}
+
+/// The room before whose door somebody stands: of a template it is one of those
+/// that it covers, which the node names.
+fn before(door: &DoorRow, named: Option<&RoomName>) -> Result<RoomName, Refusal> {
+    match (&door.of, named) {
+        (DoorOf::Room(name), _) => Ok(name.clone()),
+        (DoorOf::Template(prefix), Some(name)) if prefix.covers(name) => Ok(name.clone()),
+        (DoorOf::Template(_), _) => {
+            let rule = "room_name: a room that the template covers; upgrade the node";
+            Err(Refusal::Bad(rule))
+        }
     }
 }

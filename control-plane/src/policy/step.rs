@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use porthouse_api::node::v1::verify_step_request::Proof;
 use porthouse_api::node::v1::{StepVerdict, VerifyStepRequest, VerifyStepResponse};
-use porthouse_model::{ClientId, Revision, RoomId, SessionId};
+use porthouse_model::{ClientId, Revision, RoomId, RoomName, SessionId};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -18,6 +18,8 @@ use super::verify::{address, revision, wait};
 /// Who stands at which door.
 pub(super) struct Comer {
     pub(super) room: RoomId,
+    /// What the room is called; a node of an earlier build does not say.
+    pub(super) room_name: Option<RoomName>,
     pub(super) client: ClientId,
     pub(super) session: Option<SessionId>,
     pub(super) address: String,
@@ -33,6 +35,13 @@ impl PolicyFeed {
         let comer = Comer {
             room: RoomId::try_from(&*request.room_id)
                 .map_err(|_| Refusal::Bad("room_id: 16 bytes"))?,
+            room_name: match &*request.room_name {
+                "" => None,
+                name => Some(
+                    name.parse()
+                        .map_err(|_| Refusal::Bad("room_name: a room's"))?,
+                ),
+            },
             client: ClientId::try_from(&*request.client_id)
                 .map_err(|_| Refusal::Bad("client_id: 16 bytes"))?,
             session: match &*request.session_id {
@@ -80,6 +89,7 @@ impl PolicyFeed {
                 .session
                 .map(|session| Uuid::from_bytes(*session.as_bytes())),
             address: comer.address,
+            room: comer.room_name,
         };
         let room = Uuid::from_bytes(*comer.room.as_bytes());
         let (checked, at) = self.verifiers.room_code.show(room, shower, code).await?;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Binary, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Text};
 use diesel_async::RunQueryDsl;
 use porthouse_model::{ChangeItem, RoomId, Template};
 use uuid::Uuid;
@@ -21,18 +21,14 @@ pub(crate) async fn templates_by_id(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<(Uuid, String, Vec<u8>)> = room_templates::table
+    let rows: Vec<Row> = room_templates::table
         .filter(room_templates::id.eq_any(ids))
-        .select((
-            room_templates::id,
-            room_templates::prefix,
-            room_templates::rules,
-        ))
+        .select(Row::as_select())
         .load(connection)
         .await?;
     rows.into_iter()
-        .map(|(id, prefix, rules)| {
-            let template = template(id, &prefix, &rules)?;
+        .map(|row| {
+            let template = row.template()?;
             Ok((template.id, template))
         })
         .collect()
@@ -49,10 +45,11 @@ pub(crate) async fn templates_covering(
     }
     // A text has few beginnings, each of which the index finds or does not.
     let rows: Vec<Covering> = diesel::sql_query(
-        "SELECT covered.name, template.id, template.prefix, template.rules
+        "SELECT covered.name, template.*
          FROM unnest($1) AS covered (name)
          CROSS JOIN LATERAL (
-             SELECT id, prefix, rules FROM room_templates
+             SELECT id, prefix, rules, password_version, code_version, hook_version
+             FROM room_templates
              WHERE prefix = ANY (ARRAY(
                  SELECT left(covered.name, length)
                  FROM generate_series(1, length(covered.name)) AS length))
@@ -63,7 +60,7 @@ pub(crate) async fn templates_covering(
     .load(connection)
     .await?;
     rows.into_iter()
-        .map(|row| Ok((row.name, template(row.id, &row.prefix, &row.rules)?)))
+        .map(|row| Ok((row.name, row.template.template()?)))
         .collect()
 }
 
@@ -108,15 +105,34 @@ fn uncovered(item: &mut ChangeItem) -> Option<(String, &mut Option<Template>)> {
     }
 }
 
-fn template(id: Uuid, prefix: &str, rules: &[u8]) -> Result<Template, StoreError> {
-    let rules = rule::in_force(rule::decode(rules)?, false, SecretVersions::default());
-    Ok(Template {
-        id: RoomId::from_bytes(id.into_bytes()),
-        prefix: format!("{prefix}*")
-            .parse()
-            .map_err(|_| StoreError::Corrupt("room_templates.prefix"))?,
-        rules: Box::new(rules),
-    })
+/// A template as it stands in its table.
+#[derive(Queryable, Selectable, QueryableByName)]
+#[diesel(table_name = room_templates)]
+struct Row {
+    id: Uuid,
+    prefix: String,
+    rules: Vec<u8>,
+    password_version: i64,
+    code_version: i64,
+    hook_version: i64,
+}
+
+impl Row {
+    fn template(self) -> Result<Template, StoreError> {
+        let versions = SecretVersions::of_columns(
+            self.password_version,
+            self.code_version,
+            self.hook_version,
+        )?;
+        let rules = rule::in_force(rule::decode(&self.rules)?, false, versions);
+        Ok(Template {
+            id: RoomId::from_bytes(self.id.into_bytes()),
+            prefix: format!("{}*", self.prefix)
+                .parse()
+                .map_err(|_| StoreError::Corrupt("room_templates.prefix"))?,
+            rules: Box::new(rules),
+        })
+    }
 }
 
 /// A text, and the template that covers it.
@@ -124,10 +140,6 @@ fn template(id: Uuid, prefix: &str, rules: &[u8]) -> Result<Template, StoreError
 struct Covering {
     #[diesel(sql_type = Text)]
     name: String,
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-    #[diesel(sql_type = Text)]
-    prefix: String,
-    #[diesel(sql_type = Binary)]
-    rules: Vec<u8>,
+    #[diesel(embed)]
+    template: Row,
 }

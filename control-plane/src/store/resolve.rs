@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::api_keys::opens_by;
 use super::moment::unix_time;
 use super::rule::SecretVersions;
-use super::schema::{api_keys, rooms, sessions, users};
+use super::schema::{api_keys, room_templates, rooms, sessions, users};
 use super::{Connection, StoreError, kept_out, rule};
 
 /// The rooms of these names that are there.
@@ -165,18 +165,31 @@ pub(crate) async fn api_keys_by_secret(
     Ok(found)
 }
 
-/// What a room's password is compared with, and its version; `None`: no such
-/// room.
+/// What the password of a room or a template is compared with, and its version;
+/// `None`: there is neither.
 pub(crate) async fn room_password(
     connection: &mut Connection,
     room: RoomId,
 ) -> Result<Option<(Option<String>, u64)>, StoreError> {
-    let row: Option<(Option<String>, i64)> = rooms::table
-        .find(Uuid::from_bytes(*room.as_bytes()))
+    let id = Uuid::from_bytes(*room.as_bytes());
+    let of_room: Option<(Option<String>, i64)> = rooms::table
+        .find(id)
         .select((rooms::password_phc, rooms::password_version))
         .first(connection)
         .await
         .optional()?;
+    let row = match of_room {
+        Some(row) => Some(row),
+        None => room_templates::table
+            .find(id)
+            .select((
+                room_templates::password_phc,
+                room_templates::password_version,
+            ))
+            .first(connection)
+            .await
+            .optional()?,
+    };
     row.map(|(phc, number)| Ok((phc, version(number, "rooms.password_version")?)))
         .transpose()
 }
@@ -213,11 +226,11 @@ impl RoomRow {
     }
 
     fn rules(&self) -> Result<RoomRules, StoreError> {
-        let versions = SecretVersions {
-            password: version(self.password_version, "rooms.password_version")?,
-            code: version(self.code_version, "rooms.code_version")?,
-            hook: version(self.hook_version, "rooms.hook_version")?,
-        };
+        let versions = SecretVersions::of_columns(
+            self.password_version,
+            self.code_version,
+            self.hook_version,
+        )?;
         Ok(rule::in_force(
             rule::decode(&self.rules)?,
             self.members_only,

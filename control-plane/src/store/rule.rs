@@ -22,6 +22,23 @@ pub(crate) struct SecretVersions {
 }
 
 impl SecretVersions {
+    /// As they stand in the columns of a room or a template.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] when one is none.
+    pub(crate) fn of_columns(password: i64, code: i64, hook: i64) -> Result<Self, StoreError> {
+        let version = |number: i64, column| {
+            let version = u64::try_from(number);
+            version.map_err(|_| StoreError::Corrupt(column))
+        };
+        Ok(Self {
+            password: version(password, "password_version")?,
+            code: version(code, "code_version")?,
+            hook: version(hook, "hook_version")?,
+        })
+    }
+
     /// The steps that ask for them, in the order they have unless it was chosen.
     const fn steps(self) -> [EntryStep; 3] {
         [

@@ -182,6 +182,7 @@ diesel::table! {
         reason -> Text,
         expire_time -> Nullable<Timestamptz>,
         create_time -> Timestamptz,
+        version -> BigInt,
     }
 }
 
@@ -190,6 +191,17 @@ diesel::table! {
         id -> Uuid,
         prefix -> Text,
         rules -> Binary,
+        password_phc -> Nullable<Text>,
+        password_version -> BigInt,
+        password_count -> BigInt,
+        code_sealed -> Nullable<Binary>,
+        code_version -> BigInt,
+        code_count -> BigInt,
+        hook_url -> Nullable<Text>,
+        hook_deadline_ms -> Integer,
+        hook_secret_sealed -> Nullable<Binary>,
+        hook_version -> BigInt,
+        hook_count -> BigInt,
         labels -> Jsonb,
         version -> BigInt,
         create_time -> Timestamptz,

@@ -30,6 +30,12 @@ pub(crate) struct TemplateRow {
     pub(crate) prefix: String,
     #[diesel(embed)]
     pub(crate) columns: TemplateColumns,
+    /// 0: no password.
+    pub(crate) password_version: i64,
+    /// 0: no code.
+    pub(crate) code_version: i64,
+    /// 0: no hook.
+    pub(crate) hook_version: i64,
     pub(crate) version: i64,
     pub(crate) create_time: DateTime<Utc>,
     pub(crate) update_time: DateTime<Utc>,
@@ -43,6 +49,11 @@ pub(crate) struct NewTemplate {
     pub(crate) prefix: String,
     #[diesel(embed)]
     pub(crate) columns: TemplateColumns,
+    pub(crate) password_phc: Option<String>,
+    /// 1 with a password, 0 without.
+    pub(crate) password_version: i64,
+    /// As `password_version`.
+    pub(crate) password_count: i64,
 }
 
 /// Makes a template. A taken prefix is a unique violation.
@@ -105,6 +116,39 @@ pub(crate) async fn update(
     diesel::update(room_templates::table.find(id))
         .set((
             columns,
+            room_templates::version.eq(room_templates::version + 1),
+            room_templates::update_time.eq(diesel::dsl::now),
+        ))
+        .returning(TemplateRow::as_returning())
+        .get_result(c)
+        .await
+}
+
+/// Replaces a template's password by one of a new version.
+pub(crate) async fn set_password(
+    c: &mut Connection,
+    id: Uuid,
+    phc: &str,
+) -> QueryResult<TemplateRow> {
+    diesel::update(room_templates::table.find(id))
+        .set((
+            room_templates::password_phc.eq(phc),
+            room_templates::password_version.eq(room_templates::password_count + 1),
+            room_templates::password_count.eq(room_templates::password_count + 1),
+            room_templates::version.eq(room_templates::version + 1),
+            room_templates::update_time.eq(diesel::dsl::now),
+        ))
+        .returning(TemplateRow::as_returning())
+        .get_result(c)
+        .await
+}
+
+/// Takes a template's password away.
+pub(crate) async fn clear_password(c: &mut Connection, id: Uuid) -> QueryResult<TemplateRow> {
+    diesel::update(room_templates::table.find(id))
+        .set((
+            room_templates::password_phc.eq(None::<String>),
+            room_templates::password_version.eq(0),
             room_templates::version.eq(room_templates::version + 1),
             room_templates::update_time.eq(diesel::dsl::now),
         ))

@@ -13,7 +13,7 @@ fn create(prefix: &str, rules: wire::RoomRules) -> wire::CreateRoomTemplateReque
             rules: Some(rules),
             ..Default::default()
         }),
-        validate_only: false,
+        ..Default::default()
     }
 }
 
@@ -122,7 +122,27 @@ async fn a_prefix_that_is_none_and_a_freeports_are_refused() {
 }
 
 #[tokio::test]
-async fn what_only_a_room_of_its_own_has_is_refused_with_what_to_do() {
+async fn roles_are_refused_where_nobody_is_a_member() {
+    let world = World::start().await;
+    let mut templates = world.admin().room_templates();
+    let roles = wire::RoomRules {
+        connection: Some(wire::ConnectionRules {
+            roles_allowed: vec!["speaker".into()],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let made = templates
+        .create_room_template(create("chat:*", roles))
+        .await;
+    let status = made.expect_err("a role");
+    let wrong = "room_template.rules.connection.roles_allowed";
+    assert_eq!(field(&status), wrong);
+    assert!(status.message().contains("no members"), "{status}");
+}
+
+#[tokio::test]
+async fn a_step_is_named_once_its_secret_is_set() {
     let world = World::start().await;
     let mut templates = world.admin().room_templates();
     let password = Kind::Password(wire::PasswordStep {});
@@ -136,37 +156,109 @@ async fn what_only_a_room_of_its_own_has_is_refused_with_what_to_do() {
         let made = templates
             .create_room_template(create("chat:*", steps))
             .await;
-        let status = made.expect_err("a secret");
+        let status = made.expect_err("no secret");
         assert_eq!(field(&status), "room_template.rules.entry.steps[1]");
-        assert!(status.message().contains("CreateRoom"), "{status}");
+        assert!(status.message().contains("first set"), "{status}");
     }
-    let roles = wire::RoomRules {
-        connection: Some(wire::ConnectionRules {
-            roles_allowed: vec!["speaker".into()],
-            ..Default::default()
-        }),
+    let with_password = wire::CreateRoomTemplateRequest {
+        password: "open sesame".into(),
+        ..create("chat:*", asking(&[approval, password]))
+    };
+    let made = templates.create_room_template(with_password).await;
+    let made = made.expect("it has a password").into_inner();
+    let shown = made.room_template.expect("a template").rules;
+    let entry = shown.expect("rules").entry.expect("entry");
+    assert!(entry.password_required);
+    assert_eq!(
+        entry.steps,
+        asking(&[approval, password]).entry.expect("entry").steps
+    );
+}
+
+#[tokio::test]
+async fn a_templates_door_is_set_and_cleared_by_revisions() {
+    let world = World::start().await;
+    let before = world.room("lobby").await.revision;
+    let mut templates = world.admin().room_templates();
+    let made = templates.create_room_template(create("chat:*", bytes_max(10)));
+    let made = made.await.expect("new").into_inner();
+    let name = || "roomTemplates/chat:*".to_owned();
+    let set = wire::SetRoomTemplatePasswordRequest {
+        name: name(),
+        password: "open sesame".into(),
         ..Default::default()
     };
-    let made = templates
-        .create_room_template(create("chat:*", roles))
-        .await;
-    assert_eq!(
-        field(&made.expect_err("a role")),
-        "room_template.rules.connection.roles_allowed"
-    );
-    templates
-        .create_room_template(create("chat:*", asking(&[approval])))
-        .await
-        .expect("anybody may wait");
-    let update = wire::UpdateRoomTemplateRequest {
-        update_mask: Some(mask(&["rules.entry"])),
-        ..update("chat:*", asking(&[password]), "")
+    let set = templates.set_room_template_password(set).await;
+    let set = set.expect("it is set").into_inner();
+    let mut doors = world.admin().doors();
+    let code = wire::SetRoomCodeRequest {
+        room: name(),
+        ..Default::default()
     };
-    let changed = templates.update_room_template(update).await;
+    let code = doors.set_room_code(code).await;
+    let code = code.expect("a code").into_inner();
+    assert!(code.otpauth_uri.contains("chat"), "{}", code.otpauth_uri);
+    let hook = wire::SetRoomHookRequest {
+        room: name(),
+        url: "https://example.com".into(),
+        secret: "s3cret".into(),
+        ..Default::default()
+    };
+    let hook = doors
+        .set_room_hook(hook)
+        .await
+        .expect("a hook")
+        .into_inner();
+    let door = hook.door.expect("the door");
+    assert!(door.code_set && door.hook_secret_set);
     assert_eq!(
-        field(&changed.expect_err("a secret")),
-        "room_template.rules.entry.steps[0]"
+        (door.room, door.hook_url),
+        (name(), "https://example.com:443".into())
     );
+    let get = wire::GetRoomTemplateRequest { name: name() };
+    let found = templates.get_room_template(get).await.expect("there");
+    let rules = found.into_inner().room_template.expect("a template").rules;
+    let steps = rules.expect("rules").entry.expect("entry").steps;
+    assert_eq!(steps.len(), 3, "{steps:?}");
+
+    let clear = wire::ClearRoomTemplatePasswordRequest {
+        name: name(),
+        ..Default::default()
+    };
+    let no_password = templates.clear_room_template_password(clear.clone()).await;
+    let no_password = no_password.expect("it is cleared").into_inner().revision;
+    let same = templates.clear_room_template_password(clear).await;
+    let same = same.expect("it is cleared").into_inner().revision;
+    let no_code = doors.clear_room_code(wire::ClearRoomCodeRequest {
+        room: name(),
+        ..Default::default()
+    });
+    let no_code = no_code.await.expect("it is cleared").into_inner().revision;
+    let no_hook = doors.clear_room_hook(wire::ClearRoomHookRequest {
+        room: name(),
+        ..Default::default()
+    });
+    let no_hook = no_hook.await.expect("it is cleared").into_inner();
+    let revisions = [
+        made.revision,
+        set.revision,
+        code.revision,
+        hook.revision,
+        no_password,
+        same,
+        no_code,
+        no_hook.revision,
+    ];
+    let counted = revisions.map(|revision| revision - before);
+    assert_eq!(counted, [1, 2, 3, 4, 5, 5, 6, 7]);
+    let missing = doors.get_room_door(wire::GetRoomDoorRequest {
+        room: "roomTemplates/none:*".into(),
+    });
+    assert_eq!(missing.await.expect_err("none").code(), Code::NotFound);
+    let neither = doors.get_room_door(wire::GetRoomDoorRequest {
+        room: "chat:*".into(),
+    });
+    assert_eq!(field(&neither.await.expect_err("no name")), "room");
 }
 
 #[tokio::test]

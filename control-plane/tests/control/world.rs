@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use porthouse_api::control::v1 as wire;
-use porthouse_control::{HashingSettings, PasswordCost, ServeError, Settings};
+use porthouse_control::{HashingSettings, PasswordCost, SealingKeys, ServeError, Settings};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use wire::endpoint_service_client::EndpointServiceClient;
 use wire::member_service_client::MemberServiceClient;
 use wire::node_service_client::NodeServiceClient;
 use wire::policy_service_client::PolicyServiceClient;
+use wire::room_door_service_client::RoomDoorServiceClient;
 use wire::room_service_client::RoomServiceClient;
 use wire::room_template_service_client::RoomTemplateServiceClient;
 use wire::session_service_client::SessionServiceClient;
@@ -53,6 +55,7 @@ impl World {
         let stop = CancellationToken::new();
         let settings = Settings {
             hashing: cheap(),
+            sealing_keys: Some(Arc::new(sealing_keys())),
             ..Settings::new(url)
         };
         let serving = porthouse_control::serve(settings, listener, Routes::default(), stop.clone());
@@ -163,6 +166,12 @@ fn cheap() -> HashingSettings {
     }
 }
 
+/// One key, of zeros.
+fn sealing_keys() -> SealingKeys {
+    let zeros = format!("test {}=", "A".repeat(43));
+    SealingKeys::parse(&zeros).expect("a key")
+}
+
 fn channel(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}"))
         .expect("an address")
@@ -209,6 +218,10 @@ impl Caller {
 
     pub(crate) fn blocks(&self) -> BlockServiceClient<Guarded> {
         BlockServiceClient::new(self.0.clone())
+    }
+
+    pub(crate) fn doors(&self) -> RoomDoorServiceClient<Guarded> {
+        RoomDoorServiceClient::new(self.0.clone())
     }
 
     pub(crate) fn room_templates(&self) -> RoomTemplateServiceClient<Guarded> {

@@ -27,7 +27,7 @@ async fn cover(plane: &Plane, prefix: &str, bytes_max: u32) -> i64 {
             rules: Some(rules(bytes_max)),
             ..Default::default()
         }),
-        validate_only: false,
+        ..Default::default()
     };
     let made = plane.room_templates().create_room_template(request).await;
     made.expect("a template").into_inner().revision

@@ -130,6 +130,7 @@ fn question(room: RoomId) -> VerifyStepRequest {
         proof: Some(Proof::Hook(HookProof {
             origin: "https://a.example".into(),
         })),
+        room_name: "lobby".into(),
     }
 }
 
@@ -158,6 +159,41 @@ async fn a_backend_is_told_who_comes_and_decides() {
     set(&plane, &url).await;
     assert_eq!(ask(&plane, room).await.verdict(), StepVerdict::Refused);
     assert_eq!(plane.steps("lobby").await, ["HookVersion(2)"]);
+}
+
+#[tokio::test]
+async fn a_templates_backend_is_told_which_of_its_rooms_somebody_comes_to() {
+    let plane = Plane::start().await;
+    let request = control::CreateRoomTemplateRequest {
+        room_template_id: "chat:*".into(),
+        ..Default::default()
+    };
+    let made = plane.room_templates().create_room_template(request).await;
+    let made = made.expect("a template").into_inner().room_template;
+    let uid = made.expect("the template").uid;
+    let template: RoomId = uid.parse().expect("an identity");
+    let (admits, url) = Backend::start(Manner::Admits).await;
+    let of_template = control::SetRoomHookRequest {
+        room: "roomTemplates/chat:*".into(),
+        ..hook(&url)
+    };
+    let set = plane.doors().set_room_hook(of_template).await;
+    set.expect("a hook");
+    let before = |room: &str| VerifyStepRequest {
+        room_name: room.to_owned(),
+        ..question(template)
+    };
+    let asked = plane.feed().verify_step(before("chat:a")).await;
+    let asked = asked.expect("a verdict").into_inner();
+    assert_eq!((asked.verdict(), asked.version), (StepVerdict::Right, 1));
+    assert_eq!(admits.asked().remove(0).0.room, "rooms/chat:a");
+    // Of a room that it does not cover, and from a node that does not say.
+    for room in ["lobby", ""] {
+        let refused = plane.feed().verify_step(before(room)).await;
+        let refused = refused.expect_err("not its room");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{room}");
+    }
+    assert_eq!(admits.asked().len(), 1);
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ impl Lobby {
         let room = room.into_inner().room.expect("the room");
         Self {
             id: room.uid.parse().expect("an identity"),
-            app: set_code(plane).await,
+            app: set_code(plane, "rooms/lobby").await,
         }
     }
 
@@ -52,6 +52,7 @@ impl Lobby {
             proof: Some(Proof::RoomCode(RoomCodeProof {
                 code: code.to_owned(),
             })),
+            room_name: "lobby".to_owned(),
         }
     }
 
@@ -75,9 +76,9 @@ fn anonymous(id: u8) -> Who {
     Who::Anonymous(Uuid::from_bytes([id; 16]))
 }
 
-async fn set_code(plane: &Plane) -> Totp {
+async fn set_code(plane: &Plane, of: &str) -> Totp {
     let request = control::SetRoomCodeRequest {
-        room: "rooms/lobby".into(),
+        room: of.to_owned(),
         etag: String::new(),
     };
     let set = plane.doors().set_room_code(request).await.expect("a code");
@@ -185,7 +186,7 @@ async fn a_new_code_is_of_a_new_version_and_a_cleared_one_of_none() {
     let old = lobby.code();
     let who = anonymous(1);
     lobby.show(&plane, who, "192.0.2.1", &old).await;
-    lobby.app = set_code(&plane).await;
+    lobby.app = set_code(&plane, "rooms/lobby").await;
     let shown = lobby.show(&plane, who, "192.0.2.1", &old).await;
     assert_eq!(shown.verdict(), StepVerdict::Wrong);
     let shown = lobby.show(&plane, who, "192.0.2.1", &lobby.code()).await;
@@ -202,7 +203,7 @@ async fn a_new_code_is_of_a_new_version_and_a_cleared_one_of_none() {
     assert!(!cleared.into_inner().door.expect("the door").code_set);
     let shown = lobby.show(&plane, who, "192.0.2.1", &lobby.code()).await;
     assert_eq!(shown.verdict(), StepVerdict::Gone);
-    set_code(&plane).await;
+    set_code(&plane, "rooms/lobby").await;
     let shown = lobby.show(&plane, who, "192.0.2.1", "000").await;
     assert_eq!(shown.verdict(), StepVerdict::Wrong);
 }
@@ -212,7 +213,7 @@ async fn nodes_are_told_of_a_rooms_code_as_its_last_step() {
     let plane = Plane::start().await;
     Lobby::new(&plane).await;
     assert_eq!(plane.steps("lobby").await, ["CodeVersion(1)"]);
-    set_code(&plane).await;
+    set_code(&plane, "rooms/lobby").await;
     assert_eq!(plane.steps("lobby").await, ["CodeVersion(2)"]);
     let password = control::SetRoomPasswordRequest {
         name: "rooms/lobby".into(),
@@ -229,4 +230,47 @@ async fn nodes_are_told_of_a_rooms_code_as_its_last_step() {
     };
     plane.doors().clear_room_code(clear).await.expect("cleared");
     assert_eq!(plane.steps("lobby").await, ["PasswordVersion(1)"]);
+}
+
+#[tokio::test]
+async fn a_templates_code_is_taken_once_a_user_in_each_room_and_guessed_in_all_together() {
+    let plane = Plane::start().await;
+    let request = control::CreateRoomTemplateRequest {
+        room_template_id: "chat:*".into(),
+        ..Default::default()
+    };
+    let made = plane.room_templates().create_room_template(request).await;
+    let made = made.expect("a template").into_inner().room_template;
+    let chat = Lobby {
+        id: made
+            .expect("the template")
+            .uid
+            .parse()
+            .expect("an identity"),
+        app: set_code(&plane, "roomTemplates/chat:*").await,
+    };
+    let ada = user(&plane, "ada").await;
+    let code = chat.code();
+    let show = async |room: &str, code: &str| {
+        let question = VerifyStepRequest {
+            room_name: room.to_owned(),
+            ..chat.question(ada, "192.0.2.1", code)
+        };
+        let shown = plane.feed().verify_step(question).await;
+        shown.expect("a verdict").into_inner().verdict()
+    };
+    assert_eq!(show("chat:a", &code).await, StepVerdict::Right);
+    assert_eq!(show("chat:a", &code).await, StepVerdict::Wrong);
+    assert_eq!(show("chat:b", &code).await, StepVerdict::Right);
+    let mut guesses = 0;
+    loop {
+        let room = format!("chat:{guesses}");
+        let verdict = show(&room, "000000x").await;
+        if verdict == StepVerdict::Later {
+            break;
+        }
+        assert_eq!(verdict, StepVerdict::Wrong);
+        guesses += 1;
+        assert!(guesses < 20, "each room is guessed anew");
+    }
 }

@@ -121,6 +121,7 @@ async fn show(
         proof: Some(Proof::SecondFactor(SecondFactorProof {
             code: code.to_owned(),
         })),
+        room_name: String::new(),
     };
     let shown = plane.feed_at(replica).verify_step(request).await;
     shown.expect("a verdict").into_inner()
@@ -146,6 +147,7 @@ async fn race(plane: &Plane, replicas: [SocketAddr; 2], session: SessionId, code
             proof: Some(Proof::SecondFactor(SecondFactorProof {
                 code: code.to_owned(),
             })),
+            room_name: String::new(),
         };
         racing.spawn(async move {
             loop {

@@ -32,6 +32,7 @@ pub(super) fn question(what: &Verification) -> Option<VerifyStepRequest> {
         session_id: session.unwrap_or_default(),
         address: what.address.to_string(),
         proof: Some(shown),
+        room_name: what.name.as_str().to_owned(),
     })
 }
 
@@ -70,6 +71,7 @@ mod tests {
     fn shown(proof: Proof) -> Verification {
         Verification {
             room: RoomId::from_bytes([1; 16]),
+            name: "vault".parse().expect("a name"),
             client: ClientId::from_bytes([2; 16]),
             user: Some(UserId::from_bytes([2; 16])),
             session: Some(SessionId::from_bytes([3; 16])),
@@ -96,6 +98,7 @@ mod tests {
         ] {
             let asked = question(&shown(proof.clone())).expect("a question");
             assert_eq!(asked.session_id, [3; 16]);
+            assert_eq!(asked.room_name, "vault");
             assert!(!format!("{asked:?}").contains("123456"), "{asked:?}");
             let right = verdict(&proof, &answer(StepVerdict::Right, 7));
             assert_eq!(right, Ok(Verdict::Right(pass)));

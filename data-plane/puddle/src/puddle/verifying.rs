@@ -100,7 +100,7 @@ impl Puddle {
         question: QuestionId,
         proof: Proof,
     ) -> Option<Event> {
-        let Some(what) = self.verification(id, seen, proof) else {
+        let Some(what) = self.verification(id, room, seen, proof) else {
             self.policy.give_back(question);
             return Some(Event::Unjudged(question));
         };
@@ -113,7 +113,13 @@ impl Puddle {
     }
 
     /// What is to be judged, where there is a room that has something to judge.
-    fn verification(&self, id: SocketId, seen: &Seen, proof: Proof) -> Option<Verification> {
+    fn verification(
+        &self,
+        id: SocketId,
+        name: &RoomName,
+        seen: &Seen,
+        proof: Proof,
+    ) -> Option<Verification> {
         let Seen::Open {
             governed, session, ..
         } = seen
@@ -123,6 +129,7 @@ impl Puddle {
         let session = session.as_deref();
         Some(Verification {
             room: governed.verified_as()?,
+            name: name.clone(),
             client: self.client_of(id, session),
             // A device shows nothing of its owner's.
             user: session

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use porthouse_model::{
-    ClientId, CodeVersion, HookVersion, PasswordVersion, RoomId, SessionId, UserId,
+    ClientId, CodeVersion, HookVersion, PasswordVersion, RoomId, RoomName, SessionId, UserId,
 };
 
 use super::Secret;
@@ -13,8 +13,10 @@ use super::Secret;
 /// One thing to be judged, for one who stands at a room's door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
-    /// The room.
+    /// The room, or the template that covers it.
     pub room: RoomId,
+    /// What the room is called.
+    pub name: RoomName,
     /// Who comes: a user, or an anonymous socket.
     pub client: ClientId,
     /// The user, if signed in.

@@ -135,13 +135,14 @@ async fn a_block_whose_end_is_changed_ends_then() {
         }),
         ..Default::default()
     };
-    let changed = backend.blocks().update_block(ends(Duration::from_secs(4)));
-    let changed = changed.await.expect("it is changed").into_inner();
+    let mut blocks = backend.blocks();
+    let changed = blocks.update_block(ends(Duration::from_secs(4))).await;
+    let changed = changed.expect("it is changed").into_inner();
     backend.applied(changed.revision).await;
     drop(enters_again(&house, Some(&ada.token)).await);
     // It has ended, and cannot be changed any more.
-    let late = backend.blocks().update_block(ends(Duration::from_secs(60)));
-    let late = late.await.expect_err("it has ended");
+    let late = blocks.update_block(ends(Duration::from_secs(60))).await;
+    let late = late.expect_err("it has ended");
     assert_eq!(late.code(), tonic::Code::NotFound);
     house.close().await;
 }

@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use porthouse_api::control::v1::{
-    BeginTotpRequest, ConfirmTotpRequest, Room, SecondFactorStep, SetRoomCodeRequest, entry_step,
+    BeginTotpRequest, ConfirmTotpRequest, CreateRoomTemplateRequest, Room, SecondFactorStep,
+    SetRoomCodeRequest, entry_step,
 };
 use porthouse_e2e::backend::SignedIn;
 use porthouse_e2e::entry::{Entry, Form};
 use porthouse_e2e::house::House;
+use porthouse_e2e::multiplexed::Multiplexed;
 use serde_json::{Value, json};
 use totp_rs::{Builder, Secret, Totp};
 
@@ -79,8 +81,12 @@ async fn enrolled(house: &House, user: &str) -> (App, [SignedIn; 2]) {
 }
 
 async fn room_code(house: &House) -> App {
+    code_of(house, "rooms/vault").await
+}
+
+async fn code_of(house: &House, of: &str) -> App {
     let request = SetRoomCodeRequest {
-        room: "rooms/vault".into(),
+        room: of.to_owned(),
         etag: String::new(),
     };
     let set = house.backend().doors().set_room_code(request).await;
@@ -185,4 +191,36 @@ async fn talk(inside: &mut [Entry]) {
     };
     one.say("we are in").await;
     assert_eq!(other.message().await.to_string(), "we are in");
+}
+
+#[tokio::test]
+async fn a_templates_code_opens_each_of_its_rooms_once_a_user() {
+    let house = House::start().await;
+    let template = CreateRoomTemplateRequest {
+        room_template_id: "vault:*".into(),
+        ..Default::default()
+    };
+    let mut templates = house.backend().room_templates();
+    let made = templates.create_room_template(template).await;
+    made.expect("a template");
+    let app = code_of(&house, "roomTemplates/vault:*").await;
+    let ada = house.backend().signed_in_user("ada").await;
+    let mut client = Multiplexed::open(house.ws(), Some(&ada.token)).await;
+    client.event("authenticated").await;
+    let code = app.shows(0);
+    for room in ["vault:a", "vault:b"] {
+        let challenge = client.ask("join", json!({"room": room})).await;
+        assert_asked(&challenge, "room_code", 3);
+        let shown = json!({"room": room, "code": code});
+        let admitted = client.ask("answer", shown).await;
+        assert_eq!(admitted["op"], "admitted", "{admitted}");
+    }
+    let mut again = Multiplexed::open(house.ws(), Some(&ada.token)).await;
+    again.event("authenticated").await;
+    again.ask("join", json!({"room": "vault:a"})).await;
+    let shown = json!({"room": "vault:a", "code": code});
+    let replayed = again.ask("answer", shown).await;
+    assert_asked(&replayed, "room_code", 2);
+    drop((client, again));
+    house.close().await;
 }

@@ -3,7 +3,7 @@
 
 use porthouse_api::control::v1::{
     CreateRoomTemplateRequest, DeleteRoomRequest, DeleteRoomTemplateRequest, MessageRules, Room,
-    RoomTemplate, UpdateRoomTemplateRequest,
+    RoomTemplate, SetRoomTemplatePasswordRequest, UpdateRoomTemplateRequest,
 };
 use porthouse_e2e::backend::Backend;
 use porthouse_e2e::house::House;
@@ -11,7 +11,7 @@ use porthouse_e2e::raw::Raw;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::shapes::{assert_put_out_as_strangers, for_users, with_messages};
+use crate::shapes::{assert_closed, assert_put_out_as_strangers, for_users, with_messages};
 
 /// Rules of rooms with messages no longer than this.
 fn at_most(bytes_max: u32) -> Room {
@@ -123,6 +123,44 @@ async fn a_changed_template_puts_out_who_is_inside_and_no_longer_may_be() {
     let mut other = Raw::enter(house.ws(), "hall", None).await;
     other.say(Message::text("so do we")).await;
     assert_eq!(elsewhere.next().await, Message::text("so do we"));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_templates_password_is_asked_at_each_of_its_rooms_and_of_who_is_inside() {
+    const PASSWORD: &str = "of all chats";
+    let house = House::start().await;
+    let backend = house.backend();
+    cover(backend, "chat:*", Room::default()).await;
+    let mut inside = Raw::enter(house.ws(), "chat:a", None).await;
+    let mut client = house.multiplexed().await;
+    client.join("chat:a").await;
+    let request = SetRoomTemplatePasswordRequest {
+        name: "roomTemplates/chat:*".to_owned(),
+        password: house.secrets().keep("a template's password", PASSWORD),
+        ..Default::default()
+    };
+    let mut templates = backend.room_templates();
+    let set = templates.set_room_template_password(request).await;
+    let set = set.expect("a password").into_inner();
+    backend.applied(set.revision).await;
+    let closed = inside.closed().await;
+    assert_closed(&closed, 4104, "entry.password", "retry authenticate");
+    let challenge = client.event("challenge").await;
+    assert_eq!(challenge["room"], "chat:a", "{challenge}");
+    for room in ["chat:a", "chat:b"] {
+        if room == "chat:b" {
+            let asked = client.ask("join", json!({"room": room})).await;
+            assert_eq!(asked["step"], "password", "{asked}");
+        }
+        let wrong = json!({"room": room, "password": "of no chat"});
+        let again = client.ask("answer", wrong).await;
+        assert_eq!(again["op"], "challenge", "{again}");
+        let right = json!({"room": room, "password": PASSWORD});
+        let admitted = client.ask("answer", right).await;
+        assert_eq!(admitted["op"], "admitted", "{admitted}");
+    }
+    drop((inside, client));
     house.close().await;
 }
 

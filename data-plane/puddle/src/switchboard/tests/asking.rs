@@ -236,6 +236,7 @@ fn a_puddle_that_began_anew_is_answered_nothing_it_did_not_ask() {
 fn password(question: u64) -> Event {
     let what = Question::Verify(Box::new(Verification {
         room: other_room(),
+        name: "lobby".parse().expect("a name"),
         client: ClientId::from_bytes([1; 16]),
         user: None,
         session: None,
