@@ -141,7 +141,7 @@ async fn a_block_whose_end_is_changed_ends_then() {
     backend.applied(changed.revision).await;
     drop(enters_again(&house, Some(&ada.token)).await);
     // It has ended, and cannot be changed any more.
-    let late = blocks.update_block(ends(Duration::from_secs(60))).await;
+    let late = blocks.update_block(ends(Duration::from_mins(1))).await;
     let late = late.expect_err("it has ended");
     assert_eq!(late.code(), tonic::Code::NotFound);
     house.close().await;
