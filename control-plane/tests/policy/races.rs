@@ -87,6 +87,7 @@ impl Track {
             session_id: self.ada.session.as_bytes().to_vec(),
             address: "192.0.2.1".into(),
             proof: Some(Proof::SecondFactor(SecondFactorProof { code })),
+            room_name: String::new(),
         };
         self.set("UPDATE second_factors SET step_last = 0, wrong_count = 0, wrong_time = NULL")
             .await;
