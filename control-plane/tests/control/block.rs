@@ -79,18 +79,21 @@ async fn a_block_is_made_and_taken_away_by_revisions() {
     }
 }
 
+fn update(paths: &[&str], block: wire::Block) -> wire::UpdateBlockRequest {
+    wire::UpdateBlockRequest {
+        block: Some(block),
+        update_mask: Some(mask(paths)),
+        validate_only: false,
+    }
+}
+
 #[tokio::test]
-async fn a_blocks_reason_and_end_change_and_nothing_else_does() {
+async fn a_blocks_reason_and_end_change_by_revisions() {
     let world = World::start().await;
     world.user("ada", "").await;
     world.room("lobby").await;
     let made = block(&world, create(user("ada"), None)).await.expect("new");
     let mut blocks = world.admin().blocks();
-    let update = |paths: &[&str], block: wire::Block| wire::UpdateBlockRequest {
-        block: Some(block),
-        update_mask: Some(mask(paths)),
-        validate_only: false,
-    };
     let because = |reason: &str| wire::Block {
         reason: reason.into(),
         ..made.clone()
@@ -113,8 +116,8 @@ async fn a_blocks_reason_and_end_change_and_nothing_else_does() {
     assert_eq!(stale.await.expect_err("stale").code(), Code::Aborted);
 
     let ends = wire::Block {
-        expire_time: Some(from_now(Duration::from_secs(3600))),
-        ..kept.clone()
+        expire_time: Some(from_now(Duration::from_hours(1))),
+        ..kept
     };
     let ended = blocks.update_block(update(&["expire_time"], ends.clone()));
     let ended = ended.await.expect("there").into_inner();
@@ -125,12 +128,20 @@ async fn a_blocks_reason_and_end_change_and_nothing_else_does() {
     };
     assert_eq!(micros(&now), micros(&ends), "as far as it is kept");
     assert_eq!(ended.revision, changed.revision + 1, "nodes are told of it");
-    let same = blocks.update_block(update(&["expire_time"], now.clone()));
+    let same = blocks.update_block(update(&["expire_time"], now));
     assert_eq!(
         same.await.expect("there").into_inner().revision,
         ended.revision
     );
+}
 
+#[tokio::test]
+async fn of_a_block_nothing_else_is_changed_and_nothing_of_one_that_is_gone() {
+    let world = World::start().await;
+    world.user("ada", "").await;
+    world.room("lobby").await;
+    let now = block(&world, create(user("ada"), None)).await.expect("new");
+    let mut blocks = world.admin().blocks();
     let past = wire::Block {
         expire_time: Some(prost_types::Timestamp::default()),
         ..now.clone()
