@@ -18,6 +18,7 @@ mod finish;
 mod recovered;
 mod policy;
 mod request;
+mod kicked;
 pub(crate) mod violation;
 
 pub(crate) use message::TAG_BYTES;
@@ -28,6 +29,7 @@ use std::collections::BTreeSet;
 use entry::Entry;
 use hash::Table;
 use keyed::Keys;
+use kicked::Kicks;
 use line::{Line, Resumes, Stamp, Stand};
 use message::{Messages, Moment};
 use ordered::Orders;
@@ -55,6 +57,7 @@ struct Socket {
     bogus: bool,
     client: Option<u128>,
     begun: u64,
+    begun_step: u64,
     upgraded: bool,
     /// The node has taken it for somebody: its session, or a room's.
     recognised: bool,
@@ -71,6 +74,8 @@ struct Socket {
 pub(crate) struct Out {
     pub(crate) since: Option<Since>,
     pub(crate) cut: Option<u64>,
+    /// From which step an administrator who waited was told so.
+    pub(crate) waited: Option<u64>,
     /// From and until which steps they were out before.
     pub(crate) before: Option<(u64, u64)>,
 }
@@ -89,6 +94,8 @@ pub(crate) struct Checker {
     /// When somebody came into a room, or left it.
     stirred: Table<u32, u64>,
     recovered: Recovered,
+    kicks: Kicks,
+    healed: Option<u64>,
     /// Rooms that an administrator has made.
     identities: BTreeSet<u64>,
     bounds: Bounds,
@@ -111,6 +118,8 @@ impl Checker {
             views: Views::default(),
             stirred: Table::default(),
             recovered: Recovered::default(),
+            kicks: Kicks::default(),
+            healed: None,
             identities: BTreeSet::new(),
             bounds,
             settled: None,
@@ -316,7 +325,20 @@ impl Checker {
             Line::Broken { socket, what } => {
                 return broken("P1", format!("socket {socket} got {what}"));
             }
-            Line::Closes { .. } | Line::Healed => {}
+            Line::Closes { .. } => {}
+            Line::Healed => self.healed = Some(step),
+            Line::Waited { revision } => self.waited(revision),
+            Line::Kicks {
+                call,
+                client,
+                room,
+                block,
+            } => self.kick(call, client, (room, block)),
+            Line::Kicked { call } => self.kicked(call),
+            Line::Moved { socket, from, to } => {
+                self.leave(socket, from);
+                self.socket(socket).requests.challenge(to, at);
+            }
             Line::Outside {
                 client,
                 socket,
@@ -330,6 +352,7 @@ impl Checker {
             Line::Settled => {
                 self.settled = Some((self.messages.len(), at));
                 self.all_sure();
+                return self.are_closed();
             }
             Line::Finished => return self.finished(),
         }
@@ -365,6 +388,7 @@ impl Checker {
             bogus,
             client: session.and_then(|session| self.policy.client(session)),
             begun: self.at,
+            begun_step: self.step,
             out,
             ..Socket::default()
         });

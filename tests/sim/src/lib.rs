@@ -14,6 +14,7 @@ mod queue;
 mod plan;
 mod keeping;
 mod coming;
+mod reach;
 mod returns;
 mod link;
 mod client;
@@ -108,19 +109,24 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
 mod tests {
     use super::*;
 
-    /// A bug that is planted is caught by one of so many seeds from the first.
+    /// A bug that is planted is caught by one of so many seeds from the first, and as what it
+    /// breaks.
     const SEEDS_MAX: u64 = 16;
 
     #[track_caller]
-    fn is_caught(plant: Plant) {
+    fn is_caught(plant: Plant, promise: &str) {
         let options = Options {
             plant: Some(plant),
             ..Options::default()
         };
-        let caught = |seed| run(seed, options).verdict != Verdict::Passed;
+        let broken = format!("{promise} is broken");
+        let caught = |seed| match run(seed, options).verdict {
+            Verdict::Correctness(why) | Verdict::Liveness(why) => why.starts_with(&broken),
+            Verdict::Crash(_) | Verdict::Passed => false,
+        };
         assert!(
             (1..=SEEDS_MAX).any(caught),
-            "{plant:?} in {SEEDS_MAX} seeds"
+            "{plant:?} breaks {promise} in none of {SEEDS_MAX} seeds"
         );
     }
 
@@ -149,106 +155,168 @@ mod tests {
 
     #[test]
     fn a_revision_numbered_without_the_lock_is_caught() {
-        is_caught(Plant::NumberWithoutLock);
+        is_caught(Plant::NumberWithoutLock, "P6");
     }
 
     #[test]
     fn a_missing_tombstone_is_caught() {
-        is_caught(Plant::NoTombstone);
+        is_caught(Plant::NoTombstone, "P6");
     }
 
     #[test]
     fn progress_from_a_timer_is_caught() {
-        is_caught(Plant::ProgressFromTimer);
+        is_caught(Plant::ProgressFromTimer, "P8");
     }
 
     #[test]
     fn a_backlog_kept_on_revocation_is_caught() {
-        is_caught(Plant::BacklogKept);
+        is_caught(Plant::BacklogKept, "P6");
     }
 
     #[test]
     fn a_negative_entry_kept_is_caught() {
-        is_caught(Plant::NegativeEntryKept);
+        is_caught(Plant::NegativeEntryKept, "P6");
     }
 
     #[test]
     fn leaked_credit_is_caught() {
-        is_caught(Plant::LeakedCredit);
+        is_caught(Plant::LeakedCredit, "P16");
     }
 
     #[test]
     fn an_admission_before_interest_is_caught() {
-        is_caught(Plant::AdmittedBeforeInterest);
+        is_caught(Plant::AdmittedBeforeInterest, "P2");
     }
 
     #[test]
     fn a_predicate_dropped_is_caught() {
-        is_caught(Plant::PredicateDropped);
+        is_caught(Plant::PredicateDropped, "P10");
     }
 
     #[test]
     fn an_early_acknowledgement_is_caught() {
-        is_caught(Plant::AcknowledgedEarly);
+        is_caught(Plant::AcknowledgedEarly, "P7");
     }
 
     #[test]
     fn messages_that_change_places_are_caught() {
-        is_caught(Plant::HopsSwapped);
+        is_caught(Plant::HopsSwapped, "P2");
     }
 
     #[test]
     fn placed_messages_that_change_places_are_caught() {
-        is_caught(Plant::PlacedSwapped);
+        is_caught(Plant::PlacedSwapped, "P3");
     }
 
     #[test]
     fn a_placed_message_that_comes_twice_is_caught() {
-        is_caught(Plant::PlacedTwice);
+        is_caught(Plant::PlacedTwice, "P2");
     }
 
     #[test]
     fn a_placed_message_that_is_lost_is_caught() {
-        is_caught(Plant::PlacedLost);
+        is_caught(Plant::PlacedLost, "P3");
     }
 
     #[test]
     fn a_homes_answer_that_is_lost_is_caught() {
-        is_caught(Plant::HomeAnswerLost);
+        is_caught(Plant::HomeAnswerLost, "P15");
     }
 
     #[test]
     fn somebody_who_leaves_and_stays_present_is_caught() {
-        is_caught(Plant::PresenceLeaveLost);
+        is_caught(Plant::PresenceLeaveLost, "P14");
     }
 
     #[test]
     fn a_change_of_presence_told_twice_is_caught() {
-        is_caught(Plant::PresenceTwice);
+        is_caught(Plant::PresenceTwice, "P14");
     }
 
     #[test]
     fn a_key_that_is_forgotten_is_caught() {
-        is_caught(Plant::KeyForgotten);
+        is_caught(Plant::KeyForgotten, "P5");
     }
 
     #[test]
     fn history_read_by_another_is_caught() {
-        is_caught(Plant::HistoryWithoutPredicate);
+        is_caught(Plant::HistoryWithoutPredicate, "P3");
     }
 
     #[test]
     fn what_waited_and_comes_twice_is_caught() {
-        is_caught(Plant::WaitingTwice);
+        is_caught(Plant::WaitingTwice, "P2");
     }
 
     #[test]
     fn an_epoch_that_nobody_is_told_is_caught() {
-        is_caught(Plant::EpochDropped);
+        is_caught(Plant::EpochDropped, "P3");
     }
 
     #[test]
     fn a_return_that_loses_a_message_is_caught() {
-        is_caught(Plant::ResumeLosesOne);
+        is_caught(Plant::ResumeLosesOne, "P11");
+    }
+
+    #[test]
+    fn a_byte_that_is_another_is_caught() {
+        is_caught(Plant::ByteChanged, "P1");
+    }
+
+    #[test]
+    fn a_revocation_that_is_lost_is_caught() {
+        is_caught(Plant::RevocationLost, "P7");
+    }
+
+    #[test]
+    fn a_new_member_who_is_not_told_is_caught() {
+        is_caught(Plant::GrantLost, "P17");
+    }
+
+    #[test]
+    fn a_close_frame_that_is_lost_is_caught() {
+        is_caught(Plant::CloseLost, "P8");
+    }
+
+    #[test]
+    fn somebody_who_waited_and_is_answered_early_is_caught() {
+        is_caught(Plant::WaitsForHearing, "P9");
+    }
+
+    #[test]
+    fn silence_that_nobody_notices_is_caught() {
+        is_caught(Plant::SilenceUnnoticed, "P6");
+    }
+
+    #[test]
+    fn a_kick_that_is_forgotten_is_caught() {
+        is_caught(Plant::KickForgotten, "P6");
+    }
+
+    #[test]
+    fn a_move_that_is_untold_is_caught() {
+        is_caught(Plant::MovedUntold, "P16");
+    }
+
+    /// The promises that the simulator's checker judges.
+    const PROMISES: [&str; 14] = [
+        "P1", "P2", "P3", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P14", "P15", "P16", "P17",
+    ];
+
+    #[test]
+    fn every_promise_has_a_planted_bug_and_every_bug_is_documented() {
+        let promises = include_str!("../../../docs/promises.md");
+        let bugs = include_str!("../../../docs/bugs.md");
+        for promise in PROMISES {
+            let row = format!("| {promise} |");
+            let row = promises.lines().find(|line| line.starts_with(&row));
+            let row = row.unwrap_or_else(|| panic!("{promise} has no row"));
+            let named = |(name, _): &(&str, Plant)| row.contains(&format!("`{name}`"));
+            assert!(Plant::ALL.iter().any(named), "{promise} has no planted bug");
+        }
+        for (name, _) in Plant::ALL {
+            assert!(promises.contains(&format!("`{name}`")), "{name}");
+            assert!(bugs.contains(&format!("| `{name}`: ")), "{name}");
+        }
     }
 }

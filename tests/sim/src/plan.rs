@@ -13,6 +13,7 @@ use crate::chance::Chance;
 pub(crate) use crate::keeping::Keeping;
 use crate::plant::Plant;
 use crate::queue::{MICROS, MILLIS, Nanos, SECONDS};
+use crate::reach::Reach;
 
 /// A stretch of time in which something does not work.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +60,7 @@ pub(crate) struct Plan {
     pub(crate) rpc_delay: Nanos,
     pub(crate) habits: Habits,
     pub(crate) keeping: Keeping,
+    pub(crate) reach: Reach,
     /// Everybody keeps losing their connection, and comes back.
     pub(crate) coming_and_going: bool,
     pub(crate) message_bytes_max: u64,
@@ -123,6 +125,7 @@ impl Plan {
             rpc_delay: chance.skewed(100, 300_000) * MICROS,
             habits: habits(chance),
             keeping: Keeping::default(),
+            reach: Reach::default(),
             coming_and_going: false,
             message_bytes_max,
             down_bytes_max: usize::try_from(chance.skewed(256, 256 * 1024)).expect("a length"),
@@ -172,12 +175,41 @@ impl Plan {
                 self.keep_all();
             }
             Plant::ResumeLosesOne => self.come_and_go(chance.next()),
+            Plant::KickForgotten => {
+                self.reach.block_max = 8 * SECONDS;
+                self.admin_gap = 50 * MILLIS;
+            }
+            Plant::MovedUntold => {
+                self.reach.moves = 80;
+                self.rooms = self.rooms.max(4);
+                self.admin_gap = 50 * MILLIS;
+            }
+            // What is applied is so only some time after it was heard of.
+            Plant::WaitsForHearing => {
+                self.reach.waits = 100;
+                self.part_delay = 20 * MILLIS;
+            }
+            Plant::SilenceUnnoticed => {
+                self.heal_at = 14 * SECONDS;
+                self.rooms = 9;
+                self.habits.wander = 150;
+                self.reach.stale = true;
+                self.faults = vec![Fault {
+                    from: chance.between(1, 3) * SECONDS,
+                    until: self.heal_at,
+                    what: Broken::Silence,
+                }];
+            }
             Plant::NoTombstone
             | Plant::BacklogKept
             | Plant::NegativeEntryKept
             | Plant::LeakedCredit
             | Plant::AdmittedBeforeInterest
-            | Plant::AcknowledgedEarly => {}
+            | Plant::AcknowledgedEarly
+            | Plant::ByteChanged
+            | Plant::RevocationLost
+            | Plant::GrantLost
+            | Plant::CloseLost => {}
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use porthouse_model::ChangeItem;
 use porthouse_puddle::{Changed, ChangedItem, Hop, RoomMessage};
 
 /// A planted bug.
@@ -51,11 +52,28 @@ pub enum Plant {
     EpochDropped,
     /// Of what somebody who comes back has missed, one message is lost.
     ResumeLosesOne,
+    /// A byte of a message is another on its way to other puddles.
+    ByteChanged,
+    /// Puddles are not told that sessions have ended.
+    RevocationLost,
+    /// Puddles are not told of new members.
+    GrantLost,
+    /// Close frames are never written, and the connection stays.
+    CloseLost,
+    /// An administrator who waits until a change is applied is answered when the node has heard of
+    /// it.
+    WaitsForHearing,
+    /// Puddles are told that nothing has changed while nothing is heard.
+    SilenceUnnoticed,
+    /// Who was kicked may come back at once.
+    KickForgotten,
+    /// A socket that was moved is not told so.
+    MovedUntold,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 21] = [
+    pub const ALL: [(&'static str, Self); 29] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -77,6 +95,14 @@ impl Plant {
         ("waiting-twice", Self::WaitingTwice),
         ("epoch-dropped", Self::EpochDropped),
         ("resume-loses-one", Self::ResumeLosesOne),
+        ("byte-changed", Self::ByteChanged),
+        ("revocation-lost", Self::RevocationLost),
+        ("grant-lost", Self::GrantLost),
+        ("close-lost", Self::CloseLost),
+        ("waits-for-hearing", Self::WaitsForHearing),
+        ("silence-unnoticed", Self::SilenceUnnoticed),
+        ("kick-forgotten", Self::KickForgotten),
+        ("moved-untold", Self::MovedUntold),
     ];
 
     /// The bug of this name.
@@ -143,6 +169,15 @@ pub(crate) fn without_predicate(message: &RoomMessage) -> Hop {
     }))
 }
 
+/// A message of which the last byte is another, if it is of some lengths.
+pub(crate) fn with_another_byte(message: &RoomMessage) -> Hop {
+    let mut changed = copy(message);
+    if let Some(last) = changed.payload.last_mut() {
+        *last ^= 1;
+    }
+    Hop::Message(Arc::new(changed))
+}
+
 /// A message that reaches nobody, and costs the same credit.
 pub(crate) fn to_nowhere(message: &RoomMessage) -> Hop {
     Hop::Message(Arc::new(RoomMessage {
@@ -173,6 +208,37 @@ pub(crate) fn without_rooms(changed: &Changed) -> Changed {
             template: template.clone(),
         }),
         ChangedItem::Other(other) => Some(ChangedItem::Other(other.clone())),
+    });
+    Changed {
+        revision: changed.revision,
+        items: items.collect(),
+    }
+}
+
+/// What a change says of other things than rooms, and is not told where this is planted.
+const fn is_untold(plant: Plant, item: &ChangeItem) -> bool {
+    let ends = matches!(item, ChangeItem::SessionGone(_) | ChangeItem::UserGone(_));
+    let grants = matches!(item, ChangeItem::Member(_));
+    (matches!(plant, Plant::RevocationLost) && ends)
+        || (matches!(plant, Plant::GrantLost) && grants)
+}
+
+/// A change that does not say all.
+pub(crate) fn without_some(plant: Plant, changed: &Changed) -> Changed {
+    let items = changed.items.iter().filter_map(|item| match item {
+        ChangedItem::Other(other) if is_untold(plant, other) => None,
+        ChangedItem::Other(other) => Some(ChangedItem::Other(other.clone())),
+        ChangedItem::Room(room) => Some(ChangedItem::Room(Arc::clone(room))),
+        ChangedItem::Template(template) => Some(ChangedItem::Template(Arc::clone(template))),
+        ChangedItem::RoomGone { id, name, template } => Some(ChangedItem::RoomGone {
+            id: *id,
+            name: name.clone(),
+            template: template.clone(),
+        }),
+        ChangedItem::TemplateGone { prefix, next } => Some(ChangedItem::TemplateGone {
+            prefix: prefix.clone(),
+            next: next.clone(),
+        }),
     });
     Changed {
         revision: changed.revision,

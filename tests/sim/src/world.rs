@@ -13,7 +13,7 @@ mod phase;
 
 use std::hash::Hash;
 
-use porthouse_model::{Time, UnixTime};
+use porthouse_model::{Revision, Time, UnixTime};
 use porthouse_puddle::{Input, Puddle, Seed, Seeds, Switchboard};
 
 use crate::Options;
@@ -87,6 +87,8 @@ pub(crate) enum Event {
     Commit(u32),
     /// Something breaks, or works again.
     Fault { what: Broken, begins: bool },
+    /// An administrator hears that everything up to here is applied.
+    Waited(u64),
 }
 
 /// How a run failed.
@@ -142,7 +144,10 @@ impl World {
         let mut plan = Plan::draw(&mut chance.fork());
         // Where a planted bug is about rooms that keep, all of them do.
         match plant {
-            None => plan.keep(seed),
+            None => {
+                plan.keep(seed);
+                plan.reach_out(seed);
+            }
             Some(plant) => plan.suit(plant, &mut chance),
         }
         if coming_and_going {
@@ -249,6 +254,7 @@ impl World {
             Event::Tail => self.tail(),
             Event::Progress => self.progress(),
             Event::Frame => self.frame(),
+            Event::Waited(revision) => self.see(&Line::Waited { revision }),
             Event::Opened(watch) => self.watch_opened(watch),
             Event::Read(call) => self.read(call),
             Event::Found(call) => self.found(call),
@@ -309,6 +315,12 @@ impl World {
         let wall = UnixTime::from_millis(1_700_000_000_000 + self.now() / 1_000_000);
         for puddle in 0..self.plan.puddles {
             self.input(puddle, Input::Wall(wall));
+        }
+        if self.plant == Some(Plant::SilenceUnnoticed) && self.watch.is_silent() {
+            let revision = Revision(self.applied());
+            for puddle in 0..self.plan.puddles {
+                self.input(puddle, Input::Fresh { revision });
+            }
         }
         self.tell_board(porthouse_puddle::Event::Wall(wall));
     }

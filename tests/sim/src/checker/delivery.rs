@@ -143,6 +143,7 @@ impl Checker {
             );
         }
         let (client, is_told) = (known.client, known.raw_room.is_none());
+        self.not_put_out(number, written)?;
         self.make_sure(number, written);
         let entry = &self.entries[index(number)];
         let (inside, out) = match entry.unsure {
@@ -280,6 +281,9 @@ impl Checker {
 
     pub(super) fn other(&self, socket: u32, written: Stamp) -> Result<(), Violation> {
         let known = &self.sockets[index(socket)];
+        if known.recognised {
+            known.out.not_waited_for(written)?;
+        }
         match known.out.cut.filter(|_| known.recognised) {
             Some(cut) if written.step > cut => broken(
                 "P7",

@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     pub(crate) unsure: Option<u64>,
     /// Some message of the room came.
     pub(crate) heard: bool,
+    /// The step at which a backend knew that it was put out.
+    pub(crate) put_out: Option<u64>,
 }
 
 /// A password was given that is right for this version.
@@ -43,6 +45,7 @@ impl Policy {
         Out {
             since,
             cut,
+            waited: None,
             before: None,
         }
     }
@@ -72,7 +75,17 @@ impl Out {
         if let Some(cut) = self.cut {
             self.before = Some((cut, step));
         }
-        (self.since, self.cut) = (None, None);
+        (self.since, self.cut, self.waited) = (None, None, None);
+    }
+
+    /// Nobody who was told that it is applied sees that it is not.
+    pub(super) fn not_waited_for(self, written: Stamp) -> Result<(), Violation> {
+        match self.waited {
+            Some(waited) if written.step > waited => {
+                broken("P9", format!("something begins at {written:?}: {self:?}"))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn is_broken_by(&self, written: Stamp) -> bool {
@@ -122,7 +135,9 @@ impl Checker {
             );
         }
         self.socket(socket).recognised = true;
+        self.not_kept_out(socket, room, written)?;
         self.insert(socket, room, written);
+        self.admitted_in_time(socket, room)?;
         let number = self.entry(socket, room).expect("just inserted");
         let out = self.entries[index(number)].out;
         // Behind a backlog `admitted` may be written when it is no longer so, with what takes it
@@ -153,6 +168,7 @@ impl Checker {
             out: self.policy.out_since(since),
             unsure: changes.then_some(rules),
             heard: false,
+            put_out: None,
         });
         self.socket(socket).entries.push((room, number));
     }
@@ -263,6 +279,64 @@ impl Checker {
         }
     }
 
+    /// An administrator is told that everything up to here is applied.
+    pub(super) fn waited(&mut self, revision: u64) {
+        let step = self.step;
+        let wait = |out: &mut Out| {
+            let is_meant = out.since.is_some_and(|since| since.revision <= revision);
+            if is_meant && out.waited.is_none() {
+                out.waited = Some(step);
+            }
+        };
+        for known in self.sockets.iter_mut().filter(|known| !known.over) {
+            wait(&mut known.out);
+            for &(_, entry) in &known.entries {
+                wait(&mut self.entries[index(entry)].out);
+            }
+        }
+    }
+
+    /// Whoever was out when the faults healed was closed since.
+    pub(super) fn are_closed(&self) -> Result<(), Violation> {
+        let healed = self.healed.unwrap_or_default();
+        for (number, known) in self.sockets.iter().enumerate() {
+            let is_out = known.recognised && known.out.cut.is_some_and(|cut| cut < healed);
+            if is_out && !known.over {
+                return broken(
+                    "P8",
+                    format!("socket {number} was never closed: {:?}", known.out),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody is let in by a word that is too old: what was asked for so long after somebody was
+    /// shut out is refused.
+    fn admitted_in_time(&self, socket: u32, room: u32) -> Result<(), Violation> {
+        let known = &self.sockets[index(socket)];
+        let (asked, step) = match known.raw_room {
+            Some(_) => (Some(known.begun), known.begun_step),
+            None => (
+                known.requests.entering_since(room),
+                known.requests.entering_step(room),
+            ),
+        };
+        let entry = self.entry(socket, room).expect("just inserted");
+        let since = self.entries[index(entry)].out.since.or(known.out.since);
+        let admit_max = self.policy.admit_max(room, step);
+        let (Some(asked), Some(since), Some(admit_max)) = (asked, since, admit_max) else {
+            return Ok(());
+        };
+        if asked > since.at + admit_max + STALENESS_SLACK {
+            return broken(
+                "P6",
+                format!("socket {socket} asked for {room} at {asked} and is in, out {since:?}"),
+            );
+        }
+        Ok(())
+    }
+
     /// A frame of this room may begin for this socket at that moment.
     pub(super) fn still_in(
         &self,
@@ -271,6 +345,7 @@ impl Checker {
         out: Out,
         written: Stamp,
     ) -> Result<(), Violation> {
+        out.not_waited_for(written)?;
         if out.is_broken_by(written) {
             return broken(
                 "P6",
@@ -284,7 +359,7 @@ impl Checker {
         };
         if written.at > since.at + deliver_max + STALENESS_SLACK {
             return broken(
-                "P6",
+                "P8",
                 format!("socket {socket} is in {room} too long after {since:?}"),
             );
         }

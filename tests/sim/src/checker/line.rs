@@ -41,6 +41,8 @@ pub(crate) struct Door {
     pub(crate) waits: bool,
     /// Something may wait for whoever comes in, and be too much.
     pub(crate) hands_over: bool,
+    /// How long the room may admit without word.
+    pub(crate) admit_max: u64,
     /// How long presence may lag behind, in nanoseconds.
     pub(crate) shown_late_max: u64,
     /// And what is told next comes so long after, where more is to be told than is at once.
@@ -152,6 +154,19 @@ pub(crate) enum Line<'a> {
     },
     /// The node says it has applied everything up to here.
     Acknowledged { revision: u64 },
+    /// An administrator who waited is told that everything up to here is applied.
+    Waited { revision: u64 },
+    /// A backend puts a client out, which may not come back for so many nanoseconds.
+    Kicks {
+        call: u64,
+        client: u128,
+        room: Option<u32>,
+        block: u64,
+    },
+    /// The backend is told that it is out.
+    Kicked { call: u64 },
+    /// A socket is told that it was moved before another room's door.
+    Moved { socket: u32, from: u32, to: u32 },
     /// A socket begins its upgrade. `room`: a raw one.
     Connect {
         socket: u32,

@@ -170,6 +170,13 @@ impl Policy {
         known.door.as_ref()?.deliver_max
     }
 
+    /// How long a room that the node had heard of at this step may admit without word.
+    pub(crate) fn admit_max(&self, room: u32, step: u64) -> Option<u64> {
+        let heard_of = |known: &&Room| self.step_of(known.made).is_some_and(|heard| heard < step);
+        let known = self.rooms.get(&room).filter(heard_of)?;
+        Some(known.door.as_ref()?.admit_max)
+    }
+
     /// Since when, at the latest, somebody must stay outside; `None`: they may be inside.
     pub(crate) fn shut_out(&self, room: u32, visitor: Visitor<'_>) -> Option<Since> {
         let known = self.rooms.get(&room)?;

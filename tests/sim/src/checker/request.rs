@@ -85,6 +85,24 @@ impl Requests {
         self.admit(room);
     }
 
+    /// When the first request was made by which an entry to this room is under way.
+    pub(crate) fn entering_since(&self, room: u32) -> Option<u64> {
+        self.entering(room).map(|asked| asked.at)
+    }
+
+    /// At which step that was.
+    pub(crate) fn entering_step(&self, room: u32) -> u64 {
+        self.entering(room).map_or(0, |asked| asked.step)
+    }
+
+    fn entering(&self, room: u32) -> Option<Moment> {
+        let enters = |request: &&Request| {
+            request.room == Some(room) && matches!(request.ask, Ask::Join | Ask::Answer)
+        };
+        let first = self.waiting.iter().find(enters)?;
+        Some(first.asked)
+    }
+
     /// An entry to this room is under way.
     pub(crate) fn is_entering(&self, room: u32) -> bool {
         let enters = |request: &Request| {

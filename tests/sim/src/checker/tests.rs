@@ -183,6 +183,7 @@ const fn door() -> Door {
         echo: false,
         named: true,
         deliver_max: None,
+        admit_max: u64::MAX,
         waits: true,
         hands_over: true,
         shown_late_max: SECOND,

@@ -16,6 +16,8 @@ pub(crate) struct Said<'a> {
     #[serde(borrow)]
     pub(crate) room: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    pub(crate) to: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     pub(crate) from: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(crate) client: Option<Cow<'a, str>>,

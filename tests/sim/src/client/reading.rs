@@ -16,6 +16,7 @@ struct Heard<'a> {
     op: &'a str,
     id: Option<u64>,
     room: Option<u32>,
+    to: Option<u32>,
     client: Option<u128>,
     rule: &'a str,
     epoch: Option<u64>,
@@ -154,10 +155,7 @@ impl World {
             let what = "a header line that is none";
             return self.see(&Line::Broken { socket, what });
         };
-        let room = said
-            .room
-            .as_deref()
-            .and_then(|name| room_number(&name.parse().ok()?));
+        let room = said.room.as_deref().and_then(number_of);
         if said.op == "message" {
             let from = said.from.as_deref().and_then(client_id);
             // From a message too short to say whose it is, nobody learns who that is.
@@ -195,6 +193,7 @@ impl World {
             op: &said.op,
             id: said.id,
             room,
+            to: said.to.as_deref().and_then(number_of),
             client: said.client.as_deref().and_then(client_id),
             rule: said.rule.as_deref().unwrap_or_default(),
             epoch: said.epoch,
@@ -229,6 +228,8 @@ impl World {
                     id: None,
                 });
             }
+            ("moved", Some(_)) if self.is_planted(Plant::MovedUntold) => {}
+            ("moved", Some(room)) => self.moved(socket, room, heard),
             ("receipt", Some(room)) => self.taken(socket, room, heard),
             ("epoch", _) if self.is_planted(Plant::EpochDropped) => {}
             ("epoch", Some(room)) => self.begins_anew(socket, room, heard),
@@ -251,6 +252,18 @@ impl World {
         }
         let written = heard.written;
         self.see(&Line::Other { socket, written });
+    }
+
+    /// A backend has moved it before another room's door.
+    fn moved(&mut self, socket: u32, from: u32, heard: &Heard<'_>) {
+        let Some(to) = heard.to else {
+            let what = "moved to nowhere";
+            return self.see(&Line::Broken { socket, what });
+        };
+        self.is_out(socket, from);
+        let known = self.sockets[at(socket)].as_mut().expect("being read");
+        known.joining.push(to);
+        self.see(&Line::Moved { socket, from, to });
     }
 
     fn taken(&mut self, socket: u32, room: u32, heard: &Heard<'_>) {
@@ -388,6 +401,11 @@ impl World {
         known.joining.retain(|of| *of != room);
         known.challenged.retain(|of| *of != room);
     }
+}
+
+/// The room of a name in a line.
+fn number_of(name: &str) -> Option<u32> {
+    room_number(&name.parse().ok()?)
 }
 
 fn at(number: u32) -> usize {

@@ -262,6 +262,7 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
         echo: rules.broadcast.echo,
         named: rules.broadcast.receivers_named,
         deliver_max: rules.staleness.deliver_max.map(nanos),
+        admit_max: nanos(rules.staleness.admit_max),
         hands_over: rules.history.waiting.is_some(),
         waits: rules.history.waiting.is_some() && rules.history.keep != Keep::Latest,
         shown_late_max: nanos(rules.presence.grace) + 2 * nanos(rules.presence.interval),

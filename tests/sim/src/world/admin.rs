@@ -1,12 +1,14 @@
 //! What administrators and backends do, until the faults heal: rooms made, changed and deleted,
 //! members, passwords, sessions and users; messages and kicks. Knows no node.
 
+use core::time::Duration;
+
 use porthouse_model::{ClientId, MessageKind};
 use porthouse_puddle::{Call, Publish};
 
 use super::{Event, Phase, World};
 use crate::checker::line::{Edit, Kind, Line, Named};
-use crate::client::Client;
+use crate::client::{Client, Speech};
 use crate::control::{Intent, TransactionId, room_name, user_client};
 use crate::plan::{deliver_max, rules, slow_consumer};
 use crate::plant::Plant;
@@ -78,6 +80,10 @@ impl World {
             }
         }
         self.see(&Line::Committed { revision, edits });
+        let waits = self.plan.reach.waits;
+        if waits > 0 && self.chance.percent(waits) {
+            self.watch.wait(revision);
+        }
         // A notification may be lost: the tailer polls too.
         if !self.chance.one_in(8) {
             self.queue.after(MILLIS, Event::Tail);
@@ -139,6 +145,13 @@ impl World {
     fn put_room(&mut self, room: u32) -> Intent {
         let mut rules = rules(&mut self.chance, self.plan.message_bytes_max);
         rules.staleness.deliver_max = deliver_max(room);
+        // Who is let in is to be told from who is not put out.
+        if self.is_planted(Plant::SilenceUnnoticed) {
+            rules.staleness.deliver_max = None;
+        }
+        if let Some(admit_max) = self.plan.reach.admit_max(room) {
+            rules.staleness.admit_max = admit_max;
+        }
         self.plan.keeping.rule(room, &mut rules);
         rules.delivery.slow_consumer = slow_consumer(room);
         Intent::PutRoom {
@@ -172,13 +185,12 @@ impl World {
         let room = self.chance.index_u32(self.plan.rooms);
         if self.chance.one_in(4) && !self.known.is_empty() {
             let client = *self.chance.pick(&self.known);
-            let client = ClientId::from_bytes(client.to_be_bytes());
-            let room = (!self.chance.one_in(3)).then(|| room_name(room));
-            return self.backend_calls(Call::Kick {
-                client,
-                room,
-                block: Some(core::time::Duration::ZERO),
-            });
+            let room = (!self.chance.one_in(3)).then_some(room);
+            return self.kick(client, room);
+        }
+        let moves = self.plan.reach.moves;
+        if moves > 0 && self.chance.percent(moves) {
+            return self.move_somebody(room);
         }
         let kind = if self.chance.one_in(2) {
             Kind::Text
@@ -218,6 +230,54 @@ impl World {
             to: ids(&to),
             except: ids(&except),
         });
+    }
+
+    /// A backend puts a client out of a room, or off the node.
+    fn kick(&mut self, client: u128, room: Option<u32>) {
+        let longest = self.plan.reach.block_max;
+        let block = if longest > 0 && room.is_some() {
+            self.chance.below(longest)
+        } else {
+            0
+        };
+        let call = self.next_call();
+        self.see(&Line::Kicks {
+            call,
+            client,
+            room,
+            block,
+        });
+        let lasts = if self.is_planted(Plant::KickForgotten) {
+            0
+        } else {
+            block
+        };
+        self.backend_calls(Call::Kick {
+            client: ClientId::from_bytes(client.to_be_bytes()),
+            room: room.map(room_name),
+            block: Some(Duration::from_nanos(lasts)),
+        });
+    }
+
+    /// A backend moves somebody to a room. At a room's own address nobody can be told so.
+    fn move_somebody(&mut self, to: u32) {
+        let number = self.chance.index(self.clients.len());
+        let client = &self.clients[number];
+        let is_raw = |other: &Client| {
+            other.user == client.user && matches!(other.speech, Speech::Raw { .. })
+        };
+        let Some(user) = client.user.filter(|_| !self.clients.iter().any(is_raw)) else {
+            return;
+        };
+        let known = client.socket.and_then(|socket| self.socket(socket));
+        let inside = known.map_or(&[][..], |socket| &socket.inside);
+        if let Some(&from) = inside.iter().find(|from| **from != to) {
+            self.backend_calls(Call::Move {
+                client: ClientId::from_bytes(user_client(user).to_be_bytes()),
+                from: room_name(from),
+                to: room_name(to),
+            });
+        }
     }
 
     /// Some clients to send to, or not to; often nobody.

@@ -1,7 +1,7 @@
 //! What the switchboard asks the control plane, from the question to the answer: when it is read,
 //! and when it comes. Every question is answered within the time it has.
 
-use porthouse_puddle::{Action, Call, CallId, Event as Told, Publish, RequestId};
+use porthouse_puddle::{Action, Call, CallId, CallResult, Event as Told, Publish, RequestId};
 
 use super::node::at;
 use super::socket::socket_of;
@@ -17,7 +17,7 @@ pub(crate) struct Calls {
     asked: Vec<Option<Action>>,
     answers: Vec<Option<Told>>,
     /// A backend's calls that wait to be completed.
-    backend: Vec<u64>,
+    backend: Vec<(u64, bool)>,
     backend_calls: u64,
 }
 
@@ -118,10 +118,16 @@ impl World {
         self.backend_calls(Call::Publish(std::sync::Arc::new(message)));
     }
 
+    /// The number of a backend's next call.
+    pub(super) const fn next_call(&self) -> u64 {
+        self.calls.backend_calls + 1
+    }
+
     pub(super) fn backend_calls(&mut self, what: Call) {
         self.calls.backend_calls += 1;
         let call = self.calls.backend_calls;
-        self.calls.backend.push(call);
+        let kicks = matches!(what, Call::Kick { .. });
+        self.calls.backend.push((call, kicks));
         let call = CallId(call);
         self.tell_board(Told::Called { call, what });
         debug_assert!(
@@ -130,8 +136,12 @@ impl World {
         );
     }
 
-    pub(super) fn completed(&mut self, call: CallId) {
-        let waiting = self.calls.backend.iter().position(|waits| *waits == call.0);
+    pub(super) fn completed(&mut self, call: CallId, result: &CallResult) {
+        let waiting = self
+            .calls
+            .backend
+            .iter()
+            .position(|(waits, _)| *waits == call.0);
         let Some(place) = waiting else {
             let seen = format!("call {} was completed unasked, or twice", call.0);
             return self.fail(&crate::checker::violation::Violation {
@@ -139,7 +149,10 @@ impl World {
                 seen,
             });
         };
-        self.calls.backend.swap_remove(place);
+        let (call, kicks) = self.calls.backend.swap_remove(place);
+        if kicks && matches!(result, CallResult::Kicked { .. }) {
+            self.see(&Line::Kicked { call });
+        }
     }
 }
 

@@ -237,7 +237,7 @@ impl World {
         let Some(socket) = self.sockets[at(number)].as_mut() else {
             return;
         };
-        socket.down.ended = socket.kept.is_empty();
+        socket.down.ended = socket.kept.is_empty() && self.plant != Some(Plant::CloseLost);
         if socket.broken {
             self.end(number);
         } else if !socket.down_due {

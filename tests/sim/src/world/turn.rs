@@ -8,7 +8,9 @@ use porthouse_puddle::{Action, Hop, Input, Output, PuddleId, RoomMessage, ToPudd
 
 use super::node::{Hands, place};
 use super::{Event, World};
-use crate::plant::{Plant, to_nowhere, without_predicate, without_rooms};
+use crate::plant::{
+    Plant, to_nowhere, with_another_byte, without_predicate, without_rooms, without_some,
+};
 use crate::queue::{MICROS, MILLIS, Nanos};
 
 /// Of so many turns one is followed by a look at every invariant.
@@ -194,11 +196,14 @@ impl World {
                 self.see(&crate::checker::line::Line::Acknowledged {
                     revision: revision.0,
                 });
+                if self.plant != Some(Plant::WaitsForHearing) {
+                    self.is_applied(revision.0);
+                }
             }
             action @ (Action::Resolve { .. } | Action::Verify { .. } | Action::SignIn { .. }) => {
                 self.call(action);
             }
-            Action::Complete { call, .. } => self.completed(call),
+            Action::Complete { call, result } => self.completed(call, &result),
         }
     }
 
@@ -217,8 +222,11 @@ impl World {
             {
                 ToPuddle::Changed(Arc::new(without_rooms(&changed)))
             }
+            ToPuddle::Changed(changed) => match self.plant {
+                Some(plant) => ToPuddle::Changed(Arc::new(without_some(plant, &changed))),
+                None => ToPuddle::Changed(changed),
+            },
             other @ (ToPuddle::Answered { .. }
-            | ToPuddle::Changed(_)
             | ToPuddle::Fresh { .. }
             | ToPuddle::Resync { .. }
             | ToPuddle::Ordered { .. }
@@ -295,6 +303,9 @@ impl World {
     fn pass_on(&self, (from, to): (u8, u8), message: Arc<RoomMessage>) -> Hop {
         match self.plant {
             Some(Plant::PredicateDropped) => without_predicate(&message),
+            Some(Plant::ByteChanged) if message.payload.len() % 16 == 9 => {
+                with_another_byte(&message)
+            }
             Some(Plant::AdmittedBeforeInterest) => {
                 let key = (from, to, message.room.clone());
                 let entered = self.watch.entered.get(&key);

@@ -27,6 +27,8 @@ pub(crate) struct Watch {
     silent: bool,
     pub(crate) down: bool,
     pub(crate) unreadable: bool,
+    /// Revisions until whose application administrators wait.
+    waited_for: Vec<u64>,
     /// Revisions that made a room.
     made: BTreeSet<u64>,
     /// When a puddle heard last that another sends it a room's messages.
@@ -34,6 +36,15 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// An administrator waits until this is applied.
+    pub(crate) fn wait(&mut self, revision: u64) {
+        self.waited_for.push(revision);
+    }
+
     pub(crate) fn makes_a_room(&mut self, revision: u64) {
         self.made.insert(revision);
     }
@@ -132,6 +143,9 @@ impl World {
                     let revision = row.change.revision.0;
                     self.see(&crate::checker::line::Line::Acknowledged { revision });
                 }
+                if self.plant == Some(Plant::WaitsForHearing) {
+                    self.is_applied(row.change.revision.0);
+                }
                 porthouse_puddle::Event::Changed {
                     watch,
                     change: row.change,
@@ -141,6 +155,15 @@ impl World {
             }
         };
         self.tell_board(event);
+    }
+
+    /// The control plane takes everything up to here for applied: whoever waits hears of it.
+    pub(super) fn is_applied(&mut self, revision: u64) {
+        let before = self.watch.waited_for.len();
+        self.watch.waited_for.retain(|waited| *waited > revision);
+        if self.watch.waited_for.len() < before {
+            self.after(self.plan.rpc_delay, Event::Waited(revision));
+        }
     }
 
     pub(super) fn watch_silent(&mut self, begins: bool) {

@@ -1,0 +1,57 @@
+//! What one seed draws of what reaches beyond rooms and talk: kicks that last, sockets that are
+//! moved, rooms that admit nobody without word, administrators who wait until it is applied. From
+//! a generator of its own, so that worlds without any of it are the same as without this file.
+
+use core::time::Duration;
+
+use crate::chance::Chance;
+use crate::plan::Plan;
+use crate::queue::{MILLIS, Nanos};
+
+/// Tells this generator's course from the world's.
+const COURSE: u64 = 0x7265_61a2;
+
+/// How far a world reaches. By default no further than rooms and talk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reach {
+    /// How long somebody who was kicked may not come back, at most; 0: not at all.
+    pub(crate) block_max: Nanos,
+    /// Of a hundred things that backends do, so many are moves.
+    pub(crate) moves: u64,
+    /// Some rooms admit nobody when they had no word for long.
+    pub(crate) stale: bool,
+    /// Of a hundred changes, administrators wait so often until they are applied.
+    pub(crate) waits: u64,
+}
+
+impl Reach {
+    /// How long a room of this number may admit without word; the same for all its lives.
+    pub(crate) fn admit_max(&self, room: u32) -> Option<Duration> {
+        (self.stale && room % 4 == 0).then_some(Duration::from_secs(5))
+    }
+}
+
+impl Plan {
+    /// Draws how far the world reaches; in half of all worlds no further.
+    pub(crate) fn reach_out(&mut self, seed: u64) {
+        let mut chance = Chance::new(seed ^ COURSE);
+        if chance.one_in(2) {
+            return;
+        }
+        self.reach = Reach {
+            block_max: sometimes(&mut chance, 8_000) * MILLIS,
+            moves: sometimes(&mut chance, 60),
+            stale: chance.one_in(2),
+            waits: sometimes(&mut chance, 100),
+        };
+    }
+}
+
+/// In half of all worlds never.
+fn sometimes(chance: &mut Chance, most: u64) -> u64 {
+    if chance.one_in(2) {
+        0
+    } else {
+        chance.skewed(1, most)
+    }
+}
