@@ -135,6 +135,7 @@ impl Plan {
     }
 
     /// Worlds in which a planted bug has the occasion to show.
+    #[expect(clippy::too_many_lines, reason = "one arm a bug")]
     pub(crate) fn suit(&mut self, plant: Plant, chance: &mut Chance) {
         match plant {
             Plant::NumberWithoutLock => self.admin_gap = 300 * MILLIS,

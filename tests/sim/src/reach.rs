@@ -27,7 +27,7 @@ pub(crate) struct Reach {
 impl Reach {
     /// How long a room of this number may admit without word; the same for all its lives.
     pub(crate) fn admit_max(&self, room: u32) -> Option<Duration> {
-        (self.stale && room % 4 == 0).then_some(Duration::from_secs(5))
+        (self.stale && room.is_multiple_of(4)).then_some(Duration::from_secs(5))
     }
 }
 
