@@ -135,7 +135,6 @@ impl Plan {
     }
 
     /// Worlds in which a planted bug has the occasion to show.
-    #[expect(clippy::too_many_lines, reason = "one arm a bug")]
     pub(crate) fn suit(&mut self, plant: Plant, chance: &mut Chance) {
         match plant {
             Plant::NumberWithoutLock => self.admin_gap = 300 * MILLIS,
@@ -176,31 +175,10 @@ impl Plan {
                 self.keep_all();
             }
             Plant::ResumeLosesOne => self.come_and_go(chance.next()),
-            Plant::KickForgotten => {
-                self.reach.block_max = 8 * SECONDS;
-                self.admin_gap = 50 * MILLIS;
-            }
-            Plant::MovedUntold => {
-                self.reach.moves = 80;
-                self.rooms = self.rooms.max(4);
-                self.admin_gap = 50 * MILLIS;
-            }
-            // What is applied is so only some time after it was heard of.
-            Plant::WaitsForHearing => {
-                self.reach.waits = 100;
-                self.part_delay = 20 * MILLIS;
-            }
-            Plant::SilenceUnnoticed => {
-                self.heal_at = 14 * SECONDS;
-                self.rooms = 9;
-                self.habits.wander = 150;
-                self.reach.stale = true;
-                self.faults = vec![Fault {
-                    from: chance.between(1, 3) * SECONDS,
-                    until: self.heal_at,
-                    what: Broken::Silence,
-                }];
-            }
+            Plant::KickForgotten => self.kick_much(),
+            Plant::MovedUntold => self.move_much(),
+            Plant::WaitsForHearing => self.wait_much(),
+            Plant::SilenceUnnoticed => self.be_silent(chance),
             Plant::NoTombstone
             | Plant::BacklogKept
             | Plant::NegativeEntryKept

@@ -5,8 +5,8 @@
 use core::time::Duration;
 
 use crate::chance::Chance;
-use crate::plan::Plan;
-use crate::queue::{MILLIS, Nanos};
+use crate::plan::{Broken, Fault, Plan};
+use crate::queue::{MILLIS, Nanos, SECONDS};
 
 /// Tells this generator's course from the world's.
 const COURSE: u64 = 0x7265_61a2;
@@ -32,6 +32,38 @@ impl Reach {
 }
 
 impl Plan {
+    /// Backends kick all the time, and it lasts.
+    pub(crate) const fn kick_much(&mut self) {
+        self.reach.block_max = 8 * SECONDS;
+        self.admin_gap = 50 * MILLIS;
+    }
+
+    /// Backends move clients all the time.
+    pub(crate) fn move_much(&mut self) {
+        self.reach.moves = 80;
+        self.rooms = self.rooms.max(4);
+        self.admin_gap = 50 * MILLIS;
+    }
+
+    /// Administrators wait for each change, and it is applied some time after it was heard of.
+    pub(crate) const fn wait_much(&mut self) {
+        self.reach.waits = 100;
+        self.part_delay = 20 * MILLIS;
+    }
+
+    /// The watch is silent for long, and people come and go.
+    pub(crate) fn be_silent(&mut self, chance: &mut Chance) {
+        self.heal_at = 14 * SECONDS;
+        self.rooms = 9;
+        self.habits.wander = 150;
+        self.reach.stale = true;
+        self.faults = vec![Fault {
+            from: chance.between(1, 3) * SECONDS,
+            until: self.heal_at,
+            what: Broken::Silence,
+        }];
+    }
+
     /// Draws how far the world reaches; in half of all worlds no further.
     pub(crate) fn reach_out(&mut self, seed: u64) {
         let mut chance = Chance::new(seed ^ COURSE);
