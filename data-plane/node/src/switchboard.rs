@@ -41,7 +41,7 @@ const END_TIME_MAX: Duration = Duration::from_secs(2);
 /// Answers that may be on their way to a puddle: of the control plane, and of the
 /// store.
 pub(crate) const fn answers_max(settings: &Settings) -> usize {
-    settings.questions_max + settings.store_requests_max
+    settings.questions_max + settings.store.requests_max
 }
 
 /// What a puddle's inbox must hold: an answer to each question it may have, and

@@ -44,7 +44,7 @@ pub(crate) use asking::{Ask, OwnerAct, Said, Saying, Stand, Unsaid, Welcome};
 pub use asking::{FromHome, ToHome};
 use away::Away;
 use durable::Durable;
-pub(crate) use durable::{By, Deferred, Done, Moment, Step, stored_as};
+pub(crate) use durable::{By, Deferred, Done, Moment, Step, Wanted, stored_as};
 pub(crate) use guests::{Guest, Guests};
 pub(crate) use keys::Claim;
 use keys::Keys;
@@ -172,7 +172,8 @@ impl Homes {
             if self.homes.len() >= self.homes_max {
                 self.forget_one()?;
             }
-            let home = Home::new(room.clone(), governed.clone(), as_of, chance);
+            let mut home = Home::new(room.clone(), governed.clone(), as_of, chance);
+            home.regard();
             self.homes.insert(room.clone(), home);
         }
         let done = self.with(room, |home, allowance| {
@@ -220,6 +221,11 @@ impl Homes {
     /// What was to be stored and was not, and where.
     pub(crate) fn take_undone(&mut self) -> Vec<(RoomName, Done)> {
         std::mem::take(&mut self.undone)
+    }
+
+    /// The home of a room, if it has one.
+    pub(crate) fn get(&self, room: &RoomName) -> Option<&Home> {
+        self.homes.get(room)
     }
 
     /// The home of a room, if it has one; what it keeps is not touched so.
@@ -371,7 +377,8 @@ impl Homes {
             }
             self.held.store_bytes -= held.store_bytes;
             home.leave_store();
-            let undone = home.undone.into_iter().map(|undone| (room.clone(), undone));
+            let undone = home.undone.into_iter().map(Done::refused);
+            let undone = undone.map(|undone| (room.clone(), undone));
             self.undone.extend(undone);
         }
     }
@@ -450,7 +457,8 @@ impl Home {
     /// Its rules, if these are not older than those it has. Another room of the
     /// same name is another home; only who is inside stays known.
     fn govern(&mut self, governed: &Governed, as_of: Revision, chance: &mut Chance) {
-        if as_of < self.as_of {
+        let is_known = as_of == self.as_of && governed.is_same(&self.governed);
+        if as_of < self.as_of || is_known {
             return;
         }
         if governed.id() != self.governed.id() {

@@ -53,7 +53,7 @@ pub use resume::{
     RESUME_TOKEN_BYTES_MAX, ResumeKeys, Unopened,
 };
 pub use seed::{SecretSeed, Seed, Seeds};
-pub use settings::{HistoryStore, Hosts, Paces, Settings, TransientMakers};
+pub use settings::{HistoryStore, Hosts, Paces, Settings, StoreLimits, TransientMakers};
 pub use sibling::SiblingHop;
 pub use switchboard::{
     Action, Call, CallId, CallResult, Chain, Event, Position, RequestId, Snapshot, Switchboard,

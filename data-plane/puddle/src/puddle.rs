@@ -30,6 +30,8 @@ mod people;
 mod keeping;
 mod returning;
 mod storing;
+mod line;
+mod forgetting;
 mod closing;
 mod policing;
 mod ordering;

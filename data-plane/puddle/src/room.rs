@@ -75,6 +75,16 @@ impl Governed {
         }
     }
 
+    /// Whether they are one and the same policy of the control plane. Of what
+    /// owners set this says nothing.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Persistent(one), Self::Persistent(other)) => Arc::ptr_eq(one, other),
+            (Self::Templated(one), Self::Templated(other)) => Arc::ptr_eq(one, other),
+            (Self::Persistent(_) | Self::Templated(_) | Self::Transient(_), _) => false,
+        }
+    }
+
     /// By which the steps of an entry are verified: what was passed at one is
     /// not passed at another.
     pub(crate) fn verified_as(&self) -> Option<RoomId> {

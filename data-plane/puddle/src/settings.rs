@@ -159,13 +159,8 @@ pub struct Settings {
     pub room_history_bytes_max: usize,
     /// Where durable rooms are kept.
     pub history_store: HistoryStore,
-    /// Messages and asks of one durable room that wait for the store; past it one
-    /// more is refused retryably (`history.durable`).
-    pub store_waits_max: usize,
-    /// Payload bytes of all that waits for it here; past it the same.
-    pub store_wait_bytes_max: usize,
-    /// Requests to the store under way; past it rooms wait for their turn.
-    pub store_requests_max: usize,
+    /// How much may wait for that store, or be asked of it.
+    pub store: StoreLimits,
     /// Messages in one answer to `history`.
     pub history_page_messages_max: usize,
     /// Payload bytes in one answer to `history`.
@@ -175,7 +170,8 @@ pub struct Settings {
     pub key_time_max: Duration,
     /// Keys of one client in one room; past it an error.
     pub keys_per_client_max: usize,
-    /// Keys in all homes of this puddle; past it an error.
+    /// Keys in all homes of this puddle; past it an error. One room may have as
+    /// many of them as are left for all others.
     pub keys_max: usize,
     /// Clients whose rate is counted in one room at once; past it those who speak
     /// for the first time are refused as too fast.
@@ -234,6 +230,38 @@ impl Default for Paces {
             move_rate_max: rate(10, 512),
             read_rate_max: rate(20, 512),
             haste_rate_max: rate(1, 16),
+        }
+    }
+}
+
+/// How much may wait for the store of durable rooms, or be asked of it.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreLimits {
+    /// Messages and asks of one durable room that wait for the store; past it one
+    /// more is refused retryably (`history.durable`).
+    pub waits_max: usize,
+    /// Payload bytes of all that waits for it here; past it the same. One room
+    /// may hold as much of them as are left for all others.
+    pub wait_bytes_max: usize,
+    /// Requests to the store under way; past it rooms wait for their turn.
+    pub requests_max: usize,
+    /// Those of them that read a room, each of which may answer twice what one
+    /// room keeps; past it rooms wait for their turn, those first that somebody
+    /// asks for.
+    pub reads_max: usize,
+    /// Rooms that the store is still to forget; past it, what one more has there
+    /// ends by its age.
+    pub forgets_max: usize,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self {
+            waits_max: 1_024,
+            wait_bytes_max: 32 * 1024 * 1024,
+            requests_max: 1_024,
+            reads_max: 4,
+            forgets_max: 16_384,
         }
     }
 }
@@ -304,9 +332,7 @@ impl Settings {
             history_bytes_max: 128 * 1024 * 1024,
             room_history_bytes_max: 8 * 1024 * 1024,
             history_store: HistoryStore::Nowhere,
-            store_waits_max: 1_024,
-            store_wait_bytes_max: 32 * 1024 * 1024,
-            store_requests_max: 1_024,
+            store: StoreLimits::default(),
             history_page_messages_max: 256,
             history_page_bytes_max: 256 * 1024,
             key_time_max: Duration::from_mins(10),

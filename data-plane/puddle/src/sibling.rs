@@ -4,6 +4,7 @@
 //! Owns the secret's form. Never decides whether a secret is right.
 
 use core::fmt;
+use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
 use porthouse_model::{ClientId, Refusal, RoomName, TokenHash};
@@ -111,7 +112,7 @@ pub(crate) enum SiblingSaid {
     /// That was taken up: the sibling may ask more.
     Done,
     /// The sibling is told this: frames, as they are written.
-    Told(Box<[u8]>),
+    Told(Arc<[u8]>),
     /// Nothing more is written of what the sibling was told: the right to it may
     /// have ended.
     Cut,

@@ -52,8 +52,8 @@ impl Allowance {
             recovered_bytes_max: settings
                 .recovered_bytes_max
                 .min(settings.socket_backlog_bytes_max / 2),
-            store_waits_max: settings.store_waits_max,
-            store_bytes_left: settings.store_wait_bytes_max,
+            store_waits_max: settings.store.waits_max,
+            store_bytes_left: settings.store.wait_bytes_max,
         }
     }
 }

@@ -8,7 +8,7 @@ use porthouse_model::{ClientId, Refused, Revision, RoomName};
 use super::guests::Guest;
 use super::keys::Claim;
 use super::placed::{Placed, Viewer};
-use super::shelf::{Page as Shelved, Range};
+use super::shelf::{Page as Shelved, Range, cost};
 use super::strands::{Gone, Resumes, Thread};
 use super::taking::Since;
 use crate::hop::RoomMessage;
@@ -153,10 +153,10 @@ pub(crate) enum Said {
     Done(Transient),
     /// The owner cannot have such rules.
     Unruly(OwnerRuleFault),
-    /// What somebody said was taken, at this offset.
-    Taken(u64),
+    /// What somebody said was taken, at this offset, where it has one.
+    Taken(Option<u64>),
     /// The same, and it is in the store.
-    Stored(u64),
+    Stored(Option<u64>),
     /// What a socket said was not taken.
     Unsaid(SocketId, Unsaid),
     /// What came of a key.
@@ -194,6 +194,28 @@ pub(crate) struct Welcome {
     pub missed: Option<Since>,
     /// By what they may come back, where that can be.
     pub thread: Option<Thread>,
+}
+
+impl Welcome {
+    /// What it costs a socket to hear it, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let since = self.since.iter().map(|(_, since)| since);
+        let missed = since.chain(&self.missed).flat_map(Since::messages);
+        let first = self.latest.iter().chain(&self.waited).chain(missed);
+        first.map(|placed| cost(placed)).sum()
+    }
+
+    /// Nothing of what was missed is told, but that it was.
+    pub(crate) fn forgo(&mut self) {
+        let gap = |since: &mut Since| *since = Since::Gap;
+        self.since.iter_mut().for_each(|(_, since)| gap(since));
+        self.missed.iter_mut().for_each(gap);
+        let waited = std::mem::take(&mut self.waited).len();
+        self.dropped = (self.dropped).saturating_add(u32::try_from(waited).unwrap_or(u32::MAX));
+        if let Some(thread) = &mut self.thread {
+            thread.floor = self.stand.offset;
+        }
+    }
 }
 
 impl Ask {

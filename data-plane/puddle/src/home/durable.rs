@@ -24,6 +24,9 @@ use crate::room::Governed;
 /// The store keeps so many more than it must before it is told to forget some.
 const SLACK_MIN: usize = 16;
 
+/// So many are kept for their keys' sake, at least.
+const KEYED_MIN: usize = 1_000;
+
 /// As what the store knows a room, if its history is to survive the node.
 pub(crate) fn stored_as(governed: &Governed, name: &RoomName) -> Option<StoredRoom> {
     let history = &governed.rules().source().history;
@@ -129,6 +132,17 @@ pub(crate) enum Done {
     Refused(Deferred),
     /// The room's offsets are others than before.
     Begun(Stand),
+    /// Its history is not to survive any more: the store forgets it up to here.
+    Forget(StoredRoom, Mark),
+}
+
+/// How much a room that is to be read is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wanted {
+    /// Somebody waits for an answer.
+    Asked,
+    /// Only by those who are inside anyhow.
+    Inside,
 }
 
 /// What a home does next about the store.
@@ -136,6 +150,8 @@ pub(crate) enum Done {
 pub(crate) enum Step {
     /// Nothing.
     Nothing,
+    /// It reads, once it is its turn.
+    Wait(Wanted),
     /// It is done without.
     Done(Done),
     /// It asks this.
@@ -176,9 +192,20 @@ impl Durable {
         self.bytes
     }
 
-    /// Whether so many bytes more may wait.
+    /// How much it is waited for.
+    pub(super) fn wanted(&self) -> Wanted {
+        if self.queue.is_empty() && self.deferred.iter().all(Deferred::is_inside) {
+            Wanted::Inside
+        } else {
+            Wanted::Asked
+        }
+    }
+
+    /// Whether so many bytes more may wait. A room may hold as much as is left for
+    /// all others: however many hold all they may, some is left for one more.
     pub(super) fn has_room(&self, bytes: usize, allowance: &Allowance) -> Result<(), Refused> {
         let waits = self.queue.len() + self.deferred.len();
+        let bytes = self.bytes.saturating_add(bytes);
         if waits >= allowance.store_waits_max || bytes > allowance.store_bytes_left {
             return Err(Refused::StoreAway);
         }
@@ -302,6 +329,13 @@ impl Durable {
         }
     }
 
+    /// Whether the store keeps so much that keys do not count any more.
+    pub(super) fn is_far_too_much(&self, retention: &Retention, bytes_max: usize) -> bool {
+        let kept_max = retention.messages_max.saturating_mul(2);
+        self.places.len() > kept_max.max(KEYED_MIN)
+            || self.places_bytes > bytes_max.saturating_mul(2)
+    }
+
     /// Up to which offset the store keeps more than it must.
     pub(super) fn surplus(&mut self, retention: &Retention, bytes_max: usize) -> Option<u64> {
         let newest = self.places.back()?.offset;
@@ -344,6 +378,20 @@ impl Durable {
             self.is_read || !matches!(self.under_way, Some((_, Doing::Appending(_)))),
             "nothing is added to what was not read"
         );
+    }
+}
+
+impl Done {
+    /// The home is forgotten: what was to be asked again is refused.
+    pub(super) fn refused(self) -> Self {
+        match self {
+            Self::Again(deferred) => Self::Refused(deferred),
+            other @ (Self::Said(..)
+            | Self::Purged(..)
+            | Self::Refused(_)
+            | Self::Begun(_)
+            | Self::Forget(..)) => other,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use porthouse_model::{Act, ClientId, Refused, Revision, RoomName, Time};
 use porthouse_rules::{Rules, Standing};
 
 use super::asking::OwnerAct;
+use super::away::Absence;
 use super::{Allowance, Gone, Guest, Home, Homes, Said};
 use crate::input::{PuddleId, SocketId};
 use crate::people::{Arrival, Making, Owned, Placing, Say, wish};
@@ -145,6 +146,8 @@ impl Home {
         self.people.depart(now, from, socket, guest.as_ref());
         if let Some(gone) = self.guests.remove(from, socket) {
             self.left(&gone, (how, as_of), now, allowance);
+        } else if let Some(absence) = guest.and_then(|guest| still_waits(&guest, how)) {
+            self.hand_back(absence, allowance);
         }
         self.part((from, socket), how, as_of, now);
     }
@@ -227,5 +230,14 @@ impl Home {
             let until = now + settings.owner_silent_time_max;
             self.people.own(by.client, Making { life, claim, until });
         }
+    }
+}
+
+/// What still waits for somebody who did not come in, whoever else of them is
+/// there.
+fn still_waits(guest: &Guest, how: Gone) -> Option<(ClientId, Absence)> {
+    match how {
+        Gone::Outside => guest.waited.map(|absence| (guest.client, absence)),
+        Gone::Cut | Gone::Left | Gone::PutOut => None,
     }
 }

@@ -13,7 +13,7 @@ use super::placed::Placed;
 use super::record::Written;
 use super::taking::{Asker, Outcome};
 use super::{Allowance, Home, stored_as};
-use crate::bridge::{FromStore, Mark, StoreRequest, ToStore};
+use crate::bridge::{FromStore, Mark, StoreRequest, StoredRoom, ToStore};
 use crate::hop::RoomMessage;
 use crate::input::{OrderId, PuddleId, SocketId};
 use crate::room::Governed;
@@ -21,6 +21,9 @@ use crate::seed::Chance;
 
 /// How often a message is tried before its sender is told to try again.
 const ATTEMPTS_MAX: u8 = 3;
+/// How long the store keeps the latest message of a room that a template makes:
+/// nobody deletes such a room, and there may be any number.
+const TEMPLATED_LATEST_TIME: Duration = Duration::from_hours(30 * 24);
 
 impl Home {
     /// Whether its history survives the node.
@@ -31,6 +34,18 @@ impl Home {
     /// Whose rules it goes by.
     pub(crate) const fn governed(&self) -> &Governed {
         &self.governed
+    }
+
+    /// As what the store knows it, where its history survives the node.
+    pub(crate) fn stored(&self) -> Option<&StoredRoom> {
+        self.durable.as_ref().map(|durable| &durable.room)
+    }
+
+    /// The store is not asked now: whoever waits is told that it was not done.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(durable) = self.durable.as_mut().filter(|all| all.under_way.is_none()) {
+            self.undone.append(&mut durable.give_up());
+        }
     }
 
     /// Whether it must be read before anything is answered.
@@ -46,6 +61,13 @@ impl Home {
         let stored = stored_as(&self.governed, &self.name);
         if self.durable.as_ref().map(|durable| &durable.room) == stored.as_ref() {
             return;
+        }
+        if let (None, Some(durable)) = (&stored, &self.durable)
+            && self.governed.verified_as() == Some(durable.room.id)
+            && durable.last != Mark::default()
+        {
+            let forget = Done::Forget(durable.room.clone(), durable.last);
+            self.undone.push(forget);
         }
         self.leave_store();
         self.begin_anew(chance);
@@ -158,6 +180,7 @@ impl Home {
     pub(crate) fn step(
         &mut self,
         request: StoreRequest,
+        may_read: bool,
         moment: Moment,
         allowance: &Allowance,
     ) -> Step {
@@ -167,6 +190,9 @@ impl Home {
         if !durable.is_read {
             if durable.was_in_vain || !durable.is_busy() {
                 return Step::Nothing;
+            }
+            if !may_read {
+                return Step::Wait(durable.wanted());
             }
             durable.under_way = Some((request, Doing::Reading));
             let bytes_max = allowance.room_history_bytes_max.saturating_mul(2);
@@ -187,13 +213,17 @@ impl Home {
     }
 
     /// Up to which offset the store may forget: what the rules do not keep, and
-    /// no key is remembered for.
+    /// no key is remembered for, unless that is so much that it could not be read
+    /// again.
     fn surplus(&mut self, now: Time, allowance: &Allowance) -> Option<u64> {
         self.keys.forget(now, allowance.key_time_max);
         let retention = self.retention();
+        let bytes_max = allowance.room_history_bytes_max;
         let durable = self.durable.as_mut()?;
-        let through = durable.surplus(&retention, allowance.room_history_bytes_max)?;
-        let keyed = self.keys.first_offset().unwrap_or(u64::MAX);
+        let through = durable.surplus(&retention, bytes_max)?;
+        let is_far_too_much = durable.is_far_too_much(&retention, bytes_max);
+        let keyed = self.keys.first_offset().filter(|_| !is_far_too_much);
+        let keyed = keyed.unwrap_or(u64::MAX);
         let latest = self.latest.as_ref().map_or(u64::MAX, |last| last.offset());
         let through = through.min(keyed - 1).min(latest - 1);
         durable.mark_of(through).map(|_| through)
@@ -311,12 +341,16 @@ impl Home {
     }
 
     /// How long a record is kept: as the rules say, and for as long as its key is
-    /// remembered. The latest message has no age.
+    /// remembered. The latest message has no age, but where a template makes
+    /// rooms of any name.
     fn lasts(&self, key_time_max: Duration) -> Option<Duration> {
         let history = &self.governed.rules().source().history;
-        match history.keep {
-            Keep::Latest => None,
-            Keep::None | Keep::Last { .. } => Some(self.retention().age_max.max(key_time_max * 2)),
+        match (history.keep, &self.governed) {
+            (Keep::Latest, Governed::Templated(_)) => Some(TEMPLATED_LATEST_TIME),
+            (Keep::Latest, Governed::Persistent(_) | Governed::Transient(_)) => None,
+            (Keep::None | Keep::Last { .. }, _) => {
+                Some(self.retention().age_max.max(key_time_max * 2))
+            }
         }
     }
 
@@ -384,9 +418,9 @@ impl Outcome {
     /// What whoever said it is told, where it was said in a durable room.
     pub(crate) fn stored(&self, speaker: SocketId, kept: bool) -> Said {
         match self {
-            Self::Placed(placed) if kept => Said::Stored(placed.offset()),
-            Self::Placed(placed) => Said::Taken(placed.offset()),
-            Self::Known(offset) => Said::Stored(offset.unwrap_or_default()),
+            Self::Placed(placed) if kept => Said::Stored(Some(placed.offset())),
+            Self::Placed(placed) => Said::Taken(Some(placed.offset())),
+            Self::Known(offset) => Said::Stored(*offset),
             Self::Unsaid(why) => Said::Unsaid(speaker, *why),
         }
     }

@@ -91,9 +91,8 @@ impl Home {
         allowance: &Allowance,
         chance: &mut Chance,
     ) -> Answer {
-        if asker.room_id != self.governed.id()
-            && let Some(answer) = behind(&what)
-        {
+        let is_behind = asker.room_id != self.governed.id();
+        if is_behind && let Some(answer) = behind(&what, asker.room_id) {
             return answer;
         }
         if self.is_unread() {
@@ -122,7 +121,13 @@ impl Home {
                     None => return Answer::Later,
                 }
             }
-            Ask::Here(guest) => self.here(now, from, guest, claim, settings),
+            Ask::Here(guest) => {
+                let stands = self.here(now, from, guest, claim, settings);
+                if is_behind {
+                    return Answer::Later;
+                }
+                stands
+            }
             Ask::Send(saying) if self.is_durable() => {
                 return match self.take_durably(asker, saying, chance, allowance) {
                     Ok(()) => Answer::Queued,
@@ -211,7 +216,9 @@ impl Home {
     ) -> Claim {
         match self.keys.look(client, key, now, allowance.key_time_max) {
             Claim::New if self.keys.of(client) >= allowance.keys_per_client_max => Claim::Full,
-            Claim::New if allowance.keys_left == 0 => Claim::Full,
+            // A room may have as many as are left for all others: however many have
+            // all they may, some are left for one more.
+            Claim::New if self.keys.len() >= allowance.keys_left => Claim::Full,
             claim @ (Claim::New | Claim::Known(_) | Claim::Expired | Claim::Full) => claim,
         }
     }
@@ -410,10 +417,24 @@ impl Home {
             Gone::Cut | Gone::Left | Gone::PutOut => None,
         };
         self.away.forget(now, waiting.age_max);
-        if let Some(absence) = absence.filter(|_| gone.user) {
+        // What waited for another socket of theirs, which did not come in.
+        let before = self.away.back(gone.client).filter(|_| absence.is_some());
+        let absences = absence.filter(|_| gone.user).into_iter().chain(before);
+        if let Some(absence) = absences.min_by_key(|absence| absence.after) {
             self.away
                 .left(gone.client, absence, allowance.waiting_members_max);
         }
+    }
+
+    /// What waited was handed to a socket that did not come in; others of the
+    /// client are there: it waits for the next.
+    pub(super) fn hand_back(
+        &mut self,
+        (client, absence): (ClientId, Absence),
+        allowance: &Allowance,
+    ) {
+        let members_max = allowance.waiting_members_max;
+        self.away.left(client, absence, members_max);
     }
 }
 
@@ -428,8 +449,10 @@ impl Home {
 
 /// What is asked by a puddle that has not heard yet that another room has taken
 /// the name, and is not to reach that one: nothing crosses between the two.
-fn behind(what: &Ask) -> Option<Answer> {
+fn behind(what: &Ask, room_id: Option<RoomId>) -> Option<Answer> {
     match what {
+        // Who is inside of a room that is gone is put out when that is heard of.
+        Ask::Here(_) if room_id.is_some() => Some(Answer::Later),
         Ask::Send(_) => {
             let why = Unsaid::Refused(Refused::Stale);
             Some(Answer::Outcome(Outcome::Unsaid(why)))

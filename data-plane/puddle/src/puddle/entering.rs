@@ -221,6 +221,7 @@ impl Puddle {
             return;
         };
         let welcome = self.asking.take_welcome();
+        let welcome = welcome.map(|welcome| self.fitting(id, welcome));
         let goes_on = self.goes_on(id, name, welcome.as_ref(), rights);
         let claims = welcome.as_ref().and_then(|welcome| {
             self.claims(id, (name, &governed), &passed, session.as_deref(), welcome)

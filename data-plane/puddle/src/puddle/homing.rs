@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use porthouse_model::{Refused, Revision, RoomName};
+use porthouse_model::{Refused, Revision, RoomId, RoomName};
 
 use super::Puddle;
 use super::keeping::Wish;
@@ -52,8 +52,8 @@ pub(super) enum Pending {
     Posting(SocketId, RoomName),
     /// Somebody whose message waits for what is known of its key.
     Claiming(SocketId, Arc<RoomMessage>, Wish),
-    /// Somebody who reads what was said.
-    Reading(SocketId, RoomName, Option<Id>),
+    /// Somebody who reads what was said in this room of the name.
+    Reading(SocketId, (RoomName, Option<RoomId>), Option<Id>),
 }
 
 impl Pending {
@@ -62,7 +62,7 @@ impl Pending {
             Self::Arrival(_, room)
             | Self::Sending(_, room, _)
             | Self::Posting(_, room)
-            | Self::Reading(_, room, _)
+            | Self::Reading(_, (room, _), _)
             | Self::Request(room, _) => room,
             Self::Claiming(_, message, _) => &message.room,
         }
@@ -414,10 +414,10 @@ impl Puddle {
             (Pending::Arrival(id, room), Ok(Said::Lapsed)) => self.lapsed(id, &room),
             (Pending::Arrival(id, room), Err(refused)) => self.welcomed(id, &room, Err(refused)),
             (Pending::Sending(id, room, wish), Ok(Said::Taken(offset))) => {
-                self.receipt(id, &room, &wish.unstored(), Some(offset));
+                self.receipt(id, &room, &wish.unstored(), offset);
             }
             (Pending::Sending(id, room, wish), Ok(Said::Stored(offset))) => {
-                self.receipt(id, &room, &wish, Some(offset));
+                self.receipt(id, &room, &wish, offset);
             }
             (Pending::Sending(id, room, wish), Ok(Said::Unsaid(_, why))) => {
                 self.unsaid(id, &room, Some(&wish), why);
@@ -441,10 +441,10 @@ impl Puddle {
                 self.claimed(id, &message, &wish, Err(refused));
             }
             (Pending::Reading(id, room, request), Ok(Said::Read(page))) => {
-                self.heard_past(id, request.as_ref(), &room, Ok(page));
+                self.heard_past(id, request.as_ref(), room, Ok(page));
             }
             (Pending::Reading(id, room, request), Err(refused)) => {
-                self.heard_past(id, request.as_ref(), &room, Err(refused));
+                self.heard_past(id, request.as_ref(), room, Err(refused));
             }
             (Pending::Request(room, request), Err(refused)) => {
                 self.request_done(&room, &request, Said::Refused(refused));
@@ -486,6 +486,12 @@ impl Puddle {
         };
         let room = self.rooms.get_mut(index);
         let before = room.stand.replace(stand);
+        if before.is_none_or(|before| before.epoch != stand.epoch) {
+            // Offsets of another epoch say nothing of what was said in this.
+            for sitter in room.seats.sitters_mut() {
+                sitter.since = stand.offset;
+            }
+        }
         let kept = keeps(room.governed.rules().source());
         // Of the same epoch, but further: its home began anew and has read what
         // it had stored, some of which may not have come here.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use porthouse_model::{ClientId, Refused, RoomName};
+use porthouse_model::{ClientId, Refused, RoomId, RoomName};
 use porthouse_rules::Hearing;
 
 use super::Puddle;
@@ -242,9 +242,9 @@ impl Puddle {
             Outcome::Placed(placed) => {
                 let offset = placed.offset();
                 self.spread(room, &placed);
-                wanted.then_some(Said::Taken(offset))
+                wanted.then_some(Said::Taken(Some(offset)))
             }
-            Outcome::Known(offset) => wanted.then(|| Said::Taken(offset.unwrap_or_default())),
+            Outcome::Known(offset) => wanted.then_some(Said::Taken(offset)),
             Outcome::Unsaid(why) => Some(Said::Unsaid(speaker, why)),
         }
     }
@@ -291,6 +291,20 @@ impl Puddle {
         let receivers = deliver(room, index, message, silent, &mut self.outbox);
         self.counters.deliveries += receivers;
         receivers
+    }
+
+    /// Somebody comes in by this. One room says no more first than half of what a
+    /// socket may have queued; what does not fit beside what others said in this
+    /// turn, they are told to have missed.
+    pub(super) fn fitting(&self, id: SocketId, mut welcome: Welcome) -> Welcome {
+        let (queued, most) = (
+            self.outbox.bytes(id.slot),
+            self.settings.socket_backlog_bytes_max,
+        );
+        if queued > most / 2 && queued + welcome.bytes() > most {
+            welcome.forgo();
+        }
+        welcome
     }
 
     /// One socket hears what was said before it came, or was away.
@@ -371,18 +385,21 @@ impl Puddle {
             };
             return self.inform(id, |out| nothing.frame(out));
         }
-        let ask = self.pend(Pending::Reading(id, name.clone(), request));
+        let room = (name.clone(), governed.id());
+        let ask = self.pend(Pending::Reading(id, room, request));
         self.ask_home(name, governed, ask, Ask::Read { range, viewer });
     }
 
-    /// What was read comes, if it may still be seen.
+    /// What was read comes, if it may still be seen: not in another room of the
+    /// name.
     pub(super) fn heard_past(
         &mut self,
         id: SocketId,
         request: Option<&Id>,
-        name: &RoomName,
+        (name, room_id): (RoomName, Option<RoomId>),
         page: Result<Page, Refused>,
     ) {
+        let name = &name;
         let page = match page {
             Ok(page) => page,
             Err(refused) => return self.refuse_line(id, request, Some(name), refused),
@@ -392,6 +409,9 @@ impl Puddle {
         let Some((index, stay)) = seat else {
             return self.outside(id, request);
         };
+        if self.rooms.get(index).governed.id() != room_id {
+            return self.refuse_line(id, request, Some(name), Refused::Stale);
+        }
         let rights = self.rooms.get(index).seats.sitter(stay.seat).rights;
         if !rights.reads() {
             return self.refuse_line(id, request, Some(name), Refused::HistoryRefused);

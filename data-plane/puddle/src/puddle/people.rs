@@ -262,9 +262,7 @@ impl Puddle {
             lookers.iter().partition(|id| self.beside(**id).is_some());
         let slots: Vec<u32> = own.iter().map(|id| id.slot).collect();
         self.announce(WireForm::Multiplexed, index, &slots, |out| event.frame(out));
-        for id in beside {
-            self.inform(id, |out| event.frame(out));
-        }
+        self.inform_beside(&beside, |out| event.frame(out));
     }
 
     /// Tells everybody inside who can be told: each on its socket, or on its
@@ -275,9 +273,7 @@ impl Puddle {
         let sitters = seats.sitters().iter().map(|sitter| sitter.socket);
         let paired: Vec<SocketId> = sitters.filter(|id| self.beside(*id).is_some()).collect();
         self.announce(WireForm::Multiplexed, index, &slots, |out| write(out));
-        for id in paired {
-            self.inform(id, |out| write(out));
-        }
+        self.inform_beside(&paired, |out| write(out));
     }
 
     /// Queues one frame for some sockets of one form in a room.

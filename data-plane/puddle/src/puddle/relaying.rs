@@ -4,6 +4,8 @@
 //! Owns the way there and back, and what can be asked on it. Does nothing that
 //! is asked: the files of the ops do.
 
+use std::sync::Arc;
+
 use porthouse_model::{CloseCode, Refused, RoomName};
 
 use super::Puddle;
@@ -168,6 +170,22 @@ impl Puddle {
         }
         if self.hears_us(id) {
             self.tell(id, write);
+        }
+    }
+
+    /// Tells the siblings of these the same, which is written once.
+    pub(super) fn inform_beside(&mut self, ids: &[SocketId], write: impl FnOnce(&mut Vec<u8>)) {
+        if ids.is_empty() {
+            return;
+        }
+        let mut frames = Vec::new();
+        write(&mut frames);
+        let frames: Arc<[u8]> = frames.into();
+        for id in ids {
+            if let Some((puddle, sibling)) = self.beside(*id) {
+                let told = SiblingSaid::Told(Arc::clone(&frames));
+                self.tell_pair(puddle, Pair { raw: *id, sibling }, told);
+            }
         }
     }
 

@@ -275,7 +275,9 @@ impl Puddle {
             .map(|due| at(due, "rooms whose policy grows old"));
         let homes = self.homes.deadline();
         let homes = homes.map(|due| at(due, "a room's home to forget"));
-        [turn, socket, policy, drain, stale, homes]
+        let forgetting = self.storing.forgetting.deadline();
+        let forgetting = forgetting.map(|due| at(due, "a store to be asked again"));
+        [turn, socket, policy, drain, stale, homes, forgetting]
             .into_iter()
             .flatten()
             .min()

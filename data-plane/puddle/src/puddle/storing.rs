@@ -4,67 +4,98 @@
 //! Owns the requests under way. What is asked, and what comes of it, is in
 //! `home/storing.rs`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use porthouse_model::{Refused, RoomId, RoomName};
+use porthouse_model::{Refused, RoomName};
 
 use super::Puddle;
+use super::forgetting::Forgetting;
+use super::line::Line;
 use super::ordering::published;
 use crate::bridge::{FromStore, StoreRequest, StoredRoom, ToStore};
-use crate::home::{By, Deferred, Done, FromHome, Moment, Outcome, Said, Stand, Step, Unsaid};
+use crate::home::{
+    By, Deferred, Done, FromHome, Moment, Outcome, Said, Stand, Step, Unsaid, Wanted,
+};
 use crate::input::{Command, OrderId, Publish};
 use crate::output::{Output, Reply};
-use crate::settings::HistoryStore;
 
 /// What this puddle has asked of the store.
 #[derive(Debug, Default)]
 pub(super) struct Storing {
     asked: u64,
-    /// For which rooms' homes; `None`: for nobody.
-    under_way: BTreeMap<StoreRequest, Option<RoomName>>,
-    /// Rooms whose homes wait for their turn, in its order, each once.
-    ready: VecDeque<RoomName>,
-    /// The same rooms.
-    waiting: BTreeSet<RoomName>,
-    /// Deleted rooms that are still to be forgotten.
-    deleted: VecDeque<StoredRoom>,
+    pub under_way: BTreeMap<StoreRequest, Asked>,
+    /// How many of them read.
+    reading: usize,
+    /// Rooms whose homes wait for their turn.
+    ready: Line,
+    /// Rooms that wait to be read.
+    unread: Line,
+    /// What the store is still to forget.
+    pub forgetting: Forgetting,
+}
+
+/// What was asked.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// About which room.
+    pub stored: StoredRoom,
+    /// For which room's home; `None`: for nobody.
+    home: Option<RoomName>,
+    /// Whether it reads.
+    reads: bool,
 }
 
 impl Puddle {
     /// A home may have something to ask of the store.
     pub(super) fn store_of(&mut self, room: &RoomName) {
-        if self.storing.waiting.contains(room) {
+        if !self.storing.ready.contains(room) {
+            let may_read = self.storing.unread.is_empty() && self.may_read();
+            self.step_of(room, may_read);
+        }
+    }
+
+    fn may_read(&self) -> bool {
+        self.storing.reading < self.settings.store.reads_max
+    }
+
+    fn may_ask_store(&self) -> bool {
+        self.storing.under_way.len() < self.settings.store.requests_max
+    }
+
+    fn step_of(&mut self, room: &RoomName, may_read: bool) {
+        if self.waits_to_forget(room) {
             return;
         }
         let moment = self.both_clocks();
-        while self.storing.under_way.len() < self.settings.store_requests_max {
+        while self.may_ask_store() {
             let request = StoreRequest(self.storing.asked + 1);
             let step = self.homes.with(room, |home, allowance| {
-                home.step(request, moment, allowance)
+                home.step(request, may_read, moment, allowance)
             });
             match step {
                 None | Some(Step::Nothing) => return,
+                Some(Step::Wait(wanted)) => return self.storing.unread.join(room, wanted),
                 Some(Step::Done(done)) => self.done_at(room, done),
                 Some(Step::Ask(stored, what)) => {
                     return self.ask_store(Some(room.clone()), stored, what);
                 }
             }
         }
-        self.line_up(room);
-    }
-
-    /// A home waits for its turn behind those that wait already.
-    fn line_up(&mut self, room: &RoomName) {
-        if self.storing.waiting.insert(room.clone()) {
-            self.storing.ready.push_back(room.clone());
-        }
+        self.storing.ready.join(room, Wanted::Asked);
     }
 
     fn ask_store(&mut self, home: Option<RoomName>, room: StoredRoom, what: ToStore) {
         self.storing.asked += 1;
         let request = StoreRequest(self.storing.asked);
-        self.storing.under_way.insert(request, home);
+        let reads = matches!(what, ToStore::Read { .. });
+        self.storing.reading += usize::from(reads);
+        let asked = Asked {
+            stored: room.clone(),
+            home,
+            reads,
+        };
+        self.storing.under_way.insert(request, asked);
         self.outputs.push(Output::Bridge {
             request,
             room,
@@ -74,19 +105,26 @@ impl Puddle {
 
     /// The store answers.
     pub(super) fn bridged(&mut self, request: StoreRequest, answer: FromStore) {
-        let Some(home) = self.storing.under_way.remove(&request) else {
+        let Some(asked) = self.storing.under_way.remove(&request) else {
             return;
         };
-        if let Some(room) = home {
-            let moment = self.both_clocks();
-            let done = self.homes.with(&room, |home, allowance| {
-                home.told(request, answer, moment, allowance)
-            });
-            for done in done.into_iter().flatten() {
-                self.done_at(&room, done);
+        self.storing.reading -= usize::from(asked.reads);
+        if let FromStore::Appended(mark) = answer {
+            self.storing.forgetting.appended(&asked.stored, mark);
+        }
+        match asked.home {
+            Some(room) => {
+                let moment = self.both_clocks();
+                let done = self.homes.with(&room, |home, allowance| {
+                    home.told(request, answer, moment, allowance)
+                });
+                for done in done.into_iter().flatten() {
+                    self.done_at(&room, done);
+                }
+                self.home_deserted(&room);
+                self.storing.ready.join(&room, Wanted::Asked);
             }
-            self.home_deserted(&room);
-            self.line_up(&room);
+            None => self.forgotten(asked.stored, &answer),
         }
         self.keep_storing();
     }
@@ -96,26 +134,18 @@ impl Puddle {
         for (room, done) in self.homes.take_undone() {
             self.done_at(&room, done);
         }
-        while self.storing.under_way.len() < self.settings.store_requests_max {
-            if let Some(deleted) = self.storing.deleted.pop_front() {
-                self.ask_store(None, deleted, ToStore::ForgetRoom);
-            } else if let Some(room) = self.storing.ready.pop_front() {
-                self.storing.waiting.remove(&room);
+        while self.may_ask_store() {
+            if let Some((deleted, what)) = self.next_to_forget() {
+                self.ask_store(None, deleted, what);
+            } else if let Some(room) = self.storing.ready.next() {
                 self.store_of(&room);
+            } else if self.may_read()
+                && let Some(room) = self.storing.unread.next()
+            {
+                self.step_of(&room, true);
             } else {
                 return;
             }
-        }
-    }
-
-    /// A room was deleted: the store forgets it. What does not find a place in
-    /// the queue ends by its age.
-    pub(super) fn forget_stored(&mut self, id: RoomId, name: &RoomName) {
-        let is_ours = self.home_of(name) == self.settings.puddle;
-        let has_place = self.storing.deleted.len() < self.settings.store_requests_max;
-        if self.settings.history_store == HistoryStore::Bridged && is_ours && has_place {
-            let name = name.clone();
-            self.storing.deleted.push_back(StoredRoom { id, name });
         }
     }
 
@@ -141,6 +171,7 @@ impl Puddle {
                 let reply = Reply::Refused(Refused::StoreAway);
                 self.outputs.push(Output::Reply { order, reply });
             }
+            Done::Forget(stored, through) => self.forget_through(stored, through),
             Done::Begun(stand) => self.tell_all(room, &Said::Stands(stand)),
         }
     }

@@ -42,4 +42,7 @@ mod strangers;
 mod waited;
 mod durable;
 mod stored;
+mod shared_store;
+mod forgotten;
+mod strays;
 mod interleaved;

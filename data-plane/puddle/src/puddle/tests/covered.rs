@@ -39,7 +39,7 @@ fn template(prefix: &str, rules: RoomRules) -> Template {
     }
 }
 
-fn put(world: &mut World, prefix: &str, rules: RoomRules) {
+pub(super) fn put(world: &mut World, prefix: &str, rules: RoomRules) {
     let template = template(prefix, rules);
     world
         .templates

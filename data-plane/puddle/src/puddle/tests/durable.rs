@@ -316,7 +316,7 @@ fn the_store_keeps_no_more_than_the_rules() {
 
 #[test]
 fn what_waits_for_the_store_is_bounded_and_past_it_refused() {
-    let mut world = news(|settings| settings.store_waits_max = 3);
+    let mut world = news(|settings| settings.store.waits_max = 3);
     let (ada, _) = join(&mut world, 0, "news");
     world.store.stands = true;
     for number in 1..=3 {
@@ -390,7 +390,7 @@ fn who_is_inside_when_the_home_begins_anew_is_told_where_it_stands() {
 
 #[test]
 fn bytes_that_wait_for_the_store_are_bounded_over_all_rooms() {
-    let mut world = news(|settings| settings.store_wait_bytes_max = 2_000);
+    let mut world = news(|settings| settings.store.wait_bytes_max = 2_000);
     let (ada, _) = join(&mut world, 0, "news");
     world.store.stands = true;
     let long = "x".repeat(1_000);
@@ -403,7 +403,7 @@ fn bytes_that_wait_for_the_store_are_bounded_over_all_rooms() {
 
 #[test]
 fn rooms_wait_for_their_turn_when_too_much_is_under_way() {
-    let mut world = news(|settings| settings.store_requests_max = 1);
+    let mut world = news(|settings| settings.store.requests_max = 1);
     let rooms = ["news-1", "news-2", "news-3"];
     for room in rooms {
         world.room(room, durable(100));
@@ -425,7 +425,7 @@ fn rooms_wait_for_their_turn_when_too_much_is_under_way() {
 
 #[test]
 fn with_one_slot_two_busy_rooms_take_turns() {
-    let mut world = news(|settings| settings.store_requests_max = 1);
+    let mut world = news(|settings| settings.store.requests_max = 1);
     let rooms = ["news-1", "news-2"];
     for room in rooms {
         world.room(room, durable(100));
@@ -466,6 +466,19 @@ fn one_key_does_not_keep_the_store_from_forgetting() {
     }
     let most = world.store.rooms.values().map(Vec::len).max();
     assert!(most <= Some(10 + 17), "{most:?}");
+}
+
+#[test]
+fn one_key_that_is_remembered_does_not_keep_the_store_from_forgetting() {
+    let mut world = news(|_| {});
+    world.rule("news", durable(10));
+    let (ada, _) = join(&mut world, 0, "news");
+    send(&mut world, ada, 1, r#","key":"k""#, "keyed");
+    for number in 0..1_100 {
+        send(&mut world, ada, number, "", "word");
+    }
+    let most = world.store.records();
+    assert!(most <= 1_000 + 17, "{most}");
 }
 
 #[test]

@@ -414,15 +414,34 @@ fn a_key_whose_socket_went_meanwhile_is_still_new() {
 }
 
 #[test]
-fn keys_of_a_silent_room_are_forgotten_in_time() {
-    let mut world = World::with(1, |settings| settings.keys_max = 2);
+fn one_room_does_not_take_all_keys() {
+    let mut world = World::with(1, |settings| settings.keys_max = 10);
     world.room("ledger", ordered());
     world.room("other", ordered());
     let (ada, _) = join(&mut world, 0, "ledger");
     let (ben, _) = join(&mut world, 0, "other");
-    for id in 1..=2 {
+    for id in 1..=10 {
         send(&mut world, ada, id, &format!(r#","key":"k{id}""#), "said");
     }
+    let told = world.take_text(ada);
+    assert!(told.contains(r#""rule":"keys_per_client_max""#), "{told}");
+    assert_eq!(told.matches(r#""op":"receipt""#).count(), 5, "{told}");
+    world.line(
+        ben,
+        "{\"op\":\"send\",\"room\":\"other\",\"id\":9,\"key\":\"k\"}\nsaid",
+    );
+    let told = world.take_text(ben);
+    assert!(told.contains(r#""op":"receipt","id":9"#), "{told}");
+}
+
+#[test]
+fn keys_of_a_silent_room_are_forgotten_in_time() {
+    let mut world = World::with(1, |settings| settings.keys_max = 1);
+    world.room("ledger", ordered());
+    world.room("other", ordered());
+    let (ada, _) = join(&mut world, 0, "ledger");
+    let (ben, _) = join(&mut world, 0, "other");
+    send(&mut world, ada, 1, r#","key":"k1""#, "said");
     let keyed = "{\"op\":\"send\",\"room\":\"other\",\"id\":9,\"key\":\"k\"}\nsaid";
     world.line(ben, keyed);
     assert!(world.take_text(ben).contains("keys_per_client_max"));

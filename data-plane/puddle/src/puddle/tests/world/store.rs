@@ -1,6 +1,9 @@
 //! The store of these tests: records in memory, and what can go wrong on the way.
 
-use std::collections::BTreeMap;
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use porthouse_model::RoomName;
 
 use super::World;
 use crate::{FromStore, Input, Mark, Record, StoreRequest, StoredRoom, ToStore};
@@ -20,11 +23,13 @@ pub(in crate::puddle::tests) struct Store {
     /// Requests wait while it is set.
     pub(in crate::puddle::tests) stands: bool,
     /// What waits.
-    waiting: Vec<Asked>,
+    waiting: VecDeque<Asked>,
     /// What nobody waits for any more, and has not come yet.
     late: Vec<Asked>,
     /// It takes no longer record, if any.
     pub(in crate::puddle::tests) record_bytes_max: Option<usize>,
+    /// How long each record that was added is kept.
+    pub(in crate::puddle::tests) lasts: Vec<Option<Duration>>,
     /// Reads that were answered.
     pub(in crate::puddle::tests) reads: u32,
 }
@@ -32,10 +37,19 @@ pub(in crate::puddle::tests) struct Store {
 impl World {
     pub(super) fn ask_store(&mut self, (at, request, room, what): Asked) {
         if self.store.stands {
-            return self.store.waiting.push((at, request, room, what));
+            return self.store.waiting.push_back((at, request, room, what));
         }
         let answer = self.store.answer(room, what);
         self.puddles[at].handle(self.now, Input::Bridged { request, answer });
+    }
+
+    /// The store answers the first that waits, and all runs; what is asked then
+    /// waits.
+    pub(in crate::puddle::tests) fn release_one(&mut self) {
+        let (at, request, room, what) = self.store.waiting.pop_front().expect("one waits");
+        let answer = self.store.answer(room, what);
+        self.puddles[at].handle(self.now, Input::Bridged { request, answer });
+        self.run();
     }
 
     /// The store answers what waits, and all runs.
@@ -49,6 +63,17 @@ impl World {
 }
 
 impl Store {
+    /// About which rooms something waits.
+    pub(in crate::puddle::tests) fn waits_about(&self) -> Vec<RoomName> {
+        let waiting = self.waiting.iter();
+        waiting.map(|(_, _, room, _)| room.name.clone()).collect()
+    }
+
+    /// How many records it has.
+    pub(in crate::puddle::tests) fn records(&self) -> usize {
+        self.rooms.values().map(Vec::len).sum()
+    }
+
     /// What waits is never answered, as when the puddle begins anew; it is done
     /// all the same if it is an append.
     pub(in crate::puddle::tests) fn lose_waiting(&mut self) {
@@ -61,7 +86,7 @@ impl Store {
     /// What waits is never answered, and comes later.
     pub(in crate::puddle::tests) fn delay_waiting(&mut self) {
         self.stands = false;
-        self.late.append(&mut self.waiting);
+        self.late.extend(self.waiting.drain(..));
     }
 
     /// What was late comes.
@@ -88,7 +113,8 @@ impl Store {
             {
                 FromStore::TooLong
             }
-            ToStore::Append { record, .. } => {
+            ToStore::Append { record, lasts, .. } => {
+                self.lasts.push(lasts);
                 self.marks += 1;
                 let mark = Mark(self.marks);
                 let bytes = record;
