@@ -109,7 +109,7 @@ fn who_is_inside_a_room_that_is_gone_elsewhere_hears_nothing_of_its_successor() 
     *world.rooms.get_mut("news").expect("made").rules = ordered();
     let stricter = ChangeItem::Room(world.rooms["news"].clone());
     let [gone, made] = another(&mut world, keeping(LAST));
-    let changes: Vec<_> = [stricter, gone, made]
+    let revisions: Vec<_> = [stricter, gone, made]
         .into_iter()
         .map(|item| {
             world.revision += 1;
@@ -118,18 +118,18 @@ fn who_is_inside_a_room_that_is_gone_elsewhere_hears_nothing_of_its_successor() 
             Arc::new(Changed::compile(Change { revision, items }))
         })
         .collect();
-    let tell = |world: &mut World, puddle: usize, change: usize| {
-        let changed = Input::Changed(Arc::clone(&changes[change]));
+    let tell = |world: &mut World, puddle: usize, at: usize| {
+        let changed = Input::Changed(Arc::clone(&revisions[at]));
         world.puddles[puddle].handle(world.now, changed);
         world.run();
     };
-    (0..3).for_each(|change| tell(&mut world, home, change));
+    (0..3).for_each(|at| tell(&mut world, home, at));
     let (ben, _) = join(&mut world, home, "news");
     send(&mut world, ben, "", "of the other");
     tell(&mut world, other, 0);
     let heard = world.take_text(ada);
     assert!(!heard.contains(r#""op":"epoch""#), "{heard}");
-    (1..3).for_each(|change| tell(&mut world, other, change));
+    (1..3).for_each(|at| tell(&mut world, other, at));
     let heard = world.take_text(ada);
     assert!(heard.contains(r#""op":"closed""#), "{heard}");
     assert!(!heard.contains("of the other"), "{heard}");
@@ -217,15 +217,18 @@ fn what_siblings_are_told_is_encoded_once_however_many_there_are() {
     let items = vec![ChangeItem::Room(world.rooms[room.as_str()].clone())];
     world.change_only(items);
     let outputs = world.settle_only(1);
-    let told = outputs.iter().filter_map(|output| match output {
-        Output::Hop {
-            hop: Hop::Sibling(hop),
-            ..
-        } => match &hop.what {
-            SiblingSaid::Told(frames) => Some(frames),
-            _ => None,
-        },
-        _ => None,
+    let hops = outputs.iter().filter_map(|output| {
+        let Output::Hop { hop, .. } = output else {
+            return None;
+        };
+        let Hop::Sibling(hop) = hop else { return None };
+        Some(&hop.what)
+    });
+    let told = hops.filter_map(|said| {
+        let SiblingSaid::Told(frames) = said else {
+            return None;
+        };
+        Some(frames)
     });
     let told: Vec<&Arc<[u8]>> = told.collect();
     assert!(told.len() >= 3, "{}", told.len());
