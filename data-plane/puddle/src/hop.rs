@@ -62,12 +62,14 @@ pub enum Hop {
         time: Duration,
     },
     /// Somebody inside, who may, puts a client out of a room, all of its sockets,
-    /// and it does not come back for a while.
+    /// and it does not come back for so long.
     Kick {
         /// The room.
         room: RoomName,
         /// Whom.
         client: ClientId,
+        /// For how long.
+        time: Duration,
     },
     /// I have handled so many of your hops, of so many payload bytes.
     Credit {

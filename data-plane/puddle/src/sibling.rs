@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::home::{OwnerAct, Range};
 use crate::input::{PuddleId, SocketId};
 use crate::waiting::Decision;
-use crate::wire::multiplexed::{Answer, Id};
+use crate::wire::multiplexed::{Answer, Comeback, Id};
 
 /// Bytes that say where the sibling is; they are no secret.
 const PLACE_BYTES: usize = 9;
@@ -145,7 +145,7 @@ pub(crate) enum Command {
     /// Lets in or turns away who waits to be let in.
     Decide(ClientId, Decision),
     /// Puts a client out of the room.
-    Kick(ClientId),
+    Kick(ClientId, Comeback),
     /// Reads what was said.
     History(Range),
     /// Looks at who is there.

@@ -58,8 +58,8 @@ impl Puddle {
                 self.kept_out(room, whom, time);
                 0
             }
-            Hop::Kick { room, client } => {
-                self.put_client_out(&room, client);
+            Hop::Kick { room, client, time } => {
+                self.kick(client, Some(&room), time);
                 0
             }
             Hop::Waiting(hop) => {

@@ -13,7 +13,7 @@ use crate::hop::Hop;
 use crate::input::SocketId;
 use crate::room::{Governed, RoomIndex};
 use crate::socket::{Habit, Who};
-use crate::wire::multiplexed::{Event as Told, Id};
+use crate::wire::multiplexed::{Comeback, Event as Told, Id};
 
 /// Whom it keeps out. An anonymous client has another id with each socket, so it
 /// is known by where it comes from.
@@ -134,7 +134,7 @@ impl Puddle {
         id: SocketId,
         request: Option<&Id>,
         room: &RoomName,
-        client: ClientId,
+        (client, comeback): (ClientId, Comeback),
     ) {
         let Some((index, _)) = self.seat_in(id, room) else {
             return self.outside(id, request);
@@ -151,16 +151,14 @@ impl Puddle {
             client,
         };
         self.inform(id, |out| kicked.frame(out));
+        let time = match comeback {
+            Comeback::AtOnce => Duration::ZERO,
+            Comeback::Later => self.settings.kick_block_time,
+        };
         for puddle in self.others.iter() {
             let room = room.clone();
-            self.peers.send(puddle, Hop::Kick { room, client });
+            self.peers.send(puddle, Hop::Kick { room, client, time });
         }
-        self.put_client_out(room, client);
-    }
-
-    /// A client is put out of a room here, and does not come back for a while.
-    pub(super) fn put_client_out(&mut self, room: &RoomName, client: ClientId) {
-        let time = self.settings.kick_block_time;
         self.kick(client, Some(room), time);
     }
 

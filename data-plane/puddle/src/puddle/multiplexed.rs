@@ -84,7 +84,11 @@ impl Puddle {
                 client,
                 decision,
             } => self.decide(id, request.as_ref(), &room, client, decision),
-            Op::Kick { room, client } => self.kick_from(id, request.as_ref(), &room, client),
+            Op::Kick {
+                room,
+                client,
+                comeback,
+            } => self.kick_from(id, request.as_ref(), &room, (client, comeback)),
             Op::AuthSession { token: Ok(token) } => self.sign_in_by_token(id, request, token),
             Op::Renew { token: Ok(token) } => self.renew(id, request, token),
             Op::AuthSession { token: Err(_) } | Op::Renew { token: Err(_) } => {

@@ -42,7 +42,11 @@ impl Puddle {
                 client,
                 decision,
             } => (room, Command::Decide(client, decision)),
-            Op::Kick { room, client } => (room, Command::Kick(client)),
+            Op::Kick {
+                room,
+                client,
+                comeback,
+            } => (room, Command::Kick(client, comeback)),
             Op::History { room, range } => (room, Command::History(range)),
             Op::Presence { room, after } => (room, Command::Presence(after)),
             Op::Pass { room, client } => (room, Command::Own(OwnerAct::Pass(client))),
@@ -144,7 +148,9 @@ impl Puddle {
             Command::Decide(client, decision) => {
                 self.decide(id, request.as_ref(), &room, client, decision);
             }
-            Command::Kick(client) => self.kick_from(id, request.as_ref(), &room, client),
+            Command::Kick(client, comeback) => {
+                self.kick_from(id, request.as_ref(), &room, (client, comeback));
+            }
             Command::History(range) => self.history(id, request, &room, range),
             Command::Presence(after) => self.look(id, request, &room, after),
             Command::Own(act) => self.own(id, request, &room, act),

@@ -22,6 +22,15 @@ pub(crate) use event::{Event, Level, Place, Step as AskedStep, message};
 pub(crate) use id::Id;
 pub(crate) use people::PeopleEvent;
 
+/// When somebody who is put out of a room may come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comeback {
+    /// At once.
+    AtOnce,
+    /// After a while, as the node is configured.
+    Later,
+}
+
 /// One frame, read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line<'a> {
@@ -95,6 +104,8 @@ pub(crate) enum Op<'a> {
         room: RoomName,
         /// Whom.
         client: ClientId,
+        /// When it may come back.
+        comeback: Comeback,
     },
     /// Leave a room, or its door.
     Leave {

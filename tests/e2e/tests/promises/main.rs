@@ -30,6 +30,7 @@ mod slow;
 mod lifetime;
 mod sibling;
 mod moderation;
+mod transient;
 mod shapes;
 mod vectors;
 mod browser;

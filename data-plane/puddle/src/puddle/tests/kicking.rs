@@ -50,6 +50,31 @@ fn who_may_puts_out_all_sockets_of_a_client_and_it_stays_out_for_a_while() {
 }
 
 #[test]
+fn who_is_put_out_comes_back_at_once_where_that_is_said() {
+    let mut world = World::new(2);
+    world.room("hall", asking(&[]));
+    let (host, _) = inside(&mut world, 0, 1, "hall");
+    let (guest, id) = inside(&mut world, 1, 2, "hall");
+    let kick = |rejoin| {
+        format!(r#"{{"op":"kick","room":"hall","client":"{id}","id":7,"rejoin":{rejoin}}}"#)
+    };
+    world.line(host, &kick("\"yes\""));
+    let told = world.take_text(host);
+    assert!(told.contains(r#""rule":"rejoin""#), "{told}");
+    world.line(host, &kick("true"));
+    assert!(world.take_text(host).contains(r#""op":"kicked""#));
+    assert!(world.take_text(guest).contains(r#""code":4006"#));
+    let again = r#"{"op":"join","room":"hall","id":2}"#;
+    world.line(guest, again);
+    assert!(world.take_text(guest).contains(r#""op":"admitted""#));
+    world.line(host, &kick("false"));
+    world.take(host);
+    world.take(guest);
+    world.line(guest, again);
+    assert!(world.take_text(guest).contains(r#""code":4012"#));
+}
+
+#[test]
 fn who_may_not_is_refused_by_the_rule() {
     let mut world = World::new(1);
     world.room("hall", asking(&[]));

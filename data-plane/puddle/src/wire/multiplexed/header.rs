@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use core::fmt;
 
 use porthouse_model::{BadCredential, ClientId, Credential, RoomName, TokenHash};
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::value::{Clients, Text};
-use super::{Answer, Id, Level, LineError, LineFault, Op};
+use super::{Answer, Comeback, Id, Level, LineError, LineFault, Op};
 use crate::home::Range;
 use crate::people::RoomLife;
 use crate::question::Secret;
@@ -87,6 +88,7 @@ enum Field {
     Last,
     Resume,
     Offset,
+    Rejoin,
 }
 
 impl Field {
@@ -111,6 +113,7 @@ impl Field {
             "last" => Self::Last,
             "resume" => Self::Resume,
             "offset" => Self::Offset,
+            "rejoin" => Self::Rejoin,
             _ => return None,
         })
     }
@@ -143,6 +146,7 @@ impl Field {
             Self::Last => ("last", "how many messages"),
             Self::Resume => ("resume", "a token, as `admitted` gives it"),
             Self::Offset => ("offset", "the last offset seen, beside `resume`"),
+            Self::Rejoin => ("rejoin", "true or false"),
         }
     }
 
@@ -176,6 +180,7 @@ struct Header<'a> {
     range: Range,
     resume: Option<Cow<'a, str>>,
     offset: Option<u64>,
+    rejoin: Option<bool>,
 }
 
 impl<'a> Header<'a> {
@@ -205,6 +210,7 @@ impl<'a> Header<'a> {
             },
             resume: None,
             offset: None,
+            rejoin: None,
         }
     }
 
@@ -271,6 +277,10 @@ impl<'a> Header<'a> {
         Ok(Op::Kick {
             room: self.room()?,
             client: client.ok_or_else(|| Field::Client.error())?,
+            comeback: match self.rejoin {
+                Some(true) => Comeback::AtOnce,
+                Some(false) | None => Comeback::Later,
+            },
         })
     }
 
@@ -434,10 +444,11 @@ impl<'de> Header<'de> {
                 };
             }
             Field::To | Field::Except => return self.receivers(field, map),
-            Field::Since => return number(&mut self.range.after, map),
-            Field::Before => return number(&mut self.range.before, map),
-            Field::Last => return number(&mut self.range.last, map),
-            Field::Offset => return number(&mut self.offset, map),
+            Field::Since => return once(&mut self.range.after, map),
+            Field::Before => return once(&mut self.range.before, map),
+            Field::Last => return once(&mut self.range.last, map),
+            Field::Offset => return once(&mut self.offset, map),
+            Field::Rejoin => return once(&mut self.rejoin, map),
             Field::Resume => &mut self.resume,
             Field::Op => &mut self.op,
             Field::Room => &mut self.room,
@@ -490,11 +501,14 @@ impl<'de> Header<'de> {
     }
 }
 
-/// A whole number, once.
-fn number<'de, A: MapAccess<'de>>(at: &mut Option<u64>, map: &mut A) -> Result<(), A::Error> {
-    let number = map.next_value()?;
-    if at.replace(number).is_some() {
-        return Err(A::Error::duplicate_field("number"));
+/// A number, or whether something is so, once.
+fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    at: &mut Option<T>,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    let value = map.next_value()?;
+    if at.replace(value).is_some() {
+        return Err(A::Error::duplicate_field("value"));
     }
     Ok(())
 }
