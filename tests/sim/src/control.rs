@@ -3,6 +3,7 @@
 //! come is the network's affair. Knows no node.
 
 mod commit;
+mod covering;
 mod feed;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,8 @@ use sha2::{Digest, Sha256};
 use crate::chance::Chance;
 use crate::checker::line::Door;
 pub(crate) use commit::{Commit, Intent, Numbering, TransactionId};
+pub(crate) use covering::PREFIXES;
+use covering::{Covered, TemplateRow};
 pub(crate) use feed::{Feed, Frame};
 
 /// Sessions of the simulated world never end by themselves.
@@ -54,8 +57,14 @@ pub(crate) struct SessionRow {
 pub(crate) struct Control {
     chance: Chance,
     users: u32,
+    /// So many names of rooms there are.
+    names: u32,
     rooms: BTreeMap<u32, RoomRow>,
+    /// By their prefixes, the longest last.
+    templates: BTreeMap<u32, TemplateRow>,
+    covered: BTreeMap<u32, Covered>,
     members: BTreeSet<(RoomId, u32)>,
+    blocks: BTreeSet<(RoomId, u32)>,
     sessions: Vec<SessionRow>,
     by_hash: BTreeMap<TokenHash, usize>,
     identities: u64,
@@ -65,12 +74,16 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new(chance: Chance, users: u32, numbering: Numbering) -> Self {
+    pub(crate) fn new(chance: Chance, (users, names): (u32, u32), numbering: Numbering) -> Self {
         Self {
             chance,
             users,
+            names,
             rooms: BTreeMap::new(),
+            templates: BTreeMap::new(),
+            covered: BTreeMap::new(),
             members: BTreeSet::new(),
+            blocks: BTreeSet::new(),
             sessions: Vec::new(),
             by_hash: BTreeMap::new(),
             identities: 0,
@@ -124,13 +137,28 @@ impl Control {
 
     /// A room's rules, as the checker reads of them.
     pub(crate) fn door(&self, room: u32) -> Option<Door> {
-        self.rooms
-            .get(&room)
-            .map(|row| commit::door(row.identity, &row.room.rules))
+        let own = self.rooms.get(&room);
+        own.map(|row| commit::door(row.identity, &row.room.rules))
+            .or_else(|| self.covered_door(room))
     }
 
     pub(crate) fn is_member(&self, room: RoomId, user: u32) -> bool {
         self.members.contains(&(room, user))
+    }
+
+    /// Whether the user is kept out of the room.
+    pub(crate) fn is_blocked(&self, room: RoomId, user: u32) -> bool {
+        self.blocks.contains(&(room, user))
+    }
+
+    /// All who are kept out, and of which rooms.
+    pub(crate) fn blocked(&self) -> Vec<(u32, u32)> {
+        let of = |(&room, row): (&u32, &RoomRow)| {
+            let id = row.room.id;
+            let own = self.blocks.iter().filter(move |(of, _)| *of == id);
+            own.map(move |&(_, user)| (room, user))
+        };
+        self.rooms.iter().flat_map(of).collect()
     }
 
     /// Opens a session, as a sign-in does; it is not in the log.
@@ -172,9 +200,9 @@ impl Control {
 
     fn look_up(&self, key: &PolicyKey) -> Resolved {
         match key {
-            PolicyKey::Room(name) => room_number(name)
-                .and_then(|room| self.rooms.get(&room))
-                .map_or(Resolved::Absent, |row| Resolved::Room(row.room.clone())),
+            PolicyKey::Room(name) => {
+                room_number(name).map_or(Resolved::Absent, |room| self.look_up_room(room))
+            }
             PolicyKey::Session(hash) => match self.by_hash.get(hash) {
                 Some(&at) if !self.sessions[at].ended => {
                     Resolved::Session(self.sessions[at].session.clone())
@@ -195,16 +223,34 @@ impl Control {
                     Resolved::Absent
                 }
             }
-            PolicyKey::ApiKey(_) | PolicyKey::Block(..) | PolicyKey::Endpoint(_) => {
-                Resolved::Absent
+            PolicyKey::Block(room, user) => {
+                let known = user_number(*user).is_some_and(|user| self.is_blocked(*room, user));
+                if known {
+                    Resolved::Block(commit::block(*room, *user))
+                } else {
+                    Resolved::Absent
+                }
             }
+            PolicyKey::ApiKey(_) | PolicyKey::Endpoint(_) => Resolved::Absent,
         }
+    }
+
+    fn look_up_room(&self, room: u32) -> Resolved {
+        if let Some(row) = self.rooms.get(&room) {
+            return Resolved::Room(row.room.clone());
+        }
+        self.covering(room).map_or(Resolved::Absent, |row| {
+            Resolved::Template(row.template.clone())
+        })
     }
 
     /// Whether this passes a step of the room's entry now.
     pub(crate) fn verify(&self, what: &Verification) -> Verdict {
         let row = self.rooms.values().find(|row| row.room.id == what.room);
-        let password = row.and_then(|row| row.room.rules.entry.password());
+        let password = match row {
+            Some(row) => row.room.rules.entry.password(),
+            None => self.template_password(what.room),
+        };
         match (&what.proof, password) {
             (Proof::Password(_), None) => Verdict::Gone,
             (Proof::Password(given), Some(version)) if given.expose() == room_password(version) => {

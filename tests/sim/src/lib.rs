@@ -15,6 +15,7 @@ mod plan;
 mod keeping;
 mod coming;
 mod reach;
+mod ruling;
 mod returns;
 mod link;
 mod client;
@@ -251,6 +252,16 @@ mod tests {
     #[test]
     fn an_epoch_that_nobody_is_told_is_caught() {
         is_caught(Plant::EpochDropped, "P3");
+    }
+
+    #[test]
+    fn a_block_that_is_untold_is_caught() {
+        is_caught(Plant::BlockUntold, "P6");
+    }
+
+    #[test]
+    fn a_prefix_that_is_ignored_is_caught() {
+        is_caught(Plant::PrefixIgnored, "P6");
     }
 
     #[test]

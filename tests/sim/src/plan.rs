@@ -14,6 +14,7 @@ pub(crate) use crate::keeping::Keeping;
 use crate::plant::Plant;
 use crate::queue::{MICROS, MILLIS, Nanos, SECONDS};
 use crate::reach::Reach;
+use crate::ruling::Ruling;
 
 /// A stretch of time in which something does not work.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,7 @@ pub(crate) struct Plan {
     pub(crate) habits: Habits,
     pub(crate) keeping: Keeping,
     pub(crate) reach: Reach,
+    pub(crate) ruling: Ruling,
     /// Everybody keeps losing their connection, and comes back.
     pub(crate) coming_and_going: bool,
     pub(crate) message_bytes_max: u64,
@@ -126,6 +128,7 @@ impl Plan {
             habits: habits(chance),
             keeping: Keeping::default(),
             reach: Reach::default(),
+            ruling: Ruling::default(),
             coming_and_going: false,
             message_bytes_max,
             down_bytes_max: usize::try_from(chance.skewed(256, 256 * 1024)).expect("a length"),
@@ -179,6 +182,12 @@ impl Plan {
             Plant::MovedUntold => self.move_much(),
             Plant::WaitsForHearing => self.wait_much(),
             Plant::SilenceUnnoticed => self.be_silent(chance),
+            Plant::BlockUntold => self.ruling.blocks = 60,
+            Plant::PrefixIgnored => {
+                self.admin_gap = 100 * MILLIS;
+                self.ruling.templates = 60;
+                self.rooms = self.rooms.max(4);
+            }
             Plant::NoTombstone
             | Plant::BacklogKept
             | Plant::NegativeEntryKept

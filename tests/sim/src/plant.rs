@@ -69,11 +69,15 @@ pub enum Plant {
     KickForgotten,
     /// A socket that was moved is not told so.
     MovedUntold,
+    /// Puddles are not told that a user is blocked.
+    BlockUntold,
+    /// Of two templates that cover a name the one with the shorter prefix counts.
+    PrefixIgnored,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 29] = [
+    pub const ALL: [(&'static str, Self); 31] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -103,6 +107,8 @@ impl Plant {
         ("silence-unnoticed", Self::SilenceUnnoticed),
         ("kick-forgotten", Self::KickForgotten),
         ("moved-untold", Self::MovedUntold),
+        ("block-untold", Self::BlockUntold),
+        ("prefix-ignored", Self::PrefixIgnored),
     ];
 
     /// The bug of this name.
@@ -219,8 +225,10 @@ pub(crate) fn without_rooms(changed: &Changed) -> Changed {
 const fn is_untold(plant: Plant, item: &ChangeItem) -> bool {
     let ends = matches!(item, ChangeItem::SessionGone(_) | ChangeItem::UserGone(_));
     let grants = matches!(item, ChangeItem::Member(_));
+    let blocks = matches!(item, ChangeItem::Block(_));
     (matches!(plant, Plant::RevocationLost) && ends)
         || (matches!(plant, Plant::GrantLost) && grants)
+        || (matches!(plant, Plant::BlockUntold) && blocks)
 }
 
 /// A change that does not say all.

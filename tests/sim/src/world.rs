@@ -147,6 +147,7 @@ impl World {
             None => {
                 plan.keep(seed);
                 plan.reach_out(seed);
+                plan.rule(seed);
             }
             Some(plant) => plan.suit(plant, &mut chance),
         }
@@ -158,7 +159,7 @@ impl World {
             Some(Plant::NumberWithoutLock) => Numbering::Unlocked,
             Some(_) | None => Numbering::Locked,
         };
-        let control = Control::new(chance.fork(), plan.users, numbering);
+        let control = Control::new(chance.fork(), (plan.users, plan.rooms), numbering);
         let nanos = |span: core::time::Duration| u64::try_from(span.as_nanos()).expect("short");
         let checker = Checker::new(Bounds {
             entry_nanos_max: nanos(plan.settings.entry_time_max),

@@ -218,10 +218,14 @@ impl Checker {
             .iter()
             .filter_map(|edit| match edit {
                 Edit::Room { room, door } if self.identities.insert(door.identity) => Some(*room),
+                Edit::Uncovered { room } => Some(*room),
                 Edit::Room { .. }
                 | Edit::RoomGone { .. }
+                | Edit::Template { .. }
                 | Edit::Member { .. }
                 | Edit::MemberGone { .. }
+                | Edit::Block { .. }
+                | Edit::BlockGone { .. }
                 | Edit::SessionGone { .. }
                 | Edit::UserGone { .. } => None,
             })

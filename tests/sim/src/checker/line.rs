@@ -55,12 +55,43 @@ pub(crate) struct Door {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Edit {
-    Room { room: u32, door: Door },
-    RoomGone { room: u32 },
-    Member { identity: u64, user: u32 },
-    MemberGone { identity: u64, user: u32 },
-    SessionGone { session: u32 },
-    UserGone { user: u32 },
+    Room {
+        room: u32,
+        door: Door,
+    },
+    RoomGone {
+        room: u32,
+    },
+    /// A template; what it does to each room is said of the room.
+    Template {
+        prefix: u32,
+    },
+    /// A room that no template covers any more, and that goes on by the node's rules.
+    Uncovered {
+        room: u32,
+    },
+    Member {
+        identity: u64,
+        user: u32,
+    },
+    MemberGone {
+        identity: u64,
+        user: u32,
+    },
+    Block {
+        identity: u64,
+        user: u32,
+    },
+    BlockGone {
+        identity: u64,
+        user: u32,
+    },
+    SessionGone {
+        session: u32,
+    },
+    UserGone {
+        user: u32,
+    },
 }
 
 /// When a frame's first byte was written by the node.

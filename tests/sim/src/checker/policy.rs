@@ -18,6 +18,7 @@ pub(crate) struct Policy {
     pub(crate) head: u64,
     rooms: BTreeMap<u32, Room>,
     members: BTreeMap<(u64, u32), (bool, Since)>,
+    blocks: BTreeMap<(u64, u32), (bool, Since)>,
     sessions: BTreeMap<u32, Session>,
     acknowledged: Vec<(u64, u64)>,
 }
@@ -55,11 +56,19 @@ impl Policy {
             match *edit {
                 Edit::Room { room, door } => self.set_room(room, Some(door), since),
                 Edit::RoomGone { room } => self.set_room(room, None, since),
+                Edit::Template { .. } => {}
+                Edit::Uncovered { room } => self.uncover(room, since),
                 Edit::Member { identity, user } => {
                     self.members.insert((identity, user), (true, since));
                 }
                 Edit::MemberGone { identity, user } => {
                     self.members.insert((identity, user), (false, since));
+                }
+                Edit::Block { identity, user } => {
+                    self.blocks.insert((identity, user), (true, since));
+                }
+                Edit::BlockGone { identity, user } => {
+                    self.blocks.insert((identity, user), (false, since));
                 }
                 Edit::SessionGone { session } => self.end(|number, _| number == session, since),
                 Edit::UserGone { user } => self.end(|_, owner| owner == user, since),
@@ -70,7 +79,8 @@ impl Policy {
     fn set_room(&mut self, room: u32, door: Option<Door>, since: Since) {
         let known = self.rooms.get(&room);
         let before = known.and_then(|known| known.gone);
-        let goes_on = known.filter(|known| known.door.is_some());
+        let is_same = |before: Door| door.is_none_or(|door| door.identity == before.identity);
+        let goes_on = known.filter(|known| known.door.is_some_and(is_same));
         let made = goes_on.map_or(since.revision, |known| known.made);
         let gone = match door {
             None if made <= self.applied() => Some(since),
@@ -83,6 +93,12 @@ impl Policy {
             gone,
         };
         self.rooms.insert(room, now);
+    }
+
+    fn uncover(&mut self, room: u32, since: Since) {
+        if let Some(known) = self.rooms.get_mut(&room) {
+            (known.door, known.changed) = (None, since);
+        }
     }
 
     fn end(&mut self, is_meant: impl Fn(u32, u32) -> bool, since: Since) {
@@ -184,15 +200,20 @@ impl Policy {
         let member = visitor
             .user
             .and_then(|user| self.members.get(&(door.identity, user)));
-        let enters = match door.who {
+        let block = visitor
+            .user
+            .and_then(|user| self.blocks.get(&(door.identity, user)));
+        let is_meant = match door.who {
             Who::Anyone => true,
             Who::Users => visitor.user.is_some(),
             Who::Members => member.is_some_and(|(is_member, _)| *is_member),
         };
+        let enters = is_meant && !block.is_some_and(|(is_blocked, _)| *is_blocked);
         let passed = door
             .password
             .is_none_or(|needed| visitor.passed.contains(&needed));
-        let last = member.map_or(known.changed, |(_, since)| known.changed.max(*since));
+        let words = [member, block].into_iter().flatten();
+        let last = words.fold(known.changed, |last, (_, since)| last.max(*since));
         (!enters || !passed).then_some(last)
     }
 
@@ -202,8 +223,10 @@ impl Policy {
             return 0;
         };
         let identity = known.door.as_ref().map(|door| door.identity);
-        let member = identity.zip(user).and_then(|key| self.members.get(&key));
-        let since = member.map_or(known.changed, |(_, since)| known.changed.max(*since));
-        since.revision
+        let key = identity.zip(user);
+        let words = [&self.members, &self.blocks].map(|of| key.and_then(|key| of.get(&key)));
+        let words = words.into_iter().flatten();
+        let last = words.fold(known.changed, |last, (_, since)| last.max(*since));
+        last.revision
     }
 }

@@ -91,7 +91,7 @@ impl World {
 
     /// The version and the text of a room's password now.
     pub(crate) fn room_password(&self, room: u32) -> Option<(u64, String)> {
-        let version = self.control().room(room)?.room.rules.entry.password()?;
+        let version = self.control().rules(room)?.entry.password()?;
         Some((version.0, room_password(version)))
     }
 
@@ -107,13 +107,12 @@ impl World {
 
     /// Which kind of message a room takes, `None` for both, and how long.
     pub(crate) fn allowed(&self, room: u32) -> (Option<Kind>, usize) {
-        let Some(row) = self.control().room(room) else {
+        let Some(rules) = self.control().rules(room) else {
             return (
                 None,
                 usize::try_from(self.plan().message_bytes_max).expect("a length"),
             );
         };
-        let rules = &row.room.rules;
         let kind = match rules.messages.content {
             Content::Any => None,
             Content::Text => Some(Kind::Text),
@@ -149,15 +148,20 @@ impl World {
 
     fn may_enter(&self, client: u32, room: u32) -> bool {
         let known = &self.clients[at(client)];
-        let Some(row) = self.control().room(room) else {
+        let Some(rules) = self.control().rules(room) else {
             return match self.plan().settings.transient_makers {
                 TransientMakers::Anyone => true,
                 TransientMakers::Users => known.user.is_some(),
                 TransientMakers::Nobody => false,
             };
         };
-        let asks = row.room.rules.entry.password().is_some();
+        let asks = rules.entry.password().is_some();
         if asks && matches!(known.speech, Speech::Raw { .. }) {
+            return false;
+        }
+        let own = self.control().room(room).map(|row| row.room.id);
+        let is_blocked = |user| own.is_some_and(|own| self.control().is_blocked(own, user));
+        if known.user.is_some_and(is_blocked) {
             return false;
         }
         match self.control().door(room).map(|door| door.who) {
@@ -165,7 +169,8 @@ impl World {
             Some(Who::Users) => known.user.is_some(),
             Some(Who::Members) => known
                 .user
-                .is_some_and(|user| self.control().is_member(row.room.id, user)),
+                .zip(own)
+                .is_some_and(|(user, own)| self.control().is_member(own, user)),
             None => false,
         }
     }

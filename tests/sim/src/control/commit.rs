@@ -4,8 +4,8 @@
 use core::time::Duration;
 
 use porthouse_model::{
-    Audience, Change, ChangeItem, Content, EntryRules, Keep, Member, PasswordVersion, Revision,
-    Role, Room, RoomBlocks, RoomId, RoomRules, SlowConsumer,
+    Audience, Block, Change, ChangeItem, Content, EntryRules, Keep, Member, PasswordVersion,
+    Revision, Role, Room, RoomBlocks, RoomId, RoomRules, SlowConsumer, UserId,
 };
 
 use super::{Control, RoomRow, Row, chain, room_name, user_id};
@@ -31,11 +31,27 @@ pub(crate) enum Intent {
     DeleteRoom {
         room: u32,
     },
+    /// A template that is made, or stands like this from now on.
+    PutTemplate {
+        prefix: u32,
+        rules: Box<RoomRules>,
+    },
+    DeleteTemplate {
+        prefix: u32,
+    },
     AddMember {
         room: u32,
         user: u32,
     },
     RemoveMember {
+        room: u32,
+        user: u32,
+    },
+    Block {
+        room: u32,
+        user: u32,
+    },
+    Unblock {
         room: u32,
         user: u32,
     },
@@ -126,7 +142,8 @@ impl Control {
     /// Writes what is wanted at this revision, unless there is nothing to do.
     pub(crate) fn apply(&mut self, revision: u64, intent: &Intent) -> Option<(u64, Vec<Edit>)> {
         let changes = self.changes(intent)?;
-        let (items, edits) = changes.into_iter().unzip();
+        let (items, mut edits): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+        edits.extend(self.cover());
         let payload = revision.to_le_bytes().to_vec();
         let before = self.log.last().map(|row| row.chain);
         self.log.push(Row {
@@ -142,6 +159,14 @@ impl Control {
 
     fn changes(&mut self, intent: &Intent) -> Option<Vec<(ChangeItem, Edit)>> {
         match *intent {
+            Intent::PutTemplate { prefix, ref rules } => {
+                let item = self.put_template(prefix, rules);
+                Some(vec![(item, Edit::Template { prefix })])
+            }
+            Intent::DeleteTemplate { prefix } => {
+                let item = self.delete_template(prefix)?;
+                Some(vec![(item, Edit::Template { prefix })])
+            }
             Intent::PutRoom { room, ref rules } => Some(vec![self.put_room(room, rules)]),
             Intent::Password { room, some } => {
                 let mut rules = self.rooms.get(&room)?.room.rules.clone();
@@ -155,10 +180,11 @@ impl Control {
             Intent::DeleteRoom { room } => {
                 let row = self.rooms.remove(&room)?;
                 self.members.retain(|(of, _)| *of != row.room.id);
+                self.blocks.retain(|(of, _)| *of != row.room.id);
                 let item = ChangeItem::RoomGone {
                     id: row.room.id,
                     name: row.room.name,
-                    template: None,
+                    template: self.covering(room).map(|row| row.template.clone()),
                 };
                 Some(vec![(item, Edit::RoomGone { room })])
             }
@@ -173,6 +199,8 @@ impl Control {
                 self.members.remove(&(row.room.id, user)).then_some(())?;
                 Some(vec![(item, Edit::MemberGone { identity, user })])
             }
+            Intent::Block { room, user } => self.block(room, user),
+            Intent::Unblock { room, user } => self.unblock(room, user),
             Intent::EndSession { session } => {
                 let row = self.sessions.get_mut(usize::try_from(session).ok()?)?;
                 let ended = std::mem::replace(&mut row.ended, true);
@@ -208,7 +236,7 @@ impl Control {
             name: room_name(room),
             rules: Box::new(rules),
             owner: None,
-            blocks: RoomBlocks::default(),
+            blocks: before.map_or_else(RoomBlocks::default, |row| row.room.blocks),
         };
         let door = door(identity, &kept.rules);
         let row = RoomRow {
@@ -233,6 +261,54 @@ impl Control {
             ChangeItem::Member(member),
             Edit::Member { identity, user },
         )])
+    }
+
+    /// With the room's first block of a user, the room says that there are some.
+    fn block(&mut self, room: u32, user: u32) -> Option<Vec<(ChangeItem, Edit)>> {
+        let row = self.rooms.get(&room)?;
+        let (id, identity, before) = (row.room.id, row.identity, row.room.blocks.users);
+        self.blocks.insert((id, user)).then_some(())?;
+        let mut changes = Vec::new();
+        if !before {
+            changes.push(self.blocks_users(room, true)?);
+        }
+        let item = ChangeItem::Block(block(id, user_id(user)));
+        changes.push((item, Edit::Block { identity, user }));
+        Some(changes)
+    }
+
+    /// With the last, that there are none.
+    fn unblock(&mut self, room: u32, user: u32) -> Option<Vec<(ChangeItem, Edit)>> {
+        let row = self.rooms.get(&room)?;
+        let (id, identity) = (row.room.id, row.identity);
+        self.blocks.remove(&(id, user)).then_some(())?;
+        let mut changes = Vec::new();
+        if !self.blocks.iter().any(|(of, _)| *of == id) {
+            changes.push(self.blocks_users(room, false)?);
+        }
+        let item = ChangeItem::BlockGone {
+            room: id,
+            user: user_id(user),
+        };
+        changes.push((item, Edit::BlockGone { identity, user }));
+        Some(changes)
+    }
+
+    fn blocks_users(&mut self, room: u32, users: bool) -> Option<(ChangeItem, Edit)> {
+        let row = self.rooms.get_mut(&room)?;
+        row.room.blocks.users = users;
+        let door = door(row.identity, &row.room.rules);
+        let item = ChangeItem::Room(row.room.clone());
+        Some((item, Edit::Room { room, door }))
+    }
+}
+
+/// A user who is kept out, for good.
+pub(super) const fn block(room: RoomId, user: UserId) -> Block {
+    Block {
+        room,
+        user,
+        expires: None,
     }
 }
 

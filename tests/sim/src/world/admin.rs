@@ -3,13 +3,13 @@
 
 use core::time::Duration;
 
-use porthouse_model::{ClientId, MessageKind};
+use porthouse_model::{Audience, ClientId, MessageKind};
 use porthouse_puddle::{Call, Publish};
 
 use super::{Event, Phase, World};
 use crate::checker::line::{Edit, Kind, Line, Named};
 use crate::client::{Client, Speech};
-use crate::control::{Intent, TransactionId, room_name, user_client};
+use crate::control::{Intent, PREFIXES, TransactionId, room_name, user_client};
 use crate::plan::{deliver_max, rules, slow_consumer};
 use crate::plant::Plant;
 use crate::queue::{MILLIS, SECONDS};
@@ -160,9 +160,40 @@ impl World {
         }
     }
 
+    /// A template that rules the names of rooms that nobody made, or does no more.
+    fn rule_names(&mut self) -> Intent {
+        let prefix = self.chance.index_u32(PREFIXES);
+        if self.chance.one_in(3) {
+            return Intent::DeleteTemplate { prefix };
+        }
+        let mut rules = rules(&mut self.chance, self.plan.message_bytes_max);
+        // Nobody is a member of what it covers.
+        if rules.connection.audience == Audience::Members {
+            rules.connection.audience = Audience::Anyone;
+        }
+        Intent::PutTemplate {
+            prefix,
+            rules: Box::new(rules),
+        }
+    }
+
     fn intent(&mut self) -> Intent {
         let room = self.chance.index_u32(self.plan.rooms);
         let user = self.chance.index_u32(self.plan.users);
+        let blocks = self.plan.ruling.blocks;
+        if blocks > 0 && self.chance.percent(blocks) {
+            let blocked = self.control.blocked();
+            return if blocked.is_empty() || self.chance.one_in(2) {
+                Intent::Block { room, user }
+            } else {
+                let &(room, user) = self.chance.pick(&blocked);
+                Intent::Unblock { room, user }
+            };
+        }
+        let templates = self.plan.ruling.templates;
+        if templates > 0 && self.chance.percent(templates) {
+            return self.rule_names();
+        }
         match self.chance.below(16) {
             0..=2 => self.put_room(room),
             3 => Intent::DeleteRoom { room },

@@ -1,7 +1,10 @@
 //! What the switchboard asks the control plane, from the question to the answer: when it is read,
 //! and when it comes. Every question is answered within the time it has.
 
-use porthouse_puddle::{Action, Call, CallId, CallResult, Event as Told, Publish, RequestId};
+use porthouse_model::PolicyKey;
+use porthouse_puddle::{
+    Action, Call, CallId, CallResult, Event as Told, Publish, RequestId, Snapshot,
+};
 
 use super::node::at;
 use super::socket::socket_of;
@@ -52,6 +55,14 @@ impl World {
         self.queue.after(delay, Event::Found(number));
     }
 
+    fn resolve(&self, keys: &[PolicyKey]) -> Snapshot {
+        let mut snapshot = self.control.resolve(keys);
+        if self.is_planted(Plant::PrefixIgnored) {
+            self.control.ignore_prefixes(&mut snapshot.found);
+        }
+        snapshot
+    }
+
     fn answer_call(&mut self, action: &Action, can_read: bool) -> Told {
         match action {
             Action::Resolve {
@@ -62,7 +73,7 @@ impl World {
                 let is_there = can_read && self.control.head().revision >= *min_revision;
                 Told::Resolved {
                     request: *request,
-                    found: is_there.then(|| self.control.resolve(keys)),
+                    found: is_there.then(|| self.resolve(keys)),
                 }
             }
             Action::Verify { request, what } => Told::Verified {
