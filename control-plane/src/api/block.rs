@@ -11,11 +11,12 @@ use wire::block::Subject;
 use crate::identity::chance;
 use crate::store::blocks::{self, BlockColumns, BlockRow};
 use crate::store::rooms::RoomRow;
-use crate::store::{Connection, rooms, users};
+use crate::store::{Connection, device_tokens, rooms, users};
 
 use super::error::{ApiError, Kind};
 use super::{
-    Api, Write, etag, label, mask, page, resource_name, revision_to_wire, room, time, user,
+    Api, Write, device_token, etag, label, mask, page, resource_name, revision_to_wire, room, time,
+    user,
 };
 
 /// What an update of a block names.
@@ -34,6 +35,7 @@ const PATHS: &mask::Paths<Field> = &[
 enum Given {
     User(Username),
     Range(AddressRange),
+    Device(Uuid),
 }
 
 #[tonic::async_trait]
@@ -52,12 +54,14 @@ impl wire::block_service_server::BlockService for Api {
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let user_id = hold_user(c, &given).await?;
+                    let device_id = hold_device(c, &given).await?;
                     let room = locked(c, &room_name).await?;
                     blocks::delete_expired(c, room.id).await?;
-                    check(c, &room, user_id).await?;
+                    check(c, &room, &given, user_id).await?;
                     let columns = BlockColumns {
                         user_id,
                         address_range: given.range(),
+                        device_id,
                         reason,
                         expire_time,
                     };
@@ -212,8 +216,11 @@ impl Given {
             Some(Subject::AddressRange(range)) => {
                 resource_name::id("block.address_range", &range).map(Self::Range)
             }
+            Some(Subject::DeviceToken(name)) => {
+                resource_name::device_token("block.device_token", &name).map(Self::Device)
+            }
             None => {
-                let rule = "users/{user}, unless it is of an address_range";
+                let rule = "users/{user}, unless it is of an address_range or a device_token";
                 Err(ApiError::field("block.user", rule))
             }
         }
@@ -224,19 +231,20 @@ impl Given {
         match self {
             Self::User(user) => format!("users/{user}"),
             Self::Range(range) => range.to_string(),
+            Self::Device(id) => format!("deviceTokens/{id}"),
         }
     }
 
     fn user(&self) -> Option<String> {
         match self {
             Self::User(user) => Some(user.as_str().to_owned()),
-            Self::Range(_) => None,
+            Self::Range(_) | Self::Device(_) => None,
         }
     }
 
     fn range(&self) -> Option<String> {
         match self {
-            Self::User(_) => None,
+            Self::User(_) | Self::Device(_) => None,
             Self::Range(range) => Some(range.to_string()),
         }
     }
@@ -252,6 +260,16 @@ async fn hold_user(c: &mut Connection, given: &Given) -> Result<Option<Uuid>, Ap
     Ok(Some(id.ok_or_else(|| user::absent(name))?))
 }
 
+/// The identity of the device it is of, whose token is not deleted meanwhile.
+async fn hold_device(c: &mut Connection, given: &Given) -> Result<Option<Uuid>, ApiError> {
+    let Given::Device(id) = given else {
+        return Ok(None);
+    };
+    let held = device_tokens::lock(c, *id).await?;
+    held.ok_or_else(|| device_token::absent(*id))?;
+    Ok(Some(*id))
+}
+
 /// The room, which nobody else changes meanwhile: nodes are told of its blocks
 /// with it.
 async fn locked(c: &mut Connection, name: &RoomName) -> Result<RoomRow, ApiError> {
@@ -260,9 +278,14 @@ async fn locked(c: &mut Connection, name: &RoomName) -> Result<RoomRow, ApiError
 }
 
 /// The owner is never kept out, and nodes are told of so many ranges.
-async fn check(c: &mut Connection, room: &RoomRow, user: Option<Uuid>) -> Result<(), ApiError> {
-    if user.is_some() {
-        if user == room.columns.owner_id {
+async fn check(
+    c: &mut Connection,
+    room: &RoomRow,
+    given: &Given,
+    user: Option<Uuid>,
+) -> Result<(), ApiError> {
+    if let Given::User(_) | Given::Device(_) = given {
+        if user.is_some() && user == room.columns.owner_id {
             let rule = "not the room's owner, who is never kept out: change the room's owner first";
             return Err(ApiError::field("block.user", rule));
         }
@@ -278,9 +301,13 @@ async fn check(c: &mut Connection, room: &RoomRow, user: Option<Uuid>) -> Result
 
 fn to_wire(room: &RoomName, row: BlockRow, user: Option<String>) -> wire::Block {
     let user = user.map(|user| Subject::User(format!("users/{user}")));
+    let device = row.columns.device_id;
+    let device = device.map(|id| format!("deviceTokens/{id}"));
     wire::Block {
         name: format!("rooms/{room}/blocks/{}", row.id),
-        subject: user.or(row.columns.address_range.map(Subject::AddressRange)),
+        subject: user
+            .or(row.columns.address_range.map(Subject::AddressRange))
+            .or(device.map(Subject::DeviceToken)),
         reason: row.columns.reason,
         create_time: Some(time::to_wire(row.create_time)),
         expire_time: row.columns.expire_time.map(time::to_wire),

@@ -96,6 +96,8 @@ pub(crate) enum ApiError {
     SecondFactorEnabled,
     /// The room has as many blocked ranges of addresses as it may.
     AddressBlocksTooMany(usize),
+    /// The user is disabled.
+    UserDisabled,
     /// A user has as many device tokens as may be.
     DeviceTokensTooMany(usize),
     /// Without this key nobody could make another.
@@ -162,6 +164,7 @@ impl ApiError {
             Self::LastAdminKey
             | Self::AddressBlocksTooMany(_)
             | Self::DeviceTokensTooMany(_)
+            | Self::UserDisabled
             | Self::TooMuch(_)
             | Self::TooLong(_)
             | Self::SealingKeysMissing(_)
@@ -198,6 +201,7 @@ impl ApiError {
             Self::SecondFactorEnabled => "SECOND_FACTOR_ENABLED",
             Self::AddressBlocksTooMany(_) => "ADDRESS_BLOCKS_TOO_MANY",
             Self::DeviceTokensTooMany(_) => "DEVICE_TOKENS_TOO_MANY",
+            Self::UserDisabled => "USER_DISABLED",
             Self::LastAdminKey => "LAST_ADMIN_KEY",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::TooLarge => "REQUEST_TOO_LARGE",
@@ -259,6 +263,7 @@ impl ApiError {
             Self::SecondFactorEnabled => {
                 "the user has a second factor already: call DisableTotp first".into()
             }
+            Self::UserDisabled => "the user is disabled: call EnableUser first".into(),
             Self::DeviceTokensTooMany(tokens_max) => format!(
                 "a user has at most {tokens_max} device tokens: delete one that is of no use first"
             ),
@@ -313,6 +318,7 @@ impl ApiError {
             | Self::SecondFactorEnabled
             | Self::AddressBlocksTooMany(_)
             | Self::DeviceTokensTooMany(_)
+            | Self::UserDisabled
             | Self::LastAdminKey
             | Self::DeadlineExceeded
             | Self::TooLarge

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use porthouse_api::control::v1 as wire;
@@ -35,6 +36,8 @@ const LOOKUPS_MAX: usize = 4;
 const LOOKUP_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How often it is noted that a key is used, at most.
 const USE_NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
+/// The most keys that are being looked up or wait for it.
+const LOOKS_MAX: usize = 1024;
 /// The most keys that are remembered.
 const REMEMBERED_MAX: usize = 1024;
 
@@ -167,9 +170,11 @@ impl Keys {
         self.memory().forget(id);
     }
 
+    /// The key of this hash. Of any number who ask for one that is not remembered
+    /// one looks it up, and goes on when its caller goes away.
     async fn find(&self, hash: TokenHash) -> Result<Known, ApiError> {
-        let forgotten = {
-            let memory = self.memory();
+        let look = {
+            let mut memory = self.memory();
             if let Some(key) = memory.get(&hash, Instant::now()) {
                 return if key.lives(Utc::now()) {
                     Ok(key)
@@ -177,13 +182,40 @@ impl Keys {
                     Err(ApiError::KeyUnknown)
                 };
             }
-            memory.forgotten
+            match memory.looks.get(&hash) {
+                Some((_, look)) => look.clone(),
+                None if memory.looks.len() >= LOOKS_MAX => return Err(ApiError::KeysBusy),
+                None => {
+                    memory.looked += 1;
+                    let number = memory.looked;
+                    let task = tokio::spawn(self.clone().look(hash, number, memory.forgotten));
+                    let keys = self.clone();
+                    let look = async move {
+                        let Ok(found) = task.await else {
+                            keys.memory().looked_up(&hash, number);
+                            return Err(ApiError::Internal);
+                        };
+                        found
+                    };
+                    let look = look.boxed().shared();
+                    memory.looks.insert(hash, (number, look.clone()));
+                    look
+                }
+            }
         };
-        let row = self.look_up(hash).await?.ok_or(ApiError::KeyUnknown)?;
-        self.note_use(&row);
+        look.await
+    }
+
+    /// Looks a key up and remembers it, for all who wait for this look.
+    async fn look(self, hash: TokenHash, number: u64, forgotten: u64) -> Result<Known, ApiError> {
+        let found = self.look_up(hash).await;
+        let mut memory = self.memory();
+        memory.looked_up(&hash, number);
+        let row = found?.ok_or(ApiError::KeyUnknown)?;
         let key = Known::from_row(&row, &hash);
-        self.memory()
-            .put(hash, key.clone(), forgotten, Instant::now());
+        memory.put(hash, key.clone(), forgotten, Instant::now());
+        drop(memory);
+        self.note_use(&row);
         Ok(key)
     }
 
@@ -235,10 +267,17 @@ fn secret(headers: &HeaderMap) -> Result<Credential, ApiError> {
     Credential::parse(CredentialKind::ApiKey, text.trim()).map_err(|_| ApiError::KeyUnknown)
 }
 
+/// A look at a key that is under way, for all who ask meanwhile.
+type Look = Shared<BoxFuture<'static, Result<Known, ApiError>>>;
+
 /// Keys by the hash of their secret, each until it is stale.
 #[derive(Default)]
 struct Memory {
     keys: HashMap<TokenHash, (Known, Instant)>,
+    /// Those that are being looked up, each by the number of the look.
+    looks: HashMap<TokenHash, (u64, Look)>,
+    /// The number of the last look.
+    looked: u64,
     /// How often a key was forgotten. What was read before the last time is not
     /// remembered: it may have been the key.
     forgotten: u64,
@@ -259,8 +298,17 @@ impl Memory {
         }
     }
 
+    /// This look has ended. Whoever holds it still hears what it found.
+    fn looked_up(&mut self, hash: &TokenHash, number: u64) {
+        if self.looks.get(hash).is_some_and(|(of, _)| *of == number) {
+            self.looks.remove(hash);
+        }
+    }
+
     fn forget(&mut self, id: Uuid) {
         self.keys.retain(|_, (key, _)| key.id != id);
+        // Whoever asks from here on begins a look of their own.
+        self.looks.clear();
         self.forgotten += 1;
     }
 }
@@ -335,6 +383,51 @@ mod tests {
 
         keys.memory().put(hash(2), key(2), 0, Instant::now());
         assert!(keys.find(hash(2)).await.is_ok(), "a key that is remembered");
+    }
+
+    #[tokio::test]
+    async fn of_64_who_show_one_cold_key_one_looks_it_up() {
+        let store = Store::new("host=/nowhere", &StoreSettings::default()).expect("lazy");
+        let keys = Keys::new(store);
+        let places = u32::try_from(LOOKUPS_MAX).expect("few");
+        let others = keys.lookups.acquire_many(places).await.expect("open");
+        let asked = (0..64).map(|_| keys.find(hash(1)));
+        let (found, ()) = tokio::join!(futures_util::future::join_all(asked), async {
+            tokio::task::yield_now().await;
+            drop(others);
+        });
+        assert_eq!(keys.memory().looked, 1);
+        let away = Some(ApiError::StoreUnavailable);
+        assert!(
+            found.into_iter().all(|found| found.err() == away),
+            "none is told to ask again"
+        );
+        assert!(keys.memory().looks.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_look_begun_before_a_revocation_serves_nobody_who_comes_after_it() {
+        let store = Store::new("host=/nowhere", &StoreSettings::default()).expect("lazy");
+        let keys = Keys::new(store);
+        let places = u32::try_from(LOOKUPS_MAX).expect("few");
+        let others = keys.lookups.acquire_many(places).await.expect("open");
+        let early = tokio::spawn({
+            let keys = keys.clone();
+            async move { keys.find(hash(1)).await }
+        });
+        while keys.memory().looks.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        keys.forget(Uuid::from_u128(1));
+        let (late, looked) = tokio::join!(keys.find(hash(1)), async {
+            tokio::task::yield_now().await;
+            let looked = keys.memory().looked;
+            drop(others);
+            looked
+        });
+        assert_eq!(looked, 2);
+        assert!(late.is_err() && early.await.expect("it ends").is_err());
+        assert!(keys.memory().looks.is_empty());
     }
 
     #[test]

@@ -108,6 +108,25 @@ impl wire::session_service_server::SessionService for Api {
         Ok(Response::new(ticket::to_wire(&ticket, expires)))
     }
 
+    async fn create_user_session(
+        &self,
+        request: Request<wire::CreateUserSessionRequest>,
+    ) -> Result<Response<wire::CreateUserSessionResponse>, Status> {
+        let request = request.into_inner();
+        let username = resource_name::user("user", &request.user)?;
+        let lifetime = self.lifetime(request.lifetime)?;
+        let client = client(request.client_address, request.user_agent, "")?;
+        let opened = self
+            .sign_in
+            .open_unasked(username, lifetime, client)
+            .await?;
+        Ok(Response::new(wire::CreateUserSessionResponse {
+            token: opened.token.reveal(),
+            revision: revision_to_wire(Some(opened.revision)),
+            session: Some(to_wire((opened.session, opened.user.username))),
+        }))
+    }
+
     async fn get_session(
         &self,
         request: Request<wire::GetSessionRequest>,
@@ -255,7 +274,8 @@ fn to_wire((row, username): (SessionRow, String)) -> wire::Session {
     };
     let second = row.second_factor_time;
     let second = second.map(|time| factor(wire::Factor::Second, time));
-    let password = factor(wire::Factor::Password, row.create_time);
+    let password = !row.by_backend;
+    let password = password.then(|| factor(wire::Factor::Password, row.create_time));
     wire::Session {
         name: format!("sessions/{}", row.id),
         user: format!("users/{username}"),
@@ -264,6 +284,6 @@ fn to_wire((row, username): (SessionRow, String)) -> wire::Session {
         last_seen_time: Some(time::to_wire(row.last_seen_time)),
         client_address: row.client_address,
         user_agent: row.user_agent,
-        factors: [password].into_iter().chain(second).collect(),
+        factors: password.into_iter().chain(second).collect(),
     }
 }

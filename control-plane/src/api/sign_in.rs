@@ -23,7 +23,7 @@ use super::code_check::{self, Checked, Given};
 use super::error::ApiError;
 use super::lockout::Attempt;
 use super::sealing::Sealing;
-use super::{call, note};
+use super::{call, note, user};
 
 /// The most live sessions of a user; with one more the oldest ends.
 const SESSIONS_PER_USER_MAX: i64 = 256;
@@ -102,6 +102,15 @@ struct Opening {
     user_agent: String,
     device_known: bool,
     second_factor_time: Option<DateTime<Utc>>,
+}
+
+/// What the user of a session has shown for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    /// The password.
+    Password,
+    /// Nothing: a backend answers for them.
+    Nothing,
 }
 
 /// An answer that is counted, and not looked at yet.
@@ -213,6 +222,57 @@ impl SignIn {
             })
             .await?;
         Ok(ended(step, token, challenge, revision))
+    }
+
+    /// Opens a session for a user whom the caller answers for.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Absent`], [`ApiError::UserDisabled`], or what the store says.
+    pub(crate) async fn open_unasked(
+        &self,
+        username: Username,
+        lifetime: Duration,
+        client: Client,
+    ) -> Result<Opened, ApiError> {
+        let token = chance::credential(CredentialKind::Session);
+        let hash = token.hash();
+        let event = call::event("OK").map(|event| wire::AuditEvent {
+            client_address: client.address.clone(),
+            ..event
+        });
+        let ((session, user), revision) = self
+            .store
+            .write(move |c| {
+                async move {
+                    let user = users::lock(c, &username).await?;
+                    let user = user.ok_or_else(|| user::absent(&username))?;
+                    if user.disabled {
+                        return Err(ApiError::UserDisabled);
+                    }
+                    let opening = Opening {
+                        user,
+                        lifetime: TimeDelta::from_std(lifetime).unwrap_or(TimeDelta::MAX),
+                        address: client.address,
+                        user_agent: client.user_agent,
+                        // Nobody has signed in on it.
+                        device_known: true,
+                        second_factor_time: None,
+                    };
+                    let session = opening.insert(c, hash.as_bytes(), Shown::Nothing).await?;
+                    note(c, event).await?;
+                    Ok((session, opening.user))
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Opened {
+            session,
+            user,
+            token,
+            revision,
+            mark: None,
+        })
     }
 
     /// Looks up who it may be, and counts the answer as wrong for now.
@@ -387,17 +447,7 @@ impl Opening {
     }
 
     async fn open(self, c: &mut Connection, token_sha256: &[u8]) -> Result<Step, ApiError> {
-        sessions::make_room(c, self.user.id, SESSIONS_PER_USER_MAX - 1).await?;
-        let new = NewSession {
-            id: chance::identity(),
-            user_id: self.user.id,
-            token_sha256: token_sha256.to_vec(),
-            expire_time: Utc::now() + self.lifetime,
-            client_address: self.address,
-            user_agent: self.user_agent,
-            second_factor_time: self.second_factor_time,
-        };
-        let session = sessions::insert(c, &new).await?;
+        let session = self.insert(c, token_sha256, Shown::Password).await?;
         let mut mark = None;
         if !self.device_known {
             let new = chance::credential(CredentialKind::Device);
@@ -405,6 +455,26 @@ impl Opening {
             mark = Some(new);
         }
         Ok(Step::Opened(Box::new((session, self.user, mark))))
+    }
+
+    async fn insert(
+        &self,
+        c: &mut Connection,
+        token_sha256: &[u8],
+        shown: Shown,
+    ) -> Result<SessionRow, ApiError> {
+        sessions::make_room(c, self.user.id, SESSIONS_PER_USER_MAX - 1).await?;
+        let new = NewSession {
+            id: chance::identity(),
+            user_id: self.user.id,
+            token_sha256: token_sha256.to_vec(),
+            expire_time: Utc::now() + self.lifetime,
+            client_address: self.address.clone(),
+            user_agent: self.user_agent.clone(),
+            second_factor_time: self.second_factor_time,
+            by_backend: shown == Shown::Nothing,
+        };
+        Ok(sessions::insert(c, &new).await?)
     }
 
     async fn wait(self, c: &mut Connection, token_sha256: &[u8]) -> Result<Step, ApiError> {

@@ -13,6 +13,8 @@ pub(crate) enum Scope {
     Users,
     /// Sessions and device tokens.
     Sessions,
+    /// Sessions of users who need show nothing: who has it is everybody.
+    Impersonate,
     /// Rooms and their members.
     Rooms,
     /// Live rooms, at a node.
@@ -23,10 +25,11 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Admin,
         Self::Users,
         Self::Sessions,
+        Self::Impersonate,
         Self::Rooms,
         Self::Live,
         Self::Node,
@@ -38,6 +41,7 @@ impl Scope {
             Self::Admin => "admin",
             Self::Users => "users",
             Self::Sessions => "sessions",
+            Self::Impersonate => "impersonate",
             Self::Rooms => "rooms",
             Self::Live => "live",
             Self::Node => "node",
@@ -85,6 +89,9 @@ pub(crate) enum Access {
 /// What the call at a path (`/package.Service/Method`) asks. A call nobody has
 /// heard of asks for the most.
 pub(crate) fn access(path: &str) -> Access {
+    if path == "/porthouse.control.v1.SessionService/CreateUserSession" {
+        return Access::AnyOf(&[Scope::Impersonate, Scope::Admin]);
+    }
     let service = path
         .trim_start_matches('/')
         .split('/')
@@ -139,6 +146,19 @@ mod tests {
         for path in ["", "/", "/unheard.Of/Call", "/grpc.health.v1.Healthy/Check"] {
             assert_eq!(access(path), Access::AnyOf(&[Scope::Admin]), "{path}");
         }
+    }
+
+    #[test]
+    fn who_signs_users_in_by_their_passwords_does_not_without_them() {
+        let of = |call: &str| access(&format!("/porthouse.control.v1.SessionService/{call}"));
+        let Access::AnyOf(scopes) = of("CreateUserSession") else {
+            panic!("it is open")
+        };
+        assert_eq!(scopes, [Scope::Impersonate, Scope::Admin]);
+        let Access::AnyOf(scopes) = of("CreateSession") else {
+            panic!("it is open")
+        };
+        assert!(!scopes.contains(&Scope::Impersonate));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::schema::{room_blocks, users};
 pub(crate) struct BlockColumns {
     pub(crate) user_id: Option<Uuid>,
     pub(crate) address_range: Option<String>,
+    pub(crate) device_id: Option<Uuid>,
     pub(crate) reason: String,
     pub(crate) expire_time: Option<DateTime<Utc>>,
 }

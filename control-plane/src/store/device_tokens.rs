@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
-use porthouse_model::{Act, Acts, Device, Session, SessionId, TokenHash, UserId};
+use porthouse_model::{Act, Acts, Device, DeviceBlock, Session, SessionId, TokenHash, UserId};
 use uuid::Uuid;
 
 use super::moment::unix_time;
@@ -259,7 +259,12 @@ pub(crate) async fn opened_by_token(
         .select(OpenedRow::as_select())
         .load(c)
         .await?;
-    rows.into_iter().map(OpenedRow::session).collect()
+    let mut blocks = blocks(c, &rows).await?;
+    let opened = |row: OpenedRow| {
+        let blocks = blocks.remove(&row.id).unwrap_or_default();
+        row.session(blocks)
+    };
+    rows.into_iter().map(opened).collect()
 }
 
 /// The same by identity, with the hashes by which they are found.
@@ -278,9 +283,54 @@ pub(crate) async fn opened_by_id(
         .select(OpenedRow::as_select())
         .load(c)
         .await?;
-    rows.into_iter()
-        .map(|row| Ok((row.id, row.session()?)))
-        .collect()
+    let mut blocks = blocks(c, &rows).await?;
+    let opened = |row: OpenedRow| {
+        let blocks = blocks.remove(&row.id).unwrap_or_default();
+        Ok((row.id, row.session(blocks)?))
+    };
+    rows.into_iter().map(opened).collect()
+}
+
+/// Which of their rooms keep devices out, by the database's clock.
+async fn blocks(
+    c: &mut Connection,
+    rows: &[OpenedRow],
+) -> Result<HashMap<Uuid, Vec<DeviceBlock>>, StoreError> {
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let found: Vec<BlockRow> = diesel::sql_query(
+        "SELECT tokens.id, rooms.name, blocks.expire_time
+         FROM room_blocks AS blocks
+         JOIN device_tokens AS tokens ON tokens.id = blocks.device_id
+         JOIN rooms ON rooms.id = blocks.room_id AND rooms.name = ANY (tokens.rooms)
+         WHERE tokens.id = ANY ($1) AND coalesce(blocks.expire_time > now(), true)
+         ORDER BY tokens.id, rooms.name",
+    )
+    .bind::<Array<SqlUuid>, _>(ids)
+    .load(c)
+    .await?;
+    let mut blocks: HashMap<Uuid, Vec<DeviceBlock>> = HashMap::new();
+    for row in found {
+        let room = row.name.parse();
+        blocks.entry(row.id).or_default().push(DeviceBlock {
+            room: room.map_err(|_| StoreError::Corrupt("rooms.name"))?,
+            expires: row.expire_time.map(unix_time),
+        });
+    }
+    Ok(blocks)
+}
+
+/// A room that keeps a device out.
+#[derive(QueryableByName)]
+struct BlockRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    expire_time: Option<DateTime<Utc>>,
 }
 
 /// A token with its owner's name, as nodes need it.
@@ -297,7 +347,7 @@ struct OpenedRow {
 }
 
 impl OpenedRow {
-    fn session(self) -> Result<(TokenHash, Session), StoreError> {
+    fn session(self, blocks: Vec<DeviceBlock>) -> Result<(TokenHash, Session), StoreError> {
         let rooms = self.columns.rooms.iter();
         let device = Device {
             acts: self.columns.acts(),
@@ -306,6 +356,7 @@ impl OpenedRow {
                 .collect::<Result<_, _>>()
                 .map_err(|_| StoreError::Corrupt("device_tokens.rooms"))?,
             display_name: self.columns.display_name,
+            blocks,
         };
         let session = Session {
             id: SessionId::from_bytes(self.id.into_bytes()),

@@ -27,6 +27,7 @@ diesel::table! {
         client_address -> Text,
         user_agent -> Text,
         second_factor_time -> Nullable<Timestamptz>,
+        by_backend -> Bool,
     }
 }
 
@@ -179,6 +180,7 @@ diesel::table! {
         room_id -> Uuid,
         user_id -> Nullable<Uuid>,
         address_range -> Nullable<Text>,
+        device_id -> Nullable<Uuid>,
         reason -> Text,
         expire_time -> Nullable<Timestamptz>,
         create_time -> Timestamptz,

@@ -25,6 +25,8 @@ pub(crate) struct SessionRow {
     pub(crate) user_agent: String,
     /// When it last showed the second factor.
     pub(crate) second_factor_time: Option<DateTime<Utc>>,
+    /// Whether a backend opened it, and its user has shown no password.
+    pub(crate) by_backend: bool,
 }
 
 /// A session to open.
@@ -38,6 +40,7 @@ pub(crate) struct NewSession {
     pub(crate) client_address: String,
     pub(crate) user_agent: String,
     pub(crate) second_factor_time: Option<DateTime<Utc>>,
+    pub(crate) by_backend: bool,
 }
 
 /// Opens a session.

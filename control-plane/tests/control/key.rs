@@ -132,7 +132,7 @@ async fn a_scope_that_is_none_is_refused_with_the_list() {
         assert!(
             status
                 .message()
-                .contains("admin, users, sessions, rooms, live, node")
+                .contains("admin, users, sessions, impersonate, rooms, live, node")
         );
     }
 }
@@ -199,4 +199,17 @@ async fn the_use_of_a_key_is_noted() {
     tokio::time::timeout(Duration::from_secs(10), noted)
         .await
         .expect("noted");
+}
+
+#[tokio::test]
+async fn of_64_calls_with_one_cold_key_none_is_told_to_ask_again() {
+    let world = World::start().await;
+    let key = world.key(&["rooms"]).await;
+    let calls = (0..64).map(|_| {
+        let mut rooms = world.with_key(&key.secret).rooms();
+        async move { rooms.list_rooms(wire::ListRoomsRequest::default()).await }
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    assert!(refused.is_empty(), "{refused:?}");
 }

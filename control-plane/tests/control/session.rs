@@ -247,3 +247,71 @@ async fn a_password_of_any_bytes_is_answered_and_never_repeated() {
         (Code::ResourceExhausted, "REQUEST_TOO_LARGE")
     );
 }
+
+#[tokio::test]
+async fn a_backend_opens_a_session_for_its_own_user_by_a_scope_of_its_own() {
+    let world = World::start().await;
+    world.user("sana", "correct horse").await;
+    let asked = || wire::CreateUserSessionRequest {
+        user: "users/sana".into(),
+        client_address: "203.0.113.7".into(),
+        ..Default::default()
+    };
+    let key = world.key(&["sessions", "users"]).await;
+    let mut without = world.with_key(&key.secret).sessions();
+    let status = without.create_user_session(asked()).await.expect_err("no");
+    assert_eq!(status.code(), Code::PermissionDenied);
+
+    let key = world.key(&["impersonate"]).await;
+    let mut sessions = world.with_key(&key.secret).sessions();
+    let opened = sessions
+        .create_user_session(asked())
+        .await
+        .expect("a session");
+    let opened = opened.into_inner();
+    assert!(opened.token.starts_with("phs_"));
+    let session = opened.session.expect("a session");
+    assert_eq!(
+        (session.user.as_str(), &session.factors[..]),
+        ("users/sana", &[][..])
+    );
+    assert_eq!(session.client_address, "203.0.113.7");
+    let own = world.sign_in("sana", "correct horse").await.expect("right");
+    assert_eq!(
+        own.session.expect("a session").factors.len(),
+        1,
+        "a password"
+    );
+    let status = sessions
+        .get_session(wire::GetSessionRequest { name: session.name })
+        .await
+        .expect_err("another scope");
+    assert_eq!(status.code(), Code::PermissionDenied);
+
+    let events = world.audited("SessionService.CreateUserSession").await;
+    let [refused, event] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(refused.outcome, "SCOPE_MISSING");
+    assert!(event.target.contains("users/sana"), "{event:?}");
+    assert_eq!(event.client_address, "203.0.113.7");
+
+    let disable = wire::DisableUserRequest {
+        name: "users/sana".into(),
+        ..Default::default()
+    };
+    world
+        .admin()
+        .users()
+        .disable_user(disable)
+        .await
+        .expect("there");
+    let status = sessions.create_user_session(asked()).await.expect_err("no");
+    assert_eq!(reason(&status), "USER_DISABLED");
+    let nobody = wire::CreateUserSessionRequest {
+        user: "users/nobody".into(),
+        ..Default::default()
+    };
+    let status = sessions.create_user_session(nobody).await.expect_err("no");
+    assert_eq!(status.code(), Code::NotFound);
+}

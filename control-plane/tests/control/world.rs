@@ -16,6 +16,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use wire::api_key_service_client::ApiKeyServiceClient;
+use wire::audit_service_client::AuditServiceClient;
 use wire::block_service_client::BlockServiceClient;
 use wire::device_token_service_client::DeviceTokenServiceClient;
 use wire::endpoint_service_client::EndpointServiceClient;
@@ -125,6 +126,17 @@ impl World {
             .await
             .expect("a room")
             .into_inner()
+    }
+
+    /// The audit events of an action.
+    pub(crate) async fn audited(&self, action: &str) -> Vec<wire::AuditEvent> {
+        let request = wire::ListAuditEventsRequest {
+            filter: format!("action = \"{action}\""),
+            ..wire::ListAuditEventsRequest::default()
+        };
+        let mut audit = AuditServiceClient::new(self.admin().0);
+        let listed = audit.list_audit_events(request).await;
+        listed.expect("a page").into_inner().audit_events
     }
 
     /// Signs a user in.

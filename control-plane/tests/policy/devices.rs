@@ -191,3 +191,128 @@ async fn that_a_device_token_is_used_is_noted() {
         .await
         .expect("it is noted");
 }
+
+fn blocks(session: Option<&Session>) -> Vec<(&str, bool)> {
+    let device = session
+        .expect("it opens")
+        .device
+        .as_ref()
+        .expect("a device");
+    let blocks = device.blocks.iter();
+    blocks
+        .map(|block| (block.room_name.as_str(), block.expire_time.is_some()))
+        .collect()
+}
+
+/// What nodes are told of a device token, which is all that they are told.
+fn device_alone(items: &[Item]) -> Option<&Session> {
+    let [Item::DeviceToken(token)] = items else {
+        panic!("{items:?}");
+    };
+    token.session.as_ref()
+}
+
+#[tokio::test]
+async fn a_block_of_a_device_is_told_with_it() {
+    let plane = Plane::start().await;
+    make_ada(&plane).await;
+    plane.create_room("lobby").await;
+    let (name, hash) = make(&plane, &["lobby", "yard"]).await;
+    let mut node = Node::watch(&plane, "a").await;
+    let request = control::CreateBlockRequest {
+        parent: "rooms/lobby".to_owned(),
+        block: Some(control::Block {
+            subject: Some(control::block::Subject::DeviceToken(name.clone())),
+            ..Default::default()
+        }),
+        validate_only: false,
+    };
+    let mut service = plane.blocks();
+    let made = service.create_block(request.clone()).await;
+    let block = made.expect("a block").into_inner().block.expect("a block");
+    assert_eq!(
+        block.subject,
+        Some(control::block::Subject::DeviceToken(name))
+    );
+    let again = service.create_block(request.clone()).await;
+    assert_eq!(again.expect_err("twice").code(), tonic::Code::AlreadyExists);
+    let items = told(&mut node).await;
+    assert_eq!(blocks(device_alone(&items)), [("lobby", false)]);
+    let now = opened(&plane, &hash).await;
+    assert_eq!(blocks(now.as_ref()), [("lobby", false)]);
+
+    let ends = control::UpdateBlockRequest {
+        block: Some(control::Block {
+            expire_time: Some(prost_types::Timestamp {
+                seconds: 4_000_000_000,
+                nanos: 0,
+            }),
+            ..block.clone()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["expire_time".to_owned()],
+        }),
+        validate_only: false,
+    };
+    service.update_block(ends).await.expect("there");
+    let items = told(&mut node).await;
+    assert_eq!(blocks(device_alone(&items)), [("lobby", true)]);
+
+    let delete = control::DeleteBlockRequest { name: block.name };
+    service.delete_block(delete).await.expect("there");
+    let items = told(&mut node).await;
+    assert!(blocks(device_alone(&items)).is_empty());
+    assert!(blocks(opened(&plane, &hash).await.as_ref()).is_empty());
+
+    // A room that is gone keeps nobody out of another of its name.
+    service.create_block(request).await.expect("a block");
+    assert_eq!(blocks(device_alone(&told(&mut node).await)).len(), 1);
+    let delete = control::DeleteRoomRequest {
+        name: "rooms/lobby".to_owned(),
+        ..Default::default()
+    };
+    plane.rooms().delete_room(delete).await.expect("there");
+    let items = told(&mut node).await;
+    let [Item::RoomGone(_), Item::DeviceToken(token)] = &items[..] else {
+        panic!("{items:?}");
+    };
+    assert!(blocks(token.session.as_ref()).is_empty());
+}
+
+#[tokio::test]
+async fn a_block_of_a_device_goes_with_its_token() {
+    let plane = Plane::start().await;
+    make_ada(&plane).await;
+    plane.create_room("lobby").await;
+    let (name, _) = make(&plane, &["lobby"]).await;
+    let request = control::CreateBlockRequest {
+        parent: "rooms/lobby".to_owned(),
+        block: Some(control::Block {
+            subject: Some(control::block::Subject::DeviceToken(name.clone())),
+            ..Default::default()
+        }),
+        validate_only: false,
+    };
+    plane
+        .blocks()
+        .create_block(request.clone())
+        .await
+        .expect("a block");
+    let mut node = Node::watch(&plane, "a").await;
+    let delete = control::DeleteDeviceTokenRequest {
+        name,
+        etag: String::new(),
+    };
+    let deleted = plane.device_tokens().delete_device_token(delete).await;
+    deleted.expect("there");
+    let items = told(&mut node).await;
+    assert!(matches!(&items[..], [Item::SessionGone(_)]), "{items:?}");
+    let list = control::ListBlocksRequest {
+        parent: "rooms/lobby".to_owned(),
+        ..Default::default()
+    };
+    let listed = plane.blocks().list_blocks(list).await.expect("a page");
+    assert!(listed.into_inner().blocks.is_empty());
+    let gone = plane.blocks().create_block(request).await;
+    assert_eq!(gone.expect_err("gone").code(), tonic::Code::NotFound);
+}

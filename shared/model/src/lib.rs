@@ -21,8 +21,8 @@ pub use credential::{BadCredential, Credential, CredentialKind, TokenHash};
 pub use identity::{ApiKeyId, BadIdentity, ClientId, EndpointId, RoomId, SessionId, UserId};
 pub use name::{Address, BadName, NodeName, RoomName, Username};
 pub use policy::{
-    ApiKey, Change, ChangeItem, DEVICE_ROOMS_MAX, Device, Endpoint, EndpointAccess, Member,
-    PolicyKey, Resolved, Revision, Room, Session,
+    ApiKey, Change, ChangeItem, DEVICE_ROOMS_MAX, Device, DeviceBlock, Endpoint, EndpointAccess,
+    Member, PolicyKey, Resolved, Revision, Room, Session,
 };
 pub use refusal::{CloseCode, Refusal, RefusalId, Refused, Retry};
 pub use rule::{

@@ -57,6 +57,17 @@ pub struct Device {
     /// The rooms it may enter, all different, and is in once it has connected; at
     /// most [`DEVICE_ROOMS_MAX`].
     pub rooms: Vec<RoomName>,
+    /// Of which of them it is kept out itself; its owner may not be.
+    pub blocks: Vec<DeviceBlock>,
+}
+
+/// A room of a device's that keeps it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceBlock {
+    /// The room.
+    pub room: RoomName,
+    /// When that ends by itself; `None`: never.
+    pub expires: Option<UnixTime>,
 }
 
 /// The most rooms of one device token.
@@ -77,6 +88,13 @@ impl Session {
     pub fn leads_to(&self, room: &RoomName) -> bool {
         let device = self.device.as_ref();
         device.is_none_or(|device| device.rooms.contains(room))
+    }
+
+    /// What keeps the device out of a room whose it is, ended or not.
+    #[must_use]
+    pub fn device_block(&self, room: &RoomName) -> Option<&DeviceBlock> {
+        let blocks = &self.device.as_ref()?.blocks;
+        blocks.iter().find(|block| block.room == *room)
     }
 
     /// The most that is done by it, where it is narrower than its user.

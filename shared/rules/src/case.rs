@@ -169,6 +169,15 @@ impl Case<'_> {
 struct Given<'a>(&'a Case<'a>, &'a Room);
 
 impl Facts for Given<'_> {
+    fn is_device_blocked(&mut self) -> bool {
+        let Self(case, _) = self;
+        let block = match case.who {
+            Who::Anonymous | Who::Ended | Who::User(_) => None,
+            Who::Session(session) => session.device_block(case.name),
+        };
+        block.is_some_and(|block| case.lasts(block.expires))
+    }
+
     fn is_address_blocked(&mut self) -> bool {
         let Self(case, room) = self;
         let Some(address) = case.address else {

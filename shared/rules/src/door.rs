@@ -60,6 +60,8 @@ pub enum Known<T> {
 
 /// What else must be known of somebody who comes to a room of its own.
 pub trait Facts {
+    /// Whether the device they come by is kept out, be it the owner's.
+    fn is_device_blocked(&mut self) -> bool;
     /// Whether the address they come from is kept out.
     fn is_address_blocked(&mut self) -> bool;
     /// Whether the user is kept out. Asked only where the room says that some are.
@@ -89,8 +91,12 @@ pub enum Approach {
 }
 
 impl Comer {
-    /// Comes to a room of its own. Its owner is above its blocks.
+    /// Comes to a room of its own. Its owner is above its blocks, but for those of a
+    /// device: a lost one is kept out whose ever it is.
     pub fn approach_room(&self, room: &RoomDoor<'_>, facts: &mut impl Facts) -> Approach {
+        if facts.is_device_blocked() {
+            return Approach::Shut(Refused::Blocked);
+        }
         let owns = self.user.is_some() && self.user == room.owner;
         if !owns {
             if self.is_kept_out || facts.is_address_blocked() {

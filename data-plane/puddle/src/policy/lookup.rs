@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use porthouse_model::{
-    Address, AddressBlock, ApiKey, Block, Endpoint, Member, PolicyKey, Revision, RoomId, RoomName,
-    Session, Time, TokenHash, UserId,
+    Address, AddressBlock, ApiKey, Block, DeviceBlock, Endpoint, Member, PolicyKey, Revision,
+    RoomId, RoomName, Session, Time, TokenHash, UserId,
 };
 
 use super::cache::Source;
@@ -28,9 +28,21 @@ impl Policy {
         })
     }
 
-    /// When a room's block of addresses ends, as of when the room was heard of.
+    /// Whether a room's block of addresses lasts, as of when the room was heard of.
     pub(crate) fn block_lasts(&self, now: Time, room: &RoomName, block: &AddressBlock) -> bool {
         let entry = self.cache.peek(&PolicyKey::Room(room.clone()));
+        let clock = entry.and_then(|entry| entry.clock);
+        Lasting::new((), clock, block.expires).lasts(now)
+    }
+
+    /// Whether a block of the device lasts whose token this is, as of when it was heard of.
+    pub(crate) fn device_block_lasts(
+        &self,
+        now: Time,
+        token: TokenHash,
+        block: &DeviceBlock,
+    ) -> bool {
+        let entry = self.cache.peek(&PolicyKey::Session(token));
         let clock = entry.and_then(|entry| entry.clock);
         Lasting::new((), clock, block.expires).lasts(now)
     }

@@ -140,19 +140,20 @@ impl Puddle {
             return Seen::Shut(Refused::RoomClosed);
         };
         let address = socket.address;
-        let (session, until) = match socket.who().clone() {
-            Who::Anonymous => (None, Self::never()),
+        let (session, token, until) = match socket.who().clone() {
+            Who::Anonymous => (None, None, Self::never()),
             Who::Session(holder) => match self.see_session(&holder.token) {
                 SessionSeen::Unknown => return Seen::Unknown(PolicyKey::Session(holder.token)),
                 SessionSeen::Shut(refused) => return Seen::Shut(refused),
                 SessionSeen::Live(session, _) if !session.leads_to(room) => {
                     return Seen::Shut(Refused::DeviceRefused);
                 }
-                SessionSeen::Live(session, until) => (Some(session), until),
+                SessionSeen::Live(session, until) => (Some(session), Some(holder.token), until),
             },
         };
         let comes = Comes {
             session,
+            token,
             until,
             address,
             inside,
@@ -176,6 +177,7 @@ impl Puddle {
             now: self.now,
             room: &policy.room,
             address: comes.address,
+            device: comes.session.as_deref().zip(comes.token),
             until: comes.until,
         };
         let door = RoomDoor {
@@ -281,11 +283,21 @@ struct RoomFacts<'a> {
     now: Time,
     room: &'a Room,
     address: IpAddr,
+    /// What they come by, and the token that they showed for it.
+    device: Option<(&'a Session, TokenHash)>,
     /// When the right to it ends by itself, as far as was asked.
     until: Time,
 }
 
 impl Facts for RoomFacts<'_> {
+    fn is_device_blocked(&mut self) -> bool {
+        let kept_out = self.device.and_then(|(session, token)| {
+            let block = session.device_block(&self.room.name)?;
+            Some(self.policy.device_block_lasts(self.now, token, block))
+        });
+        kept_out.unwrap_or(false)
+    }
+
     fn is_address_blocked(&mut self) -> bool {
         let addresses = self.room.blocks.addresses.iter();
         let mut here = addresses.filter(|block| block.range.contains(self.address));
@@ -316,6 +328,8 @@ impl Facts for RoomFacts<'_> {
 struct Comes {
     /// By which session.
     session: Option<Arc<Session>>,
+    /// By what it is known.
+    token: Option<TokenHash>,
     /// When it ends.
     until: Time,
     /// From where.

@@ -208,6 +208,10 @@ mod tests {
             display_name: "Thermometer".to_owned(),
             acts: model::Acts::NONE.with(model::Act::See),
             rooms: vec!["lobby".parse().expect("a name")],
+            blocks: vec![model::DeviceBlock {
+                room: "lobby".parse().expect("a name"),
+                expires: Some(UnixTime::from_millis(9)),
+            }],
         };
         let session = model::Session {
             id: SessionId::from_bytes([7; 16]),

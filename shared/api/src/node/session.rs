@@ -50,6 +50,7 @@ impl From<&model::Device> for v1::Device {
             display_name: device.display_name.clone(),
             acts: Some(device.acts.into()),
             room_names: rooms.map(|room| room.as_str().to_owned()).collect(),
+            blocks: device.blocks.iter().map(Into::into).collect(),
         }
     }
 }
@@ -59,7 +60,7 @@ impl TryFrom<v1::Device> for model::Device {
 
     fn try_from(device: v1::Device) -> Result<Self, BadMessage> {
         let field = "session.device.room_names";
-        if device.room_names.len() > DEVICE_ROOMS_MAX {
+        if device.room_names.len().max(device.blocks.len()) > DEVICE_ROOMS_MAX {
             return Err(BadMessage { field });
         }
         let rooms = device.room_names.iter();
@@ -69,6 +70,37 @@ impl TryFrom<v1::Device> for model::Device {
             rooms: rooms
                 .map(|name| name.parse().in_field(field))
                 .collect::<Result<_, _>>()?,
+            blocks: device
+                .blocks
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<&model::DeviceBlock> for v1::DeviceBlock {
+    fn from(block: &model::DeviceBlock) -> Self {
+        Self {
+            room_name: block.room.as_str().to_owned(),
+            expire_time: block.expires.map(timestamp),
+        }
+    }
+}
+
+impl TryFrom<v1::DeviceBlock> for model::DeviceBlock {
+    type Error = BadMessage;
+
+    fn try_from(block: v1::DeviceBlock) -> Result<Self, BadMessage> {
+        let expires = block.expire_time.map(unix_time);
+        Ok(Self {
+            room: block
+                .room_name
+                .parse()
+                .in_field("session.device.blocks.room_name")?,
+            expires: expires
+                .map(|time| time.in_field("session.device.blocks.expire_time"))
+                .transpose()?,
         })
     }
 }

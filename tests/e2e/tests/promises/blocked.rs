@@ -219,3 +219,22 @@ async fn a_membership_that_ends_puts_its_member_out() {
     drop((stays, friend));
     house.close().await;
 }
+
+#[tokio::test]
+async fn a_blocked_device_is_put_out_and_its_owner_stays() {
+    let house = House::start().await;
+    let backend = house.backend();
+    let ada = backend.signed_in_user("ada").await;
+    backend.make_room("hall", Room::default()).await;
+    let (name, token) = backend.make_device("ada", &["hall"]).await;
+    let mut device = Raw::enter(house.ws(), "hall", Some(&token)).await;
+    let mut own = Raw::enter(house.ws(), "hall", Some(&ada.token)).await;
+    let made = block(backend, Subject::DeviceToken(name), None).await;
+    assert_closed(&device.closed().await, 4012, "block", "retry never");
+    let refused = Raw::refused(house.ws(), "hall", Some(&token)).await;
+    assert!(is_blocked(&refused), "{refused:?}");
+    assert!(own.try_say(Message::text("still here")).await);
+    unblock(backend, made).await;
+    Raw::enter(house.ws(), "hall", Some(&token)).await;
+    house.close().await;
+}

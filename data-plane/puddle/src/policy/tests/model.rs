@@ -87,6 +87,7 @@ pub(crate) fn device(id: u8, user: u8, rooms: usize) -> Session {
             display_name: "thermometer".to_owned(),
             acts: Acts::ALL,
             rooms: rooms.map(|name| name.parse().expect("a name")).collect(),
+            blocks: Vec::new(),
         })),
         ..session(id, user)
     }

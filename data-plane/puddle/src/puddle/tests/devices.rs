@@ -3,7 +3,7 @@
 
 use porthouse_model::{
     Act, Acts, Audience, Capabilities, ChangeItem, ConnectionRules, Credential, CredentialKind,
-    Device, Member, MessageKind, RoomRules, Session, SessionId, UnixTime, UserId,
+    Device, DeviceBlock, Member, MessageKind, RoomRules, Session, SessionId, UnixTime, UserId,
 };
 
 use super::world::{Client, HOUR, World, close_frame, frame, members_only, token};
@@ -33,11 +33,24 @@ impl World {
                 display_name: "Thermometer".to_owned(),
                 acts,
                 rooms: rooms.collect(),
+                blocks: Vec::new(),
             })),
         };
         let token = credential(device).hash();
         self.sessions.insert(token, session.clone());
         ChangeItem::DeviceToken(token, session)
+    }
+
+    /// Keeps a device out of a room; answers what nodes are told of it.
+    fn block_device(&mut self, device: u8, room: &str, expires: Option<u64>) -> ChangeItem {
+        let token = credential(device).hash();
+        let session = self.sessions.get_mut(&token).expect("a device");
+        let known = session.device.as_mut().expect("a device");
+        known.blocks = vec![DeviceBlock {
+            room: room.parse().expect("a name"),
+            expires: expires.map(UnixTime::from_millis),
+        }];
+        ChangeItem::DeviceToken(token, session.clone())
     }
 
     fn device_lobby(&mut self, device: u8) -> Client {
@@ -248,4 +261,34 @@ fn a_device_is_inside_only_where_its_owner_may_be() {
     world.rule("private", denied);
     let denied = world.device_raw(9, "private");
     assert!(world.take_text(denied).starts_with("HTTP/1.1 403"));
+}
+
+#[test]
+fn a_device_that_is_blocked_is_put_out_and_its_owner_stays() {
+    let mut world = World::new(1);
+    two_rooms(&mut world);
+    world.session(1);
+    world.wall(HOUR);
+    world.device(9, 1, Acts::ALL, &["lobby", "yard"]);
+    let (device, raw) = (world.device_lobby(9), world.device_raw(9, "lobby"));
+    let bearer = format!("Authorization: Bearer {}", token(1));
+    let own = world.upgrade(0, "/lobby", &[&bearer]);
+    for socket in [device, raw, own] {
+        world.take(socket);
+    }
+    let blocked = world.block_device(9, "lobby", Some(HOUR + 60_000));
+    world.change(vec![blocked]);
+    let told = world.take_text(device);
+    assert!(told.contains(r#""op":"closed","room":"lobby""#), "{told}");
+    assert!(!told.contains("yard"), "it stays in the other room: {told}");
+    assert_eq!(close_frame(&world.take(raw)).0, 4012);
+    assert_eq!(world.take(own), b"");
+    let again = world.device_raw(9, "lobby");
+    assert!(world.take_text(again).starts_with("HTTP/1.1 403"));
+    world.wait(core::time::Duration::from_secs(61));
+    let again = world.device_raw(9, "lobby");
+    assert!(
+        world.take_text(again).starts_with("HTTP/1.1 101"),
+        "it has ended"
+    );
 }
