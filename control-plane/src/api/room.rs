@@ -29,6 +29,7 @@ impl wire::room_service_server::RoomService for Api {
         }
         let room = request.room.unwrap_or_default();
         let given = Given::read(room)?;
+        let compiled = given.compile().await?;
         let password_phc = self.hash_unless_empty(asker, request.password).await?;
         let password_version = i64::from(password_phc.is_some());
         let (made, revision) = self
@@ -38,7 +39,7 @@ impl wire::room_service_server::RoomService for Api {
                         password: u64::from(password_phc.is_some()),
                         ..SecretVersions::default()
                     };
-                    let columns = given.make(c, versions).await?;
+                    let columns = given.make(c, versions, &compiled).await?;
                     let new = NewRoom {
                         id: chance::identity(),
                         name: name.as_str().to_owned(),
@@ -115,11 +116,14 @@ impl wire::room_service_server::RoomService for Api {
         let name = resource_name::room("room.name", &room.name)?;
         let given_etag = room.etag.clone();
         let given = Given::read(room)?;
+        let compiled = given
+            .compile_change(&self.room(name.clone()).await?, &fields)
+            .await?;
         let (changed, revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let old = locked(c, &name, &given_etag).await?;
-                    let columns = given.change(c, &old, &fields).await?;
+                    let columns = given.change(c, &old, &fields, &compiled).await?;
                     let row = if columns == old.columns {
                         old
                     } else {
@@ -188,6 +192,18 @@ impl wire::room_service_server::RoomService for Api {
 }
 
 impl Api {
+    /// A room as it stands, which others may change.
+    async fn room(&self, name: RoomName) -> Result<RoomRow, ApiError> {
+        self.read(move |c| {
+            async move {
+                let found = rooms::by_name(c, &name).await?;
+                found.ok_or_else(|| absent(&name))
+            }
+            .boxed()
+        })
+        .await
+    }
+
     async fn change_room_password(
         &self,
         name: RoomName,

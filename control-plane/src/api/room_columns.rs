@@ -11,7 +11,7 @@ use crate::store::rule::{self, SecretVersions};
 use crate::store::{Connection, StoreError, users};
 
 use super::error::ApiError;
-use super::room_rule::{self, RuleField, Sheet};
+use super::room_rule::{self, Compiled, RuleField, Sheet};
 use super::{etag, label, mask, resource_name, time};
 
 /// The path of a room's rules in a request.
@@ -73,15 +73,37 @@ impl Given {
         })
     }
 
+    /// The rules of a new room, to be compiled.
+    pub(super) async fn compile(&self) -> Result<Compiled, ApiError> {
+        compile(Some((&self.sheet, self.members_only))).await
+    }
+
+    /// The same of a room that stands so and is changed, if that concerns its
+    /// rules.
+    pub(super) async fn compile_change(
+        &self,
+        old: &RoomRow,
+        fields: &[Field],
+    ) -> Result<Compiled, ApiError> {
+        let (sheet, members_only) = self.merged(&old.columns, fields)?;
+        let concerns = fields.iter().any(|field| match field {
+            Field::Visibility | Field::Rule(_) => true,
+            Field::Owner | Field::Labels => false,
+        });
+        compile(concerns.then_some((&sheet, members_only))).await
+    }
+
     /// The columns of a new room with this much of a secret.
     pub(super) async fn make(
         self,
         c: &mut Connection,
         versions: SecretVersions,
+        compiled: &Compiled,
     ) -> Result<RoomColumns, ApiError> {
         let owner_id = hold_owner(c, self.owner.as_ref()).await?;
+        let draft = draft(&self.sheet, self.members_only)?;
         let rules = settle(c, self.sheet).await?;
-        check(&rules, self.members_only)?;
+        check(&rules, &draft, compiled)?;
         named_steps(&rules, versions)?;
         Ok(RoomColumns {
             owner_id,
@@ -97,21 +119,26 @@ impl Given {
         c: &mut Connection,
         old: &RoomRow,
         fields: &[Field],
+        compiled: &Compiled,
     ) -> Result<RoomColumns, ApiError> {
         let mut columns = old.columns.clone();
         let old_rules = rule::decode(&columns.rules)?;
-        let mut sheet = Sheet::of(old_rules.clone());
+        let (sheet, members_only) = self.merged(&columns, fields)?;
         for field in fields {
             match field {
                 Field::Owner => columns.owner_id = hold_owner(c, self.owner.as_ref()).await?,
-                Field::Visibility => columns.members_only = self.members_only,
                 Field::Labels => columns.labels.clone_from(&self.labels),
-                Field::Rule(field) => field.copy(&self.sheet, &mut sheet),
+                Field::Visibility | Field::Rule(_) => {}
             }
         }
+        let is_shown_otherwise = columns.members_only != members_only;
+        columns.members_only = members_only;
+        let draft = draft(&sheet, members_only)?;
         let rules = settle(c, sheet).await?;
         let versions = versions(old)?;
-        check(&rules, columns.members_only)?;
+        if rules != old_rules || is_shown_otherwise {
+            check(&rules, &draft, compiled)?;
+        }
         if rules.entry != old_rules.entry {
             named_steps(&rules, versions)?;
         }
@@ -120,6 +147,21 @@ impl Given {
             columns.rules = rule::encode(&rules);
         }
         Ok(columns)
+    }
+
+    /// What a room's rules, and whether it is for members only, would be with
+    /// these fields taken over.
+    fn merged(&self, old: &RoomColumns, fields: &[Field]) -> Result<(Sheet, bool), ApiError> {
+        let mut sheet = Sheet::of(rule::decode(&old.rules)?);
+        let mut members_only = old.members_only;
+        for field in fields {
+            match field {
+                Field::Visibility => members_only = self.members_only,
+                Field::Rule(field) => field.copy(&self.sheet, &mut sheet),
+                Field::Owner | Field::Labels => {}
+            }
+        }
+        Ok((sheet, members_only))
     }
 }
 
@@ -143,12 +185,22 @@ async fn settle(c: &mut Connection, sheet: Sheet) -> Result<RoomRules, ApiError>
 
 /// Refuses rules that cannot be kept. Their steps are as they were written, so
 /// that a fault has the place that it was given.
-fn check(rules: &RoomRules, members_only: bool) -> Result<(), ApiError> {
-    let mut rules = rules.clone();
+fn check(rules: &RoomRules, draft: &RoomRules, compiled: &Compiled) -> Result<(), ApiError> {
+    room_rule::check(rules, draft, compiled).map_err(|error| error.under(RULES))
+}
+
+fn draft(sheet: &Sheet, members_only: bool) -> Result<RoomRules, ApiError> {
+    let mut draft = sheet.draft().map_err(|error| error.under(RULES))?;
     if members_only {
-        rules.connection.audience = Audience::Members;
+        draft.connection.audience = Audience::Members;
     }
-    room_rule::check(&rules).map_err(|error| error.under(RULES))
+    Ok(draft)
+}
+
+async fn compile(given: Option<(&Sheet, bool)>) -> Result<Compiled, ApiError> {
+    let draft = given.map(|(sheet, members_only)| draft(sheet, members_only));
+    let compiled = Compiled::of(draft.transpose()?).await;
+    compiled.map_err(|error| error.under(RULES))
 }
 
 /// Refuses steps that were named without their secret being set.

@@ -13,7 +13,7 @@ mod users;
 mod tests;
 
 use porthouse_api::control::v1 as wire;
-use porthouse_model::{EntryStep, RoomRules};
+use porthouse_model::{EntryStep, Format, RoomRules};
 use porthouse_rules::Rules;
 
 use crate::store::Connection;
@@ -74,6 +74,15 @@ impl Sheet {
         }
     }
 
+    /// The rules that these are, but for the users they name.
+    pub(super) fn draft(&self) -> Result<RoomRules, ApiError> {
+        let mut rules = self.rules.clone();
+        rules.messages.content = self.kinds.content()?;
+        rules.connection.users_allowed.clear();
+        rules.connection.users_denied.clear();
+        Ok(rules)
+    }
+
     /// The rules that these are, once the users they name were looked up.
     pub(super) async fn settle(mut self, c: &mut Connection) -> Result<RoomRules, ApiError> {
         self.rules.messages.content = self.kinds.content()?;
@@ -87,15 +96,53 @@ impl Sheet {
 }
 
 /// Refuses rules that cannot be kept, by the field below them.
-pub(super) fn check(rules: &RoomRules) -> Result<(), ApiError> {
+pub(super) fn check(
+    rules: &RoomRules,
+    draft: &RoomRules,
+    compiled: &Compiled,
+) -> Result<(), ApiError> {
+    fits(rules)?;
+    let mut users = draft.clone();
+    users.messages.format = Format::Any;
+    let named = &rules.connection;
+    (users.connection.users_allowed).clone_from(&named.users_allowed);
+    (users.connection.users_denied).clone_from(&named.users_denied);
+    // Of all rules the format alone takes long.
+    compile(users)?;
+    if compiled.0.as_ref() == Some(draft) {
+        return Ok(());
+    }
+    // They were changed by somebody else since they were compiled.
+    compile(draft.clone())
+}
+
+fn fits(rules: &RoomRules) -> Result<(), ApiError> {
     if rule::encode(rules).len() > RULES_BYTES_MAX {
         // What takes most is a schema or a description.
         let rule = format!("rules of at most {RULES_BYTES_MAX} bytes in all");
         return Err(ApiError::field("messages.format", rule));
     }
-    match Rules::compile(rules.clone()) {
-        Ok(_) => Ok(()),
-        Err(fault) => Err(ApiError::field(named(&fault.field), fault.needed)),
+    Ok(())
+}
+
+fn compile(draft: RoomRules) -> Result<(), ApiError> {
+    let compiled = Rules::compile(draft).map(drop);
+    compiled.map_err(|fault| ApiError::field(named(&fault.field), fault.needed))
+}
+
+/// Rules that can be compiled, but for the users they name. To find that out may
+/// take long, so it is done before anything is locked.
+pub(super) struct Compiled(Option<RoomRules>);
+
+impl Compiled {
+    /// Compiles these, if there are any.
+    pub(super) async fn of(draft: Option<RoomRules>) -> Result<Self, ApiError> {
+        if let Some(draft) = draft.clone() {
+            fits(&draft)?;
+            let compiled = tokio::task::spawn_blocking(|| compile(draft)).await;
+            compiled.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
+        }
+        Ok(Self(draft))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::store::templates::{self, NewTemplate, TemplateColumns, TemplateRow};
 use crate::store::{Connection, StoreError, rule};
 
 use super::error::{ApiError, Kind};
-use super::room_rule::{self, RuleField, Sheet};
+use super::room_rule::{self, Compiled, RuleField, Sheet};
 use super::{Api, Write, asker, etag, label, mask, page, resource_name, revision_to_wire, time};
 
 /// The path of a template's rules in a request.
@@ -46,14 +46,16 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
             return Err(ApiError::field("room_template_id", rule).into());
         }
         let given = Given::read(request.room_template.unwrap_or_default())?;
+        let compiled = compile(Some(&given.sheet)).await?;
         let password_phc = self.hash_unless_empty(asker, request.password).await?;
         let password_version = i64::from(password_phc.is_some());
         let (made, revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
+                    let draft = draft(&given.sheet)?;
                     let rules = settle(c, given.sheet).await?;
                     let versions = SecretVersions::of_columns(password_version, 0, 0)?;
-                    check(&rules, versions)?;
+                    check(&rules, versions, (&draft, &compiled))?;
                     let new = NewTemplate {
                         id: chance::identity(),
                         prefix: prefix.as_str().to_owned(),
@@ -135,11 +137,15 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
         let prefix = resource_name::room_template("room_template.name", &template.name)?;
         let given_etag = template.etag.clone();
         let given = Given::read(template)?;
+        let old = self.template(prefix.clone()).await?;
+        let sheet = given.merged(&old.columns, &fields)?;
+        let names_rules = fields.iter().any(|field| matches!(field, Field::Rule(_)));
+        let compiled = compile(names_rules.then_some(&sheet)).await?;
         let (changed, revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let old = locked(c, &prefix, &given_etag).await?;
-                    let columns = given.change(c, &old, &fields).await?;
+                    let columns = given.change(c, &old, &fields, &compiled).await?;
                     let row = if columns == old.columns {
                         old
                     } else {
@@ -250,23 +256,50 @@ impl Given {
         c: &mut Connection,
         old: &TemplateRow,
         fields: &[Field],
+        compiled: &Compiled,
     ) -> Result<TemplateColumns, ApiError> {
         let mut columns = old.columns.clone();
         let old_rules = rule::decode(&columns.rules)?;
-        let mut sheet = Sheet::of(old_rules.clone());
-        for field in fields {
-            match field {
-                Field::Labels => columns.labels.clone_from(&self.labels),
-                Field::Rule(field) => field.copy(&self.sheet, &mut sheet),
-            }
+        let sheet = self.merged(&old.columns, fields)?;
+        if fields.iter().any(|field| matches!(field, Field::Labels)) {
+            columns.labels.clone_from(&self.labels);
         }
+        let draft = draft(&sheet)?;
         let rules = settle(c, sheet).await?;
         // Bytes of an earlier version may say the same in another way.
         if rules != old_rules {
-            check(&rules, versions(old)?)?;
+            check(&rules, versions(old)?, (&draft, compiled))?;
             columns.rules = rule::encode(&rules);
         }
         Ok(columns)
+    }
+}
+
+impl Given {
+    /// What a template's rules would be with these fields taken over.
+    fn merged(&self, old: &TemplateColumns, fields: &[Field]) -> Result<Sheet, ApiError> {
+        let mut sheet = Sheet::of(rule::decode(&old.rules)?);
+        for field in fields {
+            match field {
+                Field::Labels => {}
+                Field::Rule(field) => field.copy(&self.sheet, &mut sheet),
+            }
+        }
+        Ok(sheet)
+    }
+}
+
+impl Api {
+    /// A template as it stands, which others may change.
+    async fn template(&self, prefix: NamePrefix) -> Result<TemplateRow, ApiError> {
+        self.read(move |c| {
+            async move {
+                let found = templates::by_prefix(c, &prefix).await?;
+                found.ok_or_else(|| absent(&prefix))
+            }
+            .boxed()
+        })
+        .await
     }
 }
 
@@ -282,6 +315,15 @@ fn fields(mask: Option<prost_types::FieldMask>) -> Result<Vec<Field>, ApiError> 
     mask::read_by(mask, find, || format!("labels, {}", room_rule::all_named()))
 }
 
+fn draft(sheet: &Sheet) -> Result<RoomRules, ApiError> {
+    sheet.draft().map_err(|error| error.under(RULES))
+}
+
+async fn compile(sheet: Option<&Sheet>) -> Result<Compiled, ApiError> {
+    let compiled = Compiled::of(sheet.map(draft).transpose()?).await;
+    compiled.map_err(|error| error.under(RULES))
+}
+
 async fn settle(c: &mut Connection, sheet: Sheet) -> Result<RoomRules, ApiError> {
     let settled = sheet.settle(c).await;
     settled.map_err(|error| error.under(RULES))
@@ -290,8 +332,12 @@ async fn settle(c: &mut Connection, sheet: Sheet) -> Result<RoomRules, ApiError>
 /// Refuses rules that cannot be kept, steps that were named without their secret
 /// being set, and what only a room of its own can have: a template's rooms have no
 /// members.
-fn check(rules: &RoomRules, versions: SecretVersions) -> Result<(), ApiError> {
-    room_rule::check(rules)
+fn check(
+    rules: &RoomRules,
+    versions: SecretVersions,
+    (draft, compiled): (&RoomRules, &Compiled),
+) -> Result<(), ApiError> {
+    room_rule::check(rules, draft, compiled)
         .and_then(|()| room_rule::check_steps(rules, versions))
         .and_then(|()| without_members(rules))
         .map_err(|error| error.under(RULES))

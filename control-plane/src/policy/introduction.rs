@@ -29,6 +29,8 @@ pub(super) struct Introduced {
     pub(super) introduction: Introduction,
     /// Where to go on; `None`: at the head.
     pub(super) from: Option<Position>,
+    /// What it knows of rules.
+    pub(super) rules_known: u32,
 }
 
 /// Reads the first message of a watch that was opened with this key.
@@ -47,6 +49,7 @@ pub(super) fn introduced(request: WatchRequest, key: CallersKey) -> Result<Intro
                 .map_err(|_| Refusal::Bad("start.incarnation: 16 bytes"))?,
             key: key.id,
         },
+        rules_known: start.rules_known,
         introduction: introduction(start, from)?,
         from,
     })

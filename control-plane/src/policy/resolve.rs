@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use porthouse_api::node::v1::{self, ResolveRequest, ResolveResponse};
+use porthouse_api::node::withhold;
 use porthouse_model::{PolicyKey, Resolved, Revision};
 use prost::Message as _;
 use tokio::time::timeout;
@@ -45,9 +46,17 @@ impl PolicyFeed {
             .map_err(|_| Refusal::Bad("min_revision: not negative"))?;
         let (revision, resolved) = self.resolve_at(min, keys).await?;
         self.note_use(&resolved);
+        let known = request.rules_known;
+        let told = |resolved: &Resolved| {
+            let mut told = v1::Resolved::from(resolved);
+            if let Some(withheld) = withhold(&mut told, known) {
+                tracing::warn!(%withheld, known, "a node is too old for a room, which is shut there");
+            }
+            told
+        };
         Ok(ResolveResponse {
             revision: i64::try_from(revision.0).expect("it came from an int64"),
-            resolved: within_bytes(resolved.iter().map(Into::into)),
+            resolved: within_bytes(resolved.iter().map(told)),
         })
     }
 

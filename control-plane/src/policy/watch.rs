@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use porthouse_api::node::v1::watch_response::Message;
 use porthouse_api::node::v1::{self, WatchOpened, WatchProgress, WatchRequest, WatchResponse};
+use porthouse_api::node::{RULES_KNOWN, withheld_of};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -96,6 +97,7 @@ impl Watch {
             holder,
             introduction,
             from,
+            rules_known,
         } = introduced(first, self.key)?;
         // From here nothing that is found is missed.
         let findings = self.tail.follow();
@@ -131,6 +133,8 @@ impl Watch {
         };
         let mut teller = Teller {
             watch: self,
+            node: &holder,
+            rules_known,
             told,
             lease_until,
             progress: Instant::now(),
@@ -198,6 +202,9 @@ impl Watch {
 /// Tells a node the log.
 struct Teller<'a> {
     watch: &'a Watch,
+    node: &'a Holder,
+    /// What the node knows of rules.
+    rules_known: u32,
     /// How far it has been told.
     told: watch::Sender<Position>,
     /// Nothing is said after this.
@@ -271,7 +278,24 @@ impl Teller<'_> {
         }
     }
 
+    /// A node that does not know the rules of a room is sent to resolve it anew,
+    /// which answers a room that lets nobody in: what is told here are the very
+    /// bytes of the log.
+    fn may_hear(&self, entry: &Entry) -> Result<(), Refusal> {
+        if self.rules_known >= RULES_KNOWN {
+            return Ok(());
+        }
+        let withheld = withheld_of(&entry.payload, self.rules_known);
+        let withheld = withheld.map_err(|_| Refusal::Internal)?;
+        withheld.map_or(Ok(()), |withheld| {
+            let node = &self.node.name;
+            tracing::warn!(%node, %withheld, "a node is too old for a room, which is shut there");
+            Err(Refusal::Resync)
+        })
+    }
+
     async fn say_entry(&mut self, entry: Entry) -> Result<(), Refusal> {
+        self.may_hear(&entry)?;
         // An acknowledgement may come before the send returns.
         self.told.send_replace(entry.at);
         self.say(Message::Change(v1::Change {

@@ -20,6 +20,7 @@ async fn resolved(plane: &Plane, address: &str) -> (Option<Endpoint>, Option<Roo
     }
     let key = |key| ResolveKey { key: Some(key) };
     let request = ResolveRequest {
+        rules_known: porthouse_api::node::RULES_KNOWN,
         min_revision: 0,
         keys: keys.into_iter().map(key).collect(),
     };

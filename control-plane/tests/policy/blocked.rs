@@ -66,6 +66,7 @@ async fn make_user(plane: &Plane, name: &str) -> Vec<u8> {
 async fn resolved(plane: &Plane, user_id: &[u8]) -> (Room, Option<Block>) {
     let ask = async |key| {
         let request = ResolveRequest {
+            rules_known: porthouse_api::node::RULES_KNOWN,
             min_revision: 0,
             keys: vec![ResolveKey { key: Some(key) }],
         };

@@ -65,6 +65,7 @@ async fn governed(plane: &Plane, names: &[&str]) -> Vec<String> {
         key: Some(Key::RoomName((*name).to_owned())),
     };
     let request = ResolveRequest {
+        rules_known: porthouse_api::node::RULES_KNOWN,
         min_revision: 0,
         keys: names.iter().map(key).collect(),
     };

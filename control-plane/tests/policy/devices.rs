@@ -31,6 +31,7 @@ async fn make(plane: &Plane, rooms: &[&str]) -> (String, Vec<u8>) {
 
 async fn opened(plane: &Plane, hash: &[u8]) -> Option<Session> {
     let request = ResolveRequest {
+        rules_known: porthouse_api::node::RULES_KNOWN,
         min_revision: 0,
         keys: vec![ResolveKey {
             key: Some(Key::SessionTokenSha256(hash.to_vec())),

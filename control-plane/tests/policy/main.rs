@@ -8,6 +8,8 @@ mod slow;
 mod lifecycle;
 mod log;
 mod rules_moved;
+mod needed;
+mod compiled_first;
 mod told;
 mod watch;
 mod resolve;

@@ -186,6 +186,7 @@ impl Plane {
     /// What nodes are told that a room asks, in order.
     pub(crate) async fn steps(&self, name: &str) -> Vec<String> {
         let request = ResolveRequest {
+            rules_known: porthouse_api::node::RULES_KNOWN,
             min_revision: 0,
             keys: vec![ResolveKey {
                 key: Some(Key::RoomName(name.to_owned())),
@@ -317,6 +318,7 @@ pub(crate) fn start(name: &str, incarnation: u8, from: Option<Position>) -> Watc
         node: name.to_owned(),
         incarnation: vec![incarnation; 16],
         from,
+        rules_known: porthouse_api::node::RULES_KNOWN,
         ..WatchStart::default()
     }
 }

@@ -23,6 +23,7 @@ fn by_name(name: &str) -> ResolveKey {
 
 async fn room(plane: &Plane, min_revision: i64) -> (i64, Option<Room>) {
     let request = ResolveRequest {
+        rules_known: porthouse_api::node::RULES_KNOWN,
         min_revision,
         keys: vec![by_name("lobby")],
     };
@@ -116,6 +117,7 @@ async fn a_revision_that_is_not_reached_is_waited_for_and_then_refused() {
     assert!(waited.0 >= revision);
 
     let request = ResolveRequest {
+        rules_known: porthouse_api::node::RULES_KNOWN,
         min_revision: made + 99,
         keys: vec![by_name("lobby")],
     };
@@ -135,7 +137,11 @@ async fn who_waits_for_a_revision_holds_up_nobody() {
     let resolve = |min_revision| {
         let mut feed = plane.feed_at(address);
         let keys = vec![by_name("lobby")];
-        let request = ResolveRequest { min_revision, keys };
+        let request = ResolveRequest {
+            min_revision,
+            keys,
+            rules_known: porthouse_api::node::RULES_KNOWN,
+        };
         async move { feed.resolve(request).await }
     };
     let mut feed = plane.feed_at(address);
@@ -144,6 +150,7 @@ async fn who_waits_for_a_revision_holds_up_nobody() {
         loop {
             let keys = vec![by_name("lobby")];
             let request = ResolveRequest {
+                rules_known: porthouse_api::node::RULES_KNOWN,
                 min_revision: 1 << 40,
                 keys,
             };
@@ -173,6 +180,7 @@ async fn what_is_asked_for_wrongly_is_refused_and_what_is_not_there_is_absent() 
         },
     ];
     let request = ResolveRequest {
+        rules_known: porthouse_api::node::RULES_KNOWN,
         min_revision: 0,
         keys,
     };
@@ -192,6 +200,7 @@ async fn what_is_asked_for_wrongly_is_refused_and_what_is_not_there_is_absent() 
     ];
     for keys in bad {
         let request = ResolveRequest {
+            rules_known: porthouse_api::node::RULES_KNOWN,
             min_revision: 0,
             keys,
         };
@@ -275,6 +284,7 @@ async fn a_session_that_was_opened_resolves_until_its_user_is_disabled() {
     let resolve = async |min_revision| {
         let key = Key::SessionTokenSha256(hash.clone());
         let request = ResolveRequest {
+            rules_known: porthouse_api::node::RULES_KNOWN,
             min_revision,
             keys: vec![ResolveKey { key: Some(key) }],
         };
@@ -319,6 +329,7 @@ async fn no_more_resolves_wait_than_may_and_the_others_hear_when_to_ask_again() 
     nobody.feed.resolves_waiting_max = 0;
     let address = plane.add_replica_with(nobody).await;
     let request = ResolveRequest {
+        rules_known: porthouse_api::node::RULES_KNOWN,
         min_revision: 1 << 40,
         keys: Vec::new(),
     };
@@ -366,6 +377,7 @@ async fn no_answer_is_longer_than_a_client_takes_and_the_rest_is_asked_for_again
     while resolved.len() < names.len() {
         let rest = &names[resolved.len()..];
         let request = ResolveRequest {
+            rules_known: porthouse_api::node::RULES_KNOWN,
             min_revision: 0,
             keys: rest.iter().map(|name| by_name(name)).collect(),
         };

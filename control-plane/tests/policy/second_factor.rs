@@ -259,6 +259,7 @@ async fn nodes_learn_when_a_session_showed_it() {
 async fn resolved(plane: &Plane, ada: &Ada) -> Option<prost_types::Timestamp> {
     let hash = ada.token.hash().as_bytes().to_vec();
     let request = ResolveRequest {
+        rules_known: porthouse_api::node::RULES_KNOWN,
         min_revision: 0,
         keys: vec![ResolveKey {
             key: Some(Key::SessionTokenSha256(hash)),

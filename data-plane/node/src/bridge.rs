@@ -2,6 +2,7 @@
 //! and answers back, each once; without a store every one fails.
 
 mod nats;
+mod sign;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::settings::NatsSettings;
 use nats::Nats;
 pub use nats::StoreError;
+pub(crate) use sign::{Store, StoreSign};
 
 /// Answers that wait to be taken; past it, those who bring them wait.
 const ANSWERS_MAX: usize = 64;
@@ -78,6 +80,11 @@ impl Bridge {
             // Nobody waits for an answer when the node has ended.
             let _ = answered.send(answer).await;
         });
+    }
+
+    /// How the store stands, if there is one.
+    pub(crate) fn sign(&self) -> Option<Arc<StoreSign>> {
+        self.store.as_ref().map(|store| store.sign())
     }
 
     /// The next answer.

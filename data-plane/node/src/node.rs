@@ -13,7 +13,7 @@ use rtrb::RingBuffer;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, StoreSign};
 use crate::clock::Clock;
 use crate::error::{NodeError, StartError};
 use crate::grpc::{self, Grpc};
@@ -96,7 +96,7 @@ impl Node {
         let sign = Arc::new(Sign::new());
         let ways = Ways::new(settings, &sign, &replicas)?;
         let made = threads(settings, clock, &ways, listeners)?;
-        let operators = operators(settings, &sign, &made.tallies)?;
+        let operators = operators(settings, &sign, &made.tallies, bridge.sign())?;
         let about = About {
             node: settings.name.to_string(),
             incarnation: rand::random(),
@@ -184,11 +184,13 @@ fn operators(
     settings: &Settings,
     sign: &Arc<Sign>,
     tallies: &[Arc<Tally>],
+    store: Option<Arc<StoreSign>>,
 ) -> Result<Option<Operators>, StartError> {
     let shown = Shown {
         node: settings.name.to_string(),
         sign: Arc::clone(sign),
         tallies: tallies.to_vec(),
+        store,
     };
     settings
         .operators

@@ -23,6 +23,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
+use crate::bridge::StoreSign;
 use crate::error::StartError;
 use crate::own::{Readiness, Sign};
 use crate::tally::Tally;
@@ -52,6 +53,8 @@ pub(crate) struct Shown {
     pub(crate) sign: Arc<Sign>,
     /// By puddle.
     pub(crate) tallies: Vec<Arc<Tally>>,
+    /// The store of durable rooms, if there is one.
+    pub(crate) store: Option<Arc<StoreSign>>,
 }
 
 impl Operators {
@@ -146,7 +149,10 @@ fn answer(method: &Method, path: &str, shown: &Shown) -> Response<String> {
                 Readiness::Ready => StatusCode::OK,
                 Readiness::Starting | Readiness::Draining => StatusCode::SERVICE_UNAVAILABLE,
             };
-            (status, plain, readiness.sentence().to_owned())
+            // A node without its store is of use to all other rooms.
+            let store = shown.store.as_ref();
+            let store = store.map_or("", |store| store.read().sentence());
+            (status, plain, format!("{}{store}", readiness.sentence()))
         }
         _ => {
             let body = "operators are answered at /metrics, /live and /ready\n".to_owned();
@@ -170,6 +176,7 @@ mod tests {
     use porthouse_puddle::Counters;
 
     use super::*;
+    use crate::bridge::Store;
 
     fn shown() -> Shown {
         let tallies = vec![Arc::new(Tally::default()), Arc::new(Tally::default())];
@@ -177,6 +184,7 @@ mod tests {
             node: "node-1".to_owned(),
             sign: Arc::new(Sign::new()),
             tallies,
+            store: Some(Arc::new(StoreSign::new())),
         }
     }
 
@@ -202,11 +210,21 @@ mod tests {
     fn operators_hear_what_is_counted_and_whether_the_node_is_ready() {
         let shown = shown();
         let (sign, tally) = (Arc::clone(&shown.sign), Arc::clone(&shown.tallies[1]));
+        let store = shown.store.clone().expect("it has one");
         let operators = start("127.0.0.1:0".parse().unwrap(), shown).expect("it starts");
         assert!(get(&operators, "/live").starts_with("HTTP/1.1 200 OK"));
         assert!(get(&operators, "/ready").starts_with("HTTP/1.1 503"));
         sign.opened();
         assert!(get(&operators, "/ready").starts_with("HTTP/1.1 200"));
+        let metrics = get(&operators, "/metrics");
+        assert!(metrics.contains("porthouse_store{porthouse_store=\"away\"} 1\n"));
+        assert!(get(&operators, "/ready").contains("\nstore: away"));
+        store.show(Store::Connected);
+        let metrics = get(&operators, "/metrics");
+        assert!(metrics.contains("porthouse_store{porthouse_store=\"away\"} 0\n"));
+        assert!(metrics.contains("porthouse_store{porthouse_store=\"connected\"} 1\n"));
+        assert!(metrics.contains("porthouse_store_streams_made_total 0\n"));
+        assert!(get(&operators, "/ready").ends_with("ready\nstore: connected\n"));
         let counters = Counters {
             deliveries: 12,
             ..Counters::default()

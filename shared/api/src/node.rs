@@ -11,7 +11,9 @@ mod rule;
 mod session;
 mod template;
 mod time;
+mod needed;
 
+pub use needed::{Needed, RULES_KNOWN, Withheld, needed, withheld_of, withhold};
 pub use time::{timestamp, unix_time};
 
 pub mod resolve;

@@ -215,7 +215,7 @@ fn a_step_is_taken_once_and_with_its_secret_alone() {
     let approval = || StepKind::Approval(wire::ApprovalStep {});
     let password = || StepKind::Password(wire::PasswordStep {});
     let twice = steps(vec![approval(), approval()]).expect("a sheet").rules;
-    let Err(ApiError::Field { field, .. }) = check(&twice) else {
+    let Err(ApiError::Field { field, .. }) = check(&twice, &twice, &Compiled(None)) else {
         panic!("approval is asked for twice");
     };
     assert_eq!(field, "entry.steps[1]");

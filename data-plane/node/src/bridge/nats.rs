@@ -3,11 +3,14 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::connection::State;
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::pull::OrderedConfig;
-use async_nats::jetstream::context::{Context, PublishErrorKind};
+use async_nats::jetstream::context::{Context, GetStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
@@ -15,8 +18,9 @@ use async_nats::jetstream::stream::{
 use async_nats::{Client, ConnectOptions, Event};
 use futures_util::StreamExt;
 use porthouse_puddle::{FromStore, Mark, Record, StoredRoom, ToStore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::{Store, StoreSign};
 use crate::settings::NatsSettings;
 
 /// Earlier servers lose acknowledged streams, or have known holes.
@@ -25,8 +29,10 @@ const VERSION_MIN: (i64, i64, i64) = (2, 12, 7);
 const STREAM: &str = "PORTHOUSE_HISTORY";
 /// Its subjects: after it come the room's id and its name, in hexadecimal.
 const SUBJECT: &str = "porthouse.history";
-/// How long one request may take.
+/// How long one request may take, and the next record of a room that is read.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long all of a room may take to be read.
+const READ_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long a server that is there may take to say so when the node starts.
 const START_TIME_MAX: Duration = Duration::from_secs(3);
 /// What of the server's `max_payload` is left for the headers of a record.
@@ -70,6 +76,9 @@ pub enum StoreError {
 pub(crate) struct Nats {
     client: Client,
     context: Context,
+    sign: Arc<StoreSign>,
+    /// Its stream was there.
+    had_stream: AtomicBool,
 }
 
 impl Nats {
@@ -81,17 +90,29 @@ impl Nats {
             let read = options.credentials_file(file).await;
             options = read.map_err(StoreError::Credentials)?;
         }
+        let sign = Arc::new(StoreSign::new());
         let options = options
             .name("porthouse")
             .retry_on_initial_connect()
             .max_reconnects(None)
             .reconnect_delay_callback(|_| RECONNECT_TIME)
             .request_timeout(Some(REQUEST_TIME_MAX))
-            .event_callback(|event| async move { tell(&event) });
+            .event_callback({
+                let sign = Arc::clone(&sign);
+                move |event| {
+                    tell(&event, &sign);
+                    async {}
+                }
+            });
         let client = options.connect(&settings.url).await;
         let client = client.map_err(|_| StoreError::Url)?;
         let context = async_nats::jetstream::new(client.clone());
-        let nats = Self { client, context };
+        let nats = Self {
+            client,
+            context,
+            sign,
+            had_stream: AtomicBool::new(false),
+        };
         let connected = async {
             while nats.is_away() {
                 sleep(START_LOOK).await;
@@ -109,17 +130,55 @@ impl Nats {
         self.client.connection_state() != State::Connected
     }
 
+    /// How it stands.
+    pub(super) fn sign(&self) -> Arc<StoreSign> {
+        Arc::clone(&self.sign)
+    }
+
     /// The server is one that keeps what it says, and has our stream.
     async fn ensure(&self) -> Result<(), StoreError> {
+        let fits = self.fit().await;
+        match &fits {
+            Ok(()) => self.sign.show(Store::Connected),
+            Err(StoreError::JetStream(_)) if self.had_stream.load(Ordering::Relaxed) => {
+                self.sign.show(Store::Lagging);
+            }
+            Err(_) => self.sign.show(Store::Refused),
+        }
+        fits
+    }
+
+    async fn fit(&self) -> Result<(), StoreError> {
         let (major, minor, patch) = VERSION_MIN;
         if !self.client.is_server_compatible(major, minor, patch) {
             let found = self.client.server_info().version;
             return Err(StoreError::Version { found });
         }
+        let known = self.had_stream.load(Ordering::Relaxed);
+        let is_gone = known && self.is_gone().await;
         let stream = self.context.get_or_create_stream(config()).await;
         let stream = stream.map_err(|error| StoreError::JetStream(error.into()))?;
+        if is_gone {
+            self.sign.made();
+            tracing::error!(
+                stream = STREAM,
+                "the stream was deleted, and what was stored with it; it is made anew"
+            );
+        }
+        self.had_stream.store(true, Ordering::Relaxed);
         unfit(&stream.cached_info().config)
             .map_or(Ok(()), |field| Err(StoreError::Stream { field }))
+    }
+
+    /// Whether the server says that there is no such stream.
+    async fn is_gone(&self) -> bool {
+        match self.context.get_stream(STREAM).await {
+            Ok(_) => false,
+            Err(error) => matches!(
+                error.kind(),
+                GetStreamErrorKind::JetStream(why) if why.error_code() == ErrorCode::STREAM_NOT_FOUND
+            ),
+        }
     }
 
     /// Does what is asked, within a time.
@@ -128,6 +187,7 @@ impl Nats {
             return FromStore::Failed;
         }
         let subject = subject(room);
+        let reads = matches!(what, ToStore::Read { .. });
         let answer = async {
             match what {
                 ToStore::Read { bytes_max } => self.read(&subject, bytes_max).await,
@@ -140,11 +200,25 @@ impl Nats {
                 ToStore::ForgetRoom => self.forget(&subject, None).await,
             }
         };
-        timeout(REQUEST_TIME_MAX, answer)
-            .await
-            .ok()
-            .flatten()
-            .unwrap_or(FromStore::Failed)
+        let began = Instant::now();
+        let time_max = if reads {
+            READ_TIME_MAX
+        } else {
+            REQUEST_TIME_MAX
+        };
+        let answer = timeout(time_max, answer).await.ok().flatten();
+        // Much takes long to read.
+        let took = if reads {
+            Duration::ZERO
+        } else {
+            began.elapsed()
+        };
+        if self.is_away() {
+            self.sign.show(Store::Away);
+        } else if self.sign.read() != Store::Refused {
+            self.sign.asked(answer.is_some(), took);
+        }
+        answer.unwrap_or(FromStore::Failed)
     }
 
     async fn stream(&self) -> Option<Stream<()>> {
@@ -172,7 +246,8 @@ impl Nats {
         let mut messages = consumer.messages().await.ok()?;
         let (mut records, mut bytes) = (VecDeque::new(), 0);
         loop {
-            let message = messages.next().await?.ok()?;
+            let next = timeout(REQUEST_TIME_MAX, messages.next()).await;
+            let message = next.ok()??.ok()?;
             let info = message.info().ok()?;
             let (mark, pending) = (Mark(info.stream_sequence), info.pending);
             bytes += message.payload.len();
@@ -250,19 +325,26 @@ impl Nats {
 
     async fn forget(&self, subject: &str, through: Option<Mark>) -> Option<FromStore> {
         let purge = self.stream().await?.purge().filter(subject);
-        match through {
-            Some(Mark(through)) => purge.sequence(through + 1).await.ok()?,
-            None => purge.await.ok()?,
+        let purged = match through {
+            Some(Mark(through)) => purge.sequence(through + 1).await,
+            None => purge.await,
         };
-        Some(FromStore::Forgotten)
+        // With the stream all of it is gone.
+        (purged.is_ok() || self.is_gone().await).then_some(FromStore::Forgotten)
     }
 }
 
 /// What is told of a connection. Errors of a server may quote what was sent.
-fn tell(event: &Event) {
+fn tell(event: &Event, sign: &StoreSign) {
     match event {
-        Event::Connected => tracing::info!("NATS is connected"),
-        Event::Disconnected => tracing::warn!("NATS is away: nothing is stored until it is back"),
+        Event::Connected => {
+            sign.show(Store::Connected);
+            tracing::info!("NATS is connected");
+        }
+        Event::Disconnected => {
+            sign.show(Store::Away);
+            tracing::warn!("NATS is away: nothing is stored until it is back");
+        }
         Event::LameDuckMode => tracing::info!("NATS is about to go away"),
         Event::ServerError(_) => tracing::warn!("NATS refuses something; its own log says what"),
         Event::ClientError(_) => tracing::warn!("the connection to NATS has a fault"),

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use super::Shown;
 use super::process::{Process, gauge};
+use crate::bridge::Store;
 use crate::own::Readiness;
 use crate::tally::Read;
 
@@ -76,6 +77,10 @@ const COUNTERS: [Row; 7] = [
     ),
 ];
 
+/// Of the store, where there is one.
+const STORE: &str = "porthouse_store";
+const STREAMS_MADE: &str = "porthouse_store_streams_made";
+
 /// Everything, as of now.
 pub(super) fn text(shown: &Shown) -> String {
     let mut registry = Registry::default();
@@ -83,6 +88,7 @@ pub(super) fn text(shown: &Shown) -> String {
         node: shown.node.clone(),
         ready: shown.sign.read() == Readiness::Ready,
         puddles: shown.tallies.iter().map(|tally| tally.read()).collect(),
+        store: (shown.store.as_ref()).map(|store| (store.read(), store.times_made())),
         process: Process::read(),
     }));
     let mut text = String::new();
@@ -95,6 +101,8 @@ struct Now {
     node: String,
     ready: bool,
     puddles: Vec<Read>,
+    /// How the store stands, and how often its stream was made anew.
+    store: Option<(Store, u64)>,
     process: Option<Process>,
 }
 
@@ -117,6 +125,9 @@ impl Collector for Now {
         let meaning = "Whether clients are welcome";
         let ready = out.encode_descriptor("porthouse_ready", meaning, None, MetricType::Gauge)?;
         ConstGauge::new(i64::from(self.ready)).encode(ready)?;
+        if let Some((store, made)) = self.store {
+            encode_store(&mut out, store, made)?;
+        }
         let meaning = "Which node this is";
         let mut family =
             out.encode_descriptor("porthouse_build", meaning, None, MetricType::Info)?;
@@ -129,6 +140,23 @@ impl Collector for Now {
             .as_ref()
             .map_or(Ok(()), |read| read.encode(out))
     }
+}
+
+/// How the store of durable rooms stands: 1 at the one state that it is in.
+fn encode_store(
+    out: &mut DescriptorEncoder<'_>,
+    store: Store,
+    made: u64,
+) -> Result<(), fmt::Error> {
+    let meaning = "How the store of durable rooms stands";
+    let mut family = out.encode_descriptor(STORE, meaning, None, MetricType::Gauge)?;
+    for state in Store::ALL {
+        let labels = [(STORE, state.name())];
+        ConstGauge::new(i64::from(state == store)).encode(family.encode_family(&labels)?)?;
+    }
+    let meaning = "Times the store's stream was gone and was made anew";
+    let family = out.encode_descriptor(STREAMS_MADE, meaning, None, MetricType::Counter)?;
+    ConstCounter::new(made).encode(family)
 }
 
 #[cfg(test)]
@@ -144,5 +172,7 @@ mod tests {
         for (name, _, _) in COUNTERS {
             assert!(document.contains(&format!("| `{name}_total`")), "{name}");
         }
+        assert!(document.contains(&format!("| `{STORE}`")));
+        assert!(document.contains(&format!("| `{STREAMS_MADE}_total`")));
     }
 }

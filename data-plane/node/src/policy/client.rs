@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
-use porthouse_api::node::{BadMessage, MESSAGE_BYTES_MAX, v1};
+use porthouse_api::node::{BadMessage, MESSAGE_BYTES_MAX, RULES_KNOWN, v1};
 use porthouse_model::{PasswordVersion, PolicyKey, Revision};
 use porthouse_puddle::{Event, Pass, Proof, RequestId, Secret, Snapshot, Verdict, Verification};
 use tonic::Status;
@@ -107,6 +107,7 @@ impl Replicas {
         let message = v1::ResolveRequest {
             min_revision: wire(min_revision),
             keys: keys.iter().map(Into::into).collect(),
+            rules_known: RULES_KNOWN,
         };
         let answer = self.feed().resolve(self.request(message)).await;
         Event::Resolved {

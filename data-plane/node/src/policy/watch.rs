@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use porthouse_api::node::{BadMessage, v1};
+use porthouse_api::node::{BadMessage, RULES_KNOWN, v1};
 use porthouse_model::Revision;
 use porthouse_puddle::{Chain, Event, Position, WatchEnd, WatchId};
 use tokio::sync::{mpsc, watch as latest};
@@ -181,6 +181,7 @@ impl Watch {
             // Without limit: what rooms tolerate is known to the puddles alone,
             // and to claim less than is true would be the mistake.
             deliver_max: None,
+            rules_known: RULES_KNOWN,
         }
     }
 

@@ -15,44 +15,53 @@ use porthouse_model::{
     BroadcastRules, ConnectionRules, MESSAGE_BYTES_LIMIT, MessageRules, Role, Staleness,
 };
 
+use super::needed::{RULES_KNOWN, needed};
 use super::time::{duration, span};
 use super::{BadMessage, InField, v1};
 
-/// What a node of this version knows of rules. Raised together with a rule that
-/// is added to the wire, which a node without this number would not see.
-const KNOWN: u32 = 1;
-
 impl From<&model::RoomRules> for v1::RoomRules {
     fn from(rules: &model::RoomRules) -> Self {
-        Self {
-            needs: KNOWN,
-            audience: v1::Audience::from(rules.connection.audience).into(),
-            password_version: rules.entry.password().map_or(0, |version| version.0),
-            content: v1::Content::from(rules.messages.content).into(),
-            message_bytes_max: rules.messages.bytes_max,
-            echo: rules.broadcast.echo,
-            receivers_named: rules.broadcast.receivers_named,
-            admit_max: Some(span(rules.staleness.admit_max)),
-            deliver_max: rules.staleness.deliver_max.map(span),
-            connection: Some((&rules.connection).into()),
-            steps: rules.entry.steps.iter().map(Into::into).collect(),
-            capabilities: Some((&rules.capabilities).into()),
-            format: message::format(&rules.messages.format),
-            rates: Some((&rules.messages.rates).into()),
-            roles_never: names(&rules.broadcast.never),
-            roles_always: names(&rules.broadcast.always),
-            delivery: Some((&rules.delivery).into()),
-            history: Some((&rules.history).into()),
-            presence: Some((&rules.presence).into()),
-        }
+        let mut rules = unmarked(rules);
+        rules.needs = needed(&rules).map_or(0, |needed| needed.known);
+        rules
     }
+}
+
+/// Rules as they are sent, but for what a node must know to obey them.
+pub(super) fn unmarked(rules: &model::RoomRules) -> v1::RoomRules {
+    v1::RoomRules {
+        needs: 0,
+        audience: v1::Audience::from(rules.connection.audience).into(),
+        password_version: rules.entry.password().map_or(0, |version| version.0),
+        content: v1::Content::from(rules.messages.content).into(),
+        message_bytes_max: rules.messages.bytes_max,
+        echo: rules.broadcast.echo,
+        receivers_named: rules.broadcast.receivers_named,
+        admit_max: Some(span(rules.staleness.admit_max)),
+        deliver_max: rules.staleness.deliver_max.map(span),
+        connection: Some((&rules.connection).into()),
+        steps: rules.entry.steps.iter().map(Into::into).collect(),
+        capabilities: Some((&rules.capabilities).into()),
+        format: message::format(&rules.messages.format),
+        rates: Some((&rules.messages.rates).into()),
+        roles_never: names(&rules.broadcast.never),
+        roles_always: names(&rules.broadcast.always),
+        delivery: Some((&rules.delivery).into()),
+        history: Some((&rules.history).into()),
+        presence: Some((&rules.presence).into()),
+    }
+}
+
+/// Rules that let nobody in, as they are sent.
+pub(super) fn shut() -> v1::RoomRules {
+    unmarked(&closed())
 }
 
 impl TryFrom<v1::RoomRules> for model::RoomRules {
     type Error = BadMessage;
 
     fn try_from(rules: v1::RoomRules) -> Result<Self, BadMessage> {
-        if rules.needs > KNOWN {
+        if rules.needs > RULES_KNOWN {
             return Ok(closed());
         }
         let (audience, content) = (rules.audience().try_into()?, rules.content().try_into()?);
@@ -143,7 +152,7 @@ mod tests {
     #[test]
     fn rules_that_need_a_later_node_let_nobody_in() {
         let mut rules = v1::RoomRules::from(&model::RoomRules::default());
-        rules.needs = KNOWN + 1;
+        rules.needs = RULES_KNOWN + 1;
         rules.audience = 99;
         let read = model::RoomRules::try_from(rules).expect("the feed goes on");
         assert_eq!(read.connection.audience, model::Audience::Nobody);

@@ -272,3 +272,54 @@ async fn a_record_longer_than_the_server_takes_is_said_to_be_and_the_next_is_sto
     assert_eq!(refused, FromStore::TooLong);
     appended(&nats, 1, Mark::default(), &long[1..]).await;
 }
+
+#[tokio::test]
+async fn a_stream_that_somebody_deletes_is_made_anew_and_operators_are_told() {
+    let server = Server::start();
+    let nats = server.open().await;
+    let sign = nats.sign();
+    assert_eq!(sign.read(), Store::Connected);
+    let last = appended(&nats, 1, Mark::default(), b"1").await;
+    let deleted = nats.context.delete_stream(STREAM).await;
+    deleted.expect("it was there");
+    assert_eq!(append(&nats, 1, last, b"2").await, FromStore::Failed);
+    assert_eq!(sign.read(), Store::Lagging);
+    // Of what is gone nothing is left to forget.
+    let forgotten = nats.answer(&room(2), ToStore::ForgetRoom).await;
+    assert_eq!(forgotten, FromStore::Forgotten);
+    // A home reads what came of what failed.
+    assert_eq!(read(&nats, 1, 1_000).await, [] as [Box<[u8]>; 0]);
+    assert_eq!((sign.read(), sign.times_made()), (Store::Connected, 1));
+    appended(&nats, 1, Mark::default(), b"2").await;
+    let kept: Vec<Box<[u8]>> = vec![(*b"2").into()];
+    assert_eq!(read(&nats, 1, 1_000).await, kept);
+}
+
+#[tokio::test]
+async fn operators_are_told_of_a_store_that_is_away_or_is_none() {
+    let mut server = Server::start();
+    let nats = server.open().await;
+    let sign = nats.sign();
+    let aged = Config {
+        max_age: Duration::from_secs(100),
+        ..config()
+    };
+    let changed = nats.context.update_stream(aged).await;
+    changed.expect("a stream can be changed");
+    let all = || ToStore::Read { bytes_max: 1 };
+    assert_eq!(nats.answer(&room(1), all()).await, FromStore::Failed);
+    assert_eq!(sign.read(), Store::Refused);
+    let mended = nats.context.update_stream(config()).await;
+    mended.expect("a stream can be changed");
+    assert_eq!(read(&nats, 1, 1).await, [] as [Box<[u8]>; 0]);
+    assert_eq!(sign.read(), Store::Connected);
+    server.child.kill().expect("it is ours");
+    let away = async {
+        while sign.read() != Store::Away {
+            sleep(START_LOOK).await;
+        }
+    };
+    timeout(Duration::from_secs(20), away)
+        .await
+        .expect("it is noticed");
+}
