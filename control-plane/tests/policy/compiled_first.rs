@@ -9,7 +9,7 @@ use tonic::Code;
 
 use crate::plane::Plane;
 
-fn format() -> Option<control::RoomRules> {
+fn format() -> control::RoomRules {
     let format = control::MessageFormat {
         kind: Some(control::message_format::Kind::JsonSchema(
             r#"{"type": 7}"#.to_owned(),
@@ -19,16 +19,16 @@ fn format() -> Option<control::RoomRules> {
         format: Some(format),
         ..control::MessageRules::default()
     };
-    Some(control::RoomRules {
+    control::RoomRules {
         messages: Some(messages),
         ..control::RoomRules::default()
-    })
+    }
 }
 
-fn mask() -> Option<prost_types::FieldMask> {
-    Some(prost_types::FieldMask {
+fn mask() -> prost_types::FieldMask {
+    prost_types::FieldMask {
         paths: vec!["rules.messages.format".to_owned()],
-    })
+    }
 }
 
 #[tokio::test]
@@ -50,19 +50,19 @@ async fn rules_that_cannot_be_are_refused_while_their_room_is_locked() {
     let room = control::UpdateRoomRequest {
         room: Some(control::Room {
             name: "rooms/lobby".to_owned(),
-            rules: format(),
+            rules: Some(format()),
             ..control::Room::default()
         }),
-        update_mask: mask(),
+        update_mask: Some(mask()),
         ..control::UpdateRoomRequest::default()
     };
     let template = control::UpdateRoomTemplateRequest {
         room_template: Some(control::RoomTemplate {
             name: "roomTemplates/chat:*".to_owned(),
-            rules: format(),
+            rules: Some(format()),
             ..control::RoomTemplate::default()
         }),
-        update_mask: mask(),
+        update_mask: Some(mask()),
         ..control::UpdateRoomTemplateRequest::default()
     };
     let (mut rooms, mut templates) = (plane.rooms(), plane.room_templates());
@@ -71,7 +71,7 @@ async fn rules_that_cannot_be_are_refused_while_their_room_is_locked() {
         let template = templates.update_room_template(template).await.err();
         [room, template].map(|status| status.map(|status| status.code()))
     };
-    let refused = timeout(Duration::from_secs(60), refused).await;
+    let refused = timeout(Duration::from_mins(1), refused).await;
     let bad = Some(Code::InvalidArgument);
     assert_eq!(refused.expect("no lock is waited for"), [bad, bad]);
     held.rollback().await.expect("let go");
