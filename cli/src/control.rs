@@ -8,7 +8,7 @@ use porthouse_control::{AuditChecked, AuditHead, PrivateAddresses, Settings};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
-use crate::{database, hashing, sealing, sessions};
+use crate::{database, hashing, issuers, sealing, sessions};
 
 /// Run the control plane, or make its first API key
 #[derive(Debug, clap::Args)]
@@ -58,6 +58,8 @@ struct Serve {
         default_value = "refuse"
     )]
     hook_private_addresses: HookPrivateAddresses,
+    #[command(flatten)]
+    issuers: issuers::Arguments,
     #[command(flatten)]
     sessions: sessions::Arguments,
 }
@@ -155,6 +157,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     settings.sealing_keys = arguments.sealing.given()?;
     settings.hashing.cost = arguments.hashing.given()?;
     settings.hook.private_addresses = arguments.hook_private_addresses.into();
+    arguments.issuers.apply(&mut settings);
     arguments.sessions.apply(&mut settings);
     Ok(porthouse_control::serve(settings, listener, Routes::default(), stop).await?)
 }

@@ -190,6 +190,7 @@ fn control_settings(
     settings.sealing_keys = Some(sealed::keys(directory)?);
     // An owner's backend runs beside it.
     settings.hook.private_addresses = porthouse_control::PrivateAddresses::Allow;
+    settings.issuer.private_addresses = porthouse_control::PrivateAddresses::Allow;
     Ok(settings)
 }
 

@@ -26,6 +26,7 @@ mod store;
 mod sealing;
 mod sessions;
 mod hashing;
+mod issuers;
 mod resume;
 mod transient;
 mod silence;

@@ -15,6 +15,7 @@ use wire::audit_service_server::AuditServiceServer;
 use wire::block_service_server::BlockServiceServer;
 use wire::device_token_service_server::DeviceTokenServiceServer;
 use wire::endpoint_service_server::EndpointServiceServer;
+use wire::issuer_service_server::IssuerServiceServer;
 use wire::member_service_server::MemberServiceServer;
 use wire::node_service_server::NodeServiceServer;
 use wire::policy_service_server::PolicyServiceServer;
@@ -41,6 +42,8 @@ mod etag;
 mod explain;
 mod filter;
 mod guard;
+mod issuer;
+mod issuer_columns;
 mod keys;
 mod label;
 mod lockout;
@@ -62,6 +65,7 @@ mod session;
 mod sign_in;
 mod ticket;
 mod time;
+mod token_sign_in;
 mod user;
 
 pub(crate) use audit::WATCHES_MAX as AUDIT_WATCHES_MAX;
@@ -75,6 +79,7 @@ pub(crate) use session::is_user_agent;
 pub(crate) use sign_in::{Answer, Client, Opened, Second, SignIn, SignedIn};
 pub(crate) use ticket::{Bound, Tickets};
 pub(crate) use time::to_wire as time_to_wire;
+pub(crate) use token_sign_in::ShownToken;
 
 /// The most bytes of a request.
 const REQUEST_BYTES_MAX: usize = 256 * 1024;
@@ -102,6 +107,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
     Routes::new(bounded!(UserServiceServer))
         .add_service(bounded!(SessionServiceServer))
         .add_service(bounded!(DeviceTokenServiceServer))
+        .add_service(bounded!(IssuerServiceServer))
         .add_service(bounded!(SecondFactorServiceServer))
         .add_service(bounded!(RoomServiceServer))
         .add_service(bounded!(RoomDoorServiceServer))

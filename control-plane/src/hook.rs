@@ -16,10 +16,11 @@ use tonic::metadata::AsciiMetadataValue;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::dial::PrivateAddresses;
+
 mod dial;
 mod url;
 
-pub use dial::PrivateAddresses;
 pub(crate) use url::HookUrl;
 
 /// The most bytes of an answer.

@@ -9,21 +9,26 @@
 //! * `store`: the only place that knows SQL, and the log of what nodes obey;
 //! * `policy`: node.v1, what nodes are told;
 //! * `hook`: hook.v1, what owners' backends are asked;
+//! * `issuer`: identity providers, and their keys, which are fetched;
 //! * [`serve`]: all of it on one listener.
 
 mod api;
 mod identity;
 mod store;
 mod policy;
+mod dial;
 mod hook;
+mod issuer;
 mod incoming;
 mod serve;
 mod settings;
 
-pub use hook::{HookSettings, PrivateAddresses};
+pub use dial::PrivateAddresses;
+pub use hook::HookSettings;
 pub use identity::hashing::HashingSettings;
 pub use identity::password::{BadPasswordCost, PasswordCost};
 pub use identity::sealing::{BadSealingKeys, SealingKeys};
+pub use issuer::{BadIssuerSettings, IssuerSettings};
 pub use policy::FeedSettings;
 pub use serve::{ServeError, serve};
 pub use settings::Settings;

@@ -23,6 +23,7 @@ use crate::api::{
 use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
 use crate::incoming::incoming;
+use crate::issuer::{self, BadIssuerSettings, Issuers};
 use crate::policy::applied::Applied;
 use crate::policy::{PolicyFeed, Verifiers, idle};
 use crate::settings::Settings;
@@ -44,6 +45,9 @@ pub enum ServeError {
     /// Argon2 does not have the configured cost.
     #[error("the configured cost of hashing a password is not one Argon2 has: {0}")]
     Hashing(String),
+    /// How issuers' keys are fetched does not fit together.
+    #[error("{0}")]
+    Issuers(#[from] BadIssuerSettings),
     /// The listener failed.
     #[error("the listener failed")]
     Listener(#[from] tonic::transport::Error),
@@ -69,6 +73,7 @@ pub async fn serve(
     beside: Routes,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
+    settings.issuer.check()?;
     if migrate::pending(&settings.database_url).await? {
         return Err(ServeError::NotMigrated);
     }
@@ -80,12 +85,9 @@ pub async fn serve(
     let tail = Tail::start(&settings.database_url, reading).await?;
     let keys = Keys::new(store.clone());
     let sealing = Sealing::new(settings.sealing_keys.clone());
-    let sign_in = SignIn {
-        store: store.clone(),
-        hashing: hashing.clone(),
-        sealing: sealing.clone(),
-        lifetime_max: settings.session_lifetime_max,
-    };
+    let issuers = Issuers::new(store.clone(), settings.issuer.clone());
+    tokio::spawn(issuer::run(issuers.clone(), stop.clone()));
+    let sign_in = sign_in(&store, &hashing, &sealing, issuers, &settings);
     let code_check = CodeCheck::new(store.clone(), sealing.clone());
     let feed = PolicyFeed::new(
         store.clone(),
@@ -136,6 +138,23 @@ pub async fn serve(
     }
     tracing::warn!("calls that did not end in time were cut");
     Ok(())
+}
+
+/// What opens sessions.
+fn sign_in(
+    store: &Store,
+    hashing: &Hashing,
+    sealing: &Sealing,
+    issuers: Issuers,
+    settings: &Settings,
+) -> SignIn {
+    SignIn {
+        store: store.clone(),
+        hashing: hashing.clone(),
+        sealing: sealing.clone(),
+        issuers,
+        lifetime_max: settings.session_lifetime_max,
+    }
 }
 
 /// What judges, for nodes, what clients show.

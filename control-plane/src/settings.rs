@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::hook::HookSettings;
 use crate::identity::hashing::HashingSettings;
 use crate::identity::sealing::SealingKeys;
+use crate::issuer::IssuerSettings;
 use crate::policy::FeedSettings;
 use crate::store::StoreSettings;
 
@@ -25,6 +26,8 @@ pub struct Settings {
     pub feed: FeedSettings,
     /// How owners' backends are asked.
     pub hook: HookSettings,
+    /// How identity providers' keys are fetched.
+    pub issuer: IssuerSettings,
     /// What secrets that must be read again are sealed under. `None`: calls that
     /// keep or read one are refused.
     pub sealing_keys: Option<Arc<SealingKeys>>,
@@ -48,6 +51,7 @@ impl Settings {
             hashing: HashingSettings::default(),
             feed: FeedSettings::default(),
             hook: HookSettings::default(),
+            issuer: IssuerSettings::default(),
             sealing_keys: None,
             session_lifetime_max: Duration::from_hours(30 * 24),
             connections_max: 4_096,
@@ -65,6 +69,7 @@ impl fmt::Debug for Settings {
             .field("hashing", &self.hashing)
             .field("feed", &self.feed)
             .field("hook", &self.hook)
+            .field("issuer", &self.issuer)
             .field("sealing_keys", &self.sealing_keys)
             .field("session_lifetime_max", &self.session_lifetime_max)
             .field("connections_max", &self.connections_max)

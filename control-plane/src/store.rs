@@ -29,6 +29,7 @@ pub(crate) mod resolve;
 pub(crate) mod tail;
 pub(crate) mod page;
 pub(crate) mod users;
+pub(crate) mod issuers;
 pub(crate) mod sessions;
 pub(crate) mod device_tokens;
 pub(crate) mod challenges;

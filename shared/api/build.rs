@@ -10,7 +10,7 @@ use prost_types::{FieldDescriptorProto, FileDescriptorSet};
 use tonic_prost_build::Config;
 
 /// Fields that hold what nobody but their receiver may see.
-const SECRET_FIELDS: [&str; 8] = [
+const SECRET_FIELDS: [&str; 9] = [
     "password",
     "secret",
     "token",
@@ -19,6 +19,7 @@ const SECRET_FIELDS: [&str; 8] = [
     "challenge",
     "ticket",
     "device_mark",
+    "jwt",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

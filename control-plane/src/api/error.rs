@@ -15,6 +15,13 @@ use crate::store::StoreError;
 /// The `domain` of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "porthouse.control.v1";
 
+const ISSUER_AWAY: &str = "the keys of the token's issuer are older than --issuer-keys-age-max-ms, and \
+     cannot be fetched now (`fetch_error` of the issuer says why): ask again later";
+const CHALLENGE_GONE: &str =
+    "the sign-in is over or too old, or the user's password was changed: sign in anew";
+const SEALING_KEYS_MISSING: &str = "the control plane has no key to seal secrets with: start it with \
+     --secrets-key-file (PORTHOUSE_SECRETS_KEY_FILE)";
+
 /// What kind of thing a name names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -28,6 +35,7 @@ pub(crate) enum Kind {
     RoomTemplate,
     Block,
     DeviceToken,
+    Issuer,
 }
 
 impl Kind {
@@ -43,6 +51,7 @@ impl Kind {
             Self::RoomTemplate => "porthouse.control.v1.RoomTemplate",
             Self::Block => "porthouse.control.v1.Block",
             Self::DeviceToken => "porthouse.control.v1.DeviceToken",
+            Self::Issuer => "porthouse.control.v1.Issuer",
         }
     }
 }
@@ -65,6 +74,14 @@ pub(crate) enum ApiError {
     Stale(Kind, String),
     /// Name or password is wrong, or the user may not sign in.
     CredentialsWrong,
+    /// An identity provider's token signs nobody in, for this reason.
+    TokenRefused(String),
+    /// The keys of the token's issuer are too old, and cannot be fetched.
+    IssuerAway,
+    /// Too many wait for keys of issuers.
+    IssuersBusy(Duration),
+    /// As many issuers are trusted as may be.
+    IssuersTooMany(usize),
     /// No key was sent.
     KeyMissing,
     /// The key is not one that opens anything.
@@ -152,11 +169,14 @@ impl ApiError {
             Self::Absent(..) => Code::NotFound,
             Self::Exists(..) => Code::AlreadyExists,
             Self::Stale(..) => Code::Aborted,
-            Self::CredentialsWrong | Self::ChallengeGone | Self::KeyMissing | Self::KeyUnknown => {
-                Code::Unauthenticated
-            }
+            Self::CredentialsWrong
+            | Self::TokenRefused(_)
+            | Self::ChallengeGone
+            | Self::KeyMissing
+            | Self::KeyUnknown => Code::Unauthenticated,
             Self::ScopeMissing(_) | Self::CodeWrong => Code::PermissionDenied,
             Self::HashingBusy(_)
+            | Self::IssuersBusy(_)
             | Self::AttemptsTooMany(_)
             | Self::CodesTooMany(_)
             | Self::WaitersBusy
@@ -165,6 +185,7 @@ impl ApiError {
             | Self::AddressBlocksTooMany(_)
             | Self::DeviceTokensTooMany(_)
             | Self::UserDisabled
+            | Self::IssuersTooMany(_)
             | Self::TooMuch(_)
             | Self::TooLong(_)
             | Self::SealingKeysMissing(_)
@@ -172,7 +193,9 @@ impl ApiError {
             | Self::SecondFactorNotBegun
             | Self::SecondFactorEnabled => Code::FailedPrecondition,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
-            Self::KeysBusy | Self::StoreUnavailable | Self::StoreContended => Code::Unavailable,
+            Self::KeysBusy | Self::IssuerAway | Self::StoreUnavailable | Self::StoreContended => {
+                Code::Unavailable
+            }
             Self::Internal => Code::Internal,
         }
     }
@@ -185,6 +208,10 @@ impl ApiError {
             Self::Exists(..) => "ALREADY_EXISTS",
             Self::Stale(..) => "ETAG_STALE",
             Self::CredentialsWrong => "CREDENTIALS_WRONG",
+            Self::TokenRefused(_) => "TOKEN_REFUSED",
+            Self::IssuerAway => "ISSUER_AWAY",
+            Self::IssuersBusy(_) => "ISSUERS_BUSY",
+            Self::IssuersTooMany(_) => "ISSUERS_TOO_MANY",
             Self::KeyMissing => "API_KEY_MISSING",
             Self::KeyUnknown => "API_KEY_UNKNOWN",
             Self::KeysBusy => "API_KEYS_BUSY",
@@ -223,6 +250,10 @@ impl ApiError {
                 format!("{name} was changed since its etag was read: read it again")
             }
             Self::CredentialsWrong => "the username or the password is wrong".into(),
+            Self::TokenRefused(why) => format!("the token signs nobody in: {why}"),
+            Self::IssuerAway => ISSUER_AWAY.into(),
+            Self::IssuersBusy(_) => "too many sign-ins wait for keys: ask again later".into(),
+            Self::IssuersTooMany(issuers_max) => issuers_too_many(*issuers_max),
             Self::KeyMissing => "send one API key as `authorization: Bearer phk_…`".into(),
             Self::KeyUnknown => {
                 "the API key is mistyped, revoked, expired or of another deployment".into()
@@ -231,21 +262,14 @@ impl ApiError {
             Self::ScopeMissing(needed) => {
                 format!("the API key lacks the scope: {}", any_of(needed))
             }
-            Self::ChallengeGone => {
-                "the sign-in is over or too old, or the user's password was changed: sign in anew"
-                    .into()
-            }
+            Self::ChallengeGone => CHALLENGE_GONE.into(),
             Self::AttemptsTooMany(delay) => {
                 let seconds = delay.as_secs().max(1);
                 format!("too many passwords were wrong: ask again in {seconds} s")
             }
             Self::HashingBusy(_) => "too many passwords are being checked: ask again later".into(),
             Self::WaitersBusy => "as many calls wait for a revision as may: ask again".into(),
-            Self::SealingKeysMissing(None) => {
-                "the control plane has no key to seal secrets with: start it with \
-                 --secrets-key-file (PORTHOUSE_SECRETS_KEY_FILE)"
-                    .into()
-            }
+            Self::SealingKeysMissing(None) => SEALING_KEYS_MISSING.into(),
             Self::SealingKeysMissing(Some(id)) => {
                 format!("it is sealed under the key `{id}`, which --secrets-key-file does not hold")
             }
@@ -300,13 +324,22 @@ impl ApiError {
             Self::Absent(kind, name) | Self::Exists(kind, name) | Self::Stale(kind, name) => {
                 details.set_resource_info(kind.message(), name, "", self.message());
             }
-            Self::HashingBusy(delay) | Self::AttemptsTooMany(delay) | Self::CodesTooMany(delay) => {
+            Self::HashingBusy(delay)
+            | Self::IssuersBusy(delay)
+            | Self::AttemptsTooMany(delay)
+            | Self::CodesTooMany(delay) => {
                 details.set_retry_info(Some(*delay));
             }
-            Self::KeysBusy | Self::WaitersBusy | Self::StoreUnavailable | Self::StoreContended => {
+            Self::KeysBusy
+            | Self::IssuerAway
+            | Self::WaitersBusy
+            | Self::StoreUnavailable
+            | Self::StoreContended => {
                 details.set_retry_info(Some(Duration::from_secs(1)));
             }
             Self::CredentialsWrong
+            | Self::TokenRefused(_)
+            | Self::IssuersTooMany(_)
             | Self::ChallengeGone
             | Self::KeyMissing
             | Self::KeyUnknown
@@ -329,6 +362,10 @@ impl ApiError {
         }
         details
     }
+}
+
+fn issuers_too_many(issuers_max: usize) -> String {
+    format!("at most {issuers_max} issuers are trusted: delete one first")
 }
 
 fn too_long(bytes_max: usize) -> String {

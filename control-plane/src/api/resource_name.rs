@@ -1,7 +1,7 @@
 //! Resource names as they are written: `users/{user}`, `rooms/{room}/members/{user}`
 //! and the like. Parses and writes them; looks nothing up.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use porthouse_model::{Address, ApiKeyId, NamePrefix, NodeName, RoomName, SessionId, Username};
@@ -43,6 +43,11 @@ pub(crate) fn api_key(field: &str, name: &str) -> Result<Uuid, ApiError> {
 /// Reads `endpoints/{address}`.
 pub(crate) fn endpoint(field: &str, name: &str) -> Result<Address, ApiError> {
     last_part(field, name, "endpoints/", "{address}")
+}
+
+/// Reads `issuers/{issuer}`.
+pub(crate) fn issuer(field: &str, name: &str) -> Result<IssuerName, ApiError> {
+    last_part(field, name, "issuers/", "{issuer}")
 }
 
 /// Reads `nodes/{node}`.
@@ -88,6 +93,39 @@ pub(crate) fn block(field: &str, name: &str) -> Result<(RoomName, Uuid), ApiErro
         )
     })?;
     Ok((room(field, room_name)?, block_id))
+}
+
+/// What an issuer is called: short, for its users' names begin with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IssuerName(String);
+
+/// Not the name of an issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadIssuerName;
+
+impl Display for BadIssuerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("1 to 32 of a-z, 0-9 and -, starting and ending with a letter or digit")
+    }
+}
+
+impl Display for IssuerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for IssuerName {
+    type Err = BadIssuerName;
+
+    fn from_str(text: &str) -> Result<Self, BadIssuerName> {
+        let is_inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let fits = (1..=32).contains(&text.len())
+            && text.bytes().all(is_inner)
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        fits.then(|| Self(text.to_owned())).ok_or(BadIssuerName)
+    }
 }
 
 /// Reads the last part of a name on its own.

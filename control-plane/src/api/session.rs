@@ -7,15 +7,17 @@ use porthouse_api::control::v1 as wire;
 use porthouse_model::{Credential, CredentialKind};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::identity::password::Password;
-use crate::store::sessions::{self, SessionRow};
-use crate::store::{log, users};
+use crate::store::sessions::{self, NamedSession};
+use crate::store::{issuers, log, users};
 
 use super::code_check::{Checked, Given};
 use super::error::{ApiError, Kind};
 use super::sign_in::{Answer, Client, Opened, Second, SignedIn};
 use super::ticket::{self, Bound};
+use super::token_sign_in::{ShownToken, is_alone};
 use super::{Api, Write, asker, page, resource_name, revision_to_wire, time, user};
 
 /// The most bytes of a client's address.
@@ -36,23 +38,38 @@ impl wire::session_service_server::SessionService for Api {
             request.user_agent,
             &request.device_mark,
         )?;
-        let answer = Answer {
-            username: resource_name::id("username", &request.username)?,
-            password: Password::given(request.password)
-                .map_err(|_| ApiError::field("password", "1 to 1024 bytes of UTF-8 without NUL"))?,
-            lifetime: self.lifetime(request.lifetime)?,
-            second: Second::Later,
-            client,
-            asker,
-            token: None,
+        let lifetime = self.lifetime(request.lifetime)?;
+        let by_token = is_alone(&request.jwt, &request.username, &request.password)?;
+        let signed_in = if by_token {
+            let shown = ShownToken {
+                jwt: Zeroizing::new(request.jwt),
+                second: Second::Later,
+                lifetime,
+                client,
+                token: None,
+            };
+            self.sign_in.open_by_token(shown).await?
+        } else {
+            let rule = "1 to 1024 bytes of UTF-8 without NUL";
+            let password = Password::given(request.password);
+            let answer = Answer {
+                username: resource_name::id("username", &request.username)?,
+                password: password.map_err(|_| ApiError::field("password", rule))?,
+                lifetime,
+                second: Second::Later,
+                client,
+                asker,
+                token: None,
+            };
+            self.sign_in.open(answer).await?
         };
-        let answer = match self.sign_in.open(answer).await? {
+        let answer = match signed_in {
             SignedIn::Opened(opened) => wire::CreateSessionResponse {
                 token: opened.token.reveal(),
                 revision: revision_to_wire(Some(opened.revision)),
                 device_mark: mark(&opened),
                 second_factor_challenge: None,
-                session: Some(to_wire((opened.session, opened.user.username))),
+                session: Some(self.opened(*opened).await?),
             },
             SignedIn::Challenged(challenge, expires) => wire::CreateSessionResponse {
                 second_factor_challenge: Some(wire::SecondFactorChallenge {
@@ -79,7 +96,7 @@ impl wire::session_service_server::SessionService for Api {
                 token: opened.token.reveal(),
                 revision: revision_to_wire(Some(opened.revision)),
                 device_mark: mark(&opened),
-                session: Some(to_wire((opened.session, opened.user.username))),
+                session: Some(self.opened(*opened).await?),
             })),
             SignedIn::Not(checked) => Err(unpassed(checked).into()),
             SignedIn::Challenged(..) => Err(ApiError::ChallengeGone.into()),
@@ -123,7 +140,7 @@ impl wire::session_service_server::SessionService for Api {
         Ok(Response::new(wire::CreateUserSessionResponse {
             token: opened.token.reveal(),
             revision: revision_to_wire(Some(opened.revision)),
-            session: Some(to_wire((opened.session, opened.user.username))),
+            session: Some(self.opened(opened).await?),
         }))
     }
 
@@ -169,7 +186,7 @@ impl wire::session_service_server::SessionService for Api {
                 .boxed()
             })
             .await?;
-        let (rows, next_page_token) = page::cut(rows, &asked, &listing, |(row, _)| row.id);
+        let (rows, next_page_token) = page::cut(rows, &asked, &listing, |(row, ..)| row.id);
         let sessions = rows.into_iter().map(to_wire).collect();
         Ok(Response::new(wire::ListSessionsResponse {
             sessions,
@@ -223,6 +240,19 @@ impl wire::session_service_server::SessionService for Api {
 }
 
 impl Api {
+    /// A session that was just opened, as it is sent.
+    async fn opened(&self, opened: Opened) -> Result<wire::Session, ApiError> {
+        let issuer = match opened.session.issuer_id {
+            None => None,
+            Some(id) => {
+                let read =
+                    self.read(move |c| async move { Ok(issuers::by_id(c, id).await?) }.boxed());
+                read.await?.map(|row| row.name)
+            }
+        };
+        Ok(to_wire((opened.session, opened.user.username, issuer)))
+    }
+
     fn lifetime(&self, asked: Option<prost_types::Duration>) -> Result<Duration, ApiError> {
         let max = self.sign_in.lifetime_max;
         asked.map_or(Ok(max), |span| {
@@ -267,15 +297,18 @@ fn absent(id: Uuid) -> ApiError {
     ApiError::Absent(Kind::Session, format!("sessions/{id}"))
 }
 
-fn to_wire((row, username): (SessionRow, String)) -> wire::Session {
+fn to_wire((row, username, issuer): NamedSession) -> wire::Session {
     let factor = |factor: wire::Factor, time| wire::SatisfiedFactor {
         factor: factor.into(),
         time: Some(time::to_wire(time)),
     };
     let second = row.second_factor_time;
     let second = second.map(|time| factor(wire::Factor::Second, time));
-    let password = !row.by_backend;
-    let password = password.then(|| factor(wire::Factor::Password, row.create_time));
+    let first = match row.issuer_id {
+        Some(_) => wire::Factor::Issuer,
+        None => wire::Factor::Password,
+    };
+    let first = (!row.by_backend).then(|| factor(first, row.create_time));
     wire::Session {
         name: format!("sessions/{}", row.id),
         user: format!("users/{username}"),
@@ -284,6 +317,9 @@ fn to_wire((row, username): (SessionRow, String)) -> wire::Session {
         last_seen_time: Some(time::to_wire(row.last_seen_time)),
         client_address: row.client_address,
         user_agent: row.user_agent,
-        factors: password.into_iter().chain(second).collect(),
+        factors: first.into_iter().chain(second).collect(),
+        issuer: issuer
+            .map(|name| format!("issuers/{name}"))
+            .unwrap_or_default(),
     }
 }

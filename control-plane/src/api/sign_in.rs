@@ -9,11 +9,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
 use porthouse_model::{Credential, CredentialKind, Revision, TokenHash, Username};
+use uuid::Uuid;
 
 use crate::identity::chance;
 use crate::identity::hashing::{Hashing, Verified};
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
+use crate::issuer::Issuers;
 use crate::store::challenges::{self, ChallengeRow};
 use crate::store::sessions::{self, NewSession, SessionRow};
 use crate::store::users::{self, UserRow};
@@ -36,6 +38,7 @@ pub(crate) struct SignIn {
     pub(crate) store: Store,
     pub(crate) hashing: Hashing,
     pub(crate) sealing: Sealing,
+    pub(crate) issuers: Issuers,
     /// The longest a session may last, and how long it does unless asked.
     pub(crate) lifetime_max: Duration,
 }
@@ -95,19 +98,31 @@ pub(crate) struct Opened {
 }
 
 /// A session to be opened, once everything was right.
-struct Opening {
-    user: UserRow,
-    lifetime: TimeDelta,
-    address: String,
-    user_agent: String,
-    device_known: bool,
-    second_factor_time: Option<DateTime<Utc>>,
+pub(super) struct Opening {
+    pub(super) user: UserRow,
+    pub(super) lifetime: TimeDelta,
+    pub(super) address: String,
+    pub(super) user_agent: String,
+    pub(super) device_known: bool,
+    pub(super) second_factor_time: Option<DateTime<Utc>>,
+    /// By which issuer's token, where it was no password, and what else that says.
+    pub(super) by: Option<ByToken>,
+}
+
+/// What a session keeps of the token that opened it.
+#[derive(Clone)]
+pub(super) struct ByToken {
+    pub(super) issuer: Uuid,
+    /// The thumbprint of the key that it was signed with.
+    pub(super) key: Vec<u8>,
+    /// Until when the session may last, where that is less than it would.
+    pub(super) until: Option<DateTime<Utc>>,
 }
 
 /// What the user of a session has shown for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
-    /// The password.
+    /// The password, or an issuer's token.
     Password,
     /// Nothing: a backend answers for them.
     Nothing,
@@ -132,7 +147,7 @@ struct Right {
 }
 
 /// What one transaction came to.
-enum Step {
+pub(super) enum Step {
     Opened(Box<(SessionRow, UserRow, Option<Credential>)>),
     Challenged(DateTime<Utc>),
     Not(Checked),
@@ -205,16 +220,9 @@ impl SignIn {
             .write(move |c| {
                 async move {
                     let opening = verified.opening(c).await?;
-                    let asked = has_second_factor(c, &opening.user).await?;
-                    let step = match answer.second {
-                        _ if !asked => opening.open(c, session_hash.as_bytes()).await?,
-                        Second::Later => opening.wait(c, challenge_hash.as_bytes()).await?,
-                        Second::Along(None) => Step::Not(Checked::Wrong),
-                        Second::Along(Some(given)) => {
-                            let step = opening.show(c, &sealing, &given, session_hash.as_bytes());
-                            step.await?
-                        }
-                    };
+                    let hashes = (session_hash.as_bytes(), challenge_hash.as_bytes());
+                    let hashes = (hashes.0.as_slice(), hashes.1.as_slice());
+                    let step = opening.go_on(c, answer.second, &sealing, hashes).await?;
                     note(c, event.map(|event| step.noted(event))).await?;
                     Ok::<_, ApiError>(step)
                 }
@@ -258,6 +266,7 @@ impl SignIn {
                         // Nobody has signed in on it.
                         device_known: true,
                         second_factor_time: None,
+                        by: None,
                     };
                     let session = opening.insert(c, hash.as_bytes(), Shown::Nothing).await?;
                     note(c, event).await?;
@@ -340,6 +349,14 @@ impl SignIn {
                         user_agent: row.user_agent,
                         device_known: row.device_known,
                         second_factor_time: None,
+                        by: row
+                            .issuer_id
+                            .zip(row.issuer_key)
+                            .map(|(issuer, key)| ByToken {
+                                issuer,
+                                key,
+                                until: row.session_until,
+                            }),
                     };
                     let step = opening.show(c, &sealing, &given, session_hash.as_bytes());
                     let step = step.await?;
@@ -392,7 +409,7 @@ impl SignIn {
 
 impl Step {
     /// The event of a call that came to this.
-    fn noted(&self, event: wire::AuditEvent) -> wire::AuditEvent {
+    pub(super) fn noted(&self, event: wire::AuditEvent) -> wire::AuditEvent {
         match self {
             Self::Opened(..) => event,
             Self::Challenged(_) => wire::AuditEvent {
@@ -424,11 +441,30 @@ impl Right {
             user_agent: self.client.user_agent,
             device_known: self.device_known,
             second_factor_time: None,
+            by: None,
         })
     }
 }
 
 impl Opening {
+    /// Opens the session, or asks for the second factor where the user has one.
+    pub(super) async fn go_on(
+        self,
+        c: &mut Connection,
+        second: Second,
+        sealing: &Sealing,
+        (session_sha256, challenge_sha256): (&[u8], &[u8]),
+    ) -> Result<Step, ApiError> {
+        if !has_second_factor(c, &self.user).await? {
+            return self.open(c, session_sha256).await;
+        }
+        match second {
+            Second::Later => self.wait(c, challenge_sha256).await,
+            Second::Along(None) => Ok(Step::Not(Checked::Wrong)),
+            Second::Along(Some(given)) => self.show(c, sealing, &given, session_sha256).await,
+        }
+    }
+
     /// Checks a code, and opens the session if it counts.
     async fn show(
         mut self,
@@ -464,20 +500,28 @@ impl Opening {
         shown: Shown,
     ) -> Result<SessionRow, ApiError> {
         sessions::make_room(c, self.user.id, SESSIONS_PER_USER_MAX - 1).await?;
+        let until = self.by.as_ref().and_then(|by| by.until);
+        let expires = Utc::now() + self.lifetime;
+        let by = self.by.clone().map(|by| (by.issuer, by.key));
+        let (issuer_id, issuer_key) = by.unzip();
         let new = NewSession {
             id: chance::identity(),
             user_id: self.user.id,
             token_sha256: token_sha256.to_vec(),
-            expire_time: Utc::now() + self.lifetime,
+            expire_time: until.map_or(expires, |until| until.min(expires)),
             client_address: self.address.clone(),
             user_agent: self.user_agent.clone(),
             second_factor_time: self.second_factor_time,
             by_backend: shown == Shown::Nothing,
+            issuer_id,
+            issuer_key,
         };
         Ok(sessions::insert(c, &new).await?)
     }
 
     async fn wait(self, c: &mut Connection, token_sha256: &[u8]) -> Result<Step, ApiError> {
+        let session_until = self.by.as_ref().and_then(|by| by.until);
+        let (issuer_id, issuer_key) = self.by.map(|by| (by.issuer, by.key)).unzip();
         let row = ChallengeRow {
             token_sha256: token_sha256.to_vec(),
             user_id: self.user.id,
@@ -487,13 +531,21 @@ impl Opening {
             user_agent: self.user_agent,
             device_known: self.device_known,
             expire_time: Utc::now() + CHALLENGE_TIME_MAX,
+            issuer_id,
+            issuer_key,
+            session_until,
         };
         challenges::insert(c, &row).await?;
         Ok(Step::Challenged(row.expire_time))
     }
 }
 
-fn ended(step: Step, token: Credential, challenge: Credential, revision: Revision) -> SignedIn {
+pub(super) fn ended(
+    step: Step,
+    token: Credential,
+    challenge: Credential,
+    revision: Revision,
+) -> SignedIn {
     match step {
         Step::Opened(opened) => {
             let (session, user, mark) = *opened;

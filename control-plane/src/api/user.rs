@@ -13,8 +13,8 @@ use crate::store::{Connection, second_factors};
 
 use super::error::{ApiError, Kind};
 use super::{
-    Api, Write, asker, etag, filter, label, lockout, mask, page, resource_name, revision_to_wire,
-    time,
+    Api, Write, asker, etag, filter, issuer_columns, label, lockout, mask, page, resource_name,
+    revision_to_wire, time,
 };
 
 /// What an update may name.
@@ -41,6 +41,7 @@ impl wire::user_service_server::UserService for Api {
         let user = request.user.unwrap_or_default();
         let display_name = label::display_name("user.display_name", user.display_name)?;
         let labels = label::to_json("user.labels", user.labels)?;
+        let (issuer, subject) = identity(&user.issuer, &user.subject)?.unzip();
         let password_phc = self.hash_unless_empty(asker, request.password).await?;
         let new = NewUser {
             id: chance::identity(),
@@ -48,6 +49,8 @@ impl wire::user_service_server::UserService for Api {
             display_name,
             labels,
             password_phc,
+            issuer,
+            subject,
         };
         let (row, revision) = self
             .write(Write::of(request.validate_only), move |c| {
@@ -339,8 +342,20 @@ pub(super) fn absent(name: &Username) -> ApiError {
     ApiError::Absent(Kind::User, full_name(name))
 }
 
+/// Who the user is to an issuer, if to one.
+fn identity(issuer: &str, subject: &str) -> Result<Option<(String, String)>, ApiError> {
+    if issuer.is_empty() && subject.is_empty() {
+        return Ok(None);
+    }
+    let issuer = issuer_columns::identity("user.issuer", issuer)?;
+    let subject = issuer_columns::identity("user.subject", subject)?;
+    Ok(Some((issuer, subject)))
+}
+
 fn to_wire(row: UserRow) -> wire::User {
     wire::User {
+        issuer: row.issuer.unwrap_or_default(),
+        subject: row.subject.unwrap_or_default(),
         name: format!("users/{}", row.username),
         uid: row.id.to_string(),
         display_name: row.display_name,

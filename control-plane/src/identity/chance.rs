@@ -28,6 +28,11 @@ pub(crate) fn address() -> Address {
     format!("@{name}").parse().expect("digits are an address")
 }
 
+/// Bytes of a name that nobody else is given.
+pub(crate) fn name_bytes() -> [u8; 8] {
+    rand::random()
+}
+
 /// An identity that no other thing has (RFC 9562, version 7: ordered by the
 /// time of its drawing).
 pub(crate) fn identity() -> Uuid {

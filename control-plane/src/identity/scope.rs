@@ -174,6 +174,7 @@ mod tests {
             "ApiKey",
             "Node",
             "Policy",
+            "Issuer",
         ] {
             let path = format!("/porthouse.control.v1.{service}Service/Call");
             let Access::AnyOf(scopes) = access(&path) else {

@@ -82,7 +82,7 @@ impl PolicyFeed {
                         None => None,
                         Some(session) => match sessions::by_id(c, session).await? {
                             None => return Ok((None, at)),
-                            Some((_, username)) => Some(username),
+                            Some((_, username, _)) => Some(username),
                         },
                     };
                     let door = room_doors::by_id(c, room).await?;

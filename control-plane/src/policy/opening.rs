@@ -12,9 +12,11 @@ use porthouse_model::{
     Credential, CredentialKind, Session, SessionId, TokenHash, UserId, Username,
 };
 use tonic::Status;
+use zeroize::Zeroizing;
 
 use crate::api::{
-    Answer, ApiError, Checked, Client, Given, Opened, Second, SignedIn, is_user_agent, time_to_wire,
+    Answer, ApiError, Checked, Client, Given, Opened, Second, ShownToken, SignedIn, is_user_agent,
+    time_to_wire,
 };
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
@@ -37,66 +39,46 @@ impl PolicyFeed {
             let rule = "user_agent: at most 1024 bytes, no control characters";
             return Err(Refusal::Bad(rule).into());
         }
-        let (Ok(username), Ok(password)) = (
-            request.username.parse::<Username>(),
-            Password::given(request.password),
-        ) else {
-            return Ok(verdict(Verdict::Wrong));
-        };
         let code = (!request.code.is_empty()).then(|| Given::parse(&request.code));
+        let second = match code {
+            None if request.challenge_wanted => Second::Later,
+            code => Second::Along(code),
+        };
+        let client = Client {
+            address,
+            user_agent: request.user_agent,
+            ..Client::default()
+        };
         let sign_in = &self.verifiers.sign_in;
-        let opened = sign_in
-            .open(Answer {
+        let lifetime = sign_in.lifetime_max;
+        let opened = if request.jwt.is_empty() {
+            let (Ok(username), Ok(password)) = (
+                request.username.parse::<Username>(),
+                Password::given(request.password),
+            ) else {
+                return Ok(verdict(Verdict::Wrong));
+            };
+            let answer = Answer {
                 username,
                 password,
-                second: match code {
-                    None if request.challenge_wanted => Second::Later,
-                    code => Second::Along(code),
-                },
-                lifetime: sign_in.lifetime_max,
-                client: Client {
-                    address,
-                    user_agent: request.user_agent,
-                    ..Client::default()
-                },
+                second,
+                lifetime,
+                client,
                 asker,
                 token,
-            })
-            .await;
-        let opened = match opened {
-            Ok(SignedIn::Opened(opened)) => opened,
-            Ok(SignedIn::Not(Checked::Later(delay))) => {
-                return Ok(OpenSessionResponse {
-                    second_factor_required: true,
-                    ..later(delay)
-                });
-            }
-            Ok(SignedIn::Challenged(challenge, expires)) => {
-                return Ok(OpenSessionResponse {
-                    second_factor_required: true,
-                    challenge: challenge.reveal(),
-                    challenge_expire_time: Some(time_to_wire(expires)),
-                    ..verdict(Verdict::Wrong)
-                });
-            }
-            Ok(SignedIn::Not(_)) => {
-                return Ok(OpenSessionResponse {
-                    second_factor_required: true,
-                    ..verdict(Verdict::Wrong)
-                });
-            }
-            Err(ApiError::CredentialsWrong) => return Ok(verdict(Verdict::Wrong)),
-            Err(ApiError::HashingBusy(delay) | ApiError::AttemptsTooMany(delay)) => {
-                return Ok(later(delay));
-            }
-            Err(other) => return Err(other.into()),
+            };
+            sign_in.open(answer).await
+        } else {
+            let shown = ShownToken {
+                jwt: Zeroizing::new(request.jwt),
+                second,
+                lifetime,
+                client,
+                token,
+            };
+            sign_in.open_by_token(shown).await
         };
-        Ok(OpenSessionResponse {
-            session: Some(session(&opened)?),
-            session_token_sha256: hash(token, &opened),
-            revision: revision(opened.revision),
-            ..verdict(Verdict::Right)
-        })
+        answered(opened, token)
     }
 
     /// Goes on with a sign-in that waits for its code.
@@ -151,6 +133,53 @@ impl PolicyFeed {
             revision: revision(closed.map_err(Status::from)?),
         })
     }
+}
+
+/// How a sign-in ended, as it is answered.
+fn answered(
+    opened: Result<SignedIn, ApiError>,
+    token: Option<TokenHash>,
+) -> Result<OpenSessionResponse, Status> {
+    let opened = match opened {
+        Ok(SignedIn::Opened(opened)) => opened,
+        Ok(SignedIn::Not(Checked::Later(delay))) => {
+            return Ok(OpenSessionResponse {
+                second_factor_required: true,
+                ..later(delay)
+            });
+        }
+        Ok(SignedIn::Challenged(challenge, expires)) => {
+            return Ok(OpenSessionResponse {
+                second_factor_required: true,
+                challenge: challenge.reveal(),
+                challenge_expire_time: Some(time_to_wire(expires)),
+                ..verdict(Verdict::Wrong)
+            });
+        }
+        Ok(SignedIn::Not(_)) => {
+            return Ok(OpenSessionResponse {
+                second_factor_required: true,
+                ..verdict(Verdict::Wrong)
+            });
+        }
+        Err(ApiError::CredentialsWrong | ApiError::TokenRefused(_)) => {
+            return Ok(verdict(Verdict::Wrong));
+        }
+        Err(
+            ApiError::HashingBusy(delay)
+            | ApiError::AttemptsTooMany(delay)
+            | ApiError::IssuersBusy(delay),
+        ) => {
+            return Ok(later(delay));
+        }
+        Err(other) => return Err(other.into()),
+    };
+    Ok(OpenSessionResponse {
+        session: Some(session(&opened)?),
+        session_token_sha256: hash(token, &opened),
+        revision: revision(opened.revision),
+        ..verdict(Verdict::Right)
+    })
 }
 
 /// The hash of a token that the node has drawn, if it has.

@@ -31,6 +31,11 @@ pub(crate) struct ChallengeRow {
     pub(crate) user_agent: String,
     pub(crate) device_known: bool,
     pub(crate) expire_time: DateTime<Utc>,
+    /// By which issuer's token the user came, if by one's, and its key.
+    pub(crate) issuer_id: Option<Uuid>,
+    pub(crate) issuer_key: Option<Vec<u8>>,
+    /// Until when the session may last, where that is less than it would.
+    pub(crate) session_until: Option<DateTime<Utc>>,
 }
 
 /// Has a sign-in wait.

@@ -13,6 +13,34 @@ diesel::table! {
         version -> BigInt,
         create_time -> Timestamptz,
         update_time -> Timestamptz,
+        issuer -> Nullable<Text>,
+        subject -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    issuers (id) {
+        id -> Uuid,
+        name -> Text,
+        issuer -> Text,
+        display_name -> Text,
+        audiences -> Array<Text>,
+        algorithms -> Array<Text>,
+        jwks_uri -> Nullable<Text>,
+        jwks -> Text,
+        claims -> Jsonb,
+        leeway_ms -> BigInt,
+        token_age_max_ms -> Nullable<BigInt>,
+        creates_users -> Bool,
+        sessions_end_with_token -> Bool,
+        disabled -> Bool,
+        fetch_begin_time -> Nullable<Timestamptz>,
+        fetch_end_time -> Nullable<Timestamptz>,
+        fetch_time -> Nullable<Timestamptz>,
+        fetch_error -> Text,
+        version -> BigInt,
+        create_time -> Timestamptz,
+        update_time -> Timestamptz,
     }
 }
 
@@ -28,6 +56,8 @@ diesel::table! {
         user_agent -> Text,
         second_factor_time -> Nullable<Timestamptz>,
         by_backend -> Bool,
+        issuer_id -> Nullable<Uuid>,
+        issuer_key -> Nullable<Binary>,
     }
 }
 
@@ -53,6 +83,9 @@ diesel::table! {
         user_agent -> Text,
         device_known -> Bool,
         expire_time -> Timestamptz,
+        issuer_id -> Nullable<Uuid>,
+        issuer_key -> Nullable<Binary>,
+        session_until -> Nullable<Timestamptz>,
     }
 }
 
@@ -270,12 +303,14 @@ diesel::table! {
 }
 
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(sessions -> issuers (issuer_id));
 diesel::joinable!(device_tokens -> users (owner_id));
 diesel::joinable!(members -> rooms (room_id));
 diesel::joinable!(members -> users (user_id));
 diesel::joinable!(room_blocks -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     users,
+    issuers,
     sessions,
     sign_in_challenges,
     tickets,

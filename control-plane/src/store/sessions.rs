@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Connection;
 use super::page::Page;
-use super::schema::{sessions, users};
+use super::schema::{issuers, sessions, users};
 use super::second_factors::clock_timestamp;
 
 /// A session as it stands.
@@ -27,6 +27,8 @@ pub(crate) struct SessionRow {
     pub(crate) second_factor_time: Option<DateTime<Utc>>,
     /// Whether a backend opened it, and its user has shown no password.
     pub(crate) by_backend: bool,
+    /// By which issuer's token it was opened, if by one's.
+    pub(crate) issuer_id: Option<Uuid>,
 }
 
 /// A session to open.
@@ -41,6 +43,9 @@ pub(crate) struct NewSession {
     pub(crate) user_agent: String,
     pub(crate) second_factor_time: Option<DateTime<Utc>>,
     pub(crate) by_backend: bool,
+    pub(crate) issuer_id: Option<Uuid>,
+    /// The thumbprint of the key that the token was signed with.
+    pub(crate) issuer_key: Option<Vec<u8>>,
 }
 
 /// Opens a session.
@@ -52,32 +57,41 @@ pub(crate) async fn insert(c: &mut Connection, session: &NewSession) -> QueryRes
         .await
 }
 
-/// Reads a live session, with its user's name.
-pub(crate) async fn by_id(
-    c: &mut Connection,
-    id: Uuid,
-) -> QueryResult<Option<(SessionRow, String)>> {
+/// A session with its user's name, and its issuer's where it was opened by one.
+pub(crate) type NamedSession = (SessionRow, String, Option<String>);
+
+/// Reads a live session.
+pub(crate) async fn by_id(c: &mut Connection, id: Uuid) -> QueryResult<Option<NamedSession>> {
     sessions::table
         .inner_join(users::table)
+        .left_join(issuers::table)
         .filter(sessions::id.eq(id))
         .filter(sessions::expire_time.gt(now))
-        .select((SessionRow::as_select(), users::username))
+        .select((
+            SessionRow::as_select(),
+            users::username,
+            issuers::name.nullable(),
+        ))
         .first(c)
         .await
         .optional()
 }
 
-/// Reads the live sessions of a page, of one user or all, with their users'
-/// names, ordered by identity.
+/// Reads the live sessions of a page, of one user or all, ordered by identity.
 pub(crate) async fn page(
     c: &mut Connection,
     user: Option<Uuid>,
     page: &Page<Uuid>,
-) -> QueryResult<Vec<(SessionRow, String)>> {
+) -> QueryResult<Vec<NamedSession>> {
     let mut query = sessions::table
         .inner_join(users::table)
+        .left_join(issuers::table)
         .filter(sessions::expire_time.gt(now))
-        .select((SessionRow::as_select(), users::username))
+        .select((
+            SessionRow::as_select(),
+            users::username,
+            issuers::name.nullable(),
+        ))
         .into_boxed();
     if let Some(user) = user {
         query = query.filter(sessions::user_id.eq(user));

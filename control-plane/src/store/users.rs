@@ -30,10 +30,13 @@ pub(crate) struct UserRow {
     pub(crate) version: i64,
     pub(crate) create_time: DateTime<Utc>,
     pub(crate) update_time: DateTime<Utc>,
+    /// Who it is to an issuer: `iss` and `sub` of its tokens.
+    pub(crate) issuer: Option<String>,
+    pub(crate) subject: Option<String>,
 }
 
 /// A user to make.
-#[derive(Insertable)]
+#[derive(Clone, Insertable)]
 #[diesel(table_name = users)]
 pub(crate) struct NewUser {
     pub(crate) id: Uuid,
@@ -41,6 +44,8 @@ pub(crate) struct NewUser {
     pub(crate) display_name: String,
     pub(crate) labels: Value,
     pub(crate) password_phc: Option<String>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) subject: Option<String>,
 }
 
 /// Makes a user. A taken name is a unique violation.
@@ -66,6 +71,34 @@ pub(crate) async fn by_name(c: &mut Connection, name: &Username) -> QueryResult<
 pub(crate) async fn lock(c: &mut Connection, name: &Username) -> QueryResult<Option<UserRow>> {
     users::table
         .filter(users::username.eq(name.as_str()))
+        .select(UserRow::as_select())
+        .for_update()
+        .first(c)
+        .await
+        .optional()
+}
+
+/// Makes a user, unless its name is taken or it is known to its issuer already.
+pub(crate) async fn insert_new(c: &mut Connection, user: &NewUser) -> QueryResult<Option<UserRow>> {
+    diesel::insert_into(users::table)
+        .values(user)
+        .on_conflict_do_nothing()
+        .returning(UserRow::as_returning())
+        .get_result(c)
+        .await
+        .optional()
+}
+
+/// Reads whom an issuer names so, and keeps others from changing it until the
+/// transaction ends.
+pub(crate) async fn lock_by_identity(
+    c: &mut Connection,
+    issuer: &str,
+    subject: &str,
+) -> QueryResult<Option<UserRow>> {
+    users::table
+        .filter(users::issuer.eq(issuer))
+        .filter(users::subject.eq(subject))
         .select(UserRow::as_select())
         .for_update()
         .first(c)

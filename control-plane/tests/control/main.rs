@@ -4,6 +4,8 @@
 mod admission;
 mod user;
 mod session;
+mod issuer;
+mod issuer_keys;
 mod device_token;
 mod room;
 mod room_rule;
@@ -14,7 +16,7 @@ mod endpoint;
 mod key;
 mod policy;
 mod explain;
+mod provider;
 mod world;
 #[path = "../policy/cluster.rs"]
-#[expect(dead_code, reason = "nothing here goes around the control plane")]
 mod cluster;

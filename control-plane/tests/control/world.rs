@@ -20,6 +20,7 @@ use wire::audit_service_client::AuditServiceClient;
 use wire::block_service_client::BlockServiceClient;
 use wire::device_token_service_client::DeviceTokenServiceClient;
 use wire::endpoint_service_client::EndpointServiceClient;
+use wire::issuer_service_client::IssuerServiceClient;
 use wire::member_service_client::MemberServiceClient;
 use wire::node_service_client::NodeServiceClient;
 use wire::policy_service_client::PolicyServiceClient;
@@ -37,12 +38,17 @@ pub(crate) struct World {
     replica: JoinHandle<Result<(), ServeError>>,
     admin_key: String,
     pub(crate) channel: Channel,
-    _cluster: Cluster,
+    cluster: Cluster,
 }
 
 impl World {
     /// Starts one whose passwords cost next to nothing to check.
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// The same, told more.
+    pub(crate) async fn start_with(tell: impl FnOnce(&mut Settings)) -> Self {
         let cluster = Cluster::start().await;
         let url = cluster.url();
         porthouse_control::migrate(&url)
@@ -54,19 +60,26 @@ impl World {
             .expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        let settings = Settings {
+        let mut settings = Settings {
             hashing: cheap(),
             sealing_keys: Some(Arc::new(sealing_keys())),
             ..Settings::new(url)
         };
+        tell(&mut settings);
         let serving = porthouse_control::serve(settings, listener, Routes::default(), stop.clone());
         Self {
             stop,
             replica: tokio::spawn(serving),
             admin_key,
             channel: channel(address),
-            _cluster: cluster,
+            cluster,
         }
+    }
+
+    /// Does something to the database behind the control plane's back.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let client = self.cluster.connect().await;
+        client.batch_execute(sql).await.expect("it is done");
     }
 
     /// Calls with the first key, which may do everything.
@@ -242,6 +255,14 @@ impl Caller {
 
     pub(crate) fn endpoints(&self) -> EndpointServiceClient<Guarded> {
         EndpointServiceClient::new(self.0.clone())
+    }
+
+    pub(crate) fn issuers(&self) -> IssuerServiceClient<Guarded> {
+        IssuerServiceClient::new(self.0.clone())
+    }
+
+    pub(crate) fn audit(&self) -> AuditServiceClient<Guarded> {
+        AuditServiceClient::new(self.0.clone())
     }
 
     pub(crate) fn keys(&self) -> ApiKeyServiceClient<Guarded> {

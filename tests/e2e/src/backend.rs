@@ -12,6 +12,7 @@ use porthouse_api::control::v1::api_key_service_client::ApiKeyServiceClient;
 use porthouse_api::control::v1::block_service_client::BlockServiceClient;
 use porthouse_api::control::v1::device_token_service_client::DeviceTokenServiceClient;
 use porthouse_api::control::v1::endpoint_service_client::EndpointServiceClient;
+use porthouse_api::control::v1::issuer_service_client::IssuerServiceClient;
 use porthouse_api::control::v1::member_service_client::MemberServiceClient;
 use porthouse_api::control::v1::node_service_client::NodeServiceClient;
 use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
@@ -91,6 +92,8 @@ services! {
     users: UserServiceClient,
     /// Calls `SessionService`.
     sessions: SessionServiceClient,
+    /// Calls `IssuerService`.
+    issuers: IssuerServiceClient,
     /// Calls `DeviceTokenService`.
     device_tokens: DeviceTokenServiceClient,
     /// Calls `SecondFactorService`.

@@ -81,9 +81,20 @@ impl Planes {
 
     /// Starts a replica of the control plane, on this address if one is given.
     pub async fn replica(&self, address: Option<SocketAddr>) -> Replica {
+        self.replica_with(address, &[], &[]).await
+    }
+
+    /// The same with further flags and variables.
+    pub async fn replica_with(
+        &self,
+        address: Option<SocketAddr>,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Replica {
         let address = address.map_or_else(|| ANY_PORT.to_owned(), |address| address.to_string());
         let mut command = with_database(&self.database_url, &["control", "--grpc", &address]);
-        command.env("PORTHOUSE_LOG_FORMAT", "json");
+        command.args(flags).env("PORTHOUSE_LOG_FORMAT", "json");
+        command.envs(variables.iter().copied());
         let mut process = Process::start("porthouse control", command, None);
         let [grpc] = listeners(&mut process, ["grpc"]).await;
         Replica { process, grpc }

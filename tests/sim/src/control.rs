@@ -275,7 +275,7 @@ impl Control {
                 };
                 (code.expose() == CODE).then_some(user)
             }
-            SignInBy::Ticket(_) => None,
+            SignInBy::Jwt(_) | SignInBy::Ticket(_) => None,
         };
         let Some(user) = user else {
             return (SignInVerdict::Wrong, None);

@@ -32,7 +32,7 @@ const CONVERSATION_TIME_MAX: Duration = Duration::from_secs(15);
 /// How long a body may take to come.
 const BODY_TIME_MAX: Duration = Duration::from_secs(5);
 /// The longest body.
-const BODY_BYTES_MAX: usize = 8 * 1024;
+const BODY_BYTES_MAX: usize = 20 * 1024;
 /// What hyper reads ahead; the head is there already.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
 

@@ -30,7 +30,7 @@ pub(crate) struct Wrong {
     needed: &'static str,
 }
 
-pub(crate) const TOO_LONG: Wrong = wrong(413, "http.body", "at most 8192 bytes of body");
+pub(crate) const TOO_LONG: Wrong = wrong(413, "http.body", "at most 20480 bytes of body");
 pub(crate) const TOO_SLOW: Wrong = wrong(408, "http.body", "the whole body in time");
 pub(crate) const UNREADABLE: Wrong = wrong(400, "http.body", "a body as its length says");
 pub(super) const NOT_JSON: Wrong = wrong(415, "http.content_type", "application/json");
@@ -53,7 +53,7 @@ pub(super) const TWO_COOKIES: Wrong = wrong(
 pub(super) const FIELDS: Wrong = wrong(
     400,
     "http.body",
-    "a JSON object with `username` and `password`, or `challenge` and `code`, as strings",
+    "a JSON object with `username` and `password`, or `jwt`, or `challenge` and `code`, as strings",
 );
 
 pub(super) const PATH: Wrong = wrong(

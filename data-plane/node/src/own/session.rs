@@ -35,6 +35,7 @@ pub(crate) struct Sessions {
 struct Given {
     username: Option<String>,
     password: Option<String>,
+    jwt: Option<String>,
     challenge: Option<String>,
     code: Option<String>,
 }
@@ -187,6 +188,14 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<SignInBy, Answer> {
         return Err(NOT_JSON.into());
     }
     let given: Given = serde_json::from_slice(body).map_err(|_| Answer::from(FIELDS))?;
+    if let Some(jwt) = given.jwt {
+        let others = [given.username, given.password, given.challenge, given.code];
+        return if others.iter().all(Option::is_none) {
+            Ok(SignInBy::Jwt(Secret::new(jwt)))
+        } else {
+            Err(FIELDS.into())
+        };
+    }
     match (given.username, given.password, given.challenge, given.code) {
         (Some(username), Some(password), None, None) => Ok(SignInBy::Password {
             // What is no user's name is nobody's.

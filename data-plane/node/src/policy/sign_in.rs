@@ -28,17 +28,19 @@ impl Replicas {
     ) -> Option<SignInVerdict> {
         match by {
             SignInBy::Password { username, password } => {
-                let message = v1::OpenSessionRequest {
+                let shown = v1::OpenSessionRequest {
                     username: username.as_str().to_owned(),
                     password: password.expose().to_owned(),
-                    address: address.to_string(),
-                    challenge_wanted: true,
-                    session_token_sha256: drawn.session_token_sha256,
-                    user_agent: drawn.user_agent,
                     ..v1::OpenSessionRequest::default()
                 };
-                let answer = self.feed().open_session(self.request(message)).await;
-                heard("sign in", answer, opened)
+                self.opened_by(shown, address, drawn).await
+            }
+            SignInBy::Jwt(jwt) => {
+                let shown = v1::OpenSessionRequest {
+                    jwt: jwt.expose().to_owned(),
+                    ..v1::OpenSessionRequest::default()
+                };
+                self.opened_by(shown, address, drawn).await
             }
             SignInBy::Code { challenge, code } => {
                 let message = v1::CompleteSessionRequest {
@@ -59,6 +61,23 @@ impl Replicas {
                 self.redeemed(message).await
             }
         }
+    }
+
+    async fn opened_by(
+        &self,
+        shown: v1::OpenSessionRequest,
+        address: IpAddr,
+        drawn: Drawn,
+    ) -> Option<SignInVerdict> {
+        let message = v1::OpenSessionRequest {
+            address: address.to_string(),
+            challenge_wanted: true,
+            session_token_sha256: drawn.session_token_sha256,
+            user_agent: drawn.user_agent,
+            ..shown
+        };
+        let answer = self.feed().open_session(self.request(message)).await;
+        heard("sign in", answer, opened)
     }
 
     /// Asked a second time where no answer came: the ticket is used by this upgrade

@@ -98,6 +98,7 @@ impl Puddle {
                 let by = SignInBy::Password { username, password };
                 self.sign_in(id, request, by);
             }
+            Op::AuthJwt { jwt } => self.sign_in(id, request, SignInBy::Jwt(jwt)),
             Op::AuthCode { code } => self.sign_in_by_code(id, request, code),
         }
     }

@@ -56,6 +56,7 @@ impl Puddle {
             | Op::Resume { .. }
             | Op::AuthSession { .. }
             | Op::AuthPassword { .. }
+            | Op::AuthJwt { .. }
             | Op::AuthCode { .. } => return self.tell_error(id, request.as_ref(), &OPS),
             Op::Renew { token: Ok(token) } => return self.renew(id, request, token),
             Op::Renew { token: Err(_) } => {

@@ -31,7 +31,7 @@ impl Puddle {
         self.verifying.insert(question, Verifying::SignIn(id));
         self.asks_more(id);
         let waits = match &by {
-            SignInBy::Password { .. } | SignInBy::Ticket(_) => None,
+            SignInBy::Password { .. } | SignInBy::Jwt(_) | SignInBy::Ticket(_) => None,
             SignInBy::Code { challenge, .. } => Some(challenge.clone()),
         };
         if let Some(lobby) = self.lobby_mut(id) {

@@ -18,6 +18,8 @@ pub enum SignInBy {
         /// By this password.
         password: Secret,
     },
+    /// The token (JWT) of an identity provider.
+    Jwt(Secret),
     /// A code, after the password was right.
     Code {
         /// What waits for it.

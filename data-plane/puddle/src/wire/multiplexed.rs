@@ -51,6 +51,10 @@ pub(crate) enum Op<'a> {
         token: Result<TokenHash, BadCredential>,
     },
     /// Be this user.
+    AuthJwt {
+        /// The token.
+        jwt: Secret,
+    },
     AuthPassword {
         /// Who.
         username: Username,

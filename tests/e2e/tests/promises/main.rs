@@ -6,6 +6,7 @@ mod talk;
 mod door;
 mod password;
 mod hook;
+mod issuers;
 mod codes;
 mod waiting_room;
 mod two_factors;

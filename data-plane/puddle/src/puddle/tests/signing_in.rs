@@ -44,6 +44,47 @@ fn a_password_is_answered_by_a_challenge_and_the_code_signs_in() {
 }
 
 #[test]
+fn a_token_of_an_identity_provider_signs_in_as_a_password_does() {
+    let mut world = World::new(1);
+    world.session(7);
+    let ada = world.lobby(0);
+    let wrong = told(&mut world, ada, r#"{"op":"auth","id":3,"jwt":"nobody"}"#);
+    assert!(
+        wrong.contains(r#""op":"refused","id":3,"code":4106,"rule":"sign_in""#),
+        "{wrong}"
+    );
+    for both in [
+        r#"{"op":"auth","id":4,"jwt":"user7","code":"123456"}"#,
+        r#"{"op":"auth","id":4,"jwt":"user7","username":"user7","password":"x"}"#,
+        r#"{"op":"auth","id":4,"jwt":"user7","token":"phs_x"}"#,
+        r#"{"op":"auth","id":4,"jwt":""}"#,
+    ] {
+        let error = told(&mut world, ada, both);
+        assert!(error.contains(r#""op":"error","id":4"#), "{error}");
+    }
+    let signed_in = told(&mut world, ada, r#"{"op":"auth","id":5,"jwt":"user7"}"#);
+    assert!(
+        signed_in.contains(r#""op":"authenticated","id":5"#),
+        "{signed_in}"
+    );
+}
+
+#[test]
+fn a_token_of_an_identity_provider_is_followed_by_the_code_of_a_second_factor() {
+    let (mut world, ada) = enrolled();
+    let challenge = told(&mut world, ada, r#"{"op":"auth","id":1,"jwt":"user7"}"#);
+    assert!(
+        challenge.contains(r#""op":"challenge","id":1"#),
+        "{challenge}"
+    );
+    let signed_in = told(&mut world, ada, CODE);
+    assert!(
+        signed_in.contains(r#""op":"authenticated","id":2"#),
+        "{signed_in}"
+    );
+}
+
+#[test]
 fn a_wrong_code_is_refused_and_another_may_follow() {
     let (mut world, ada) = enrolled();
     told(&mut world, ada, PASSWORD);

@@ -22,6 +22,8 @@ use crate::waiting::Decision;
 const FIELDS_MAX: usize = 32;
 /// The longest password.
 const PASSWORD_BYTES_MAX: usize = 1024;
+/// The longest token of an identity provider, where a line is as long.
+const JWT_BYTES_MAX: usize = 16 * 1024;
 /// The longest code, recovery codes included.
 const CODE_BYTES_MAX: usize = 64;
 /// The longest key.
@@ -75,6 +77,7 @@ enum Field {
     To,
     Except,
     Token,
+    Jwt,
     Username,
     Password,
     Code,
@@ -100,6 +103,7 @@ impl Field {
             "to" => Self::To,
             "except" => Self::Except,
             "token" => Self::Token,
+            "jwt" => Self::Jwt,
             "username" => Self::Username,
             "password" => Self::Password,
             "code" => Self::Code,
@@ -130,6 +134,7 @@ impl Field {
             Self::To => ("to", "a list of client ids, as `admitted` gives them"),
             Self::Except => ("except", "a list of client ids, as `admitted` gives them"),
             Self::Token => ("token", "a session's token, as a string"),
+            Self::Jwt => ("jwt", "1 to 16384 bytes without NUL, as a string"),
             Self::Username => ("username", "a user's name, as a string"),
             Self::Life => ("life", "`peer` or `peerless`"),
             Self::After => ("after", "a client id, as `presence` gives it"),
@@ -169,6 +174,7 @@ struct Header<'a> {
     to: Option<Vec<ClientId>>,
     except: Option<Vec<ClientId>>,
     token: Option<Cow<'a, str>>,
+    jwt: Option<Cow<'a, str>>,
     username: Option<Cow<'a, str>>,
     password: Option<Cow<'a, str>>,
     code: Option<Cow<'a, str>>,
@@ -195,6 +201,7 @@ impl<'a> Header<'a> {
             to: None,
             except: None,
             token: None,
+            jwt: None,
             username: None,
             password: None,
             code: None,
@@ -304,7 +311,15 @@ impl<'a> Header<'a> {
     }
 
     fn auth(self) -> Result<Op<'a>, LineError> {
-        let either = "either `token`, or `username` and `password`, or then `code`";
+        let either = "either `token`, `jwt`, or `username` and `password`, or then `code`";
+        if let Some(jwt) = self.jwt {
+            let alone = self.token.is_none() && self.username.is_none();
+            if !alone || self.password.is_some() || self.code.is_some() {
+                return Err(LineError::new("auth", either));
+            }
+            let jwt = secret(jwt, Field::Jwt, JWT_BYTES_MAX)?;
+            return Ok(Op::AuthJwt { jwt });
+        }
         match (self.token, self.username, self.code) {
             (Some(token), None, None) if self.password.is_none() => Ok(Op::AuthSession {
                 token: session(&token),
@@ -453,6 +468,7 @@ impl<'de> Header<'de> {
             Field::Op => &mut self.op,
             Field::Room => &mut self.room,
             Field::Token => &mut self.token,
+            Field::Jwt => &mut self.jwt,
             Field::Username => &mut self.username,
             Field::Password => &mut self.password,
             Field::Code => &mut self.code,

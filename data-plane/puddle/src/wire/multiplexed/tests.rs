@@ -90,7 +90,7 @@ fn coming_back_is_read() {
 }
 
 #[test]
-fn every_request_is_read() {
+fn what_somebody_signs_in_by_is_read() {
     let session = Credential::new(CredentialKind::Session, [7; 32]);
     let token = format!(r#"{{"op":"auth","token":"{}"}}"#, session.reveal());
     assert_eq!(
@@ -120,11 +120,21 @@ fn every_request_is_read() {
         }
     );
     assert_eq!(
+        op(r#"{"op":"auth","jwt":"a.b.c"}"#),
+        Op::AuthJwt {
+            jwt: Secret::new("a.b.c".into()),
+        }
+    );
+    assert_eq!(
         op(r#"{"op":"auth","code":"123456"}"#),
         Op::AuthCode {
             code: Secret::new("123456".into()),
         }
     );
+}
+
+#[test]
+fn every_request_is_read() {
     assert_eq!(
         op(r#"{"op":"join","room":"a"}"#),
         Op::Join {

@@ -14,6 +14,8 @@ impl World {
             SignInBy::Password { username, password } => {
                 (username.to_string(), password.expose() == self.password)
             }
+            // In these tests a user's name is one.
+            SignInBy::Jwt(jwt) => (jwt.expose().to_owned(), true),
             SignInBy::Code { challenge, code } => {
                 let challenge = challenge.expose().to_owned();
                 (challenge, code.expose() == self.code)
@@ -27,7 +29,9 @@ impl World {
         };
         let named = |(_, session): &(&TokenHash, &Session)| session.username.as_str() == name;
         match (self.sessions.iter().find(named), by) {
-            (Some((_, session)), SignInBy::Password { .. }) if right && self.enrolled => {
+            (Some((_, session)), SignInBy::Password { .. } | SignInBy::Jwt(_))
+                if right && self.enrolled =>
+            {
                 SignInVerdict::CodeNeeded {
                     challenge: Secret::new(session.username.to_string()),
                     expires: UnixTime::from_millis(HOUR + 300_000),
@@ -38,7 +42,8 @@ impl World {
                 token: *token,
                 revision: Revision(self.revision),
             },
-            (Some(_), _) | (None, SignInBy::Password { .. } | SignInBy::Ticket(_)) => {
+            (Some(_), _)
+            | (None, SignInBy::Password { .. } | SignInBy::Jwt(_) | SignInBy::Ticket(_)) => {
                 SignInVerdict::Wrong
             }
             (None, SignInBy::Code { .. }) => SignInVerdict::Gone,
