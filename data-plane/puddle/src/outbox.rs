@@ -5,6 +5,7 @@
 //! frame and never decides who receives it.
 
 mod log;
+mod run;
 mod queue;
 mod thinning;
 mod turns;
@@ -17,6 +18,8 @@ use crate::output::{Shell, WireForm, Wrote};
 pub(crate) use log::Span;
 use log::{Logs, What};
 use queue::Queue;
+use run::Run;
+pub(crate) use run::{Audience, Frames, Seat};
 pub(crate) use thinning::{Pressure, Thinned};
 use turns::Turns;
 
@@ -57,6 +60,8 @@ pub(crate) struct Outbox {
     logs: Logs,
     queues: Vec<Queue>,
     turns: Turns,
+    /// Not in any queue yet. What looks at a queue puts it there first.
+    run: Run,
     scratch: Scratch,
 }
 
@@ -71,6 +76,7 @@ struct Scratch {
 impl Outbox {
     /// Makes room for a socket in this slot.
     pub(crate) fn open(&mut self, slot: u32) {
+        self.spread();
         let at = slot as usize;
         if self.queues.len() <= at {
             self.queues.resize_with(at + 1, Queue::default);
@@ -83,6 +89,7 @@ impl Outbox {
 
     /// Forgets what a slot still holds.
     pub(crate) fn clear(&mut self, slot: u32) {
+        self.spread();
         let queue = &mut self.queues[slot as usize];
         for span in queue.spans() {
             self.logs.release(*span);
@@ -116,9 +123,44 @@ impl Outbox {
         self.logs.append(form, What::Message(room), write)
     }
 
-    /// Queues a frame for a socket: the innermost loop of a fan-out.
+    /// Queues a message for all who sit in a room. Answers for how many.
+    pub(crate) fn broadcast(&mut self, audience: &Audience<'_>, frames: &Frames) -> u64 {
+        if !self.run.is_heard_by(audience) {
+            let receivers = audience.receivers();
+            if receivers == 0 {
+                return 0;
+            }
+            self.spread();
+            self.run.begin(audience, receivers);
+        }
+        self.run.add(frames)
+    }
+
+    /// Puts the run into its receivers' queues.
     #[inline]
+    fn spread(&mut self) {
+        if !self.run.is_empty() {
+            self.spread_run();
+        }
+    }
+
+    fn spread_run(&mut self) {
+        let mut run = std::mem::take(&mut self.run);
+        let lane = Lane::Room(run.room());
+        run.each(|slot, span| self.enqueue(slot, span, lane));
+        run.clear();
+        self.run = run;
+    }
+
+    /// Queues a frame for a socket.
     pub(crate) fn push(&mut self, slot: u32, span: Span, lane: Lane) {
+        self.spread();
+        self.enqueue(slot, span, lane);
+    }
+
+    /// The innermost loop of a fan-out.
+    #[inline]
+    fn enqueue(&mut self, slot: u32, span: Span, lane: Lane) {
         let queue = &mut self.queues[slot as usize];
         if !queue.extend(span) {
             queue.start(span);
@@ -140,6 +182,7 @@ impl Outbox {
 
     /// Drops what a socket has queued, but for the rest of a frame already begun.
     pub(crate) fn cut(&mut self, slot: u32) {
+        self.spread();
         let Some(&first) = self.queues[slot as usize].spans().first() else {
             return;
         };
@@ -149,6 +192,7 @@ impl Outbox {
 
     /// Drops what a socket has queued, but for the first frame.
     pub(crate) fn cut_behind_first(&mut self, slot: u32) {
+        self.spread();
         let first = self.queues[slot as usize].spans().first().copied();
         let first = first.map(|first| self.logs.first_frame(first));
         self.replace(slot, first.into_iter().collect());
@@ -157,6 +201,7 @@ impl Outbox {
     /// Drops what a room has said from a socket's queue, but for the rest of a
     /// frame already begun.
     pub(crate) fn cut_room(&mut self, slot: u32, room: u32) {
+        self.spread();
         let queue = &mut self.queues[slot as usize];
         if queue.is_empty() {
             return;
@@ -178,6 +223,7 @@ impl Outbox {
 
     /// The socket takes more: it is written to in this turn.
     pub(crate) fn unblock(&mut self, slot: u32) {
+        self.spread();
         let queue = &mut self.queues[slot as usize];
         queue.unblock();
         if !queue.is_empty() && queue.mark_urgent() {
@@ -185,18 +231,20 @@ impl Outbox {
         }
     }
 
-    /// How much is queued for a socket.
+    /// How much is queued for a socket, but for the run of this turn.
     pub(crate) fn bytes(&self, slot: u32) -> usize {
         self.queues[slot as usize].bytes()
     }
 
     /// Whether nothing is queued for a socket.
-    pub(crate) fn is_empty(&self, slot: u32) -> bool {
+    pub(crate) fn is_empty(&mut self, slot: u32) -> bool {
+        self.spread();
         self.queues[slot as usize].is_empty()
     }
 
     /// The next socket to be written to in this turn.
     pub(crate) fn next(&mut self) -> Option<u32> {
+        self.spread();
         self.turns.next()
     }
 
@@ -207,11 +255,12 @@ impl Outbox {
 
     /// Whether sockets wait for their turn.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.turns.is_waiting()
+        self.turns.is_waiting() || !self.run.is_empty()
     }
 
     /// Writes to a socket what it takes.
     pub(crate) fn flush(&mut self, socket: SocketId, shell: &mut impl Shell) -> Flushed {
+        self.spread();
         let queue = &mut self.queues[socket.slot as usize];
         queue.unmark();
         if queue.is_empty() {
@@ -271,6 +320,7 @@ impl Outbox {
 
     /// Ends a turn: logs that nobody holds are emptied, and used again.
     pub(crate) fn end_turn(&mut self) {
+        self.spread();
         self.turns.end();
         self.logs.recycle();
         self.scratch.spans.clear();
@@ -286,6 +336,7 @@ impl Outbox {
     /// them. With each come the sockets that keep it from being freed, in order of
     /// their slots. However many logs there are, the queues are walked once.
     pub(crate) fn oldest_logs(&mut self, bytes: usize) -> Vec<(u32, Vec<u32>)> {
+        self.spread();
         let oldest = self.logs.oldest_held(bytes);
         for log in &oldest {
             self.logs.seal(*log);
@@ -311,13 +362,15 @@ impl Outbox {
     }
 
     /// Whether a socket still keeps a log from being freed.
-    pub(crate) fn holds(&self, slot: u32, log: u32) -> bool {
+    pub(crate) fn holds(&mut self, slot: u32, log: u32) -> bool {
+        self.spread();
         let spans = self.queues[slot as usize].spans();
         spans.iter().any(|span| span.is_in(log))
     }
 
     /// A room is gone: its place among the turns is free for another.
     pub(crate) fn forget_room(&mut self, room: u32) {
+        self.spread();
         self.turns.forget(room);
     }
 

@@ -24,15 +24,18 @@ impl Span {
     }
 
     /// Whether it begins where the other ends; then the two are one.
-    pub(super) const fn follows(self, other: Self) -> bool {
+    const fn follows(self, other: Self) -> bool {
         self.segment == other.segment && self.start == other.end
     }
 
-    pub(super) const fn extended_to(self, other: Self) -> Self {
-        Self {
-            end: other.end,
-            ..self
+    /// Takes in what directly follows; otherwise answers false.
+    #[inline]
+    pub(super) const fn join(&mut self, other: Self) -> bool {
+        let follows = other.follows(*self);
+        if follows {
+            self.end = other.end;
         }
+        follows
     }
 
     /// Without its first bytes.
@@ -328,9 +331,8 @@ impl Logs {
 
 /// Adds a place to a run.
 pub(super) fn join(run: &mut Vec<Span>, span: Span) {
-    match run.last_mut() {
-        Some(last) if span.follows(*last) => *last = last.extended_to(span),
-        Some(_) | None => run.push(span),
+    if !run.last_mut().is_some_and(|last| last.join(span)) {
+        run.push(span);
     }
 }
 
@@ -382,7 +384,9 @@ mod tests {
         ];
         let spans = whats
             .map(|what| logs.append(WireForm::Raw, what, |out| out.extend_from_slice(b"abcd")));
-        let all = spans[0].extended_to(spans[3]).without_first(1);
+        let mut all = spans[0];
+        assert!(spans[1..].iter().all(|span| all.join(*span)));
+        let all = all.without_first(1);
         let kept = logs.without_room(&[all], 1);
         let bytes: Vec<&[u8]> = kept.iter().map(|span| logs.bytes(*span)).collect();
         assert_eq!(bytes, [&b"bcdabcd"[..], b"abcd"]);

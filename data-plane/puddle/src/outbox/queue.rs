@@ -39,14 +39,11 @@ impl Queue {
     /// Adds what directly follows the last place; otherwise answers false.
     #[inline]
     pub(super) fn extend(&mut self, span: Span) -> bool {
-        match self.spans.last_mut() {
-            Some(last) if span.follows(*last) => {
-                *last = last.extended_to(span);
-                self.bytes += span.len();
-                true
-            }
-            Some(_) | None => false,
+        let joined = self.spans.last_mut().is_some_and(|last| last.join(span));
+        if joined {
+            self.bytes += span.len();
         }
+        joined
     }
 
     pub(super) fn start(&mut self, span: Span) {

@@ -55,6 +55,7 @@ impl Outbox {
         pressure: Pressure,
         gap: impl FnMut(u32, u32) -> Option<Vec<u8>>,
     ) -> Thinned {
+        self.spread();
         let queue = &self.queues[slot as usize];
         let untouched = Thinned {
             dropped: 0,

@@ -1,13 +1,13 @@
 //! Who receives a message, and its way into their queues. The message is encoded
-//! once a wire form; a receiver costs one push.
+//! once a wire form; a receiver costs one push a run of messages.
 
 use porthouse_model::{ClientId, MessageKind, RoomName};
 use porthouse_rules::Hearing;
 
-use super::seats::{Seat, Sitter};
+use super::seats::Sitter;
 use super::{Room, RoomIndex};
 use crate::hop::RoomMessage;
-use crate::outbox::{Lane, Outbox, Span};
+use crate::outbox::{Audience, Frames, Lane, Outbox};
 use crate::output::WireForm;
 use crate::wire;
 use crate::wire::multiplexed::Place;
@@ -59,34 +59,21 @@ pub(crate) fn deliver(
     silent: Option<u32>,
     outbox: &mut Outbox,
 ) -> u64 {
-    let seats = room.seats.as_slice();
-    let frames = Frames::encode(room, index, message, outbox);
-    let lane = Lane::Room(index);
+    let frames = encode_all(room, index, message, outbox);
     let to_all = message.to.is_empty() && message.except.is_empty();
     if to_all && room.seats.are_alike() {
-        return broadcast(seats, frames, silent, lane, outbox);
+        let audience = Audience {
+            room: index,
+            stamp: room.seats.stamp(),
+            seats: room.seats.as_slice(),
+            silent,
+        };
+        return outbox.broadcast(&audience, &frames);
     }
+    let lane = Lane::Room(index);
     let mut receivers = 0;
-    for (sitter, seat) in room.seats.sitters().iter().zip(seats) {
+    for (sitter, seat) in room.seats.sitters().iter().zip(room.seats.as_slice()) {
         if silent != Some(seat.slot) && receives(sitter, message) {
-            outbox.push(seat.slot, frames.of(seat.form), lane);
-            receivers += 1;
-        }
-    }
-    receivers
-}
-
-fn broadcast(
-    seats: &[Seat],
-    frames: Frames,
-    silent: Option<u32>,
-    lane: Lane,
-    outbox: &mut Outbox,
-) -> u64 {
-    let silent = silent.unwrap_or(u32::MAX);
-    let mut receivers = 0;
-    for seat in seats {
-        if seat.slot != silent {
             outbox.push(seat.slot, frames.of(seat.form), lane);
             receivers += 1;
         }
@@ -107,35 +94,17 @@ fn is_named(client: ClientId, message: Message<'_>) -> bool {
     to && message.except.binary_search(&client).is_err()
 }
 
-/// The message's frame in each wire form that is spoken in the room.
-#[derive(Clone, Copy, Debug)]
-struct Frames {
-    raw: Option<Span>,
-    multiplexed: Option<Span>,
-    event_stream: Option<Span>,
-}
-
-impl Frames {
-    fn encode(room: &Room, index: RoomIndex, message: Message<'_>, outbox: &mut Outbox) -> Self {
-        let mut frame = |form: WireForm| {
-            room.seats
-                .speaks(form)
-                .then(|| outbox.message(form, index, |out| encode(form, &room.name, message, out)))
-        };
-        Self {
-            raw: frame(WireForm::Raw),
-            multiplexed: frame(WireForm::Multiplexed),
-            event_stream: frame(WireForm::EventStream),
-        }
-    }
-
-    fn of(&self, form: WireForm) -> Span {
-        let frame = match form {
-            WireForm::Raw => self.raw,
-            WireForm::Multiplexed => self.multiplexed,
-            WireForm::EventStream => self.event_stream,
-        };
-        frame.expect("a form that is spoken was encoded")
+/// Encodes a message in each wire form that is spoken in the room.
+fn encode_all(room: &Room, index: RoomIndex, message: Message<'_>, outbox: &mut Outbox) -> Frames {
+    let mut frame = |form: WireForm| {
+        room.seats
+            .speaks(form)
+            .then(|| outbox.message(form, index, |out| encode(form, &room.name, message, out)))
+    };
+    Frames {
+        raw: frame(WireForm::Raw),
+        multiplexed: frame(WireForm::Multiplexed),
+        event_stream: frame(WireForm::EventStream),
     }
 }
 

@@ -6,16 +6,8 @@ use porthouse_rules::{Bucket, Hearing, Passed, Rules, reads};
 
 use crate::home::Gone;
 use crate::input::SocketId;
+use crate::outbox::Seat;
 use crate::output::WireForm;
-
-/// What a fan-out needs of a seat: 8 bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seat {
-    /// The socket's slot.
-    pub slot: u32,
-    /// How it speaks.
-    pub form: WireForm,
-}
 
 /// What is kept known of a user who sits in a persistent room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +100,8 @@ impl Sitter {
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     seats: Vec<Seat>,
+    /// How often they have changed.
+    stamp: u64,
     sitters: Vec<Sitter>,
     multiplexed: usize,
     event_streams: usize,
@@ -119,6 +113,7 @@ impl Seats {
     /// Seats somebody; answers the seat's number.
     pub(crate) fn add(&mut self, sitter: Sitter, form: WireForm) -> u32 {
         let number = u32::try_from(self.seats.len()).expect("sockets_max fits 32 bits");
+        self.stamp += 1;
         self.seats.push(Seat {
             slot: sitter.socket.slot,
             form,
@@ -162,6 +157,7 @@ impl Seats {
     /// anybody does.
     pub(crate) fn remove(&mut self, number: u32) -> Option<SocketId> {
         let at = number as usize;
+        self.stamp += 1;
         let gone = self.seats.swap_remove(at);
         let left = self.sitters.swap_remove(at);
         self.particular -= usize::from(left.rights.is_particular());
@@ -210,6 +206,11 @@ impl Seats {
 
     pub(crate) fn as_slice(&self) -> &[Seat] {
         &self.seats
+    }
+
+    /// Another whenever the seats are others.
+    pub(crate) const fn stamp(&self) -> u64 {
+        self.stamp
     }
 
     pub(crate) fn sitters(&self) -> &[Sitter] {
