@@ -10,7 +10,7 @@
 //! * `policy`: node.v1, what nodes are told;
 //! * `hook`: hook.v1, what owners' backends are asked;
 //! * `issuer`: identity providers, and their keys, which are fetched;
-//! * [`serve`]: all of it on one listener.
+//! * [`Replica`]: all of it, assembled; [`serve`]: on one listener.
 
 mod api;
 mod identity;
@@ -30,7 +30,7 @@ pub use identity::password::{BadPasswordCost, PasswordCost};
 pub use identity::sealing::{BadSealingKeys, SealingKeys};
 pub use issuer::{BadIssuerSettings, IssuerSettings};
 pub use policy::FeedSettings;
-pub use serve::{ServeError, serve};
+pub use serve::{Replica, ServeError, serve};
 pub use settings::Settings;
 pub use store::StoreSettings;
 pub use store::audit::{AuditChecked, AuditHead, verify_audit_log};

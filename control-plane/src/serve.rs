@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use http::{Request, Response};
 use porthouse_api::FILE_DESCRIPTOR_SET;
 use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedServiceServer;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_reflection::server::Builder as Reflection;
+use tower::{Layer, Service, ServiceExt};
 
 use crate::api::{
     self, AUDIT_WATCHES_MAX, Api, CodeCheck, GuardLayer, Keys, RoomCodeCheck, Sealing, SignIn,
@@ -59,9 +62,84 @@ impl From<StoreError> for ServeError {
     }
 }
 
-/// Serves control.v1, node.v1, reflection and health on `listener`, and `beside`
-/// with them behind the same guard, until `stop` is cancelled. Then watches end,
-/// calls under way finish, and after
+/// A replica, assembled: every service of it behind the guard, and no listener. It
+/// reads the log as long as any clone of it is there.
+#[derive(Clone)]
+pub struct Replica {
+    guard: GuardLayer,
+    routes: Routes,
+    /// The reader outlives the calls that wait for it.
+    _reading: Arc<DropGuard>,
+}
+
+impl Replica {
+    /// Assembles control.v1, node.v1, reflection and health, and `beside` with them.
+    /// When `stop` is cancelled, watches end.
+    ///
+    /// # Errors
+    ///
+    /// See [`ServeError`].
+    pub async fn start(
+        settings: &Settings,
+        beside: Routes,
+        stop: CancellationToken,
+    ) -> Result<Self, ServeError> {
+        settings.issuer.check()?;
+        if migrate::pending(&settings.database_url).await? {
+            return Err(ServeError::NotMigrated);
+        }
+        let store = Store::new(&settings.database_url, &settings.store)?;
+        let hashing = hashing(&store, settings).await?;
+        let reading = CancellationToken::new();
+        let tail = Tail::start(&settings.database_url, reading.clone()).await?;
+        let keys = Keys::new(store.clone());
+        let sealing = Sealing::new(settings.sealing_keys.clone());
+        let issuers = Issuers::new(store.clone(), settings.issuer.clone());
+        tokio::spawn(issuer::run(issuers.clone(), stop.clone()));
+        let sign_in = sign_in(&store, &hashing, &sealing, issuers, settings);
+        let code_check = CodeCheck::new(store.clone(), sealing.clone());
+        let feed = PolicyFeed::new(
+            store.clone(),
+            tail.clone(),
+            verifiers(&store, sealing, (&sign_in, &code_check), settings),
+            settings.feed.clone(),
+            stop.clone(),
+        );
+        let idle_max = settings.feed.session_idle_max;
+        tokio::spawn(idle::run(store.clone(), idle_max, stop.clone()));
+        let applied = Applied::new(store.clone(), tail);
+        let api = Arc::new(Api {
+            store,
+            hashing,
+            keys: keys.clone(),
+            sign_in,
+            code_check,
+            applied,
+            audit_watches: Arc::new(Semaphore::new(AUDIT_WATCHES_MAX)),
+            stop,
+        });
+        let routes = api::routes(&api).add_service(PolicyFeedServiceServer::new(feed));
+        Ok(Self {
+            guard: GuardLayer::new(keys),
+            routes: with_reflection_and_health(merge(routes, beside)).await,
+            _reading: Arc::new(reading.drop_guard()),
+        })
+    }
+
+    /// Answers one call, as it does over a listener.
+    pub async fn answer(&self, call: Request<Body>) -> Response<Body> {
+        let mut guarded = self.guard.layer(self.routes.clone());
+        let ready = guarded.ready().await;
+        let Ok(answer) = match ready {
+            Ok(guarded) => guarded.call(call).await,
+            Err(never) => match never {},
+        };
+        answer
+    }
+}
+
+/// Serves a [`Replica`] of these on `listener` until `stop` is cancelled. Then watches
+/// end, calls under way finish, and after
 /// [`stop_time_max`](Settings::stop_time_max) the rest is cut.
 ///
 /// # Errors
@@ -73,54 +151,13 @@ pub async fn serve(
     beside: Routes,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    settings.issuer.check()?;
-    if migrate::pending(&settings.database_url).await? {
-        return Err(ServeError::NotMigrated);
-    }
-    let store = Store::new(&settings.database_url, &settings.store)?;
-    let hashing = hashing(&store, &settings).await?;
-    // The reader outlives the calls that wait for it.
-    let reading = CancellationToken::new();
-    let _reading = reading.clone().drop_guard();
-    let tail = Tail::start(&settings.database_url, reading).await?;
-    let keys = Keys::new(store.clone());
-    let sealing = Sealing::new(settings.sealing_keys.clone());
-    let issuers = Issuers::new(store.clone(), settings.issuer.clone());
-    tokio::spawn(issuer::run(issuers.clone(), stop.clone()));
-    let sign_in = sign_in(&store, &hashing, &sealing, issuers, &settings);
-    let code_check = CodeCheck::new(store.clone(), sealing.clone());
-    let feed = PolicyFeed::new(
-        store.clone(),
-        tail.clone(),
-        verifiers(&store, sealing, (&sign_in, &code_check), &settings),
-        settings.feed.clone(),
-        stop.clone(),
-    );
-    tokio::spawn(idle::run(
-        store.clone(),
-        settings.feed.session_idle_max,
-        stop.clone(),
-    ));
-    let applied = Applied::new(store.clone(), tail);
-    let api = Arc::new(Api {
-        store,
-        hashing,
-        keys: keys.clone(),
-        sign_in,
-        code_check,
-        applied,
-        audit_watches: Arc::new(Semaphore::new(AUDIT_WATCHES_MAX)),
-        stop: stop.clone(),
-    });
-
-    let routes = api::routes(&api).add_service(PolicyFeedServiceServer::new(feed));
-    let routes = with_reflection_and_health(merge(routes, beside)).await;
+    let replica = Replica::start(&settings, beside, stop.clone()).await?;
     let serving = Server::builder()
         .concurrency_limit_per_connection(settings.calls_per_connection_max)
         .max_concurrent_streams(u32::try_from(settings.calls_per_connection_max).ok())
         .http2_keepalive_interval(Some(KEEPALIVE))
-        .layer(GuardLayer::new(keys))
-        .add_routes(routes)
+        .layer(replica.guard.clone())
+        .add_routes(replica.routes.clone())
         .serve_with_incoming_shutdown(
             incoming(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use crate::store::nodes::{self, NodeRow};
 
 use super::error::{ApiError, Kind};
-use super::{Api, page, resource_name, time};
+use super::{Api, Write, page, resource_name, time};
 
 #[tonic::async_trait]
 impl wire::node_service_server::NodeService for Api {
@@ -57,15 +57,14 @@ impl wire::node_service_server::NodeService for Api {
         request: Request<wire::DeleteNodeRequest>,
     ) -> Result<Response<wire::DeleteNodeResponse>, Status> {
         let name = resource_name::node("name", &request.into_inner().name)?;
-        self.store
-            .transact(move |c| {
-                async move {
-                    let deleted = nodes::delete(c, &name).await?;
-                    if deleted { Ok(()) } else { Err(absent(&name)) }
-                }
-                .boxed()
-            })
-            .await?;
+        self.write(Write::Keep, move |c| {
+            async move {
+                let deleted = nodes::delete(c, &name).await?;
+                if deleted { Ok(()) } else { Err(absent(&name)) }
+            }
+            .boxed()
+        })
+        .await?;
         Ok(Response::new(wire::DeleteNodeResponse {}))
     }
 }

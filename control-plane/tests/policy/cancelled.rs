@@ -1,20 +1,274 @@
 //! Calls whose callers go away at any moment leave nothing half done: no open
 //! transaction, and no write without its event.
 
+mod writes;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use porthouse_api::FILE_DESCRIPTOR_SET;
 use porthouse_api::control::v1 as control;
 use porthouse_api::control::v1::audit_service_client::AuditServiceClient;
+use porthouse_control::Replica;
+use prost::Message;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
 
-use crate::plane::{Plane, SOON};
+use crate::plane::{Plane, SOON, settings};
+use writes::{Call, Write};
 
+/// Calls whose callers lose patience.
 const CALLS: u32 = 240;
+/// A call is cut at most at so many of its polls.
+const POLLS_MAX: usize = 200;
+
+/// What is written outside of the transaction that does what was asked: when a key was
+/// last used, that somebody tried to sign in, how far nodes have told whom they see.
+const WRITTEN_BESIDE: [&str; 3] = ["api_keys", "session_watch", "sign_in_wrongs"];
+
+/// A replica that is called without a socket between, so that a call's every poll is
+/// known.
+#[derive(Clone)]
+pub(crate) struct Here {
+    replica: Replica,
+    key: http::HeaderValue,
+}
+
+impl tower::Service<Request<Body>> for Here {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let key = self.key.clone();
+        request.headers_mut().insert("authorization", key);
+        let replica = self.replica.clone();
+        Box::pin(async move { Ok(replica.answer(request).await) })
+    }
+}
+
+/// How many rows of a table there are more, and how many are new or changed.
+type Change = BTreeMap<String, (i64, i64)>;
+
+/// A database, a replica to prepare things by, and one whose calls are cut.
+pub(crate) struct Scene {
+    pub(crate) plane: Plane,
+    pub(crate) database: tokio_postgres::Client,
+    here: Here,
+    rows: String,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let plane = Plane::start().await;
+        let database = plane.cluster.connect().await;
+        let stop = CancellationToken::new();
+        let settings = settings(plane.cluster.url());
+        let replica = Replica::start(&settings, Routes::default(), stop.clone()).await;
+        Self {
+            here: Here {
+                replica: replica.expect("it starts"),
+                key: plane.admin_key().parse().expect("a header"),
+            },
+            rows: counting(&database).await,
+            plane,
+            database,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    /// Waits until no transaction is under way.
+    async fn settle(&self) {
+        let open = "SELECT count(*) FROM pg_stat_activity
+            WHERE application_name = 'porthouse-control' AND xact_start IS NOT NULL";
+        let ended = async {
+            let mut calm = 0;
+            while calm < 3 {
+                sleep(Duration::from_millis(1)).await;
+                let open = self.database.query_one(open, &[]).await.expect("a count");
+                calm = if open.get::<_, i64>(0) == 0 {
+                    calm + 1
+                } else {
+                    0
+                };
+            }
+        };
+        timeout(SOON, ended).await.expect("every transaction ends");
+    }
+
+    /// The database's present transaction, and its rows.
+    async fn now(&self) -> (i64, Change) {
+        let now = "SELECT pg_current_xact_id()::text::bigint";
+        let now = self.database.query_one(now, &[]).await.expect("a number");
+        let now = now.get(0);
+        (now, self.rows(now).await)
+    }
+
+    /// How many rows each table has, and how many were written since.
+    async fn rows(&self, since: i64) -> Change {
+        let rows = self.database.query(&self.rows, &[&since]).await;
+        let rows = rows.expect("counts").into_iter();
+        rows.map(|row| (row.get(0), (row.get(1), row.get(2))))
+            .collect()
+    }
+}
+
+/// Counts the rows of all tables in one statement, so in one snapshot.
+async fn counting(database: &tokio_postgres::Client) -> String {
+    let names = "SELECT table_name::text FROM information_schema.tables
+        WHERE table_schema = 'public' AND table_type = 'BASE TABLE'";
+    let names = database.query(names, &[]).await.expect("tables");
+    let counts: Vec<_> = names
+        .iter()
+        .map(|row| row.get::<_, String>(0))
+        .filter(|name| !WRITTEN_BESIDE.contains(&name.as_str()))
+        .map(|name| {
+            format!(
+                "SELECT '{name}', count(*),
+                     count(*) FILTER (WHERE xmin::text::bigint > $1) FROM {name}"
+            )
+        })
+        .collect();
+    counts.join(" UNION ALL ")
+}
+
+/// What changed between two counts; nothing: none.
+fn change(before: &Change, after: Change) -> Change {
+    after
+        .into_iter()
+        .map(|(name, (rows, fresh))| {
+            let more = rows - before[&name].0;
+            (name, (more, fresh))
+        })
+        .filter(|(_, change)| *change != (0, 0))
+        .collect()
+}
+
+/// Polls a call so often and drops it; answers how it ended, if it did.
+async fn cut(mut call: Call, polls: usize) -> Option<Result<(), Status>> {
+    let mut left = polls;
+    poll_fn(|context| {
+        left -= 1;
+        match call.as_mut().poll(context) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Cuts each of these calls at each of its polls. A call that was cut has done all that
+/// a whole one does; or nothing, and then the same is done whole by the next.
+async fn leave_nothing_half_done(writes: &[Write]) {
+    let scene = Scene::new().await;
+    for (at, write) in writes.iter().enumerate() {
+        let mut whole = None;
+        let mut ended = None;
+        let mut polls = 0;
+        while ended.is_none() {
+            polls += 1;
+            assert!(polls < POLLS_MAX, "{} never ends", write.method);
+            let ready = (write.ready)(&scene, format!("c{at}p{polls}")).await;
+            scene.settle().await;
+            let (since, before) = scene.now().await;
+            ended = cut(ready(scene.here.clone()), polls).await;
+            scene.settle().await;
+            let mut changed = change(&before, scene.rows(since).await);
+            if let Some(Err(status)) = &ended {
+                panic!("{}: {status}", write.method);
+            }
+            if changed.is_empty() {
+                let again = ready(scene.here.clone()).await;
+                again.unwrap_or_else(|status| panic!("{} again: {status}", write.method));
+                changed = change(&before, scene.rows(since).await);
+            }
+            let whole = whole.get_or_insert_with(|| changed.clone());
+            assert!(whole.contains_key("audit_log"), "{}", write.method);
+            assert_eq!(changed, *whole, "{} cut at poll {polls}", write.method);
+        }
+        assert!(polls > 1, "{} was cut nowhere", write.method);
+    }
+    let verify = control::VerifyAuditLogRequest::default();
+    let mut audit = AuditServiceClient::new(scene.plane.admin_channel());
+    let checked = audit.verify_audit_log(verify).await.expect("checked");
+    assert_eq!(checked.into_inner().problem, "");
+}
+
+#[tokio::test]
+async fn a_write_of_users_that_is_cut_at_any_await_is_whole_or_not_there() {
+    leave_nothing_half_done(writes::OF_USERS).await;
+}
+
+#[tokio::test]
+async fn a_write_of_sessions_that_is_cut_at_any_await_is_whole_or_not_there() {
+    leave_nothing_half_done(writes::OF_SESSIONS).await;
+}
+
+#[tokio::test]
+async fn a_write_of_rooms_that_is_cut_at_any_await_is_whole_or_not_there() {
+    leave_nothing_half_done(writes::OF_ROOMS).await;
+}
+
+/// What a call does is told by its name.
+#[test]
+fn every_call_of_control_v1_that_writes_is_cut() {
+    let files = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).expect("our own");
+    let services = files
+        .file
+        .iter()
+        .filter(|file| file.package() == "porthouse.control.v1");
+    let methods = services
+        .flat_map(|file| &file.service)
+        .flat_map(|service| &service.method);
+    let cut = [writes::OF_USERS, writes::OF_SESSIONS, writes::OF_ROOMS];
+    let cut: Vec<_> = cut
+        .into_iter()
+        .flatten()
+        .map(|write| write.method)
+        .collect();
+    for method in methods {
+        let reads = ["Get", "List", "Watch", "Verify", "Wait", "Explain"];
+        let reads = reads.iter().any(|read| method.name().starts_with(read));
+        let name = snake(method.name());
+        let is_cut = cut.contains(&name.as_str());
+        assert!(
+            reads != is_cut,
+            "{name}: it belongs into cancelled/writes.rs, if it writes"
+        );
+    }
+}
+
+/// `create_user` of `CreateUser`.
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_cancelled_anywhere_leaves_no_transaction_open() {
-    let plane = Plane::start().await;
+    // So few that calls wait for a connection, and for a place to write.
+    let plane = Plane::start_with(|settings| settings.store.connections_max = 4).await;
     // Calls take longer where much else runs: the patience is a measure of one.
     let began = Instant::now();
     let whole = control::CreateUserRequest {
@@ -51,7 +305,7 @@ async fn a_call_that_is_cancelled_anywhere_leaves_no_transaction_open() {
             .get::<_, i64>(0)
             > 0
         {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
         }
     };
     timeout(SOON, ended).await.expect("every transaction ends");

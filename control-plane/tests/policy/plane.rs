@@ -135,6 +135,11 @@ impl Plane {
         self.address
     }
 
+    /// What an admin's call shows.
+    pub(crate) fn admin_key(&self) -> String {
+        format!("Bearer {}", self.admin)
+    }
+
     /// To whatever a backend may ask.
     pub(crate) fn admin_channel(&self) -> Keyed {
         channel(self.address, &self.admin)

@@ -2,48 +2,50 @@
 //! and again, and one of them wins each time. `PORTHOUSE_RACES` says how often; a few
 //! times unless it does.
 
-use std::future::Future;
-use std::net::SocketAddr;
-
 use porthouse_api::control::v1 as control;
+use porthouse_api::control::v1::second_factor_service_client::SecondFactorServiceClient;
 use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
 use porthouse_api::node::v1::verify_step_request::Proof;
 use porthouse_api::node::v1::{
     CompleteSessionRequest, RedeemTicketRequest, SecondFactorProof, StepVerdict, Verdict,
     VerifyStepRequest,
 };
-use porthouse_model::{Credential, CredentialKind};
+use porthouse_model::{Credential, CredentialKind, SessionId};
 use tokio::task::JoinSet;
-use tonic::Status;
+use tonic::{Code, Response, Status};
+use uuid::Uuid;
 
 use crate::plane::{Keyed, Plane};
 use crate::room_code::{self, Lobby};
-use crate::second_factor::{Ada, ask_again, code};
+use crate::second_factor::{Ada, app, ask_again, begin, code};
 
 type Feed = PolicyFeedServiceClient<Keyed>;
 
 const CLIENTS: usize = 64;
-/// Kinds of things that count once.
-const KINDS: usize = 5;
 
-/// Two replicas, a user with a second factor, and the database.
+/// How often each is raced.
+fn races() -> usize {
+    let races = std::env::var("PORTHOUSE_RACES");
+    races.map_or(2, |text| text.parse().expect("a number"))
+}
+
+/// Two replicas over one database.
 struct Track {
     plane: Plane,
     feeds: [Feed; 2],
-    ada: Ada,
+    factors: [SecondFactorServiceClient<Keyed>; 2],
     database: tokio_postgres::Client,
 }
 
 impl Track {
     async fn new() -> Self {
         let mut plane = Plane::start().await;
-        let replicas: [SocketAddr; 2] = [plane.address(), plane.add_replica().await];
-        let ada = Ada::new(&plane).await;
+        let replicas = [plane.address(), plane.add_replica().await];
         Self {
             feeds: replicas.map(|replica| plane.feed_at(replica)),
+            factors: replicas.map(|replica| plane.second_factors_at(replica)),
             database: plane.cluster.connect().await,
             plane,
-            ada,
         }
     }
 
@@ -51,65 +53,159 @@ impl Track {
         self.database.batch_execute(sql).await.expect("it is set");
     }
 
-    /// One of so many wins.
-    async fn race<F>(&self, what: &str, attempt: impl Fn(Feed, usize) -> F)
-    where
-        F: Future<Output = Result<bool, Status>> + Send + 'static,
-    {
-        let mut racing = JoinSet::new();
-        for client in 0..CLIENTS {
-            racing.spawn(attempt(self.feeds[client % 2].clone(), client));
-        }
-        let ended = racing.join_all().await;
-        let won = |ended: &&Result<bool, Status>| matches!(ended, Ok(true));
-        assert_eq!(ended.iter().filter(won).count(), 1, "{what}");
+    /// A code of the second factor, or a recovery code.
+    async fn code(&self, session: SessionId, code: String) {
+        let request = VerifyStepRequest {
+            room_id: vec![1; 16],
+            client_id: vec![2; 16],
+            session_id: session.as_bytes().to_vec(),
+            address: "192.0.2.1".into(),
+            proof: Some(Proof::SecondFactor(SecondFactorProof { code })),
+            room_name: String::new(),
+            room_name: String::new(),
+        };
+        self.set("UPDATE second_factors SET step_last = 0, wrong_count = 0, wrong_time = NULL")
+            .await;
+        self.step(&request).await;
     }
 
-    async fn step(&self, what: &str, request: VerifyStepRequest) {
-        self.race(what, |mut feed, _| {
-            let request = request.clone();
+    async fn step(&self, request: &VerifyStepRequest) {
+        one(|client| {
+            let (feed, request) = (self.feeds[client % 2].clone(), request.clone());
+            async move {
+                let shown = answered(|| {
+                    let (mut feed, request) = (feed.clone(), request.clone());
+                    async move { feed.verify_step(request).await }
+                });
+                (shown.await.verdict() == StepVerdict::Right).then_some(())
+            }
+        })
+        .await;
+    }
+}
+
+/// One of all wins; answers what.
+async fn one<T, F>(attempt: impl Fn(usize) -> F) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = Option<T>> + Send + 'static,
+{
+    let mut racing = JoinSet::new();
+    for client in 0..CLIENTS {
+        racing.spawn(attempt(client));
+    }
+    let mut won: Vec<T> = racing.join_all().await.into_iter().flatten().collect();
+    assert_eq!(won.len(), 1, "one wins");
+    won.remove(0)
+}
+
+/// Asks until there is an answer.
+async fn answered<T, F>(ask: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    loop {
+        match ask().await {
+            Ok(answer) => return answer.into_inner(),
+            Err(busy) => ask_again(&busy).await,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_who_show_one_code_over_two_replicas_one_wins() {
+    let track = Track::new().await;
+    let ada = Ada::new(&track.plane).await;
+    for _ in 0..races() {
+        track.code(ada.session, code(&ada.app)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_who_show_one_recovery_code_over_two_replicas_one_wins() {
+    let track = Track::new().await;
+    let ada = Ada::new(&track.plane).await;
+    track
+        .set("CREATE TABLE kept_codes AS SELECT * FROM recovery_codes")
+        .await;
+    let codes = ada.recovery_codes.iter().cycle();
+    for code in codes.take(races()) {
+        track.code(ada.session, code.clone()).await;
+        track
+            .set("INSERT INTO recovery_codes SELECT * FROM kept_codes ON CONFLICT DO NOTHING")
+            .await;
+    }
+}
+
+/// A user's, and by turns that of a client without a name.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_who_show_one_code_of_a_room_over_two_replicas_one_wins() {
+    let track = Track::new().await;
+    let lobby = Lobby::new(&track.plane).await;
+    let ada = room_code::user(&track.plane, "ada").await;
+    let nobody = room_code::Who::Anonymous(Uuid::from_bytes([1; 16]));
+    for who in [ada, nobody].into_iter().cycle().take(races()) {
+        track.set("DELETE FROM room_code_uses").await;
+        let request = lobby.question(who, "192.0.2.1", &lobby.code());
+        track.step(&request).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_who_confirm_one_second_factor_over_two_replicas_one_wins() {
+    let track = Track::new().await;
+    room_code::user(&track.plane, "ada").await;
+    let begun = begin(&track.plane).await.expect("begun");
+    let app = app(&begun.secret);
+    for _ in 0..races() {
+        track
+            .set(
+                "UPDATE second_factors SET enable_time = NULL, step_last = 0, wrong_count = 0,
+                     wrong_time = NULL",
+            )
+            .await;
+        let request = control::ConfirmTotpRequest {
+            user: "users/ada".into(),
+            code: code(&app),
+        };
+        let codes = one(|client| {
+            let (mut factors, request) = (track.factors[client % 2].clone(), request.clone());
             async move {
                 loop {
-                    match feed.verify_step(request.clone()).await {
-                        Ok(shown) => return Ok(shown.into_inner().verdict() == StepVerdict::Right),
-                        Err(busy) => ask_again(&busy).await,
+                    match factors.confirm_totp(request.clone()).await {
+                        Ok(confirmed) => return Some(confirmed.into_inner().recovery_codes),
+                        Err(busy) if busy.code() == Code::Unavailable => ask_again(&busy).await,
+                        Err(lost) => {
+                            assert_eq!(lost.code(), Code::FailedPrecondition, "{lost}");
+                            return None;
+                        }
                     }
                 }
             }
         })
         .await;
+        assert_eq!(codes.len(), 10);
     }
+}
 
-    async fn code_of_the_time(&self, code: String) {
-        let request = VerifyStepRequest {
-            room_id: vec![1; 16],
-            client_id: vec![2; 16],
-            session_id: self.ada.session.as_bytes().to_vec(),
-            address: "192.0.2.1".into(),
-            proof: Some(Proof::SecondFactor(SecondFactorProof { code })),
-            room_name: String::new(),
-        };
-        self.set("UPDATE second_factors SET step_last = 0, wrong_count = 0, wrong_time = NULL")
-            .await;
-        self.step("a second factor's code", request).await;
-    }
-
-    async fn room_code(&self, lobby: &Lobby, who: room_code::Who) {
-        self.set("DELETE FROM room_code_uses").await;
-        let request = lobby.question(who, "192.0.2.1", &lobby.code());
-        self.step("a room's code", request).await;
-    }
-
-    async fn ticket(&self) {
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_who_show_one_ticket_over_two_replicas_one_wins() {
+    let track = Track::new().await;
+    let ada = room_code::user(&track.plane, "ada").await;
+    let room_code::Who::User(session) = ada else {
+        unreachable!("a user")
+    };
+    for _ in 0..races() {
         let request = control::CreateTicketRequest {
-            session: format!("sessions/{}", self.ada.session),
+            session: format!("sessions/{session}"),
             origin: String::new(),
             path: "/".into(),
         };
-        let made = self.plane.sessions().create_ticket(request).await;
+        let made = track.plane.sessions().create_ticket(request).await;
         let ticket = made.expect("a ticket").into_inner().ticket;
         let ticket = Credential::parse(CredentialKind::Ticket, &ticket).expect("a ticket");
-        self.race("a ticket", |mut feed, client| {
+        one(|client| {
+            let feed = track.feeds[client % 2].clone();
             let request = RedeemTicketRequest {
                 ticket_sha256: ticket.hash().as_bytes().to_vec(),
                 origin: String::new(),
@@ -117,83 +213,76 @@ impl Track {
                 upgrade: client.to_be_bytes().to_vec(),
             };
             async move {
-                loop {
-                    match feed.redeem_ticket(request.clone()).await {
-                        Ok(shown) => return Ok(shown.into_inner().verdict() == Verdict::Right),
-                        Err(busy) => ask_again(&busy).await,
-                    }
-                }
+                let shown = answered(|| {
+                    let (mut feed, request) = (feed.clone(), request.clone());
+                    async move { feed.redeem_ticket(request).await }
+                });
+                (shown.await.verdict() == Verdict::Right).then_some(())
             }
         })
         .await;
     }
+}
 
-    /// Ten have a code each that is right, so that the challenge alone decides.
-    async fn challenge(&self, challenge: &str) {
-        self.set(
-            "UPDATE second_factors SET wrong_count = 0, wrong_time = NULL;
-             INSERT INTO recovery_codes SELECT * FROM kept_codes ON CONFLICT DO NOTHING;
-             INSERT INTO sign_in_challenges SELECT * FROM kept_challenge;
-             UPDATE sign_in_challenges SET expire_time = now() + interval '1 minute'",
-        )
-        .await;
-        self.race("a challenge", |mut feed, client| {
-            let codes = &self.ada.recovery_codes;
+/// Ten have a code each that is right, so that the challenge alone decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_who_complete_one_sign_in_over_two_replicas_one_wins() {
+    let track = Track::new().await;
+    let ada = Ada::new(&track.plane).await;
+    let challenge = waiting_sign_in(&track).await;
+    for _ in 0..races() {
+        track
+            .set(
+                "UPDATE second_factors SET wrong_count = 0, wrong_time = NULL;
+                 INSERT INTO recovery_codes SELECT * FROM kept_codes ON CONFLICT DO NOTHING;
+                 INSERT INTO sign_in_challenges SELECT * FROM kept_challenge;
+                 UPDATE sign_in_challenges SET expire_time = now() + interval '1 minute'",
+            )
+            .await;
+        let session = one(|client| {
+            let feed = track.feeds[client % 2].clone();
+            let codes = &ada.recovery_codes;
             let request = CompleteSessionRequest {
-                challenge: challenge.to_owned(),
+                challenge: challenge.clone(),
                 code: codes[client % codes.len()].clone(),
                 ..Default::default()
             };
             async move {
-                loop {
-                    match feed.complete_session(request.clone()).await {
-                        Ok(ended) => return Ok(ended.into_inner().verdict() == Verdict::Right),
-                        Err(busy) => ask_again(&busy).await,
-                    }
-                }
+                let ended = answered(|| {
+                    let (mut feed, request) = (feed.clone(), request.clone());
+                    async move { feed.complete_session(request).await }
+                })
+                .await;
+                (ended.verdict() == Verdict::Right).then_some(ended.session)
             }
         })
         .await;
-    }
-
-    async fn waiting_sign_in(&self) -> String {
-        let open = control::CreateSessionRequest {
-            username: "ada".into(),
-            password: "correct horse".into(),
-            ..Default::default()
+        // A user has room for so many.
+        let id = Uuid::from_slice(&session.expect("a session").id).expect("an identity");
+        let revoke = control::RevokeSessionRequest {
+            name: format!("sessions/{id}"),
         };
-        let opened = self.plane.sessions().create_session(open).await;
-        let opened = opened.expect("the right password").into_inner();
-        let waits = opened.second_factor_challenge.expect("a challenge");
-        self.set(
+        let revoked = track.plane.sessions().revoke_session(revoke).await;
+        revoked.expect("it ends");
+    }
+}
+
+/// A sign-in that waits for its code, and what it takes to put it back.
+async fn waiting_sign_in(track: &Track) -> String {
+    let open = control::CreateSessionRequest {
+        username: "ada".into(),
+        password: "correct horse".into(),
+        ..Default::default()
+    };
+    let opened = track.plane.sessions().create_session(open).await;
+    let opened = opened.expect("the right password").into_inner();
+    let waits = opened.second_factor_challenge.expect("a challenge");
+    track
+        .set(
             "CREATE TABLE kept_codes AS SELECT * FROM recovery_codes;
              CREATE TABLE kept_challenge AS SELECT * FROM sign_in_challenges;
              DELETE FROM sign_in_challenges",
         )
         .await;
-        waits.challenge
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_64_over_two_replicas_one_wins_whatever_counts_once() {
-    let races = std::env::var("PORTHOUSE_RACES");
-    let races = races.map_or(2 * KINDS, |text| text.parse().expect("a number"));
-    let track = Track::new().await;
-    let lobby = Lobby::new(&track.plane).await;
-    let bob = room_code::user(&track.plane, "bob").await;
-    let challenge = track.waiting_sign_in().await;
-    for round in 0..races / KINDS {
-        track.code_of_the_time(code(&track.ada.app)).await;
-        let codes = &track.ada.recovery_codes;
-        track
-            .set("INSERT INTO recovery_codes SELECT * FROM kept_codes ON CONFLICT DO NOTHING")
-            .await;
-        track
-            .code_of_the_time(codes[round % codes.len()].clone())
-            .await;
-        track.room_code(&lobby, bob).await;
-        track.ticket().await;
-        track.challenge(&challenge).await;
-    }
+    waits.challenge
 }

@@ -1,13 +1,10 @@
 //! Rooms' own codes: each is taken once a user wherever it is shown, and wrong
 //! ones are counted.
 
-use std::net::SocketAddr;
-
 use porthouse_api::control::v1 as control;
 use porthouse_api::node::v1::verify_step_request::Proof;
 use porthouse_api::node::v1::{RoomCodeProof, StepVerdict, VerifyStepRequest, VerifyStepResponse};
 use porthouse_model::RoomId;
-use tokio::task::JoinSet;
 use tonic::Code;
 use totp_rs::{Builder, Secret, Totp};
 use uuid::Uuid;
@@ -107,36 +104,6 @@ pub(crate) async fn user(plane: &Plane, name: &str) -> Who {
     let name = session.expect("the session").name;
     let id = name.strip_prefix("sessions/").expect("a session's name");
     Who::User(id.parse().expect("an identity"))
-}
-
-/// Shows the same on both replicas, eight times each and all at once; answers
-/// how often it was right.
-async fn race(plane: &Plane, replicas: [SocketAddr; 2], question: &VerifyStepRequest) -> usize {
-    let mut racing = JoinSet::new();
-    for client in 0..16 {
-        let mut feed = plane.feed_at(replicas[client % 2]);
-        let question = question.clone();
-        racing.spawn(async move {
-            let shown = feed.verify_step(question).await.expect("a verdict");
-            shown.into_inner().verdict()
-        });
-    }
-    let verdicts = racing.join_all().await;
-    let right = |verdict: &StepVerdict| *verdict == StepVerdict::Right;
-    verdicts.iter().filter(|verdict| right(verdict)).count()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_rooms_code_shown_on_two_replicas_at_once_each_client_has_one_taken() {
-    let mut plane = Plane::start().await;
-    let replicas = [plane.address(), plane.add_replica().await];
-    let lobby = Lobby::new(&plane).await;
-    let ada = user(&plane, "ada").await;
-    let code = lobby.code();
-    for who in [ada, anonymous(1), anonymous(2)] {
-        let question = lobby.question(who, "192.0.2.1", &code);
-        assert_eq!(race(&plane, replicas, &question).await, 1);
-    }
 }
 
 #[tokio::test]

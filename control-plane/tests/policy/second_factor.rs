@@ -17,7 +17,6 @@ use porthouse_api::node::v1::{
 };
 use porthouse_model::{Credential, CredentialKind, SessionId};
 use prost::Message;
-use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use totp_rs::{Builder, Secret, Totp};
@@ -62,7 +61,7 @@ impl Ada {
     }
 }
 
-fn app(secret: &str) -> Totp {
+pub(crate) fn app(secret: &str) -> Totp {
     let secret = Secret::try_from_base32(secret).expect("base32");
     Builder::new().with_secret(secret).build_noncompliant()
 }
@@ -77,7 +76,7 @@ pub(crate) fn code_after(app: &Totp, later: Duration) -> String {
     app.generate(at.timestamp().unsigned_abs()).to_string()
 }
 
-async fn begin(plane: &Plane) -> Result<control::BeginTotpResponse, Status> {
+pub(crate) async fn begin(plane: &Plane) -> Result<control::BeginTotpResponse, Status> {
     let user = control::BeginTotpRequest {
         user: "users/ada".into(),
     };
@@ -131,68 +130,6 @@ async fn show(
 pub(crate) async fn ask_again(busy: &Status) {
     assert_eq!(busy.code(), Code::Unavailable, "{busy}");
     tokio::time::sleep(Duration::from_millis(20)).await;
-}
-
-/// Shows the same on both replicas, 32 times each and all at once; answers
-/// how often it was right.
-async fn race(plane: &Plane, replicas: [SocketAddr; 2], session: SessionId, code: &str) -> usize {
-    let mut racing = JoinSet::new();
-    for client in 0..64 {
-        let mut feed = plane.feed_at(replicas[client % 2]);
-        let request = VerifyStepRequest {
-            room_id: vec![1; 16],
-            client_id: vec![2; 16],
-            session_id: session.as_bytes().to_vec(),
-            address: "192.0.2.1".into(),
-            proof: Some(Proof::SecondFactor(SecondFactorProof {
-                code: code.to_owned(),
-            })),
-            room_name: String::new(),
-        };
-        racing.spawn(async move {
-            loop {
-                match feed.verify_step(request.clone()).await {
-                    Ok(shown) => return shown.into_inner().verdict(),
-                    Err(busy) => ask_again(&busy).await,
-                }
-            }
-        });
-    }
-    let verdicts = racing.join_all().await;
-    verdicts
-        .into_iter()
-        .filter(|verdict| *verdict == StepVerdict::Right)
-        .count()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_code_shown_on_two_replicas_at_once_one_is_taken() {
-    let mut plane = Plane::start().await;
-    let replicas = [plane.address(), plane.add_replica().await];
-    let ada = Ada::new(&plane).await;
-    let database = plane.cluster.connect().await;
-    for round in 0..6 {
-        let forget = "UPDATE second_factors SET step_last = 0, wrong_count = 0";
-        database.execute(forget, &[]).await.expect("forgotten");
-        let code = code(&ada.app);
-        let right = race(&plane, replicas, ada.session, &code).await;
-        assert_eq!(right, 1, "round {round}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_recovery_code_shown_on_two_replicas_at_once_one_is_taken() {
-    let mut plane = Plane::start().await;
-    let replicas = [plane.address(), plane.add_replica().await];
-    let ada = Ada::new(&plane).await;
-    assert_eq!(ada.recovery_codes.len(), 10);
-    let database = plane.cluster.connect().await;
-    for (round, code) in ada.recovery_codes.iter().take(4).enumerate() {
-        let right = race(&plane, replicas, ada.session, code).await;
-        assert_eq!(right, 1, "round {round}");
-        let forget = "UPDATE second_factors SET wrong_count = 0";
-        database.execute(forget, &[]).await.expect("forgotten");
-    }
 }
 
 #[tokio::test]

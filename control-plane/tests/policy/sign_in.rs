@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::plane::Plane;
-use crate::second_factor::{Ada, STEP, ask_again, code_after};
+use crate::second_factor::{Ada, STEP, code_after};
 
 const PASSWORD: &str = "correct horse";
 
@@ -160,47 +160,6 @@ async fn a_sign_in_that_waits_does_not_outlive_what_it_began_with() {
     database.execute(age, &[]).await.expect("aged");
     let gone = complete(&plane, &challenge, &ada.recovery_codes[0]).await;
     assert_eq!(reason(&gone.expect_err("too old")), "CHALLENGE_GONE");
-}
-
-/// Each with a recovery code of its own, so that only the challenge stands between.
-#[tokio::test(flavor = "multi_thread")]
-async fn of_64_who_complete_one_sign_in_over_two_replicas_one_does() {
-    let mut plane = Plane::start().await;
-    let replicas = [plane.address(), plane.add_replica().await];
-    let ada = Ada::new(&plane).await;
-    let database = plane.cluster.connect().await;
-    for round in 0..4 {
-        let forget = "UPDATE second_factors SET step_last = 0, wrong_count = 0";
-        database.execute(forget, &[]).await.expect("forgotten");
-        let challenge = challenged(&plane).await;
-        let mut racing = JoinSet::new();
-        for client in 0..64 {
-            let mut sessions = plane.sessions_at(replicas[client % 2]);
-            let code = match client.checked_sub(54) {
-                Some(at) => ada.recovery_codes[at].clone(),
-                None => code_after(&ada.app, STEP),
-            };
-            let request = control::CompleteSessionRequest {
-                challenge: challenge.clone(),
-                code,
-            };
-            racing.spawn(async move {
-                loop {
-                    match sessions.complete_session(request.clone()).await {
-                        Err(busy) if busy.code() == Code::Unavailable => ask_again(&busy).await,
-                        ended => return ended.is_ok(),
-                    }
-                }
-            });
-        }
-        let opened = racing
-            .join_all()
-            .await
-            .into_iter()
-            .filter(|opened| *opened)
-            .count();
-        assert_eq!(opened, 1, "round {round}");
-    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use porthouse_api::node::v1::{
     MakeTicketRequest, RedeemTicketRequest, RedeemTicketResponse, Verdict,
 };
 use porthouse_model::{Credential, CredentialKind};
+use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::plane::Plane;
@@ -98,10 +99,10 @@ async fn a_ticket_ends_with_its_time_and_with_its_session() {
     let (name, token) = session(&plane).await;
     let old = created(&plane, &name).await;
     let database = plane.cluster.connect().await;
-    let age = "UPDATE tickets SET expire_time = now()";
+    let age = "UPDATE tickets SET expire_time = clock_timestamp() - interval '1 second'";
     database.execute(age, &[]).await.expect("aged");
     let verdict = redeem(&plane, shown(&old, b"upgrade")).await.verdict();
-    assert_eq!(verdict, Verdict::Gone);
+    assert_eq!(verdict, Verdict::Gone, "a second late");
     let ticket = created(&plane, &name).await;
     let revoke = control::RevokeSessionRequest { name: name.clone() };
     plane
@@ -126,6 +127,30 @@ async fn a_ticket_ends_with_its_time_and_with_its_session() {
     };
     let made = plane.feed().make_ticket(asked).await.expect("a verdict");
     assert_eq!(made.into_inner().verdict(), Verdict::Gone);
+}
+
+/// A node that lost the answer asks again, wherever it finds a replica.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_upgrade_is_answered_the_same_however_often_and_wherever_it_is_asked_about() {
+    let mut plane = Plane::start().await;
+    let replicas = [plane.address(), plane.add_replica().await];
+    let (name, token) = session(&plane).await;
+    let ticket = created(&plane, &name).await;
+    let mut asking = JoinSet::new();
+    for asked in 0..16 {
+        let mut feed = plane.feed_at(replicas[asked % 2]);
+        let request = shown(&ticket, b"upgrade");
+        asking.spawn(async move {
+            let redeemed = feed.redeem_ticket(request).await;
+            redeemed.expect("a verdict").into_inner()
+        });
+    }
+    for redeemed in asking.join_all().await {
+        assert_eq!(redeemed.verdict(), Verdict::Right);
+        assert_eq!(redeemed.session_token_sha256, token.hash().as_bytes());
+    }
+    let other = redeem(&plane, shown(&ticket, b"another")).await;
+    assert_eq!(other.verdict(), Verdict::Gone);
 }
 
 #[tokio::test]

@@ -1,14 +1,20 @@
 //! A ticket opens one socket, at the path and for the page it was made for; and what
 //! stands in a URL is in no log.
 
+use std::net::SocketAddr;
+
 use porthouse_api::control::v1::CreateTicketRequest;
-use porthouse_e2e::backend::SignedIn;
+use porthouse_e2e::backend::{Backend, SignedIn};
 use porthouse_e2e::house::House;
+use porthouse_e2e::planes::Planes;
 use porthouse_e2e::wire::Wire;
 use serde_json::json;
 
 const V1: &str = "Sec-WebSocket-Protocol: porthouse.v1";
 const PAGE: &str = "https://app.example.com";
+/// Keys of two upgrades.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const OTHER_KEY: &str = "b3RoZXIgbm9uY2UgMTYgYg==";
 
 #[tokio::test]
 async fn a_ticket_opens_one_socket_where_it_was_made_for() {
@@ -33,11 +39,11 @@ async fn a_ticket_opens_one_socket_where_it_was_made_for() {
     // The same key is the same upgrade, tried again.
     assert!(opens(&house, "/", &ticket, &[V1, &origin]).await);
     let mut wire = Wire::connect(house.ws()).await;
-    let other = format!(
-        "GET /?ticket={ticket} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\n\
-         Connection: Upgrade\r\nSec-WebSocket-Key: b3RoZXIgbm9uY2UgMTYgYg==\r\n\
-         Sec-WebSocket-Version: 13\r\n{V1}\r\n{origin}\r\n\r\n",
-        house.ws()
+    let other = request(
+        house.ws(),
+        &format!("/?ticket={ticket}"),
+        OTHER_KEY,
+        &[V1, &origin],
     );
     wire.send(other.as_bytes()).await;
     assert_eq!(wire.answer().await.status, 101);
@@ -52,6 +58,35 @@ async fn a_ticket_opens_one_socket_where_it_was_made_for() {
         "its session has ended"
     );
     house.close().await;
+}
+
+/// Each node asks a replica of its own.
+#[tokio::test]
+async fn of_two_nodes_that_are_shown_one_ticket_at_once_one_opens_a_socket() {
+    let planes = Planes::found().await;
+    let replicas = vec![planes.replica(None).await, planes.replica(None).await];
+    let first = planes.node("first", &replicas[0], &[]).await;
+    let second = planes.node("second", &replicas[1], &[]).await;
+    let backend = planes.backend(&replicas[0]);
+    let ada = backend.signed_in_user("ada").await;
+    for round in 0..8 {
+        let ticket = made_by(&backend, &ada, "", "/lobby").await;
+        let ticket = planes.secrets().keep("a ticket", &ticket);
+        let target = format!("/lobby?ticket={ticket}");
+        let shown = async |ws, key| {
+            let mut wire = Wire::connect(ws).await;
+            wire.send(request(ws, &target, key, &[]).as_bytes()).await;
+            wire.answer().await.status
+        };
+        let shown = tokio::join!(shown(first.ws, KEY), shown(second.ws, OTHER_KEY));
+        assert!(
+            matches!(shown, (101, 401) | (401, 101)),
+            "{round}: {shown:?}"
+        );
+    }
+    planes
+        .close(first, replicas, vec![second.kill().await])
+        .await;
 }
 
 #[tokio::test]
@@ -111,14 +146,27 @@ async fn a_token_in_the_url_is_refused_with_a_hint_to_tickets() {
 
 /// A ticket, kept as a secret.
 async fn made(house: &House, holder: &SignedIn, origin: &str, path: &str) -> String {
+    let ticket = made_by(house.backend(), holder, origin, path).await;
+    house.secrets().keep("a ticket", &ticket)
+}
+
+async fn made_by(backend: &Backend, holder: &SignedIn, origin: &str, path: &str) -> String {
     let request = CreateTicketRequest {
         session: holder.session.clone(),
         origin: origin.to_owned(),
         path: path.to_owned(),
     };
-    let made = house.backend().sessions().create_ticket(request).await;
-    let ticket = made.expect("a ticket").into_inner().ticket;
-    house.secrets().keep("a ticket", &ticket)
+    let made = backend.sessions().create_ticket(request).await;
+    made.expect("a ticket").into_inner().ticket
+}
+
+/// A request to upgrade, of this key.
+fn request(ws: SocketAddr, target: &str, key: &str, lines: &[&str]) -> String {
+    let lines: String = lines.iter().flat_map(|line| [*line, "\r\n"]).collect();
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: {ws}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{lines}\r\n"
+    )
 }
 
 /// Whether it opens a socket that stays.
