@@ -24,6 +24,7 @@ use porthouse_api::control::v1::session_service_client::SessionServiceClient;
 use porthouse_api::control::v1::user_service_client::UserServiceClient;
 use porthouse_api::live::v1 as live;
 use porthouse_api::live::v1::live_service_client::LiveServiceClient;
+use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -118,6 +119,8 @@ services! {
     policy: PolicyServiceClient,
     /// Calls `LiveService`.
     live: LiveServiceClient,
+    /// Calls `PolicyFeedService`, as nodes do.
+    feed: PolicyFeedServiceClient,
 }
 
 impl Backend {

@@ -48,7 +48,7 @@ pub(crate) struct SessionRow {
     pub(crate) session: Session,
     pub(crate) user: u32,
     pub(crate) token: String,
-    hash: TokenHash,
+    pub(crate) hash: TokenHash,
     pub(crate) ended: bool,
 }
 
@@ -100,6 +100,11 @@ impl Control {
             revision: row.change.revision,
             chain: row.chain,
         })
+    }
+
+    /// What the last commit changed.
+    pub(crate) fn last_change(&self) -> Option<&Change> {
+        self.log.last().map(|row| &row.change)
     }
 
     pub(crate) fn room(&self, room: u32) -> Option<&RoomRow> {

@@ -20,6 +20,7 @@ mod returns;
 mod link;
 mod client;
 mod control;
+mod modelled;
 mod world;
 mod plant;
 mod checker;
@@ -27,6 +28,7 @@ mod alarm;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use modelled::{Asked, Command, Modelled};
 pub use plant::Plant;
 pub use returns::Returns;
 

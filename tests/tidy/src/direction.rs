@@ -60,7 +60,10 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         "porthouse-sim",
         &["porthouse-model", "porthouse-puddle", "porthouse-rules"],
     ),
-    ("porthouse-e2e", &["porthouse-api", "porthouse-model"]),
+    (
+        "porthouse-e2e",
+        &["porthouse-api", "porthouse-model", "porthouse-sim"],
+    ),
     ("porthouse-benches", &["porthouse-load"]),
     ("porthouse-counts", &["porthouse-model", "porthouse-puddle"]),
 ];

@@ -38,3 +38,4 @@ mod browser;
 mod settings;
 mod fetched;
 mod admin;
+mod modelled;
