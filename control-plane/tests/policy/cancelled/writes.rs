@@ -253,6 +253,16 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
             ..Default::default()
         }
     };
+    RoomTemplateServiceClient.set_room_template_password |scene, name| {
+        template_password(made_template(scene, &name).await)
+    };
+    RoomTemplateServiceClient.clear_room_template_password |scene, name| {
+        let name = made_template(scene, &name).await;
+        let set = template_password(name.clone());
+        let mut templates = scene.plane.room_templates();
+        templates.set_room_template_password(set).await.expect("set");
+        control::ClearRoomTemplatePasswordRequest { name, ..Default::default() }
+    };
     MemberServiceClient.create_member |scene, name| {
         user(scene, &name).await;
         control::CreateMemberRequest {
@@ -274,10 +284,17 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
         name: member(scene, &name).await,
     };
     BlockServiceClient.create_block |scene, name| block(room(scene, &name).await);
-    BlockServiceClient.delete_block |scene, name| {
-        let made = scene.plane.blocks().create_block(block(room(scene, &name).await)).await;
-        let made = made.expect("a block").into_inner().block;
-        control::DeleteBlockRequest { name: made.expect("it").name }
+    BlockServiceClient.update_block |scene, name| control::UpdateBlockRequest {
+        block: Some(control::Block {
+            name: made_block(scene, &name).await,
+            reason: "floods".into(),
+            ..Default::default()
+        }),
+        update_mask: mask("reason"),
+        validate_only: false,
+    };
+    BlockServiceClient.delete_block |scene, name| control::DeleteBlockRequest {
+        name: made_block(scene, &name).await,
     };
     EndpointServiceClient.create_endpoint |scene, name| {
         user(scene, &name).await;
@@ -459,6 +476,14 @@ async fn made_template(scene: &Scene, name: &str) -> String {
     made.room_template.expect("it").name
 }
 
+fn template_password(name: String) -> control::SetRoomTemplatePasswordRequest {
+    control::SetRoomTemplatePasswordRequest {
+        name,
+        password: "open sesame".into(),
+        ..Default::default()
+    }
+}
+
 fn block(parent: String) -> control::CreateBlockRequest {
     control::CreateBlockRequest {
         parent,
@@ -468,6 +493,13 @@ fn block(parent: String) -> control::CreateBlockRequest {
         }),
         validate_only: false,
     }
+}
+
+async fn made_block(scene: &Scene, name: &str) -> String {
+    let mut blocks = scene.plane.blocks();
+    let made = blocks.create_block(block(room(scene, name).await)).await;
+    let made = made.expect("a block").into_inner();
+    made.block.expect("it").name
 }
 
 fn endpoint(name: &str) -> control::CreateEndpointRequest {

@@ -48,7 +48,7 @@ async fn the_model_of_the_control_plane_agrees_with_the_real_one() {
         }
         for about in real.names.all() {
             let found = real.resolve(&real.names.key(&about)).await;
-            let expected = model.resolve(&of_model.key(&about));
+            let expected = model.resolve(of_model.key(&about));
             assert_eq!(
                 of_model.found(&expected),
                 real.names.found(&found),
