@@ -97,7 +97,7 @@ impl Modelled {
     pub fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         Self {
-            control: Control::new(chance.fork(), USERS, Numbering::Locked),
+            control: Control::new(chance.fork(), (USERS, ROOMS), Numbering::Locked),
             chance,
             opened: 0,
         }

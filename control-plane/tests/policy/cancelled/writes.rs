@@ -14,6 +14,7 @@ use control::api_key_service_client::ApiKeyServiceClient;
 use control::block_service_client::BlockServiceClient;
 use control::device_token_service_client::DeviceTokenServiceClient;
 use control::endpoint_service_client::EndpointServiceClient;
+use control::issuer_service_client::IssuerServiceClient;
 use control::member_service_client::MemberServiceClient;
 use control::node_service_client::NodeServiceClient;
 use control::room_door_service_client::RoomDoorServiceClient;
@@ -125,6 +126,20 @@ pub(crate) const OF_USERS: &[Write] = writes! {
             ..Default::default()
         }
     };
+    IssuerServiceClient.create_issuer |_, name| issuer(name);
+    IssuerServiceClient.update_issuer |scene, name| control::UpdateIssuerRequest {
+        issuer: Some(control::Issuer {
+            name: made_issuer(scene, name).await,
+            disabled: true,
+            ..Default::default()
+        }),
+        update_mask: mask("disabled"),
+        validate_only: false,
+    };
+    IssuerServiceClient.delete_issuer |scene, name| control::DeleteIssuerRequest {
+        name: made_issuer(scene, name).await,
+        ..Default::default()
+    };
     NodeServiceClient.delete_node |scene, name| {
         let gone = "INSERT INTO nodes (name, incarnation, lease_until)
             VALUES ($1, decode(repeat('00', 16), 'hex'), now())";
@@ -146,6 +161,10 @@ pub(crate) const OF_SESSIONS: &[Write] = writes! {
             challenge: waits.expect("a challenge").challenge,
             code: code_after(&factor.app, STEP),
         }
+    };
+    SessionServiceClient.create_user_session |scene, name| control::CreateUserSessionRequest {
+        user: user(scene, &name).await,
+        ..Default::default()
     };
     SessionServiceClient.create_ticket |scene, name| control::CreateTicketRequest {
         session: signed_in(scene, &name).await.session,
@@ -402,6 +421,28 @@ async fn made_api_key(scene: &Scene, name: String) -> String {
     let mut keys = ApiKeyServiceClient::new(scene.plane.admin_channel());
     let made = keys.create_api_key(request).await.expect("a key");
     made.into_inner().api_key.expect("it").name
+}
+
+fn issuer(name: String) -> control::CreateIssuerRequest {
+    let jwks = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    control::CreateIssuerRequest {
+        issuer: Some(control::Issuer {
+            issuer: format!("https://{name}.example"),
+            audiences: vec!["porthouse".into()],
+            jwks: jwks.into(),
+            ..Default::default()
+        }),
+        issuer_id: name,
+        validate_only: false,
+    }
+}
+
+async fn made_issuer(scene: &Scene, name: String) -> String {
+    let mut issuers = IssuerServiceClient::new(scene.plane.admin_channel());
+    let made = issuers.create_issuer(issuer(name)).await;
+    let made = made.expect("an issuer").into_inner();
+    made.issuer.expect("it").name
 }
 
 fn device_token(owner: String) -> control::DeviceToken {
