@@ -257,6 +257,7 @@ impl Real {
         let request = node::ResolveRequest {
             min_revision: self.revision,
             keys: vec![key.into()],
+            ..Default::default()
         };
         let answer = self.feed.clone().resolve(request).await;
         let mut found = answer.expect("an answer").into_inner().resolved;
