@@ -62,7 +62,6 @@ impl Track {
             address: "192.0.2.1".into(),
             proof: Some(Proof::SecondFactor(SecondFactorProof { code })),
             room_name: String::new(),
-            room_name: String::new(),
         };
         self.set("UPDATE second_factors SET step_last = 0, wrong_count = 0, wrong_time = NULL")
             .await;

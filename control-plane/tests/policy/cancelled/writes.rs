@@ -506,7 +506,7 @@ fn template(name: &str) -> control::CreateRoomTemplateRequest {
             rules: Some(rules()),
             ..Default::default()
         }),
-        validate_only: false,
+        ..Default::default()
     }
 }
 
