@@ -3,6 +3,7 @@
 //! they read after it. `PORTHOUSE_MODEL_SEED` draws another list.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use porthouse_api::control::v1 as control;
 use porthouse_api::node::v1 as node;
@@ -209,7 +210,6 @@ fn rules(rules: &RoomRules) -> String {
 struct Real {
     backend: Backend,
     feed: PolicyFeedServiceClient<Keyed>,
-    words: mpsc::Sender<node::WatchRequest>,
     frames: Streaming<node::WatchResponse>,
     names: Names,
     opened: Vec<SignedIn>,
@@ -236,16 +236,16 @@ impl Real {
             incarnation: vec![1; 16],
             ..Default::default()
         };
-        say(&words, Word::Start(start)).await;
+        say(&words, Word::Start(start)).await.expect("nobody waits");
         let frames = feed.watch(ReceiverStream::new(said)).await;
         let mut frames = frames.expect("the watch opens").into_inner();
         let Some(Frame::Opened(opened)) = next(&mut frames).await else {
             panic!("the first frame is `opened`")
         };
+        tokio::spawn(live(words));
         Self {
             backend: backend.clone(),
             feed,
-            words,
             frames,
             names: Names::new(users),
             opened: Vec::new(),
@@ -282,7 +282,6 @@ impl Real {
             return None;
         }
         self.revision = revision;
-        say(&self.words, Word::Alive(node::WatchAlive::default())).await;
         loop {
             match next(&mut self.frames).await {
                 Some(Frame::Change(change)) => {
@@ -422,13 +421,26 @@ fn index(number: u32) -> usize {
     usize::try_from(number).expect("a small number")
 }
 
-async fn say(words: &mpsc::Sender<node::WatchRequest>, word: Word) {
+/// Lives as a node does, until the watch ends.
+async fn live(words: mpsc::Sender<node::WatchRequest>) {
+    let mut beat = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        beat.tick().await;
+        let alive = Word::Alive(node::WatchAlive::default());
+        if say(&words, alive).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn say(
+    words: &mpsc::Sender<node::WatchRequest>,
+    word: Word,
+) -> Result<(), mpsc::error::SendError<node::WatchRequest>> {
     let word = node::WatchRequest {
         message: Some(word),
     };
-    within("the control plane to listen", words.send(word))
-        .await
-        .expect("the watch is open");
+    words.send(word).await
 }
 
 async fn next(frames: &mut Streaming<node::WatchResponse>) -> Option<Frame> {
