@@ -68,7 +68,7 @@ pub(crate) const OF_USERS: &[Write] = writes! {
             display_name: "Somebody".into(),
             ..Default::default()
         }),
-        update_mask: mask("display_name"),
+        update_mask: Some(mask("display_name")),
         validate_only: false,
     };
     UserServiceClient.delete_user |scene, name| control::DeleteUserRequest {
@@ -116,7 +116,7 @@ pub(crate) const OF_USERS: &[Write] = writes! {
                 rooms: vec!["rooms/yard".into()],
                 ..Default::default()
             }),
-            update_mask: mask("rooms"),
+            update_mask: Some(mask("rooms")),
             validate_only: false,
         }
     };
@@ -133,7 +133,7 @@ pub(crate) const OF_USERS: &[Write] = writes! {
             disabled: true,
             ..Default::default()
         }),
-        update_mask: mask("disabled"),
+        update_mask: Some(mask("disabled")),
         validate_only: false,
     };
     IssuerServiceClient.delete_issuer |scene, name| control::DeleteIssuerRequest {
@@ -216,7 +216,7 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
             rules: Some(rules()),
             ..Default::default()
         }),
-        update_mask: mask("rules"),
+        update_mask: Some(mask("rules")),
         validate_only: false,
     };
     RoomServiceClient.delete_room |scene, name| {
@@ -262,7 +262,7 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
                 rules: Some(control::RoomRules::default()),
                 ..Default::default()
             }),
-            update_mask: mask("rules"),
+            update_mask: Some(mask("rules")),
             validate_only: false,
         }
     };
@@ -296,7 +296,7 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
             role: "moderator".into(),
             ..Default::default()
         }),
-        update_mask: mask("role"),
+        update_mask: Some(mask("role")),
         validate_only: false,
     };
     MemberServiceClient.delete_member |scene, name| control::DeleteMemberRequest {
@@ -309,7 +309,7 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
             reason: "floods".into(),
             ..Default::default()
         }),
-        update_mask: mask("reason"),
+        update_mask: Some(mask("reason")),
         validate_only: false,
     };
     BlockServiceClient.delete_block |scene, name| control::DeleteBlockRequest {
@@ -325,7 +325,7 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
             rooms: vec!["rooms/yard".into()],
             ..Default::default()
         }),
-        update_mask: mask("rooms"),
+        update_mask: Some(mask("rooms")),
         validate_only: false,
     };
     EndpointServiceClient.delete_endpoint |scene, name| control::DeleteEndpointRequest {
@@ -334,10 +334,10 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
     };
 };
 
-fn mask(path: &str) -> Option<FieldMask> {
-    Some(FieldMask {
+fn mask(path: &str) -> FieldMask {
+    FieldMask {
         paths: vec![path.to_owned()],
-    })
+    }
 }
 
 /// A user with a session.
