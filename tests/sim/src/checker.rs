@@ -196,7 +196,10 @@ impl Checker {
                 socket,
                 room,
                 stand,
-            } => self.stands(socket, room, Some(stand)),
+            } => {
+                let applied = self.policy.applied();
+                self.stands(socket, room, Some(stand), applied);
+            }
             Line::Refused {
                 socket,
                 room,
@@ -437,7 +440,8 @@ impl Checker {
         known.client = Some(client);
         known.requests.admit(room);
         self.enter(socket, room, written)?;
-        self.stands(socket, room, stand);
+        let applied = self.policy.applied_at(written.step);
+        self.stands(socket, room, stand, applied);
         let entry = self.entry(socket, room);
         self.recovered
             .admit((socket, room), entry, recovered, stand)
@@ -455,11 +459,12 @@ impl Checker {
         }
     }
 
-    /// Somebody is told how far a room is that they are in.
-    fn stands(&mut self, socket: u32, room: u32, stand: Option<Stand>) {
+    /// Somebody is told how far a room is that they are in, by a node that had applied
+    /// this revision for certain.
+    fn stands(&mut self, socket: u32, room: u32, stand: Option<Stand>, applied: u64) {
         if let (Some(entry), Some(stand)) = (self.entry(socket, room), stand) {
             // Whoever let them in may not have heard yet of rules that are on their way.
-            let rules = self.policy.rules_of(room).min(self.policy.applied());
+            let rules = self.policy.rules_of(room).min(applied);
             self.orders.stand(entry, room, stand, rules);
         }
     }

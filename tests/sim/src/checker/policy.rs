@@ -132,6 +132,13 @@ impl Policy {
             .map_or(0, |&(revision, _)| revision)
     }
 
+    /// The highest revision that was acknowledged before this step.
+    pub(crate) fn applied_at(&self, step: u64) -> u64 {
+        let until = self.acknowledged.partition_point(|&(_, at)| at < step);
+        let last = until.checked_sub(1);
+        last.map_or(0, |last| self.acknowledged[last].0)
+    }
+
     /// The step at which this revision was acknowledged.
     pub(crate) fn step_of(&self, revision: u64) -> Option<u64> {
         let at = self

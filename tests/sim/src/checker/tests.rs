@@ -317,6 +317,38 @@ fn a_raw_socket_is_judged_by_when_it_was_let_in() {
     course.hears(ADA, (BOB, 1), None::<Place>);
 }
 
+#[test]
+fn whoever_is_told_of_an_order_is_judged_by_the_rules_when_that_was_written() {
+    let mut course = Course::of(door());
+    course.enters(BOB, 0);
+    course.connects(ADA, None);
+    let written = course.now();
+    course.goes(Line::Upgraded {
+        socket: ADA,
+        admits: false,
+        written,
+    });
+    course.rules(2, door());
+    course.goes(Line::Acknowledged { revision: 2 });
+    // It was written before the node had these rules, which may have no order.
+    course.goes(Line::Admitted {
+        socket: ADA,
+        room: ROOM,
+        client: client(ADA),
+        stand: Some(Stand {
+            epoch: 1,
+            offset: 0,
+        }),
+        recovered: None,
+        written,
+    });
+    course.enters(CAROL, 0);
+    course.says(BOB, 0, &[]);
+    course.hears(ADA, (BOB, 0), None::<Place>);
+    let unplaced = course.heard(CAROL, (BOB, 0), None::<Place>);
+    course.breaks("P3", unplaced);
+}
+
 /// Ada comes in, and is handed this from a place in an epoch.
 fn hand_over(course: &mut Course, epoch: u64) -> Result<(), Violation> {
     let written = course.now();
