@@ -100,6 +100,7 @@ impl Checker {
             room,
             inside: self.entries[index(entry)].inside,
             rules: self.policy.rules_of(room),
+            known: self.policy.known_from(room),
             is_told: self.sockets[index(socket)].raw_room.is_none(),
         }
     }
@@ -159,6 +160,7 @@ impl Checker {
             room,
             inside,
             rules: self.policy.rules_of(room),
+            known: self.policy.known_from(room),
             is_told,
         })
     }

@@ -55,6 +55,7 @@ impl Checker {
                 room: entry.room,
                 inside: entry.inside,
                 rules: 0,
+                known: 0,
                 is_told: self.sockets[index(entry.socket)].raw_room.is_none(),
             };
             let is_inside = |socket| self.was_inside(socket, entry.room, settled);

@@ -62,6 +62,8 @@ pub(crate) struct Receiver {
     pub(crate) inside: u64,
     /// The revision of the room's rules.
     pub(crate) rules: u64,
+    /// The step from which no puddle takes the room for the one of its name before.
+    pub(crate) known: u64,
     /// Whether it is told what it misses.
     pub(crate) is_told: bool,
 }
@@ -313,7 +315,9 @@ impl Messages {
             if skipped.sent.step <= to.inside {
                 break;
             }
-            let loose = skipped.body.len < TAG_BYTES || skipped.again;
+            // Who has not heard of the room speaks in the one before.
+            let elsewhere = skipped.sent.step <= to.known;
+            let loose = skipped.body.len < TAG_BYTES || skipped.again || elsewhere;
             if loose || skipped.may_be_hidden_from(to.client) {
                 continue;
             }

@@ -147,6 +147,16 @@ impl Policy {
         self.acknowledged.get(at).map(|&(_, step)| step)
     }
 
+    /// The step from which nobody takes a room for the one of its name before: when it
+    /// was acknowledged that it was made or deleted.
+    pub(crate) fn known_from(&self, room: u32) -> u64 {
+        self.rooms.get(&room).map_or(0, |known| {
+            let gone = known.gone.map_or(0, |gone| gone.revision);
+            let since = known.made.max(gone);
+            self.step_of(since).unwrap_or(u64::MAX)
+        })
+    }
+
     /// Whose session this is.
     pub(crate) fn user(&self, session: u32) -> Option<u32> {
         self.sessions.get(&session).map(|session| session.user)
