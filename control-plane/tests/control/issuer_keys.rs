@@ -1,6 +1,6 @@
 //! Keys that are fetched: when, how often, and what holds when they are not.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use porthouse_api::control::v1 as wire;
 use porthouse_control::{IssuerSettings, PrivateAddresses};
@@ -8,6 +8,9 @@ use tonic::Code;
 
 use crate::provider::{Published, SigningKey, issuer, key_set, until};
 use crate::world::{World, details, reason};
+
+/// The least that may be between two fetches.
+const FETCH_EVERY: Duration = Duration::from_millis(100);
 
 /// Nothing is fetched on schedule while a test runs.
 fn unhurried() -> IssuerSettings {
@@ -73,7 +76,7 @@ async fn a_new_key_signs_in_without_a_restart_and_one_that_is_gone_ends_its_sess
     let published = Published::new(key_set(&[&old])).await;
     let settings = IssuerSettings {
         keys_refresh: Duration::from_secs(1),
-        keys_fetch_every_min: Duration::from_millis(100),
+        keys_fetch_every_min: FETCH_EVERY,
         ..unhurried()
     };
     let world = world(&published, settings).await;
@@ -113,7 +116,7 @@ async fn keys_that_cannot_be_fetched_are_trusted_for_a_while_and_then_nobody_sig
     let settings = IssuerSettings {
         keys_refresh: Duration::from_secs(1),
         keys_age_max: Duration::from_secs(4),
-        keys_fetch_every_min: Duration::from_millis(100),
+        keys_fetch_every_min: FETCH_EVERY,
         ..unhurried()
     };
     let world = world(&published, settings).await;
@@ -150,7 +153,7 @@ async fn of_many_who_come_with_a_new_key_at_once_one_has_it_fetched() {
     let (old, new) = (SigningKey::new(1, "old"), SigningKey::new(2, "new"));
     let published = Published::new(key_set(&[&old])).await;
     let settings = IssuerSettings {
-        keys_fetch_every_min: Duration::from_millis(100),
+        keys_fetch_every_min: FETCH_EVERY,
         ..unhurried()
     };
     let world = world(&published, settings).await;
@@ -163,8 +166,12 @@ async fn of_many_who_come_with_a_new_key_at_once_one_has_it_fetched() {
     .await;
     let third = SigningKey::new(3, "third");
     published.publish(Some(key_set(&[&old, &new, &third])));
-    // Long enough after the fetch before; what counts is that it is no shorter.
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    until("that the next fetch may be made", async || {
+        let fetched = read(&world).await.fetch_time.expect("they were fetched");
+        let fetched = SystemTime::try_from(fetched).expect("a time");
+        fetched.elapsed().is_ok_and(|age| age >= FETCH_EVERY)
+    })
+    .await;
     let before = published.asked();
     let tokens: Vec<_> = (0..12).map(|n| third.token(&format!("s-{n}"))).collect();
     let all = futures_util::future::join_all(tokens.iter().map(|token| world.show(token))).await;
