@@ -149,7 +149,7 @@ impl People {
             return Err(Refused::Busy);
         }
         let at = (from, guest.socket);
-        if self.limits.are_set() {
+        if self.limits.are_set() && !guest.posts {
             match self.places.ask(at, guest.client) {
                 Verdict::Placed => {}
                 Verdict::Refused(refused) => return Err(refused),
@@ -246,7 +246,7 @@ impl People {
         let at = (puddle, socket);
         self.waiting.remove(&at);
         if let Some(guest) = guest {
-            if let Some(presence) = &mut self.presence {
+            if let Some(presence) = self.presence.as_mut().filter(|_| !guest.posts) {
                 presence.depart(now, puddle, guest.client, guest.form);
             }
             if let Some(ownership) = &mut self.ownership {
@@ -337,7 +337,7 @@ impl People {
             return;
         }
         if !were_set {
-            for (puddle, guest) in guests {
+            for (puddle, guest) in guests.filter(|(_, guest)| !guest.posts) {
                 self.places.claim((puddle, guest.socket), guest.client);
             }
         }
@@ -367,7 +367,7 @@ impl People {
     }
 
     fn show(&mut self, puddle: PuddleId, guest: &Guest) {
-        if let Some(presence) = &mut self.presence {
+        if let Some(presence) = self.presence.as_mut().filter(|_| !guest.posts) {
             let username = guest.username.clone();
             presence.arrive(puddle, guest.client, username, guest.form);
         }

@@ -23,6 +23,9 @@ pub(crate) struct Guest {
     pub user: bool,
     /// The user's name.
     pub username: Option<Username>,
+    /// Whether it only posts a message: it takes no place
+    /// and is not shown.
+    pub posts: bool,
     /// How the socket speaks.
     pub form: WireForm,
     /// How long the room lives, if it is transient and made by this.
@@ -130,6 +133,7 @@ mod tests {
             client: ClientId::from_bytes([client; 16]),
             user: true,
             username: None,
+            posts: false,
             form: WireForm::Raw,
             makes: None,
             waited: None,

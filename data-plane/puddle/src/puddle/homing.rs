@@ -559,6 +559,7 @@ impl Puddle {
             client: self.client_of(id, session),
             user: session.is_some_and(|session| session.device.is_none()),
             username: session.map(|session| session.username.clone()),
+            posts: self.post_of(id).is_some(),
             form: self.sockets.get(id)?.form,
             makes: None,
             waited: None,

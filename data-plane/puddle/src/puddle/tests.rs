@@ -23,6 +23,7 @@ mod plain;
 mod last_event;
 mod saying;
 mod talk;
+mod ways;
 mod visiting;
 mod tallied;
 mod covered;
