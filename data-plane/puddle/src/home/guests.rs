@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use porthouse_model::{ClientId, Revision, Username};
+use porthouse_rules::Hearing;
 
 use super::away::Absence;
 use super::missed::Heard;
@@ -30,6 +31,8 @@ pub(crate) struct Guest {
     pub form: WireForm,
     /// How long the room lives, if it is transient and made by this.
     pub makes: Option<RoomLife>,
+    /// What they receive of what is said to some.
+    pub hearing: Hearing,
     /// What had waited for them when they arrived.
     pub waited: Option<Absence>,
     /// Where they had been before, if they come back to go on from there.
@@ -136,6 +139,7 @@ mod tests {
             posts: false,
             form: WireForm::Raw,
             makes: None,
+            hearing: Hearing::Named,
             waited: None,
             resumes: None,
             heard: None,

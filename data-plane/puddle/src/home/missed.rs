@@ -57,12 +57,9 @@ impl Home {
                 let inside = Viewer {
                     client,
                     since: offset,
+                    hearing: heard.hearing,
                 };
-                let is_theirs = |placed: &Placed| match heard.hearing {
-                    Hearing::Never => false,
-                    Hearing::Named => inside.may_see(placed),
-                    Hearing::Always => true,
-                };
+                let is_theirs = |placed: &Placed| inside.may_see(placed);
                 let bytes_max = allowance.recovered_bytes_max;
                 let kept = (offset >= floor).then_some(&self.shelf);
                 kept.and_then(|shelf| shelf.since(offset, self.offset, is_theirs, bytes_max))
@@ -71,6 +68,7 @@ impl Home {
         let reader = Viewer {
             client,
             since: self.offset,
+            hearing: heard.hearing,
         };
         let is_read = |placed: &Placed| reader.may_see(placed);
         match missed {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use porthouse_model::ClientId;
+use porthouse_rules::Hearing;
 
 use super::asking::Stand;
 use crate::hop::RoomMessage;
@@ -43,13 +44,21 @@ pub(crate) struct Viewer {
     pub client: ClientId,
     /// What was said after this offset, they were inside for.
     pub since: u64,
+    /// What they receive of what is said to some.
+    pub hearing: Hearing,
 }
 
 impl Viewer {
     /// Whether a message is theirs to see: it was for all, it was theirs, it
     /// named them; or it was for all but some, and they were inside then. Who
-    /// came later may be one of those it was kept from, under another name.
+    /// came later may be one of those it was kept from, under another name. Who
+    /// always receives sees all that they were inside for.
     pub(crate) fn may_see(&self, placed: &Placed) -> bool {
+        match self.hearing {
+            Hearing::Never => return false,
+            Hearing::Always if placed.offset() > self.since => return true,
+            Hearing::Always | Hearing::Named => {}
+        }
         let message = &*placed.message;
         let among = |named: &[ClientId]| named.binary_search(&self.client).is_ok();
         if message.from == Some(self.client) {

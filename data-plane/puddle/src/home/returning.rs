@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use porthouse_model::{ClientId, Refused, Revision, RoomId, RoomName, Time, UserId};
-use porthouse_rules::Hearing;
 
 use super::guests::Guest;
 use super::placed::{Placed, Viewer};
@@ -167,12 +166,9 @@ impl Home {
         let viewer = Viewer {
             client,
             since: offset,
+            hearing: resumes.hearing,
         };
-        let is_theirs = |placed: &Placed| match resumes.hearing {
-            Hearing::Never => false,
-            Hearing::Named => viewer.may_see(placed),
-            Hearing::Always => true,
-        };
+        let is_theirs = |placed: &Placed| viewer.may_see(placed);
         let bytes_max = allowance.recovered_bytes_max;
         let missed = self.shelf.since(offset, self.offset, is_theirs, bytes_max);
         missed.map_or(Since::Gap, Since::Recovered)

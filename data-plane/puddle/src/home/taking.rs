@@ -345,13 +345,18 @@ impl Home {
     ) -> Said {
         let waited = self.away.back(guest.client);
         guest.waited = waited;
-        let client = guest.client;
+        let (client, hearing) = (guest.client, guest.hearing);
         let (since, thread) = self.go_on(from, &guest, now, allowance);
         let heard = guest.heard;
         let missed = heard.map(|heard| self.missed(&heard, client, now, allowance));
         self.guests.add(from, guest);
         let (waited, dropped) = waited.map_or_else(Default::default, |absence| {
-            self.waiting(client, absence, now, allowance)
+            let viewer = Viewer {
+                client,
+                since: absence.after,
+                hearing,
+            };
+            self.waiting(viewer, now, allowance)
         });
         let latest = self.latest.as_ref().filter(|latest| {
             let heard = waited.last();
@@ -371,24 +376,14 @@ impl Home {
 
     /// What waits for somebody who was away: no more at once than a socket may
     /// have queued. And how many messages more it was.
-    fn waiting(
-        &self,
-        client: ClientId,
-        absence: Absence,
-        now: Time,
-        allowance: &Allowance,
-    ) -> (Vec<Arc<Placed>>, u32) {
+    fn waiting(&self, viewer: Viewer, now: Time, allowance: &Allowance) -> (Vec<Arc<Placed>>, u32) {
         let Some(waiting) = self.governed.rules().source().history.waiting else {
             return (Vec::new(), 0);
-        };
-        let viewer = Viewer {
-            client,
-            since: absence.after,
         };
         let old = self.shelf.older_than(waiting.age_max, now);
         let messages_max = usize::try_from(waiting.messages_max).unwrap_or(usize::MAX);
         self.shelf.newest(
-            (absence.after.max(old), self.offset),
+            (viewer.since.max(old), self.offset),
             |placed| viewer.may_see(placed),
             messages_max,
             allowance.recovered_bytes_max,

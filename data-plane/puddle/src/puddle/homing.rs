@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use porthouse_model::{Refused, Revision, RoomId, RoomName};
+use porthouse_rules::Hearing;
 
 use super::Puddle;
 use super::keeping::Wish;
@@ -112,8 +113,10 @@ impl Puddle {
         if let Some(guest) = self.guest(id) {
             let resumes = self.resumes(id, room);
             let heard = self.heard_last(id, room);
+            let rights = self.see(id, room, false).rights();
             let guest = Guest {
                 makes,
+                hearing: rights.map_or(Hearing::Named, |rights| rights.hearing),
                 resumes,
                 heard,
                 ..guest
@@ -562,6 +565,7 @@ impl Puddle {
             posts: self.post_of(id).is_some(),
             form: self.sockets.get(id)?.form,
             makes: None,
+            hearing: Hearing::Named,
             waited: None,
             resumes: None,
             heard: None,

@@ -373,6 +373,7 @@ impl Puddle {
         let viewer = Viewer {
             client: sitter.client,
             since: sitter.since,
+            hearing: sitter.rights.hearing,
         };
         let governed = room.governed.clone();
         if !keeps(governed.rules().source()) {

@@ -39,6 +39,7 @@ mod keeping;
 mod history;
 mod reading;
 mod resuming;
+mod receiving;
 mod strangers;
 mod waited;
 mod durable;

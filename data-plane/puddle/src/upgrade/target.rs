@@ -180,8 +180,10 @@ impl Path<'_> {
 
     fn at_root(&self, host_suffix: Option<&str>) -> Result<Endpoint, BadUpgrade> {
         let host = self.host.to_ascii_lowercase();
+        // A name that is written whole is the same name.
+        let host = host.strip_suffix('.').unwrap_or(&host);
         match host_suffix {
-            Some(suffix) if host.ends_with(suffix) => address(&host),
+            Some(suffix) if host.ends_with(suffix) => address(host),
             Some(_) | None => Ok(Endpoint::Primary),
         }
     }
@@ -392,6 +394,8 @@ mod tests {
         let alice = Endpoint::Address("alice.example.com".parse().expect("an address"));
         assert_eq!(at("alice.example.com", "/"), Ok(alice.clone()));
         assert_eq!(at("ALICE.Example.com:4000", "/?v=1"), Ok(alice.clone()));
+        assert_eq!(at("alice.example.com.", "/"), Ok(alice.clone()));
+        assert_eq!(at("alice.example.com.:4000", "/"), Ok(alice.clone()));
         assert_eq!(
             at("Alice.example.com", "http://alice.EXAMPLE.com/"),
             Ok(alice)
@@ -404,7 +408,12 @@ mod tests {
         ] {
             assert_eq!(at(own, "/"), Ok(Endpoint::Primary), "{own}");
         }
-        for none in [".example.com", "-a.example.com", "a..example.com"] {
+        for none in [
+            ".example.com",
+            "-a.example.com",
+            "a..example.com",
+            "..example.com.",
+        ] {
             assert_eq!(at(none, "/"), Err((404, "endpoint")), "{none}");
         }
         // One canonical host: what a proxy claims, or another in the target, is none.

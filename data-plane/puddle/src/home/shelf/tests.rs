@@ -2,6 +2,7 @@
 //! against a plain list of everything that was ever said.
 
 use porthouse_model::{ClientId, MessageKind};
+use porthouse_rules::Hearing;
 use proptest::prelude::*;
 
 use super::*;
@@ -49,6 +50,7 @@ fn viewer(number: u8) -> Viewer {
     Viewer {
         client: client(number),
         since: 0,
+        hearing: Hearing::Named,
     }
 }
 
@@ -141,6 +143,7 @@ fn a_directed_message_is_shown_to_those_it_was_for_and_to_nobody_else() {
         let who = Viewer {
             client: client(number),
             since,
+            hearing: Hearing::Named,
         };
         offsets(&shelf.read(Range::default(), 0, 2, who, ALL))
     };

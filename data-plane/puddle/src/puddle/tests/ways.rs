@@ -202,12 +202,11 @@ fn told(world: &mut World, party: &Party) -> Told {
             ),
         ) => refused(status, &text),
         (Way::Post, Some(status)) => Told::plainly(status),
-        (Way::Post, None) => Told::plainly("nothing"),
         (Way::Raw | Way::Page, _) => told_by_frames(&bytes, status),
         (Way::Stream, _) if text.contains("event: closed") => refused("closed", &text),
         (Way::Stream, Some(_)) => Told::plainly("in"),
         (Way::Stream, None) if text.contains("event: gap") => Told::plainly("gap"),
-        (Way::Stream, None) => Told::plainly("nothing"),
+        (Way::Post | Way::Stream, None) => Told::plainly("nothing"),
         (Way::Lines, _) => closed(&bytes, status).map_or_else(
             || told_by_line(&text),
             |closed| Told {

@@ -16,9 +16,9 @@ use Who::{Guest, Member, Stranger, User};
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    rows.extend(audience());
-    rows.extend(numbers());
-    rows.extend(steps());
+    rows.extend(AUDIENCE);
+    rows.extend(NUMBERS);
+    rows.extend(STEPS);
     rows
 }
 
@@ -62,129 +62,127 @@ fn other_page(rules: &mut RoomRules) {
     rules.connection.origins = ["https://other.example".to_owned()].into();
 }
 
-fn audience() -> [Row; 17] {
-    [
-        row(
-            "`audience`: users",
-            "a stranger comes",
-            users,
-            Stranger,
-            ENTER,
-        ),
-        row("`audience`: users", "a user comes", users, User, ENTER),
-        row(
-            "`audience`: members",
-            "a stranger comes",
-            members,
-            Stranger,
-            ENTER,
-        ),
-        row("`audience`: members", "a user comes", members, User, ENTER),
-        row(
-            "`audience`: members",
-            "a member comes",
-            members,
-            Member,
-            ENTER,
-        ),
-        row(
-            "`audience`: nobody",
-            "a member comes",
-            nobody,
-            Member,
-            ENTER,
-        ),
-        row(
-            "`roles_allowed`: guests",
-            "a stranger comes",
-            guests_alone,
-            Stranger,
-            ENTER,
-        ),
-        row(
-            "`roles_allowed`: guests",
-            "a member comes",
-            guests_alone,
-            Member,
-            ENTER,
-        ),
-        row(
-            "`roles_allowed`: guests",
-            "a guest comes",
-            guests_alone,
-            Guest,
-            ENTER,
-        ),
-        row(
-            "`roles_denied`: guests",
-            "a guest comes",
-            no_guests,
-            Guest,
-            ENTER,
-        ),
-        row(
-            "`roles_denied`: guests",
-            "a member comes",
-            no_guests,
-            Member,
-            ENTER,
-        ),
-        row(
-            "`users_allowed`",
-            "another user comes",
-            other_users,
-            User,
-            ENTER,
-        ),
-        row("`users_allowed`", "the user comes", this_user, User, ENTER),
-        row(
-            "`users_denied`",
-            "the user comes",
-            not_this_user,
-            User,
-            ENTER,
-        ),
-        row(
-            "`users_denied`",
-            "a stranger comes",
-            not_this_user,
-            Stranger,
-            ENTER,
-        ),
-        row(
-            "`origins`",
-            "the page is named, if it is one",
-            own_page,
-            Stranger,
-            ENTER,
-        ),
-        row(
-            "`origins`",
-            "the page is not named, if it is one",
-            other_page,
-            Stranger,
-            ENTER,
-        ),
-    ]
-}
+const AUDIENCE: [Row; 17] = [
+    row(
+        "`audience`: users",
+        "a stranger comes",
+        users,
+        Stranger,
+        ENTER,
+    ),
+    row("`audience`: users", "a user comes", users, User, ENTER),
+    row(
+        "`audience`: members",
+        "a stranger comes",
+        members,
+        Stranger,
+        ENTER,
+    ),
+    row("`audience`: members", "a user comes", members, User, ENTER),
+    row(
+        "`audience`: members",
+        "a member comes",
+        members,
+        Member,
+        ENTER,
+    ),
+    row(
+        "`audience`: nobody",
+        "a member comes",
+        nobody,
+        Member,
+        ENTER,
+    ),
+    row(
+        "`roles_allowed`: guests",
+        "a stranger comes",
+        guests_alone,
+        Stranger,
+        ENTER,
+    ),
+    row(
+        "`roles_allowed`: guests",
+        "a member comes",
+        guests_alone,
+        Member,
+        ENTER,
+    ),
+    row(
+        "`roles_allowed`: guests",
+        "a guest comes",
+        guests_alone,
+        Guest,
+        ENTER,
+    ),
+    row(
+        "`roles_denied`: guests",
+        "a guest comes",
+        no_guests,
+        Guest,
+        ENTER,
+    ),
+    row(
+        "`roles_denied`: guests",
+        "a member comes",
+        no_guests,
+        Member,
+        ENTER,
+    ),
+    row(
+        "`users_allowed`",
+        "another user comes",
+        other_users,
+        User,
+        ENTER,
+    ),
+    row("`users_allowed`", "the user comes", this_user, User, ENTER),
+    row(
+        "`users_denied`",
+        "the user comes",
+        not_this_user,
+        User,
+        ENTER,
+    ),
+    row(
+        "`users_denied`",
+        "a stranger comes",
+        not_this_user,
+        Stranger,
+        ENTER,
+    ),
+    row(
+        "`origins`",
+        "the page is named, if it is one",
+        own_page,
+        Stranger,
+        ENTER,
+    ),
+    row(
+        "`origins`",
+        "the page is not named, if it is one",
+        other_page,
+        Stranger,
+        ENTER,
+    ),
+];
 
 fn one_socket(rules: &mut RoomRules) {
     rules.connection.sockets_max = Some(1);
 }
 
-fn one_of_each(surplus: Surplus) -> Option<ClientSockets> {
-    Some(ClientSockets {
+const fn one_of_each(surplus: Surplus) -> ClientSockets {
+    ClientSockets {
         sockets_max: 1,
         surplus,
-    })
+    }
 }
 
 fn oldest_stays(rules: &mut RoomRules) {
-    rules.connection.sockets_per_client = one_of_each(Surplus::Newest);
+    rules.connection.sockets_per_client = Some(one_of_each(Surplus::Newest));
 }
 
 pub(super) fn newest_stays(rules: &mut RoomRules) {
-    rules.connection.sockets_per_client = one_of_each(Surplus::Oldest);
+    rules.connection.sockets_per_client = Some(one_of_each(Surplus::Oldest));
 }
 
 fn one_join(rules: &mut RoomRules) {
@@ -205,90 +203,89 @@ fn the_user_again(world: &mut World) {
 
 /// Open on Thursdays, 01:00 to 01:01: the clock stands at the first.
 fn open_a_minute(rules: &mut RoomRules) {
-    rules.connection.hours = hours(3 * 1_440 + 60);
+    rules.connection.hours = Some(hours(3 * 1_440 + 60));
 }
 
 fn shut(rules: &mut RoomRules) {
-    rules.connection.hours = hours(3 * 1_440 + 61);
+    rules.connection.hours = Some(hours(3 * 1_440 + 61));
 }
 
-fn hours(from_minute: u16) -> Option<OpeningHours> {
-    Some(OpeningHours {
+fn hours(from_minute: u16) -> OpeningHours {
+    OpeningHours {
         zone: "Etc/UTC".to_owned(),
         spans: vec![WeekSpan {
             from_minute,
             to_minute: from_minute + 1,
         }],
-    })
+    }
 }
 
 fn a_minute_later(world: &mut World) {
     world.wait(Duration::from_mins(1));
 }
 
-fn numbers() -> [Row; 9] {
-    let crowded = Act::Enter(somebody_inside, nothing);
-    let again = Act::Enter(the_user_again, nothing);
-    [
-        row(
-            "`sockets_max`: 1",
-            "the first comes",
-            one_socket,
-            Stranger,
-            ENTER,
-        ),
-        row(
-            "`sockets_max`: 1",
-            "another is inside",
-            one_socket,
-            Stranger,
-            crowded,
-        ),
-        row(
-            "`sockets_per_client`: 1, the newest goes",
-            "comes once more",
-            oldest_stays,
-            User,
-            again,
-        ),
-        row(
-            "`sockets_per_client`: 1, the oldest goes",
-            "is inside, and the client comes once more",
-            newest_stays,
-            User,
-            Act::Stay(the_user_again),
-        ),
-        row(
-            "`joins_per_address`: 1",
-            "the first comes",
-            one_join,
-            Stranger,
-            ENTER,
-        ),
-        row(
-            "`joins_per_address`: 1",
-            "another came just before",
-            one_join,
-            Stranger,
-            crowded,
-        ),
-        row(
-            "`hours`",
-            "while it is open",
-            open_a_minute,
-            Stranger,
-            ENTER,
-        ),
-        row("`hours`", "before it opens", shut, Stranger, ENTER),
-        row(
-            "`hours`",
-            "is inside when it closes",
-            open_a_minute,
-            Stranger,
-            Act::Stay(a_minute_later),
-        ),
-    ]
-}
+const CROWDED: Act = Act::Enter(somebody_inside, nothing);
+const AGAIN: Act = Act::Enter(the_user_again, nothing);
+
+const NUMBERS: [Row; 9] = [
+    row(
+        "`sockets_max`: 1",
+        "the first comes",
+        one_socket,
+        Stranger,
+        ENTER,
+    ),
+    row(
+        "`sockets_max`: 1",
+        "another is inside",
+        one_socket,
+        Stranger,
+        CROWDED,
+    ),
+    row(
+        "`sockets_per_client`: 1, the newest goes",
+        "comes once more",
+        oldest_stays,
+        User,
+        AGAIN,
+    ),
+    row(
+        "`sockets_per_client`: 1, the oldest goes",
+        "is inside, and the client comes once more",
+        newest_stays,
+        User,
+        Act::Stay(the_user_again),
+    ),
+    row(
+        "`joins_per_address`: 1",
+        "the first comes",
+        one_join,
+        Stranger,
+        ENTER,
+    ),
+    row(
+        "`joins_per_address`: 1",
+        "another came just before",
+        one_join,
+        Stranger,
+        CROWDED,
+    ),
+    row(
+        "`hours`",
+        "while it is open",
+        open_a_minute,
+        Stranger,
+        ENTER,
+    ),
+    row("`hours`", "before it opens", shut, Stranger, ENTER),
+    row(
+        "`hours`",
+        "is inside when it closes",
+        open_a_minute,
+        Stranger,
+        Act::Stay(a_minute_later),
+    ),
+];
 
 fn password(rules: &mut RoomRules) {
     rules.entry.steps = vec![EntryStep::Password(PasswordVersion(1))];
@@ -324,125 +321,129 @@ fn hook_is_away(world: &mut World) {
     world.hook = Verdict::Away;
 }
 
-fn steps() -> [Row; 19] {
-    const RIGHT: &[&str] = &[r#""password":"open sesame""#];
-    const WRONG: &[&str] = &[r#""password":"sesame""#; 3];
-    const CODE: &[&str] = &[r#""code":"123456""#];
-    const NO_CODE: &[&str] = &[r#""code":"654321""#; 3];
-    let hooked = |before| Act::Enter(before, nothing);
-    let late = Act::Enter(nothing, |world| world.wait(Duration::from_secs(61)));
-    let unsettled = Act::Enter(
-        |world| world.hops_stand = true,
-        |world| world.wait(Duration::from_secs(61)),
-    );
-    [
-        row("step: password", "comes", password, Stranger, ENTER),
-        row(
-            "step: password",
-            "answers right",
-            password,
-            Stranger,
-            Act::Answer(RIGHT),
-        ),
-        row(
-            "step: password",
-            "answers wrong three times",
-            password,
-            Stranger,
-            Act::Answer(WRONG),
-        ),
-        row(
-            "step: second factor",
-            "a stranger comes",
-            factor,
-            Stranger,
-            ENTER,
-        ),
-        row("step: second factor", "a user comes", factor, User, ENTER),
-        row(
-            "step: second factor",
-            "it was shown just now",
-            factor,
-            User,
-            hooked(just_shown),
-        ),
-        row(
-            "step: second factor",
-            "answers right",
-            factor,
-            User,
-            Act::Answer(CODE),
-        ),
-        row(
-            "step: second factor",
-            "answers wrong three times",
-            factor,
-            User,
-            Act::Answer(NO_CODE),
-        ),
-        row("step: room code", "comes", code, User, ENTER),
-        row(
-            "step: room code",
-            "answers right",
-            code,
-            User,
-            Act::Answer(CODE),
-        ),
-        row(
-            "step: room code",
-            "answers wrong three times",
-            code,
-            User,
-            Act::Answer(NO_CODE),
-        ),
-        row("step: approval", "comes", approval, Stranger, ENTER),
-        row("step: hook", "the backend lets in", hook, Stranger, ENTER),
-        row(
-            "step: hook",
-            "the backend refuses",
-            hook,
-            Stranger,
-            hooked(hook_refuses),
-        ),
-        row(
-            "step: hook",
-            "the backend does not answer",
-            hook,
-            Stranger,
-            hooked(hook_is_away),
-        ),
-        row(
-            "any step",
-            "does not answer for a minute",
-            password,
-            Stranger,
-            late,
-        ),
-        row(
-            "no step",
-            "another worker does not answer for a minute",
-            open,
-            Stranger,
-            unsettled,
-        ),
-        row(
-            "step: password",
-            "is inside when it begins to be asked",
-            open,
-            Stranger,
-            Act::Stay(|world| world.rule("room", super::super::world::password_rules(1))),
-        ),
-        row(
-            "step: approval",
-            "is inside when it begins to be asked",
-            open,
-            Stranger,
-            Act::Stay(|world| {
-                let rules = super::super::world::asking(&[EntryStep::Approval]);
-                world.rule("room", rules);
-            }),
-        ),
-    ]
+const RIGHT: &[&str] = &[r#""password":"open sesame""#];
+const WRONG: &[&str] = &[r#""password":"sesame""#; 3];
+const CODE: &[&str] = &[r#""code":"123456""#];
+const NO_CODE: &[&str] = &[r#""code":"654321""#; 3];
+
+const LATE: Act = Act::Enter(nothing, a_minute_passes);
+const UNSETTLED: Act = Act::Enter(|world| world.hops_stand = true, a_minute_passes);
+
+fn a_minute_passes(world: &mut World) {
+    world.wait(Duration::from_secs(61));
 }
+
+const fn hooked(before: fn(&mut World)) -> Act {
+    Act::Enter(before, nothing)
+}
+
+const STEPS: [Row; 19] = [
+    row("step: password", "comes", password, Stranger, ENTER),
+    row(
+        "step: password",
+        "answers right",
+        password,
+        Stranger,
+        Act::Answer(RIGHT),
+    ),
+    row(
+        "step: password",
+        "answers wrong three times",
+        password,
+        Stranger,
+        Act::Answer(WRONG),
+    ),
+    row(
+        "step: second factor",
+        "a stranger comes",
+        factor,
+        Stranger,
+        ENTER,
+    ),
+    row("step: second factor", "a user comes", factor, User, ENTER),
+    row(
+        "step: second factor",
+        "it was shown just now",
+        factor,
+        User,
+        hooked(just_shown),
+    ),
+    row(
+        "step: second factor",
+        "answers right",
+        factor,
+        User,
+        Act::Answer(CODE),
+    ),
+    row(
+        "step: second factor",
+        "answers wrong three times",
+        factor,
+        User,
+        Act::Answer(NO_CODE),
+    ),
+    row("step: room code", "comes", code, User, ENTER),
+    row(
+        "step: room code",
+        "answers right",
+        code,
+        User,
+        Act::Answer(CODE),
+    ),
+    row(
+        "step: room code",
+        "answers wrong three times",
+        code,
+        User,
+        Act::Answer(NO_CODE),
+    ),
+    row("step: approval", "comes", approval, Stranger, ENTER),
+    row("step: hook", "the backend lets in", hook, Stranger, ENTER),
+    row(
+        "step: hook",
+        "the backend refuses",
+        hook,
+        Stranger,
+        hooked(hook_refuses),
+    ),
+    row(
+        "step: hook",
+        "the backend does not answer",
+        hook,
+        Stranger,
+        hooked(hook_is_away),
+    ),
+    row(
+        "any step",
+        "does not answer for a minute",
+        password,
+        Stranger,
+        LATE,
+    ),
+    row(
+        "no step",
+        "another worker does not answer for a minute",
+        open,
+        Stranger,
+        UNSETTLED,
+    ),
+    row(
+        "step: password",
+        "is inside when it begins to be asked",
+        open,
+        Stranger,
+        Act::Stay(|world| world.rule("room", super::super::world::password_rules(1))),
+    ),
+    row(
+        "step: approval",
+        "is inside when it begins to be asked",
+        open,
+        Stranger,
+        Act::Stay(|world| {
+            let rules = super::super::world::asking(&[EntryStep::Approval]);
+            world.rule("room", rules);
+        }),
+    ),
+];
 
 const fn open(_: &mut RoomRules) {}

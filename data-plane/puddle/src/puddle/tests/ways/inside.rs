@@ -16,9 +16,9 @@ use Who::{Member, Stranger, User};
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    rows.extend(kept());
-    rows.extend(stale());
-    rows.extend(ends());
+    rows.extend(KEPT);
+    rows.extend(STALE);
+    rows.extend(ENDS);
     rows
 }
 
@@ -63,33 +63,32 @@ fn much_is_said(world: &mut World) {
     world.run();
 }
 
-fn kept() -> [Row; 4] {
-    let hello = Act::Say(MessageKind::Text, b"hello", 1);
-    [
-        row("`order`: ordered", "speaks", ordered, Stranger, hello),
-        row(
-            "`durable`, and the node has no store",
-            "comes",
-            durable,
-            Stranger,
-            ENTER,
-        ),
-        row(
-            "`slow_consumer`: close",
-            "does not read",
-            open,
-            Stranger,
-            Act::Stay(much_is_said),
-        ),
-        row(
-            "`slow_consumer`: drop the newest",
-            "does not read",
-            newest_lost,
-            Stranger,
-            Act::Stay(much_is_said),
-        ),
-    ]
-}
+const HELLO: Act = Act::Say(MessageKind::Text, b"hello", 1);
+
+const KEPT: [Row; 4] = [
+    row("`order`: ordered", "speaks", ordered, Stranger, HELLO),
+    row(
+        "`durable`, and the node has no store",
+        "comes",
+        durable,
+        Stranger,
+        ENTER,
+    ),
+    row(
+        "`slow_consumer`: close",
+        "does not read",
+        open,
+        Stranger,
+        Act::Stay(much_is_said),
+    ),
+    row(
+        "`slow_consumer`: drop the newest",
+        "does not read",
+        newest_lost,
+        Stranger,
+        Act::Stay(much_is_said),
+    ),
+];
 
 fn admits_5_s(rules: &mut RoomRules) {
     rules.staleness.admit_max = Duration::from_secs(5);
@@ -103,39 +102,38 @@ fn silence(world: &mut World) {
     world.wait(Duration::from_millis(5_001));
 }
 
-fn stale() -> [Row; 4] {
-    let after = Act::Enter(silence, nothing);
-    [
-        row(
-            "`admit_max`: 5 s",
-            "comes after 5 s without word",
-            admits_5_s,
-            Stranger,
-            after,
-        ),
-        row(
-            "`admit_max`: 5 s",
-            "is inside for as long",
-            admits_5_s,
-            Stranger,
-            Act::Stay(silence),
-        ),
-        row(
-            "`deliver_max`: 5 s",
-            "comes after 5 s without word",
-            delivers_5_s,
-            Stranger,
-            after,
-        ),
-        row(
-            "`deliver_max`: 5 s",
-            "is inside for as long",
-            delivers_5_s,
-            Stranger,
-            Act::Stay(silence),
-        ),
-    ]
-}
+const AFTER: Act = Act::Enter(silence, nothing);
+
+const STALE: [Row; 4] = [
+    row(
+        "`admit_max`: 5 s",
+        "comes after 5 s without word",
+        admits_5_s,
+        Stranger,
+        AFTER,
+    ),
+    row(
+        "`admit_max`: 5 s",
+        "is inside for as long",
+        admits_5_s,
+        Stranger,
+        Act::Stay(silence),
+    ),
+    row(
+        "`deliver_max`: 5 s",
+        "comes after 5 s without word",
+        delivers_5_s,
+        Stranger,
+        AFTER,
+    ),
+    row(
+        "`deliver_max`: 5 s",
+        "is inside for as long",
+        delivers_5_s,
+        Stranger,
+        Act::Stay(silence),
+    ),
+];
 
 fn change(world: &mut World, change: fn(&mut RoomRules)) {
     let mut rules = (*world.rooms["room"].rules).clone();
@@ -188,61 +186,62 @@ fn signed_out(world: &mut World) {
     world.change(vec![ChangeItem::SessionGone(session)]);
 }
 
-fn ends() -> [Row; 8] {
-    let back = |before| Act::Enter(before, nothing);
-    [
-        row(
-            "the room is deleted",
-            "is inside",
-            open,
-            Stranger,
-            Act::Stay(deleted),
-        ),
-        row(
-            "the client is put out",
-            "is inside",
-            open,
-            User,
-            Act::Stay(kicked),
-        ),
-        row(
-            "the client is put out",
-            "comes back",
-            open,
-            User,
-            back(kicked_before),
-        ),
-        row(
-            "the client is blocked",
-            "is inside",
-            open,
-            User,
-            Act::Stay(blocked),
-        ),
-        row("the client is blocked", "comes", open, User, back(blocked)),
-        row(
-            "`audience`: members",
-            "is inside, and a member no more",
-            |rules| rules.connection.audience = Audience::Members,
-            Member,
-            Act::Stay(member_no_more),
-        ),
-        row(
-            "`audience`: users",
-            "a stranger is inside when that begins",
-            open,
-            Stranger,
-            Act::Stay(|world| change(world, |rules| rules.connection.audience = Audience::Users)),
-        ),
-        row(
-            "any",
-            "is inside when the session is revoked",
-            open,
-            User,
-            Act::Stay(signed_out),
-        ),
-    ]
+const fn back(before: fn(&mut World)) -> Act {
+    Act::Enter(before, nothing)
 }
+
+const ENDS: [Row; 8] = [
+    row(
+        "the room is deleted",
+        "is inside",
+        open,
+        Stranger,
+        Act::Stay(deleted),
+    ),
+    row(
+        "the client is put out",
+        "is inside",
+        open,
+        User,
+        Act::Stay(kicked),
+    ),
+    row(
+        "the client is put out",
+        "comes back",
+        open,
+        User,
+        back(kicked_before),
+    ),
+    row(
+        "the client is blocked",
+        "is inside",
+        open,
+        User,
+        Act::Stay(blocked),
+    ),
+    row("the client is blocked", "comes", open, User, back(blocked)),
+    row(
+        "`audience`: members",
+        "is inside, and a member no more",
+        |rules| rules.connection.audience = Audience::Members,
+        Member,
+        Act::Stay(member_no_more),
+    ),
+    row(
+        "`audience`: users",
+        "a stranger is inside when that begins",
+        open,
+        Stranger,
+        Act::Stay(|world| change(world, |rules| rules.connection.audience = Audience::Users)),
+    ),
+    row(
+        "any",
+        "is inside when the session is revoked",
+        open,
+        User,
+        Act::Stay(signed_out),
+    ),
+];
 
 fn kicked_before(world: &mut World) {
     let bearer = format!("Authorization: Bearer {}", super::token(1));
