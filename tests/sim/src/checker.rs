@@ -52,6 +52,8 @@ const STALENESS_SLACK: u64 = 2_500_000_000;
 )]
 struct Socket {
     raw_room: Option<u32>,
+    /// It hears the room's events.
+    stream: bool,
     session: Option<u32>,
     user: Option<u32>,
     bogus: bool,
@@ -67,6 +69,13 @@ struct Socket {
     passed: Vec<(u32, Vec<u64>)>,
     out: Out,
     requests: Requests,
+}
+
+impl Socket {
+    /// Whether it is told what it misses.
+    const fn is_told(&self) -> bool {
+        self.raw_room.is_none() || self.stream
+    }
 }
 
 /// Since when somebody must be out, and from which step the node said so.
@@ -142,7 +151,8 @@ impl Checker {
                 session,
                 user,
                 client,
-            } => self.policy.sign_in(session, user, client),
+                rooms,
+            } => self.policy.sign_in(session, user, (client, rooms)),
             Line::Acknowledged { revision } => {
                 self.policy.acknowledge(revision, step);
                 self.cut();
@@ -150,9 +160,13 @@ impl Checker {
             Line::Connect {
                 socket,
                 room,
+                stream,
                 session,
                 bogus,
-            } => self.connect(socket, room, session, bogus),
+            } => {
+                self.connect(socket, room, session, bogus);
+                self.socket(socket).stream = stream;
+            }
             Line::Upgraded {
                 socket,
                 admits,
@@ -200,6 +214,18 @@ impl Checker {
                 let applied = self.policy.applied();
                 self.stands(socket, room, Some(stand), applied);
             }
+            Line::Recovers {
+                socket,
+                room,
+                from,
+                written,
+            } => self.recovers(socket, room, from, written),
+            Line::Stands {
+                socket,
+                room,
+                stand,
+                written,
+            } => return self.is_placed((socket, room), stand, written),
             Line::Refused {
                 socket,
                 room,
@@ -513,6 +539,7 @@ impl Checker {
         let passed = socket.passed.iter().find(|(of, _)| *of == room);
         Visitor {
             user: socket.user,
+            session: socket.session,
             passed: passed.map_or(&[][..], |(_, versions)| versions),
         }
     }

@@ -10,19 +10,38 @@ mod asking;
 mod reading;
 mod returning;
 mod resuming;
+mod streaming;
 
 use crate::chance::Chance;
 use crate::plan::Plan;
 use asking::Keyed;
 use resuming::Token;
+use streaming::Reader;
 
 /// How a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speech {
     /// At a room's own address.
     Raw { room: u32 },
+    /// At a room's own address, to hear its events.
+    Stream { room: u32 },
     /// `porthouse.v1`.
     Multiplexed,
+}
+
+impl Speech {
+    /// The room at whose address it is.
+    pub(crate) const fn room(self) -> Option<u32> {
+        match self {
+            Self::Raw { room } | Self::Stream { room } => Some(room),
+            Self::Multiplexed => None,
+        }
+    }
+
+    /// Whether it hears events.
+    pub(crate) const fn is_stream(self) -> bool {
+        matches!(self, Self::Stream { .. })
+    }
 }
 
 /// How a client says who it is.
@@ -45,6 +64,8 @@ pub(crate) struct Client {
     pub(crate) session: Option<u32>,
     pub(crate) speech: Speech,
     pub(crate) credentials: Credentials,
+    /// It comes by a device token, and is a client of its own.
+    pub(crate) device: bool,
     /// Sends an Origin.
     pub(crate) browser: bool,
     /// The rooms it wants to be in.
@@ -62,6 +83,8 @@ pub(crate) struct Client {
     pub(crate) acts_at: u64,
     /// Messages it may send again.
     pub(crate) keyed: Vec<Keyed>,
+    /// How far it is, if it hears events.
+    pub(crate) reader: Reader,
 }
 
 impl Client {
@@ -99,6 +122,7 @@ impl Client {
                 Speech::Multiplexed
             },
             credentials: *chance.pick(if is_late { late } else { &early }),
+            device: false,
             browser: chance.one_in(3),
             rooms,
             socket: None,
@@ -108,6 +132,25 @@ impl Client {
             turned_away: false,
             acts_at: 0,
             keyed: Vec::new(),
+            reader: Reader::default(),
         }
+    }
+
+    /// The same, or one that hears the events of its room instead, or is a device.
+    pub(crate) fn or_reads(mut self, plan: &Plan, chance: &mut Chance) -> Self {
+        let streams = plan.reach.streams;
+        if streams > 0 && chance.percent(streams) {
+            let room = self.rooms[0];
+            self.rooms = vec![room];
+            self.speech = Speech::Stream { room };
+            self.credentials = Credentials::Bearer;
+            self.browser = false;
+        }
+        let devices = plan.reach.devices;
+        let may_be = self.user.is_some()
+            && self.speech == Speech::Multiplexed
+            && self.credentials != Credentials::Password;
+        self.device = devices > 0 && may_be && chance.percent(devices);
+        self
     }
 }

@@ -9,8 +9,9 @@ mod feed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use porthouse_model::{
-    Change, ChangeItem, Credential, CredentialKind, Member, PasswordVersion, PolicyKey, Resolved,
-    Role, Room, RoomId, RoomName, Session, SessionId, TokenHash, UnixTime, UserId, Username,
+    Acts, Change, ChangeItem, Credential, CredentialKind, Device, Member, PasswordVersion,
+    PolicyKey, Resolved, Role, Room, RoomId, RoomName, Session, SessionId, TokenHash, UnixTime,
+    UserId, Username,
 };
 use porthouse_puddle::{
     Chain, Pass, Position, Proof, Secret, SignInBy, SignInVerdict, Snapshot, Verdict, Verification,
@@ -168,12 +169,25 @@ impl Control {
 
     /// Opens a session, as a sign-in does; it is not in the log.
     pub(crate) fn open_session(&mut self, user: u32) -> u32 {
+        self.open(user, None)
+    }
+
+    /// Gives a user's device a token for these rooms, each by a bit.
+    pub(crate) fn open_device(&mut self, user: u32, rooms: u32) -> u32 {
+        self.open(user, Some(Box::new(device(rooms))))
+    }
+
+    fn open(&mut self, user: u32, device: Option<Box<Device>>) -> u32 {
         let number = self.sessions.len();
         let mut secret = [0; 32];
         for word in secret.as_chunks_mut::<8>().0 {
             *word = self.chance.next().to_le_bytes();
         }
-        let credential = Credential::new(CredentialKind::Session, secret);
+        let kind = match device {
+            None => CredentialKind::Session,
+            Some(_) => CredentialKind::DeviceToken,
+        };
+        let credential = Credential::new(kind, secret);
         let hash = credential.hash();
         let mut id = [0; 16];
         id[..8].copy_from_slice(&(number as u64 + 1).to_be_bytes());
@@ -185,7 +199,7 @@ impl Control {
                 username: username(user),
                 expires: NEVER,
                 second_factor: None,
-                device: None,
+                device,
             },
             user,
             token: credential.reveal(),
@@ -301,6 +315,17 @@ impl Control {
             revision,
         };
         (verdict, Some(number))
+    }
+}
+
+/// A device that may enter these rooms, each by a bit.
+fn device(rooms: u32) -> Device {
+    let rooms = (0..32).filter(|room| rooms >> room & 1 == 1);
+    Device {
+        display_name: "a sensor".to_owned(),
+        acts: Acts::ALL,
+        rooms: rooms.map(room_name).collect(),
+        blocks: Vec::new(),
     }
 }
 

@@ -307,6 +307,16 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_keeps_its_rooms_is_caught() {
+        is_caught(Plant::DeviceRoomsKept, "P6");
+    }
+
+    #[test]
+    fn a_reader_of_events_who_loses_a_message_is_caught() {
+        is_caught(Plant::StreamLosesOne, "P11");
+    }
+
+    #[test]
     fn a_move_that_is_untold_is_caught() {
         is_caught(Plant::MovedUntold, "P16");
     }

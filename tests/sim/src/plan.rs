@@ -181,6 +181,8 @@ impl Plan {
             Plant::KickForgotten => self.kick_much(),
             Plant::MovedUntold => self.move_much(),
             Plant::WaitsForHearing => self.wait_much(),
+            Plant::StreamLosesOne => self.read_much(chance.next()),
+            Plant::DeviceRoomsKept => self.own_devices(),
             Plant::SilenceUnnoticed => self.be_silent(chance),
             Plant::BlockUntold => self.ruling.blocks = 60,
             Plant::PrefixIgnored => {

@@ -67,6 +67,10 @@ pub enum Plant {
     SilenceUnnoticed,
     /// Who was kicked may come back at once.
     KickForgotten,
+    /// Puddles are not told that a device has other rooms.
+    DeviceRoomsKept,
+    /// Of what a reader of events has missed, one message is lost.
+    StreamLosesOne,
     /// A socket that was moved is not told so.
     MovedUntold,
     /// Puddles are not told that a user is blocked.
@@ -77,7 +81,7 @@ pub enum Plant {
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 31] = [
+    pub const ALL: [(&'static str, Self); 33] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -106,6 +110,8 @@ impl Plant {
         ("waits-for-hearing", Self::WaitsForHearing),
         ("silence-unnoticed", Self::SilenceUnnoticed),
         ("kick-forgotten", Self::KickForgotten),
+        ("device-rooms-kept", Self::DeviceRoomsKept),
+        ("stream-loses-one", Self::StreamLosesOne),
         ("moved-untold", Self::MovedUntold),
         ("block-untold", Self::BlockUntold),
         ("prefix-ignored", Self::PrefixIgnored),
@@ -226,7 +232,9 @@ const fn is_untold(plant: Plant, item: &ChangeItem) -> bool {
     let ends = matches!(item, ChangeItem::SessionGone(_) | ChangeItem::UserGone(_));
     let grants = matches!(item, ChangeItem::Member(_));
     let blocks = matches!(item, ChangeItem::Block(_));
+    let devices = matches!(item, ChangeItem::DeviceToken(..));
     (matches!(plant, Plant::RevocationLost) && ends)
+        || (matches!(plant, Plant::DeviceRoomsKept) && devices)
         || (matches!(plant, Plant::GrantLost) && grants)
         || (matches!(plant, Plant::BlockUntold) && blocks)
 }

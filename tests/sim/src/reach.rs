@@ -20,6 +20,10 @@ pub(crate) struct Reach {
     pub(crate) moves: u64,
     /// Some rooms admit nobody when they had no word for long.
     pub(crate) stale: bool,
+    /// Of a hundred clients, so many hear a room's events.
+    pub(crate) streams: u64,
+    /// Of a hundred clients that may be, so many are devices.
+    pub(crate) devices: u64,
     /// Of a hundred changes, administrators wait so often until they are applied.
     pub(crate) waits: u64,
 }
@@ -64,6 +68,19 @@ impl Plan {
         }];
     }
 
+    /// Half of all hear events, and keep losing their connection.
+    pub(crate) fn read_much(&mut self, seed: u64) {
+        self.come_and_go(seed);
+        self.reach.streams = 50;
+    }
+
+    /// Many are devices, and are given and denied rooms all the time.
+    pub(crate) fn own_devices(&mut self) {
+        self.reach.devices = 60;
+        self.rooms = self.rooms.max(4);
+        self.admin_gap = 50 * MILLIS;
+    }
+
     /// Draws how far the world reaches; in half of all worlds no further.
     pub(crate) fn reach_out(&mut self, seed: u64) {
         let mut chance = Chance::new(seed ^ COURSE);
@@ -75,6 +92,8 @@ impl Plan {
             moves: sometimes(&mut chance, 60),
             stale: chance.one_in(2),
             waits: sometimes(&mut chance, 100),
+            streams: sometimes(&mut chance, 50),
+            devices: sometimes(&mut chance, 60),
         };
     }
 }

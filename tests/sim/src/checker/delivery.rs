@@ -101,7 +101,7 @@ impl Checker {
             inside: self.entries[index(entry)].inside,
             rules: self.policy.rules_of(room),
             known: self.policy.known_from(room),
-            is_told: self.sockets[index(socket)].raw_room.is_none(),
+            is_told: self.sockets[index(socket)].is_told(),
         }
     }
 
@@ -143,7 +143,7 @@ impl Checker {
                 format!("socket {socket} got something by a token of nobody"),
             );
         }
-        let (client, is_told) = (known.client, known.raw_room.is_none());
+        let (client, is_told) = (known.client, known.is_told());
         self.not_put_out(number, written)?;
         self.make_sure(number, written);
         let entry = &self.entries[index(number)];
@@ -216,6 +216,35 @@ impl Checker {
             }
         }
         message.map_or(Ok(()), |message| self.comes_from(message, from))
+    }
+
+    /// A reader of events is told that all it missed comes, or that it may not.
+    pub(super) fn recovers(&mut self, socket: u32, room: u32, from: Option<Stand>, written: Stamp) {
+        let applied = self.policy.applied_at(written.step);
+        self.stands(socket, room, from, applied);
+        if let (Some(entry), Some(_)) = (self.entry(socket, room), from) {
+            self.recovered.hear(entry);
+        }
+    }
+
+    /// It is told how far the room is: what it missed has come, if it was to.
+    pub(super) fn is_placed(
+        &mut self,
+        (socket, room): (u32, u32),
+        stand: Stand,
+        written: Stamp,
+    ) -> Result<(), Violation> {
+        let Some(entry) = self.entry(socket, room) else {
+            return Ok(());
+        };
+        if self.recovered.is_up_to_date(entry) {
+            let to = self.as_receiver(socket, room, entry);
+            let heard = self.orders.reach(to, stand, &self.messages);
+            heard.map_err(not_recovered)?;
+        }
+        let applied = self.policy.applied_at(written.step);
+        self.stands(socket, room, Some(stand), applied);
+        Ok(())
     }
 
     /// The place of this offset, for somebody inside.

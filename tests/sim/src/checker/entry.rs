@@ -227,6 +227,7 @@ impl Checker {
                 | Edit::Block { .. }
                 | Edit::BlockGone { .. }
                 | Edit::SessionGone { .. }
+                | Edit::DeviceRooms { .. }
                 | Edit::UserGone { .. } => None,
             })
             .collect();
@@ -406,6 +407,7 @@ impl Checker {
         }
         let visitor = Visitor {
             user: known.user,
+            session: known.session,
             passed: &[],
         };
         let password_aside = self

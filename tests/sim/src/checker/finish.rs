@@ -56,7 +56,7 @@ impl Checker {
                 inside: entry.inside,
                 rules: 0,
                 known: 0,
-                is_told: self.sockets[index(entry.socket)].raw_room.is_none(),
+                is_told: self.sockets[index(entry.socket)].is_told(),
             };
             let is_inside = |socket| self.was_inside(socket, entry.room, settled);
             let lacking = self.messages.lacking(receiver, first, until, is_inside);
@@ -95,6 +95,7 @@ impl Checker {
             };
             let sockets = inside.clients.entry(client).or_default();
             match known.raw_room {
+                Some(_) if known.stream => {}
                 Some(_) => sockets.0 += 1,
                 None => sockets.1 += 1,
             }

@@ -92,6 +92,11 @@ pub(crate) enum Edit {
     UserGone {
         user: u32,
     },
+    /// A device may enter these rooms, each by a bit.
+    DeviceRooms {
+        session: u32,
+        rooms: u32,
+    },
 }
 
 /// When a frame's first byte was written by the node.
@@ -182,6 +187,9 @@ pub(crate) enum Line<'a> {
         session: u32,
         user: u32,
         client: u128,
+        /// For a device: the rooms it may enter, each by a bit.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rooms: Option<u32>,
     },
     /// The node says it has applied everything up to here.
     Acknowledged { revision: u64 },
@@ -202,6 +210,8 @@ pub(crate) enum Line<'a> {
     Connect {
         socket: u32,
         room: Option<u32>,
+        /// It hears the room's events.
+        stream: bool,
         session: Option<u32>,
         bogus: bool,
     },
@@ -248,6 +258,20 @@ pub(crate) enum Line<'a> {
         socket: u32,
         room: u32,
         stand: Stand,
+    },
+    /// Whoever reads a room's events is told that all comes since then, or that it may not.
+    Recovers {
+        socket: u32,
+        room: u32,
+        from: Option<Stand>,
+        written: Stamp,
+    },
+    /// And how far the room is, after all of that.
+    Stands {
+        socket: u32,
+        room: u32,
+        stand: Stand,
+        written: Stamp,
     },
     /// It is not, or no longer. `id`: as the answer to a request.
     Refused {

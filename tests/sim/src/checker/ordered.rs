@@ -62,6 +62,19 @@ impl Said {
         )
     }
 
+    /// Whether both may be one: who reads events is not told of whom they are.
+    fn may_be(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Small { hash, from }, Self::Small { hash: of, from: by }) => {
+                hash == of && (from == by || from.is_none() || by.is_none())
+            }
+            (Self::Message(_), Self::Message(_)) => self == other,
+            (Self::Message(_), Self::Small { .. }) | (Self::Small { .. }, Self::Message(_)) => {
+                false
+            }
+        }
+    }
+
     fn is_owed(self, messages: &Messages, socket: u32, client: Option<u128>) -> bool {
         match self {
             Self::Message(number) => messages.is_owed(number, socket, client),
@@ -144,6 +157,39 @@ impl Orders {
         self.is_at(to, said, Stand { epoch, offset }, messages)
     }
 
+    /// Somebody has heard all up to this place.
+    pub(crate) fn reach(
+        &mut self,
+        to: Receiver,
+        stand: Stand,
+        messages: &Messages,
+    ) -> Result<(), Violation> {
+        let before = self.stand_of(to.entry);
+        let Some(before) = before.filter(|before| before.epoch == stand.epoch) else {
+            return broken("P3", format!("{to:?} is at {stand:?}, after {before:?}"));
+        };
+        if stand.offset < before.offset || stand.offset > OFFSET_MAX {
+            return broken("P3", format!("{to:?} is at {stand:?}, after {before:?}"));
+        }
+        if messages.skips(to.room) {
+            return Ok(());
+        }
+        let slots = slots(&mut self.lives, to.room, stand.epoch, stand.offset);
+        for between in &mut slots[place(before.offset + 1)..=place(stand.offset)] {
+            match between.said {
+                Some(said) if said.is_owed(messages, to.socket, to.client) => {
+                    return broken(
+                        "P3",
+                        format!("{to:?} is at {stand:?} and never got {said:?}"),
+                    );
+                }
+                Some(_) => {}
+                None => between.passed.push((to.entry, to.socket, to.client)),
+            }
+        }
+        Ok(())
+    }
+
     /// Somebody is told of a message that has this offset.
     pub(crate) fn past(
         &mut self,
@@ -189,11 +235,15 @@ impl Orders {
         let slots = slots(&mut self.lives, to.room, stand.epoch, stand.offset);
         let slot = &mut slots[place(stand.offset)];
         match slot.said {
-            Some(other) if other != said => {
+            Some(other) if !other.may_be(said) => {
                 return broken(
                     "P3",
                     format!("{to:?}: {stand:?} is {said:?}, and {other:?}"),
                 );
+            }
+            Some(Said::Small { from: None, .. }) => {
+                slot.said = Some(said);
+                return Ok(());
             }
             Some(_) => return Ok(()),
             None => slot.said = Some(said),

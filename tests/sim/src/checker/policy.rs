@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::line::{Door, Edit, Who};
 
 /// Since when something holds: the revision, and the moment it was committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Since {
     pub(crate) revision: u64,
     pub(crate) at: u64,
@@ -37,6 +37,8 @@ struct Room {
 struct Session {
     user: u32,
     client: u128,
+    /// The rooms that a device may enter, each by a bit, and since when.
+    rooms: Option<(u32, Since)>,
     ended: Option<Since>,
 }
 
@@ -44,6 +46,7 @@ struct Session {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visitor<'a> {
     pub(crate) user: Option<u32>,
+    pub(crate) session: Option<u32>,
     /// The versions of the room's password it has given.
     pub(crate) passed: &'a [u64],
 }
@@ -71,6 +74,11 @@ impl Policy {
                     self.blocks.insert((identity, user), (false, since));
                 }
                 Edit::SessionGone { session } => self.end(|number, _| number == session, since),
+                Edit::DeviceRooms { session, rooms } => {
+                    if let Some(session) = self.sessions.get_mut(&session) {
+                        session.rooms = Some((rooms, since));
+                    }
+                }
                 Edit::UserGone { user } => self.end(|_, owner| owner == user, since),
             }
         }
@@ -109,10 +117,16 @@ impl Policy {
         }
     }
 
-    pub(crate) fn sign_in(&mut self, session: u32, user: u32, client: u128) {
+    pub(crate) fn sign_in(
+        &mut self,
+        session: u32,
+        user: u32,
+        (client, rooms): (u128, Option<u32>),
+    ) {
         let opened = Session {
             user,
             client,
+            rooms: rooms.map(|rooms| (rooms, Since::default())),
             ended: None,
         };
         self.sessions.insert(session, opened);
@@ -212,6 +226,18 @@ impl Policy {
 
     /// Since when, at the latest, somebody must stay outside; `None`: they may be inside.
     pub(crate) fn shut_out(&self, room: u32, visitor: Visitor<'_>) -> Option<Since> {
+        self.not_led_to(room, visitor)
+            .or_else(|| self.shut_door(room, visitor))
+    }
+
+    /// Since when a device may not enter a room.
+    fn not_led_to(&self, room: u32, visitor: Visitor<'_>) -> Option<Since> {
+        let session = self.sessions.get(&visitor.session?)?;
+        let (rooms, since) = session.rooms?;
+        (rooms >> room & 1 == 0).then_some(since)
+    }
+
+    fn shut_door(&self, room: u32, visitor: Visitor<'_>) -> Option<Since> {
         let known = self.rooms.get(&room)?;
         let door = known.door.as_ref()?;
         let member = visitor

@@ -50,6 +50,11 @@ impl Recovered {
         }
     }
 
+    /// What somebody inside missed comes to it.
+    pub(crate) fn hear(&mut self, entry: u32) {
+        self.hearing.insert(entry);
+    }
+
     /// Whether what was said before and comes to it now is what it missed.
     pub(crate) fn hears(&self, entry: u32) -> bool {
         self.hearing.contains(&entry)

@@ -41,6 +41,7 @@ impl Course {
                 session: user,
                 user,
                 client,
+                rooms: None,
             });
         }
         course
@@ -86,6 +87,7 @@ impl Course {
             self.goes(Line::Connect {
                 socket,
                 room: room.filter(|_| socket == who),
+                stream: false,
                 session: Some(socket),
                 bogus: false,
             });

@@ -44,6 +44,10 @@ impl World {
             return;
         };
         let stage = self.sockets[at(socket)].as_ref().map(|socket| socket.stage);
+        if known.speech.is_stream() && stage.is_some() {
+            self.read_on(socket);
+            return self.act_soon(client);
+        }
         match (self.phase(), stage) {
             (Phase::Leaving, Some(_)) => return self.leave(client, socket),
             (Phase::Troubled, Some(Stage::Open)) if self.misbehaves(socket) => {}
@@ -287,7 +291,7 @@ impl World {
     fn draft(&mut self, client: u32, socket: u32, outside: bool) -> Option<Draft> {
         let inside = &self.sockets[at(socket)].as_ref()?.inside;
         let room = match self.clients[at(client)].speech {
-            Speech::Raw { room } => room,
+            Speech::Raw { room } | Speech::Stream { room } => room,
             Speech::Multiplexed if outside || inside.is_empty() => {
                 self.chance.index_u32(self.rooms())
             }

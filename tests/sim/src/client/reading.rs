@@ -65,7 +65,10 @@ impl World {
         if socket.stage == Stage::Upgrading {
             return self.read_answer(number, bytes, position);
         }
-        let closed = socket.closed;
+        let (closed, owner) = (socket.closed, socket.client);
+        if self.clients[at(owner)].speech.is_stream() {
+            return self.read_event(number, bytes, position);
+        }
         let head = match frame::read(bytes) {
             Ok(head) => head?,
             Err(malformed) => {

@@ -156,7 +156,11 @@ impl World {
         room: u32,
         asking: Asking,
     ) -> (Asking, Option<Resumes>) {
+        // A device stands before its rooms' doors before it can ask: its join is one too many.
+        let owner = self.owner_of(socket);
+        let is_device = owner.is_some_and(|client| self.clients[at(client)].device);
         let token = self.token_of(socket, room).cloned();
+        let token = token.filter(|_| !is_device);
         let Some(token) = token.filter(|_| !self.chance.one_in(8)) else {
             return (asking, None);
         };

@@ -6,7 +6,7 @@ use porthouse_puddle::TransientMakers;
 
 use super::Speech;
 use crate::checker::line::{Kind, Line, Who};
-use crate::control::room_password;
+use crate::control::{room_name, room_password};
 use crate::plan::Habits;
 use crate::queue::{MILLIS, Nanos, SECONDS};
 use crate::world::{Event, Phase, World};
@@ -60,13 +60,14 @@ impl World {
     /// Signs in again, where the session is over and the client has heard of it.
     pub(crate) fn renew_session(&mut self, client: u32) {
         let known = &self.clients[at(client)];
+        let device = known.device;
         let (Some(user), Some(session)) = (known.user, known.session) else {
             return;
         };
         let heard = known.turned_away || !self.is_troubled();
         let is_over = self.control().session(session).ended;
         if is_over && heard && (!self.is_troubled() || self.chance.one_in(2)) {
-            let session = self.sign_in(user);
+            let session = self.sign_in(user, device);
             self.clients[at(client)].session = Some(session);
         }
         self.clients[at(client)].turned_away = false;
@@ -148,6 +149,14 @@ impl World {
 
     fn may_enter(&self, client: u32, room: u32) -> bool {
         let known = &self.clients[at(client)];
+        if known.device {
+            let session = known.session.map(|session| self.control().session(session));
+            let leads = session.is_some_and(|row| row.session.leads_to(&room_name(room)));
+            // Whether a device makes a room is its own affair.
+            if !leads || self.control().rules(room).is_none() {
+                return false;
+            }
+        }
         let Some(rules) = self.control().rules(room) else {
             return match self.plan().settings.transient_makers {
                 TransientMakers::Anyone => true,
@@ -156,7 +165,7 @@ impl World {
             };
         };
         let asks = rules.entry.password().is_some();
-        if asks && matches!(known.speech, Speech::Raw { .. }) {
+        if asks && known.speech != Speech::Multiplexed {
             return false;
         }
         let own = self.control().room(room).map(|row| row.room.id);

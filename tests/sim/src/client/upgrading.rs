@@ -36,17 +36,23 @@ impl World {
             open.session = shown.session;
             open.authenticated = shown.session.is_some();
         }
-        let room = match client.speech {
-            Speech::Raw { room } => Some(room),
-            Speech::Multiplexed => None,
-        };
+        let room = client.speech.room();
         self.see(&Line::Connect {
             socket,
             room,
+            stream: client.speech.is_stream(),
             session: shown.session,
             bogus: shown.bogus,
         });
-        let mut request = request(&client, room, shown.token.as_deref());
+        let mut request = match client.speech {
+            Speech::Stream { room } => {
+                let path = format!("/{}", room_name(room));
+                self.event_request(number, &path, shown.token.as_deref())
+            }
+            Speech::Raw { .. } | Speech::Multiplexed => {
+                request(&client, room, shown.token.as_deref())
+            }
+        };
         if self.is_troubled() && self.in_thousand(self.habits().hostile) {
             request.replace_range(.., "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n");
         }
@@ -91,7 +97,7 @@ impl World {
         let owner = self.sockets[place].as_ref()?.client;
         let client = &self.clients[usize::try_from(owner).expect("an index")];
         let (speech, browser) = (client.speech, client.browser);
-        if status != 101 {
+        if status != if speech.is_stream() { 200 } else { 101 } {
             self.turned_away(owner, status);
             self.see(&Line::Rejected {
                 socket: number,
@@ -99,7 +105,7 @@ impl World {
             });
             return Some(bytes.len());
         }
-        if !head.contains(ACCEPT) || head.contains("bearer") {
+        if (!speech.is_stream() && !head.contains(ACCEPT)) || head.contains("bearer") {
             let what = "an upgrade that no client can accept";
             self.see(&Line::Broken {
                 socket: number,
@@ -108,13 +114,13 @@ impl World {
         }
         if let Some(socket) = self.sockets[place].as_mut() {
             socket.stage = Stage::Open;
-            if let Speech::Raw { room } = speech {
+            if let Some(room) = speech.room() {
                 socket.inside.push(room);
             }
         }
         self.see(&Line::Upgraded {
             socket: number,
-            admits: matches!(speech, Speech::Raw { .. }) && !browser,
+            admits: speech.room().is_some() && !browser,
             written,
         });
         self.act_soon(owner);

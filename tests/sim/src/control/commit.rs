@@ -8,7 +8,7 @@ use porthouse_model::{
     Revision, Role, Room, RoomBlocks, RoomId, RoomRules, SlowConsumer, UserId,
 };
 
-use super::{Control, RoomRow, Row, chain, room_name, user_id};
+use super::{Control, RoomRow, Row, chain, device, room_name, user_id};
 use crate::checker::line::{Door, Edit, Who};
 
 /// Names a transaction under way.
@@ -60,6 +60,11 @@ pub(crate) enum Intent {
     },
     EndUser {
         user: u32,
+    },
+    /// A device may enter these rooms from now on, each by a bit.
+    DeviceRooms {
+        session: u32,
+        rooms: u32,
     },
 }
 
@@ -206,6 +211,13 @@ impl Control {
                 let ended = std::mem::replace(&mut row.ended, true);
                 let item = ChangeItem::SessionGone(row.session.id);
                 (!ended).then(|| vec![(item, Edit::SessionGone { session })])
+            }
+            Intent::DeviceRooms { session, rooms } => {
+                let row = self.sessions.get_mut(usize::try_from(session).ok()?)?;
+                (!row.ended).then_some(())?;
+                row.session.device = Some(Box::new(device(rooms)));
+                let item = ChangeItem::DeviceToken(row.hash, row.session.clone());
+                Some(vec![(item, Edit::DeviceRooms { session, rooms })])
             }
             Intent::EndUser { user } => {
                 let own = self.sessions.iter_mut().filter(|row| row.user == user);

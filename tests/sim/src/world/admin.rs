@@ -33,8 +33,9 @@ impl World {
 
     pub(super) fn draw_clients(&mut self) {
         for number in 0..self.plan.clients {
-            let mut client = Client::draw(&self.plan, &mut self.chance);
-            client.session = client.user.map(|user| self.sign_in(user));
+            let client = Client::draw(&self.plan, &mut self.chance);
+            let mut client = client.or_reads(&self.plan, &mut self.chance);
+            client.session = client.user.map(|user| self.sign_in(user, client.device));
             self.clients.push(client);
             let delay = self.chance.below(2 * SECONDS);
             self.queue.after(delay, Event::Connect(number));
@@ -42,11 +43,14 @@ impl World {
     }
 
     /// A new session of a user; often it is one that others of the user's clients use too.
-    pub(crate) fn sign_in(&mut self, user: u32) -> u32 {
+    pub(crate) fn sign_in(&mut self, user: u32, device: bool) -> u32 {
+        if device {
+            return self.give_token(user);
+        }
         let shared = self
             .clients
             .iter()
-            .filter(|client| client.user == Some(user));
+            .filter(|client| client.user == Some(user) && !client.device);
         let shared = shared.filter_map(|client| client.session).next_back();
         if let Some(session) = shared
             && !self.control.session(session).ended
@@ -60,8 +64,39 @@ impl World {
             session,
             user,
             client,
+            rooms: None,
         });
         session
+    }
+
+    /// A user gives a device a token of its own, for some rooms.
+    fn give_token(&mut self, user: u32) -> u32 {
+        let rooms = self.some_rooms();
+        let session = self.control.open_device(user, rooms);
+        let client = self.control.session(session).session.client();
+        self.see(&Line::SignedIn {
+            session,
+            user,
+            client: u128::from_be_bytes(*client.as_bytes()),
+            rooms: Some(rooms),
+        });
+        session
+    }
+
+    /// Some rooms, each by a bit.
+    fn some_rooms(&mut self) -> u32 {
+        let all = (1_u64 << self.plan.rooms) - 1;
+        let some = self.chance.next() | self.chance.next();
+        u32::try_from(some & all).expect("few rooms")
+    }
+
+    /// A device is given other rooms.
+    fn device_rooms(&mut self) -> Option<Intent> {
+        let number = self.chance.index(self.clients.len());
+        let client = &self.clients[number];
+        let session = client.session.filter(|_| client.device)?;
+        let rooms = self.some_rooms();
+        Some(Intent::DeviceRooms { session, rooms })
     }
 
     fn write_at_once(&mut self, intent: &Intent) {
@@ -178,6 +213,12 @@ impl World {
     }
 
     fn intent(&mut self) -> Intent {
+        if self.plan.reach.devices > 0
+            && self.chance.one_in(3)
+            && let Some(intent) = self.device_rooms()
+        {
+            return intent;
+        }
         let room = self.chance.index_u32(self.plan.rooms);
         let user = self.chance.index_u32(self.plan.users);
         let blocks = self.plan.ruling.blocks;
@@ -294,10 +335,10 @@ impl World {
     fn move_somebody(&mut self, to: u32) {
         let number = self.chance.index(self.clients.len());
         let client = &self.clients[number];
-        let is_raw = |other: &Client| {
-            other.user == client.user && matches!(other.speech, Speech::Raw { .. })
-        };
-        let Some(user) = client.user.filter(|_| !self.clients.iter().any(is_raw)) else {
+        let is_raw =
+            |other: &Client| other.user == client.user && other.speech != Speech::Multiplexed;
+        let may_be = !client.device && !self.clients.iter().any(is_raw);
+        let Some(user) = client.user.filter(|_| may_be) else {
             return;
         };
         let known = client.socket.and_then(|socket| self.socket(socket));

@@ -96,6 +96,7 @@ impl World {
                         session,
                         user,
                         client,
+                        rooms: None,
                     });
                     let number = socket_of(*address).expect("a socket's own address");
                     if let Some(socket) = self.sockets[at(number)].as_mut() {
