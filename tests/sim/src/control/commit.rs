@@ -172,7 +172,12 @@ impl Control {
                 let item = self.delete_template(prefix)?;
                 Some(vec![(item, Edit::Template { prefix })])
             }
-            Intent::PutRoom { room, ref rules } => Some(vec![self.put_room(room, rules)]),
+            Intent::PutRoom { room, ref rules } => {
+                // What is there already is written by nobody; a password is a new one.
+                let stands = self.rooms.get(&room).map(|row| &row.room.rules);
+                let is_there = stands == Some(rules) && rules.entry.password().is_none();
+                (!is_there).then(|| vec![self.put_room(room, rules)])
+            }
             Intent::Password { room, some } => {
                 let mut rules = self.rooms.get(&room)?.room.rules.clone();
                 rules.entry = if some {
