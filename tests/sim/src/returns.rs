@@ -43,6 +43,16 @@ pub struct Returns {
 }
 
 impl Returns {
+    /// Whether enough were told that nothing is missing, and judged by that: one in so many
+    /// disconnects at least.
+    #[must_use]
+    pub const fn prove_something(&self) -> bool {
+        self.recovered > 0 && self.recovered.saturating_mul(Self::EACH_MAX) >= self.disconnects
+    }
+
+    /// About a tenth are, in these worlds.
+    const EACH_MAX: u64 = 25;
+
     /// Somebody came back: without anything missing, or not.
     pub(crate) fn count(&mut self, lapse: Option<Lapse>) {
         self.came_back += 1;
@@ -85,6 +95,20 @@ impl fmt::Display for Returns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_in_which_nobody_recovers_proves_nothing() {
+        let mut returns = Returns::default();
+        assert!(!returns.prove_something());
+        returns.disconnects = Returns::EACH_MAX;
+        assert!(!returns.prove_something());
+        returns.count(Some(Lapse::Unkept));
+        assert!(!returns.prove_something());
+        returns.count(None);
+        assert!(returns.prove_something());
+        returns.disconnects += 1;
+        assert!(!returns.prove_something());
+    }
 
     #[test]
     fn everybody_who_came_back_is_counted_once() {
