@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use porthouse_control::{AuditChecked, AuditHead, PrivateAddresses, Settings};
+use porthouse_control::{AuditChecked, AuditHead, GuardSettings, PrivateAddresses, Settings};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
@@ -62,6 +62,23 @@ struct Serve {
     issuers: issuers::Arguments,
     #[command(flatten)]
     sessions: sessions::Arguments,
+    /// Guards there may be; each is judged with each write of a room
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "PORTHOUSE_GUARDS_MAX",
+        default_value_t = GuardSettings::default().guards_max
+    )]
+    guards_max: u32,
+    /// Rooms and templates that one guard is judged of when it is written; no other
+    /// write that nodes obey goes on meanwhile
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "PORTHOUSE_GUARDED_ROOMS_MAX",
+        default_value_t = GuardSettings::default().guarded_rooms_max
+    )]
+    guarded_rooms_max: u32,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -159,6 +176,10 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     settings.hook.private_addresses = arguments.hook_private_addresses.into();
     arguments.issuers.apply(&mut settings);
     arguments.sessions.apply(&mut settings);
+    settings.guards = GuardSettings {
+        guards_max: arguments.guards_max,
+        guarded_rooms_max: arguments.guarded_rooms_max,
+    };
     Ok(porthouse_control::serve(settings, listener, Routes::default(), stop).await?)
 }
 

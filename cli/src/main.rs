@@ -9,6 +9,8 @@
 //! * [`migrate`]: a database brought to what this version needs
 //! * [`config`]: what the settings are, and what holds of them
 //! * [`bench`]: what a server does under load
+//! * [`explain`]: why something is decided as it is
+//! * [`token`]: a user signed in
 //!
 //! Secrets come by environment or file ([`secret`]), never by flag.
 
@@ -19,6 +21,9 @@ mod node;
 mod migrate;
 mod config;
 mod bench;
+mod explain;
+mod token;
+mod caller;
 mod database;
 mod log;
 mod secret;
@@ -56,6 +61,8 @@ enum Command {
     Migrate(migrate::Arguments),
     Config(config::Arguments),
     Bench(bench::Arguments),
+    Explain(explain::Arguments),
+    Token(token::Arguments),
 }
 
 #[tokio::main]
@@ -71,6 +78,8 @@ async fn run() -> anyhow::Result<()> {
         Command::Control(arguments) => control::run(arguments).await,
         Command::Node(arguments) => node::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
+        Command::Explain(arguments) => explain::run(arguments).await,
+        Command::Token(arguments) => token::run(arguments).await,
         Command::Config(asked) => {
             let file = arguments.configuration.config;
             config::run(asked, file.as_deref())

@@ -15,6 +15,7 @@ use wire::audit_service_server::AuditServiceServer;
 use wire::block_service_server::BlockServiceServer;
 use wire::device_token_service_server::DeviceTokenServiceServer;
 use wire::endpoint_service_server::EndpointServiceServer;
+use wire::guard_service_server::GuardServiceServer;
 use wire::issuer_service_server::IssuerServiceServer;
 use wire::member_service_server::MemberServiceServer;
 use wire::node_service_server::NodeServiceServer;
@@ -28,7 +29,9 @@ use wire::user_service_server::UserServiceServer;
 
 use crate::identity::hashing::Hashing;
 use crate::policy::applied::Applied;
-use crate::store::{Connection, Store};
+use crate::policy::asking::Asking;
+use crate::settings::GuardSettings;
+use crate::store::{Connection, Store, log};
 
 mod api_key;
 mod audit;
@@ -44,6 +47,7 @@ mod filter;
 mod guard;
 mod issuer;
 mod issuer_columns;
+mod impact;
 mod keys;
 mod label;
 mod lockout;
@@ -57,6 +61,7 @@ mod room;
 mod room_code;
 mod room_door;
 mod room_columns;
+mod room_guard;
 mod room_rule;
 mod room_template;
 mod sealing;
@@ -92,6 +97,8 @@ pub(crate) struct Api {
     pub(crate) sign_in: SignIn,
     pub(crate) code_check: CodeCheck,
     pub(crate) applied: Applied,
+    pub(crate) asking: Asking,
+    pub(crate) guards: GuardSettings,
     /// Places to follow the audit log.
     pub(crate) audit_watches: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
@@ -112,6 +119,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
         .add_service(bounded!(RoomServiceServer))
         .add_service(bounded!(RoomDoorServiceServer))
         .add_service(bounded!(RoomTemplateServiceServer))
+        .add_service(bounded!(GuardServiceServer))
         .add_service(bounded!(MemberServiceServer))
         .add_service(bounded!(BlockServiceServer))
         .add_service(bounded!(EndpointServiceServer))
@@ -175,7 +183,17 @@ impl Api {
                     .await?;
                 Ok((written, Some(revision)))
             }
-            Write::Rehearse => Ok((self.rehearse(statements).await?, None)),
+            Write::Rehearse => {
+                let rehearsed = self.rehearse(move |c| {
+                    async move {
+                        let written = statements(c).await?;
+                        log::rehearse(c).await?;
+                        Ok(written)
+                    }
+                    .boxed()
+                });
+                Ok((rehearsed.await?, None))
+            }
         }
     }
 

@@ -27,6 +27,7 @@ use attempts::Attempts;
 use refusal::Refusal;
 
 pub(crate) mod applied;
+pub(crate) mod asking;
 mod attempts;
 mod hook;
 pub(crate) mod idle;
@@ -34,6 +35,7 @@ mod introduction;
 mod last_seen;
 mod lease;
 mod opening;
+mod questions;
 mod refusal;
 mod resolve;
 mod step;

@@ -28,6 +28,7 @@ use crate::identity::hashing::Hashing;
 use crate::incoming::incoming;
 use crate::issuer::{self, BadIssuerSettings, Issuers};
 use crate::policy::applied::Applied;
+use crate::policy::asking::Asking;
 use crate::policy::{PolicyFeed, Verifiers, idle};
 use crate::settings::Settings;
 use crate::store::tail::Tail;
@@ -107,14 +108,15 @@ impl Replica {
         );
         let idle_max = settings.feed.session_idle_max;
         tokio::spawn(idle::run(store.clone(), idle_max, stop.clone()));
-        let applied = Applied::new(store.clone(), tail);
         let api = Arc::new(Api {
+            applied: Applied::new(store.clone(), tail.clone()),
+            asking: Asking::new(store.clone(), tail),
             store,
             hashing,
             keys: keys.clone(),
             sign_in,
             code_check,
-            applied,
+            guards: settings.guards,
             audit_watches: Arc::new(Semaphore::new(AUDIT_WATCHES_MAX)),
             stop,
         });

@@ -28,6 +28,8 @@ pub struct Settings {
     pub hook: HookSettings,
     /// How identity providers' keys are fetched.
     pub issuer: IssuerSettings,
+    /// What guards may cost.
+    pub guards: GuardSettings,
     /// What secrets that must be read again are sealed under. `None`: calls that
     /// keep or read one are refused.
     pub sealing_keys: Option<Arc<SealingKeys>>,
@@ -41,6 +43,25 @@ pub struct Settings {
     pub stop_time_max: Duration,
 }
 
+/// What guards may cost: they are judged while no other write that nodes obey
+/// goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuardSettings {
+    /// Guards there may be: each is judged with each write of a room.
+    pub guards_max: u32,
+    /// Rooms and templates that one guard is judged of when it is written.
+    pub guarded_rooms_max: u32,
+}
+
+impl Default for GuardSettings {
+    fn default() -> Self {
+        Self {
+            guards_max: 64,
+            guarded_rooms_max: 10_000,
+        }
+    }
+}
+
 impl Settings {
     /// The defaults, on this database.
     #[must_use]
@@ -52,6 +73,7 @@ impl Settings {
             feed: FeedSettings::default(),
             hook: HookSettings::default(),
             issuer: IssuerSettings::default(),
+            guards: GuardSettings::default(),
             sealing_keys: None,
             session_lifetime_max: Duration::from_hours(30 * 24),
             connections_max: 4_096,
@@ -70,6 +92,7 @@ impl fmt::Debug for Settings {
             .field("feed", &self.feed)
             .field("hook", &self.hook)
             .field("issuer", &self.issuer)
+            .field("guards", &self.guards)
             .field("sealing_keys", &self.sealing_keys)
             .field("session_lifetime_max", &self.session_lifetime_max)
             .field("connections_max", &self.connections_max)

@@ -11,6 +11,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::identity::hashing::Busy;
 use crate::identity::scope::Scope;
 use crate::store::StoreError;
+use crate::store::guarded::Broken;
 
 /// The `domain` of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "porthouse.control.v1";
@@ -33,6 +34,7 @@ pub(crate) enum Kind {
     Node,
     Endpoint,
     RoomTemplate,
+    Guard,
     Block,
     DeviceToken,
     Issuer,
@@ -52,6 +54,7 @@ impl Kind {
             Self::Block => "porthouse.control.v1.Block",
             Self::DeviceToken => "porthouse.control.v1.DeviceToken",
             Self::Issuer => "porthouse.control.v1.Issuer",
+            Self::Guard => "porthouse.control.v1.Guard",
         }
     }
 }
@@ -117,6 +120,18 @@ pub(crate) enum ApiError {
     UserDisabled,
     /// A user has as many device tokens as may be.
     DeviceTokensTooMany(usize),
+    /// No node keeps the refusal of this id.
+    RefusalNotKept(String),
+    /// These nodes did not answer in time.
+    NodesSilent(Vec<String>),
+    /// As many questions to nodes are under way as may be.
+    NodesBusy,
+    /// There are as many guards as may be.
+    GuardsTooMany(i64),
+    /// A guard would be judged of more rooms and templates than it may.
+    GuardTooWide(i64),
+    /// A guard would not hold.
+    GuardBroken(Box<Broken>),
     /// Without this key nobody could make another.
     LastAdminKey,
     /// The call took longer than a call may.
@@ -166,7 +181,7 @@ impl ApiError {
     const fn code(&self) -> Code {
         match self {
             Self::Field { .. } | Self::Malformed => Code::InvalidArgument,
-            Self::Absent(..) => Code::NotFound,
+            Self::Absent(..) | Self::RefusalNotKept(_) => Code::NotFound,
             Self::Exists(..) => Code::AlreadyExists,
             Self::Stale(..) => Code::Aborted,
             Self::CredentialsWrong
@@ -180,12 +195,16 @@ impl ApiError {
             | Self::AttemptsTooMany(_)
             | Self::CodesTooMany(_)
             | Self::WaitersBusy
+            | Self::NodesBusy
             | Self::TooLarge => Code::ResourceExhausted,
             Self::LastAdminKey
             | Self::AddressBlocksTooMany(_)
             | Self::DeviceTokensTooMany(_)
             | Self::UserDisabled
             | Self::IssuersTooMany(_)
+            | Self::GuardsTooMany(_)
+            | Self::GuardTooWide(_)
+            | Self::GuardBroken(_)
             | Self::TooMuch(_)
             | Self::TooLong(_)
             | Self::SealingKeysMissing(_)
@@ -193,9 +212,11 @@ impl ApiError {
             | Self::SecondFactorNotBegun
             | Self::SecondFactorEnabled => Code::FailedPrecondition,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
-            Self::KeysBusy | Self::IssuerAway | Self::StoreUnavailable | Self::StoreContended => {
-                Code::Unavailable
-            }
+            Self::KeysBusy
+            | Self::IssuerAway
+            | Self::NodesSilent(_)
+            | Self::StoreUnavailable
+            | Self::StoreContended => Code::Unavailable,
             Self::Internal => Code::Internal,
         }
     }
@@ -229,6 +250,12 @@ impl ApiError {
             Self::AddressBlocksTooMany(_) => "ADDRESS_BLOCKS_TOO_MANY",
             Self::DeviceTokensTooMany(_) => "DEVICE_TOKENS_TOO_MANY",
             Self::UserDisabled => "USER_DISABLED",
+            Self::RefusalNotKept(_) => "REFUSAL_NOT_KEPT",
+            Self::NodesSilent(_) => "NODES_SILENT",
+            Self::NodesBusy => "NODES_BUSY",
+            Self::GuardsTooMany(_) => "GUARDS_TOO_MANY",
+            Self::GuardTooWide(_) => "GUARD_TOO_WIDE",
+            Self::GuardBroken(_) => "GUARD_BROKEN",
             Self::LastAdminKey => "LAST_ADMIN_KEY",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::TooLarge => "REQUEST_TOO_LARGE",
@@ -263,25 +290,16 @@ impl ApiError {
                 format!("the API key lacks the scope: {}", any_of(needed))
             }
             Self::ChallengeGone => CHALLENGE_GONE.into(),
-            Self::AttemptsTooMany(delay) => {
-                let seconds = delay.as_secs().max(1);
-                format!("too many passwords were wrong: ask again in {seconds} s")
-            }
+            Self::AttemptsTooMany(delay) => too_many_wrong("passwords", *delay),
             Self::HashingBusy(_) => "too many passwords are being checked: ask again later".into(),
             Self::WaitersBusy => "as many calls wait for a revision as may: ask again".into(),
-            Self::SealingKeysMissing(None) => SEALING_KEYS_MISSING.into(),
-            Self::SealingKeysMissing(Some(id)) => {
-                format!("it is sealed under the key `{id}`, which --secrets-key-file does not hold")
-            }
+            Self::SealingKeysMissing(id) => sealing_keys_missing(id.as_deref()),
             Self::CodeWrong => {
                 "the code is wrong, was used before or is too old: check that the clock of the \
                  device that makes codes is right"
                     .into()
             }
-            Self::CodesTooMany(delay) => {
-                let seconds = delay.as_secs().max(1);
-                format!("too many codes were wrong: ask again in {seconds} s")
-            }
+            Self::CodesTooMany(delay) => too_many_wrong("codes", *delay),
             Self::SecondFactorMissing => "the user has no second factor".into(),
             Self::SecondFactorNotBegun => "no second factor was begun: call BeginTotp".into(),
             Self::SecondFactorEnabled => {
@@ -295,6 +313,14 @@ impl ApiError {
                 "a room keeps out at most {ranges_max} ranges of addresses: delete a block, or \
                  block a wider range"
             ),
+            Self::RefusalNotKept(id) => refusal_not_kept(id),
+            Self::NodesSilent(nodes) => nodes_silent(nodes),
+            Self::NodesBusy => {
+                "as many questions to nodes are under way as may be: ask again later".into()
+            }
+            Self::GuardsTooMany(guards_max) => guards_too_many(*guards_max),
+            Self::GuardTooWide(rooms_max) => guard_too_wide(*rooms_max),
+            Self::GuardBroken(broken) => broken.to_string(),
             Self::LastAdminKey => {
                 "this is the last lasting key with the scope admin: make another one first".into()
             }
@@ -316,6 +342,13 @@ impl ApiError {
         if let Self::ScopeMissing(needed) = self {
             metadata.insert("scope".to_owned(), any_of(needed));
         }
+        if let Self::GuardBroken(broken) = self {
+            metadata.insert("guard".to_owned(), format!("guards/{}", broken.guard));
+            metadata.insert("room".to_owned(), broken.room.clone());
+            metadata.insert("audience".to_owned(), broken.audience.clone());
+            metadata.insert("act".to_owned(), broken.act.to_owned());
+            metadata.insert("rule".to_owned(), broken.rule.clone());
+        }
         let mut details = ErrorDetails::with_error_info(self.reason(), DOMAIN, metadata);
         match self {
             Self::Field { field, rule } => {
@@ -333,6 +366,8 @@ impl ApiError {
             Self::KeysBusy
             | Self::IssuerAway
             | Self::WaitersBusy
+            | Self::NodesBusy
+            | Self::NodesSilent(_)
             | Self::StoreUnavailable
             | Self::StoreContended => {
                 details.set_retry_info(Some(Duration::from_secs(1)));
@@ -352,6 +387,10 @@ impl ApiError {
             | Self::AddressBlocksTooMany(_)
             | Self::DeviceTokensTooMany(_)
             | Self::UserDisabled
+            | Self::RefusalNotKept(_)
+            | Self::GuardsTooMany(_)
+            | Self::GuardTooWide(_)
+            | Self::GuardBroken(_)
             | Self::LastAdminKey
             | Self::DeadlineExceeded
             | Self::TooLarge
@@ -368,10 +407,49 @@ fn issuers_too_many(issuers_max: usize) -> String {
     format!("at most {issuers_max} issuers are trusted: delete one first")
 }
 
+fn too_many_wrong(what: &str, delay: Duration) -> String {
+    let seconds = delay.as_secs().max(1);
+    format!("too many {what} were wrong: ask again in {seconds} s")
+}
+
+fn sealing_keys_missing(id: Option<&str>) -> String {
+    match id {
+        None => SEALING_KEYS_MISSING.into(),
+        Some(id) => {
+            format!("it is sealed under the key `{id}`, which --secrets-key-file does not hold")
+        }
+    }
+}
+
 fn too_long(bytes_max: usize) -> String {
     format!(
         "one write may tell nodes at most {bytes_max} bytes, and this concerns rooms with longer \
          rules together: change some of them first, or give them another owner"
+    )
+}
+
+fn guards_too_many(guards_max: i64) -> String {
+    format!("there are at most {guards_max} guards: delete one, or raise --guards-max")
+}
+
+fn guard_too_wide(rooms_max: i64) -> String {
+    format!(
+        "a guard is judged of at most {rooms_max} rooms and templates when it is written, and \
+         more begin so: name a longer prefix, or raise --guarded-rooms-max"
+    )
+}
+
+fn refusal_not_kept(id: &str) -> String {
+    format!(
+        "no node keeps a refusal {id}: each keeps its last ones only, until it ends; see that the \
+         id is whole, or have the act itself explained (`case`)"
+    )
+}
+
+fn nodes_silent(nodes: &[String]) -> String {
+    format!(
+        "no other node keeps it, and these did not answer in time: {}; ask again",
+        nodes.join(", ")
     )
 }
 
@@ -404,6 +482,7 @@ impl From<StoreError> for ApiError {
             StoreError::Contended => Self::StoreContended,
             StoreError::TooMuch { items_max } => Self::TooMuch(items_max),
             StoreError::TooLong { bytes_max } => Self::TooLong(bytes_max),
+            StoreError::GuardBroken(broken) => Self::GuardBroken(broken),
             StoreError::Taken(_)
             | StoreError::Missing(_)
             | StoreError::NotFound

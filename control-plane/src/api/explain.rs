@@ -2,10 +2,12 @@
 //! decided by what decides at a node's door. Decides nothing itself.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use chrono::Utc;
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
+use porthouse_api::node::v1::{self, watch_question::What};
 use porthouse_model::Room;
 use porthouse_model::{
     Act, Block, EntryStep, Member, Refused, Revision, RoomId, RoomName, RoomRules, Session,
@@ -15,12 +17,15 @@ use porthouse_rules::{Case, Outcome, Place, Rules, Sight, Told, Who, remedy};
 use uuid::Uuid;
 use wire::case::Who as WireWho;
 
+use crate::policy::asking::AskError;
 use crate::store::moment::unix_time;
-use crate::store::{Connection, address, covering, kept_out, log, resolve, users};
+use crate::store::{Connection, address, covering, device_tokens, kept_out, log, resolve, users};
 
 use super::error::{ApiError, Kind};
 use super::{Api, resource_name, revision_to_wire, room_rule, time};
 
+/// How long nodes may take to say what they know.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(3);
 /// The longest origin, as browsers send them.
 const ORIGIN_BYTES_MAX: usize = 512;
 
@@ -38,6 +43,7 @@ enum AskedWho {
     Anonymous,
     User(Username),
     Session(Uuid),
+    Device(Uuid),
 }
 
 /// What the case comes to know, all of one snapshot.
@@ -63,6 +69,31 @@ enum Stands {
 }
 
 impl Api {
+    /// Says what a refusal came of, as the node has kept it that refused.
+    pub(super) async fn explain_refusal(
+        &self,
+        id: &str,
+    ) -> Result<wire::ExplainResponse, ApiError> {
+        let digits = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let refusal_id = u64::from_str_radix(id, 16).ok().filter(|_| digits);
+        let rule = "16 hexadecimal digits, as a client was told them";
+        let refusal_id = refusal_id.ok_or_else(|| ApiError::field("refusal_id", rule))?;
+        let question = What::Recall(v1::RecallQuestion { refusal_id });
+        let known = |answer: &v1::WatchAnswer| answer.what.is_some();
+        let asked = self.asking.ask(question, ANSWER_TIME_MAX, known).await;
+        let heard = asked.map_err(ApiError::from)?;
+        for (node, answer) in heard.answers {
+            if let Some(v1::watch_answer::What::Recalled(recalled)) = answer.what {
+                return Ok(recalled_to_wire(&node, recalled));
+            }
+        }
+        if heard.silent.is_empty() {
+            Err(ApiError::RefusalNotKept(id.to_owned()))
+        } else {
+            Err(ApiError::NodesSilent(heard.silent))
+        }
+    }
+
     /// Says what would come of a case.
     pub(super) async fn explain_case(
         &self,
@@ -133,6 +164,9 @@ impl Asked {
                 Some(WireWho::Session(name)) => {
                     AskedWho::Session(resource_name::session("case.session", &name)?)
                 }
+                Some(WireWho::DeviceToken(name)) => {
+                    AskedWho::Device(resource_name::device_token("case.device_token", &name)?)
+                }
             },
             address,
             origin: Some(origin).filter(|origin| !origin.is_empty()),
@@ -195,6 +229,11 @@ async fn comes(c: &mut Connection, who: &AskedWho) -> Result<Comes, ApiError> {
             let session = found.remove(&SessionId::from_bytes(id.into_bytes()));
             Ok(session.map_or(Comes::Ended, Comes::Session))
         }
+        AskedWho::Device(id) => {
+            let mut found = device_tokens::opened_by_id(c, &[*id]).await?;
+            let session = found.remove(id).map(|(_, session)| session);
+            Ok(session.map_or(Comes::Ended, Comes::Session))
+        }
     }
 }
 
@@ -247,6 +286,39 @@ fn refused_to_wire(refused: Refused, sight: &Sight) -> wire::ExplainResponse {
         remedy: remedy(refused).to_owned(),
         code: refused.code().0.into(),
         ..wire::ExplainResponse::default()
+    }
+}
+
+/// What a node says, as it is answered. Its texts are the node's own.
+fn recalled_to_wire(node: &str, recalled: v1::Recalled) -> wire::ExplainResponse {
+    let uuid = |bytes: &[u8]| Uuid::from_slice(bytes).ok().map(|uuid| uuid.to_string());
+    let named = |collection: &str, last: Option<String>| {
+        last.map_or_else(String::new, |last| format!("{collection}/{last}"))
+    };
+    wire::ExplainResponse {
+        decision: wire::Decision::Refused.into(),
+        rule: recalled.rule,
+        needed: recalled.needed,
+        found: recalled.found,
+        remedy: recalled.remedy,
+        steps: Vec::new(),
+        code: recalled.code,
+        revision: recalled.revision,
+        node: format!("nodes/{node}"),
+        room: named("rooms", Some(recalled.room).filter(|room| !room.is_empty())),
+        user_uid: uuid(&recalled.user_id).unwrap_or_default(),
+        session: named("sessions", uuid(&recalled.session_id)),
+        device_token: named("deviceTokens", uuid(&recalled.device_token_id)),
+        refuse_time: recalled.time,
+    }
+}
+
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Busy => Self::NodesBusy,
+            AskError::Store(error) => error.into(),
+        }
     }
 }
 

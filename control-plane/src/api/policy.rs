@@ -64,6 +64,7 @@ impl wire::policy_service_server::PolicyService for Api {
         let about = request.into_inner().about;
         let answer = match about.ok_or_else(|| ApiError::field("about", "one of its fields"))? {
             About::Case(case) => self.explain_case(case).await?,
+            About::RefusalId(id) => self.explain_refusal(&id).await?,
         };
         Ok(Response::new(answer))
     }

@@ -81,6 +81,30 @@ pub(crate) fn door(field: &str, name: &str) -> Result<DoorOf, ApiError> {
     Err(ApiError::field(field, rule))
 }
 
+/// Reads `guards/{guard}`; answers its last part.
+pub(crate) fn guard(field: &str, name: &str) -> Result<String, ApiError> {
+    let last = name.strip_prefix("guards/");
+    let last = last.filter(|last| is_guard_id(last));
+    let last = last.ok_or_else(|| ApiError::field(field, "guards/{guard}"))?;
+    call::names(field, name);
+    Ok(last.to_owned())
+}
+
+/// Reads the last part of a guard's name.
+pub(crate) fn guard_id(field: &str, id: &str) -> Result<String, ApiError> {
+    if is_guard_id(id) {
+        call::names(field, id);
+        Ok(id.to_owned())
+    } else {
+        Err(ApiError::field(field, "1 to 64 of a-z, 0-9 and -"))
+    }
+}
+
+fn is_guard_id(id: &str) -> bool {
+    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    (1..=64).contains(&id.len()) && id.bytes().all(fits)
+}
+
 /// Reads `rooms/{room}/blocks/{block}`.
 pub(crate) fn block(field: &str, name: &str) -> Result<(RoomName, Uuid), ApiError> {
     let (room_name, block_id) = name

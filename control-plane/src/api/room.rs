@@ -2,13 +2,13 @@
 
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
-use porthouse_model::RoomName;
+use porthouse_model::{ChangeItem, RoomName};
 use tonic::{Request, Response, Status};
 
 use crate::identity::chance;
-use crate::store::Connection;
 use crate::store::rooms::{self, NewRoom, RoomRow};
 use crate::store::rule::SecretVersions;
+use crate::store::{Connection, resolve};
 
 use super::error::{ApiError, Kind};
 use super::room_columns::{self, Given, to_wire};
@@ -119,7 +119,8 @@ impl wire::room_service_server::RoomService for Api {
         let compiled = given
             .compile_change(&self.room(name.clone()).await?, &fields)
             .await?;
-        let (changed, revision) = self
+        let rehearses = request.validate_only;
+        let ((changed, would_be), revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let old = locked(c, &name, &given_etag).await?;
@@ -129,7 +130,13 @@ impl wire::room_service_server::RoomService for Api {
                     } else {
                         rooms::update(c, old.id, &columns).await?
                     };
-                    to_wire(c, row).await
+                    let would_be = if rehearses {
+                        let rooms = resolve::rooms_by_id(c, &[row.id]).await?;
+                        rooms.into_values().next().map(ChangeItem::Room)
+                    } else {
+                        None
+                    };
+                    Ok((to_wire(c, row).await?, would_be))
                 }
                 .boxed()
             })
@@ -137,6 +144,7 @@ impl wire::room_service_server::RoomService for Api {
         Ok(Response::new(wire::UpdateRoomResponse {
             room: Some(changed),
             revision: revision_to_wire(revision),
+            impact: self.impact_of(would_be).await?,
         }))
     }
 

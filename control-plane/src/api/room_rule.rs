@@ -21,7 +21,7 @@ use crate::store::rule::{self, RULES_BYTES_MAX, SecretVersions};
 
 use super::error::ApiError;
 
-pub(super) use capability::{act_from_wire, acts, acts_to_wire};
+pub(super) use capability::{act_from_wire, act_to_wire, acts, acts_to_wire};
 pub(super) use entry::step_to_wire;
 pub(super) use field::{RuleField, all_named, named as named_fields};
 pub(super) use users::{UserNames, names};

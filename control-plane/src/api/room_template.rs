@@ -3,14 +3,15 @@
 
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
-use porthouse_model::{NamePrefix, RoomRules};
+use porthouse_model::{ChangeItem, NamePrefix, RoomRules};
 use serde_json::Value;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use crate::identity::chance;
 use crate::store::rule::SecretVersions;
 use crate::store::templates::{self, NewTemplate, TemplateColumns, TemplateRow};
-use crate::store::{Connection, StoreError, rule};
+use crate::store::{Connection, StoreError, covering, rule};
 
 use super::error::{ApiError, Kind};
 use super::room_rule::{self, Compiled, RuleField, Sheet};
@@ -49,7 +50,8 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
         let compiled = compile(Some(&given.sheet)).await?;
         let password_phc = self.hash_unless_empty(asker, request.password).await?;
         let password_version = i64::from(password_phc.is_some());
-        let (made, revision) = self
+        let rehearses = request.validate_only;
+        let ((made, would_be), revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let draft = draft(&given.sheet)?;
@@ -71,7 +73,8 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
                     let row = made.map_err(|error| {
                         ApiError::taken(error, Kind::RoomTemplate, full_name(&prefix))
                     })?;
-                    to_wire(c, row).await
+                    let would_be = would_be(c, rehearses, row.id).await?;
+                    Ok((to_wire(c, row).await?, would_be))
                 }
                 .boxed()
             })
@@ -79,6 +82,7 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
         Ok(Response::new(wire::CreateRoomTemplateResponse {
             room_template: Some(made),
             revision: revision_to_wire(revision),
+            impact: self.impact_of(would_be).await?,
         }))
     }
 
@@ -141,7 +145,8 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
         let sheet = given.merged(&old.columns, &fields)?;
         let names_rules = fields.iter().any(|field| matches!(field, Field::Rule(_)));
         let compiled = compile(names_rules.then_some(&sheet)).await?;
-        let (changed, revision) = self
+        let rehearses = request.validate_only;
+        let ((changed, would_be), revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let old = locked(c, &prefix, &given_etag).await?;
@@ -151,7 +156,8 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
                     } else {
                         templates::update(c, old.id, &columns).await?
                     };
-                    to_wire(c, row).await
+                    let would_be = would_be(c, rehearses, row.id).await?;
+                    Ok((to_wire(c, row).await?, would_be))
                 }
                 .boxed()
             })
@@ -159,6 +165,7 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
         Ok(Response::new(wire::UpdateRoomTemplateResponse {
             room_template: Some(changed),
             revision: revision_to_wire(revision),
+            impact: self.impact_of(would_be).await?,
         }))
     }
 
@@ -301,6 +308,19 @@ impl Api {
         })
         .await
     }
+}
+
+/// What nodes would be told, where a write is only rehearsed.
+async fn would_be(
+    c: &mut Connection,
+    rehearses: bool,
+    id: Uuid,
+) -> Result<Option<ChangeItem>, ApiError> {
+    if !rehearses {
+        return Ok(None);
+    }
+    let templates = covering::templates_by_id(c, &[id]).await?;
+    Ok(templates.into_values().next().map(ChangeItem::Template))
 }
 
 /// Reads the mask of an update.

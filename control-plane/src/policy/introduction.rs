@@ -31,6 +31,8 @@ pub(super) struct Introduced {
     pub(super) from: Option<Position>,
     /// What it knows of rules.
     pub(super) rules_known: u32,
+    /// Whether the node answers questions.
+    pub(super) answers: bool,
 }
 
 /// Reads the first message of a watch that was opened with this key.
@@ -50,6 +52,7 @@ pub(super) fn introduced(request: WatchRequest, key: CallersKey) -> Result<Intro
             key: key.id,
         },
         rules_known: start.rules_known,
+        answers: start.answers,
         introduction: introduction(start, from)?,
         from,
     })

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use porthouse_api::node::v1::watch_request::Message;
-use porthouse_api::node::v1::{WatchRequest, WatchSeen};
+use porthouse_api::node::v1::{WatchAnswer, WatchRequest, WatchSeen};
 use porthouse_model::Revision;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ pub(super) async fn listen(
     requests: &mut Streaming<WatchRequest>,
     told: &watch::Receiver<Position>,
     report: &watch::Sender<Report>,
-    seen: &mpsc::Sender<WatchSeen>,
+    (seen, answers): (&mpsc::Sender<WatchSeen>, &mpsc::Sender<WatchAnswer>),
 ) -> Result<Farewell, Refusal> {
     while let Ok(Some(request)) = requests.message().await {
         let message = request
@@ -44,6 +44,10 @@ pub(super) async fn listen(
                 // Who says more than is written is behind anyway.
                 let waits = seen.try_send(said);
                 waits.map_err(|_| Refusal::Reopen("too much is told of sessions at once"))?;
+            }
+            Message::Answer(answer) => {
+                // One too many counts as silence.
+                let _ = answers.try_send(answer);
             }
             Message::Alive(alive) => {
                 let deliver_max = deliver_max(alive.deliver_max)?;

@@ -65,6 +65,7 @@ impl From<StoreError> for Refusal {
             | StoreError::TooLong { .. }
             | StoreError::Missing(_)
             | StoreError::NotFound
+            | StoreError::GuardBroken(_)
             | StoreError::Corrupt(_)
             | StoreError::Pooled
             | StoreError::Refused(_) => {

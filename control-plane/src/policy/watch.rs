@@ -26,6 +26,7 @@ use crate::store::{Store, log};
 use super::introduction::{Introduced, introduced};
 use super::last_seen::{self, LastSeen};
 use super::lease::{Farewell, Lease, listen};
+use super::questions::{ANSWERS_MAX, Questions};
 use super::refusal::Refusal;
 use super::{FeedSettings, PolicyFeed};
 
@@ -98,18 +99,17 @@ impl Watch {
             introduction,
             from,
             rules_known,
+            answers,
         } = introduced(first, self.key)?;
         // From here nothing that is found is missed.
         let findings = self.tail.follow();
+        let asked = self.tail.asked();
         let began = Instant::now();
         if let Some(from) = from {
             self.entries_after(from).await?;
         }
-        let (head, deliver_max) = (
-            self.enter(&holder, introduction.clone(), from.is_some())
-                .await?,
-            introduction.deliver_max,
-        );
+        let deliver_max = introduction.deliver_max;
+        let head = self.enter(&holder, introduction, from.is_some()).await?;
         tracing::info!(node = %holder.name, revision = head.revision().0, "a node watches");
 
         let (told, told_so_far) = watch::channel(from.unwrap_or(head));
@@ -139,9 +139,17 @@ impl Watch {
             lease_until,
             progress: Instant::now(),
         };
+        let (answer, answered) = mpsc::channel(ANSWERS_MAX);
+        let questions = Questions {
+            store: &self.store,
+            node: holder.name.to_string(),
+            answers,
+            out: &self.out,
+        };
         let farewell = tokio::select! {
-            farewell = listen(&mut requests, &told_so_far, &report, &seen) => farewell?,
+            farewell = listen(&mut requests, &told_so_far, &report, (&seen, &answer)) => farewell?,
             written = last_seen.write(said) => match written? {},
+            never = questions.carry(asked, answered) => match never {},
             kept = lease.keep(reports) => match kept? {},
             told = teller.tell(head, from.is_some(), findings) => match told? {},
         };

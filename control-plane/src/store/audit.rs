@@ -44,18 +44,24 @@ struct Locked {
     time: DateTime<Utc>,
 }
 
-/// Appends an event, whose time is when the log's lock was had. The lock is held
-/// to the transaction's end, so that the order of events is that of commits.
-/// Whoever takes the policy log's lock too takes it after this one.
-pub(crate) async fn append(c: &mut Connection, event: &wire::AuditEvent) -> QueryResult<()> {
+/// Takes the log's lock, which is held to the transaction's end; answers when it
+/// was had. Whoever takes the policy log's lock too takes it after this one.
+pub(crate) async fn lock(c: &mut Connection) -> QueryResult<DateTime<Utc>> {
     let locked: Locked = diesel::sql_query(
         "SELECT pg_advisory_xact_lock(hashtext('porthouse.audit_log'))::text AS locked,
                 clock_timestamp() AS time",
     )
     .get_result(c)
     .await?;
+    Ok(locked.time)
+}
+
+/// Appends an event, whose time is when the log's lock was had, so that the order
+/// of events is that of commits.
+pub(crate) async fn append(c: &mut Connection, event: &wire::AuditEvent) -> QueryResult<()> {
+    let time = lock(c).await?;
     let event = wire::AuditEvent {
-        time: Some(to_wire(locked.time)),
+        time: Some(to_wire(time)),
         name: String::new(),
         chain: Vec::new(),
         ..event.clone()
@@ -67,7 +73,7 @@ pub(crate) async fn append(c: &mut Connection, event: &wire::AuditEvent) -> Quer
                 sha256(coalesce((SELECT chain FROM head), '') || $1), $1, $2, $3, $4",
     )
     .bind::<Binary, _>(event.encode_to_vec())
-    .bind::<Timestamptz, _>(locked.time)
+    .bind::<Timestamptz, _>(time)
     .bind::<Text, _>(&event.actor)
     .bind::<Text, _>(&event.action)
     .execute(c)

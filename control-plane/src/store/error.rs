@@ -3,6 +3,8 @@
 
 use diesel::result::{DatabaseErrorKind, Error};
 
+use super::guarded::Broken;
+
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
@@ -36,6 +38,9 @@ pub(crate) enum StoreError {
         /// The most it may be.
         bytes_max: usize,
     },
+    /// The write would break a guard. Nothing was written.
+    #[error("{0}")]
+    GuardBroken(Box<Broken>),
     /// A row says what this version has no meaning for, or the log's hashes do
     /// not match. Needs a person.
     #[error("the database holds what cannot be read: {0}")]

@@ -1,5 +1,5 @@
 //! A connection that is told by Postgres when something was committed. It only
-//! wakes: what it carries is never believed.
+//! wakes: what it carries is never believed, but for the name of a question.
 
 use std::error::Error as _;
 use std::future::poll_fn;
@@ -8,23 +8,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel_async::{AsyncConnection as _, SimpleAsyncConnection as _};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, NoTls};
 use uuid::Uuid;
 
-use super::{Connection, StoreError, log, nodes};
+use super::{Connection, StoreError, log, nodes, questions};
 
 /// How long that may take.
 const PROBE_TIME_MAX: Duration = Duration::from_secs(3);
 /// How long making the connection may take, LISTEN included.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
+/// Questions to nodes that a watch may be behind; past it they are missed.
+const QUESTIONS_BEHIND_MAX: usize = 64;
 
 /// What a notification wakes.
 #[derive(Clone)]
 pub(super) struct Wake {
     committed: Arc<Notify>,
     applied: watch::Sender<u64>,
+    asked: broadcast::Sender<Uuid>,
+    answered: watch::Sender<u64>,
     probed: Arc<Notify>,
     /// The channel on which this replica wakes itself, once.
     probe_channel: Arc<str>,
@@ -35,6 +39,8 @@ impl Wake {
         Self {
             committed: Arc::default(),
             applied: watch::Sender::default(),
+            asked: broadcast::channel(QUESTIONS_BEHIND_MAX).0,
+            answered: watch::Sender::default(),
             probed: Arc::default(),
             probe_channel: format!("porthouse_probe_{}", Uuid::new_v4().simple()).into(),
         }
@@ -50,11 +56,29 @@ impl Wake {
         self.applied.subscribe()
     }
 
-    fn hear(&self, channel: &str) {
+    /// Every question to nodes from now on, by its name.
+    pub(super) fn asked(&self) -> broadcast::Sender<Uuid> {
+        self.asked.clone()
+    }
+
+    /// Changes when a node may have answered something.
+    pub(super) fn answered(&self) -> watch::Receiver<u64> {
+        self.answered.subscribe()
+    }
+
+    fn hear(&self, channel: &str, said: &str) {
         if channel == log::CHANNEL {
             self.committed.notify_one();
         } else if channel == nodes::CHANNEL {
             self.applied
+                .send_modify(|count| *count = count.wrapping_add(1));
+        } else if channel == questions::ASKED {
+            if let Ok(id) = said.parse() {
+                // No node may be watching here.
+                let _ = self.asked.send(id);
+            }
+        } else if channel == questions::ANSWERED {
+            self.answered
                 .send_modify(|count| *count = count.wrapping_add(1));
         } else if channel == &*self.probe_channel {
             self.probed.notify_one();
@@ -88,14 +112,20 @@ impl Listener {
         tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {
                 if let AsyncMessage::Notification(notification) = message {
-                    woken.hear(notification.channel());
+                    woken.hear(notification.channel(), notification.payload());
                 }
             }
         });
         let mut connection = Connection::try_from(client)
             .await
             .map_err(|_| StoreError::Unavailable)?;
-        for channel in [log::CHANNEL, nodes::CHANNEL, &*wake.probe_channel] {
+        for channel in [
+            log::CHANNEL,
+            nodes::CHANNEL,
+            questions::ASKED,
+            questions::ANSWERED,
+            &*wake.probe_channel,
+        ] {
             connection
                 .batch_execute(&format!("LISTEN {channel}"))
                 .await?;

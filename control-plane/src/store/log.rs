@@ -26,7 +26,9 @@ use uuid::Uuid;
 
 use super::position::{Entry, Position};
 use super::schema::{policy_log, policy_pending};
-use super::{Connection, Store, StoreError, address, covering, device_tokens, kept_out, resolve};
+use super::{
+    Connection, Store, StoreError, address, covering, device_tokens, guarded, kept_out, resolve,
+};
 
 /// The channel on which a commit wakes the tailers.
 pub(crate) const CHANNEL: &str = "porthouse_policy";
@@ -184,6 +186,7 @@ async fn number(connection: &mut Connection) -> Result<Revision, StoreError> {
     let mut items = items(connection, pending).await?;
     let time = Some(lock(connection).await?.into());
     covering::cover(connection, &mut items).await?;
+    guarded::hold(connection, &items).await?;
     let items = items.iter().map(Into::into).collect();
     let payload = v1::ChangePayload { time, items }.encode_to_vec();
     if payload.len() > CHANGE_BYTES_MAX {
@@ -194,9 +197,17 @@ async fn number(connection: &mut Connection) -> Result<Revision, StoreError> {
     append(connection, &ids, payload).await
 }
 
+/// Says whether guards would let this transaction change what it has changed, as
+/// far as nobody else writes meanwhile. It is not numbered, and cannot commit.
+pub(crate) async fn rehearse(connection: &mut Connection) -> Result<(), StoreError> {
+    let pending = pending(connection).await?;
+    let items = items(connection, pending).await?;
+    guarded::hold(connection, &items).await
+}
+
 /// Takes the log's lock, which is held to commit; answers when it was had, by the
 /// one clock that all replicas share.
-async fn lock(connection: &mut Connection) -> Result<SystemTime, StoreError> {
+pub(crate) async fn lock(connection: &mut Connection) -> Result<SystemTime, StoreError> {
     let locked: Locked = diesel::sql_query(
         "SELECT pg_advisory_xact_lock(hashtext('porthouse.policy_log'))::text AS locked,
                 clock_timestamp() AS time",

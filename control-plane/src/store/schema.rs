@@ -245,6 +245,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    guards (id) {
+        id -> Uuid,
+        name -> Text,
+        prefix -> Text,
+        audience -> Text,
+        role -> Nullable<Text>,
+        act -> Text,
+        version -> BigInt,
+        create_time -> Timestamptz,
+        update_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
     endpoints (id) {
         id -> Uuid,
         address -> Text,
@@ -302,6 +316,22 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    node_questions (id) {
+        id -> Uuid,
+        question -> Binary,
+        create_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    node_answers (question_id, node) {
+        question_id -> Uuid,
+        node -> Text,
+        answer -> Binary,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(sessions -> issuers (issuer_id));
 diesel::joinable!(device_tokens -> users (owner_id));
@@ -325,6 +355,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     members,
     room_blocks,
     room_templates,
+    guards,
     endpoints,
     audit_log,
     policy_log,

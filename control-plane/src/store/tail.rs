@@ -12,6 +12,7 @@ use porthouse_model::Revision;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::listen::{Listener, Wake};
 use super::log;
@@ -46,6 +47,8 @@ pub(crate) struct Tail {
     findings: broadcast::Sender<Finding>,
     head: watch::Receiver<Position>,
     applied: watch::Receiver<u64>,
+    asked: broadcast::Sender<Uuid>,
+    answered: watch::Receiver<u64>,
 }
 
 impl Tail {
@@ -67,6 +70,8 @@ impl Tail {
             findings,
             head: head_in,
             applied: wake.applied(),
+            asked: wake.asked(),
+            answered: wake.answered(),
         };
         let reader = Reader {
             url: url.to_owned(),
@@ -90,6 +95,16 @@ impl Tail {
         let mut head = self.head.clone();
         let reached = head.wait_for(|head| head.revision() >= revision).await;
         reached.map(|_| ()).map_err(|_| StoreError::Unavailable)
+    }
+
+    /// The name of every question to nodes from now on.
+    pub(crate) fn asked(&self) -> broadcast::Receiver<Uuid> {
+        self.asked.subscribe()
+    }
+
+    /// Changes whenever a node may have answered a question.
+    pub(crate) fn answered(&self) -> watch::Receiver<u64> {
+        self.answered.clone()
     }
 
     /// Changes whenever a node may have applied something.

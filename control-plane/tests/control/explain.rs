@@ -6,7 +6,7 @@ use wire::case::Who;
 use wire::entry_step::Kind;
 use wire::{Act, Decision};
 
-use crate::world::{World, field};
+use crate::world::{World, field, reason};
 
 fn user(name: &str) -> Who {
     Who::User(format!("users/{name}"))
@@ -149,6 +149,82 @@ async fn steps_are_answered_in_their_order_and_nodes_decide_about_rooms_nobody_m
 }
 
 #[tokio::test]
+async fn a_device_does_what_its_token_and_its_room_let_it_do() {
+    let world = World::start().await;
+    world.user("ada", "").await;
+    private(&world).await;
+    member(&world, "ada").await;
+    world.room("lobby").await;
+    let device_token = wire::DeviceToken {
+        owner: "users/ada".into(),
+        display_name: "Thermometer".into(),
+        rooms: vec!["rooms/board".into()],
+        capabilities: Some(wire::Acts {
+            acts: vec![Act::See.into(), Act::Join.into()],
+        }),
+        ..wire::DeviceToken::default()
+    };
+    let request = wire::CreateDeviceTokenRequest {
+        device_token: Some(device_token),
+        validate_only: false,
+    };
+    let mut tokens = world.admin().device_tokens();
+    let made = tokens.create_device_token(request).await;
+    let made = made.expect("new").into_inner();
+    let name = made.device_token.expect("a token").name;
+    let by = || Some(Who::DeviceToken(name.clone()));
+    let join = decided(&world, case(by(), "board", Act::Join)).await;
+    assert_eq!(join.0, Decision::Allowed);
+    let send = explain(&world, case(by(), "board", Act::Send)).await;
+    let send = send.expect("a case");
+    assert_eq!(
+        (send.decision(), send.rule.as_str()),
+        (Decision::Refused, "capabilities.send")
+    );
+    assert!(send.found.contains("a device"), "{}", send.found);
+    let elsewhere = decided(&world, case(by(), "lobby", Act::Join)).await;
+    assert_eq!(elsewhere.0, Decision::Refused);
+    let delete = wire::DeleteDeviceTokenRequest {
+        name: name.clone(),
+        etag: String::new(),
+    };
+    tokens.delete_device_token(delete).await.expect("deleted");
+    let ended = decided(&world, case(by(), "board", Act::Join)).await;
+    assert_eq!(ended, (Decision::Refused, "session".to_owned()));
+}
+
+/// Nobody keeps it: not of another deployment, not forged, not forgotten.
+#[tokio::test]
+async fn a_refusal_that_no_node_keeps_is_told_from_one_that_is_none() {
+    let world = World::start().await;
+    let about = |id: &str| wire::ExplainRequest {
+        about: Some(wire::explain_request::About::RefusalId(id.to_owned())),
+    };
+    let mut policy = world.admin().policy();
+    let unknown = policy.explain(about("00f3a1c4d2e5b697")).await;
+    let unknown = unknown.expect_err("nobody keeps it");
+    assert_eq!(unknown.code(), Code::NotFound);
+    assert_eq!(reason(&unknown), "REFUSAL_NOT_KEPT");
+    assert!(unknown.message().contains("last ones"), "{unknown:?}");
+    for none in [
+        "",
+        "f3a1c4d2e5b697",
+        "00f3a1c4d2e5b6970",
+        "+0f3a1c4d2e5b697",
+        "00f3a1c4d2e5b69g",
+        "00f3a1c4d2e5b6\u{e9}",
+        "0x00f3a1c4d2e5b6",
+    ] {
+        let refused = policy.explain(about(none)).await.expect_err("no id");
+        assert_eq!(
+            (refused.code(), field(&refused).as_str()),
+            (Code::InvalidArgument, "refusal_id"),
+            "{none}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_asked_is_refused_by_its_field() {
     let world = World::start().await;
     world.room("lobby").await;
@@ -159,6 +235,10 @@ async fn what_cannot_be_asked_is_refused_by_its_field() {
         bad(
             "case.user",
             case(Some(user("not a name")), "lobby", Act::Join),
+        ),
+        bad(
+            "case.device_token",
+            case(Some(Who::DeviceToken("ada".into())), "lobby", Act::Join),
         ),
         bad("case.act", wire::Case { act: 99, ..good() }),
         bad(

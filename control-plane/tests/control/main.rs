@@ -17,6 +17,7 @@ mod key;
 mod policy;
 mod explain;
 mod provider;
+mod guard;
 mod world;
 #[path = "../policy/cluster.rs"]
 mod cluster;

@@ -20,6 +20,7 @@ use wire::audit_service_client::AuditServiceClient;
 use wire::block_service_client::BlockServiceClient;
 use wire::device_token_service_client::DeviceTokenServiceClient;
 use wire::endpoint_service_client::EndpointServiceClient;
+use wire::guard_service_client::GuardServiceClient;
 use wire::issuer_service_client::IssuerServiceClient;
 use wire::member_service_client::MemberServiceClient;
 use wire::node_service_client::NodeServiceClient;
@@ -251,6 +252,10 @@ impl Caller {
 
     pub(crate) fn room_templates(&self) -> RoomTemplateServiceClient<Guarded> {
         RoomTemplateServiceClient::new(self.0.clone())
+    }
+
+    pub(crate) fn guards(&self) -> GuardServiceClient<Guarded> {
+        GuardServiceClient::new(self.0.clone())
     }
 
     pub(crate) fn endpoints(&self) -> EndpointServiceClient<Guarded> {

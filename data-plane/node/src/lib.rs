@@ -25,6 +25,7 @@ mod switchboard;
 mod bridge;
 mod policy;
 mod live;
+mod refusals;
 mod grpc;
 mod node;
 mod settings;

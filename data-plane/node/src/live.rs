@@ -15,10 +15,13 @@ use porthouse_api::live::v1;
 use porthouse_api::live::v1::live_service_server::LiveService;
 use porthouse_model::{ClientId, MessageKind, RoomName};
 use porthouse_puddle::{
-    Call, CallId, CallResult, ListedClient, ListedRoom, ListedSocket, Publish, PuddleId, WireForm,
+    Call, CallId, CallResult, Cause, ListedClient, ListedRoom, ListedSocket, Publish, PuddleId,
+    WireForm,
 };
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
+
+use crate::refusals::Refusals;
 
 /// Clients named in `to` or in `except`.
 const RECEIVERS_MAX: usize = 256;
@@ -44,6 +47,7 @@ pub(crate) enum Called {
 pub struct Live {
     calls: mpsc::Sender<Called>,
     next: Arc<AtomicU64>,
+    refusals: Arc<Refusals>,
 }
 
 impl Live {
@@ -51,10 +55,43 @@ impl Live {
         Self {
             calls,
             next: Arc::new(AtomicU64::new(0)),
+            refusals: Arc::new(Refusals::new()),
         }
     }
 
-    async fn call(&self, what: Call) -> CallResult {
+    /// What the node has refused beside its puddles.
+    pub(crate) const fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
+    }
+
+    /// What a result means that is not the one asked for. A refusal is kept.
+    fn told(&self, result: &CallResult, room: &RoomName) -> Status {
+        let id = match result {
+            CallResult::Refused(refused) => {
+                let cause = Cause::Refused(*refused);
+                Some(self.refusals.keep(cause, Some(room), None))
+            }
+            CallResult::Key(_)
+            | CallResult::NotLive
+            | CallResult::Published { .. }
+            | CallResult::Placed { .. }
+            | CallResult::Purged { .. }
+            | CallResult::Rooms { .. }
+            | CallResult::Sockets { .. }
+            | CallResult::Kicked { .. }
+            | CallResult::Present(_)
+            | CallResult::Waiting(_)
+            | CallResult::Recalled(_)
+            | CallResult::Foreseen(_)
+            | CallResult::Moved(_)
+            | CallResult::Decided { .. }
+            | CallResult::TooMany
+            | CallResult::Unavailable => None,
+        };
+        status::refused(result, id)
+    }
+
+    pub(crate) async fn call(&self, what: Call) -> CallResult {
         let call = CallId(self.next.fetch_add(1, Ordering::Relaxed));
         let (answer, result) = oneshot::channel();
         match self.calls.try_send(Called::Made { call, what, answer }) {
@@ -96,6 +133,7 @@ impl LiveService for Live {
         request: Request<v1::PublishRequest>,
     ) -> Result<Response<v1::PublishResponse>, Status> {
         let publish = Arc::new(publish(request.into_inner())?);
+        let room = publish.room.clone();
         let result = self.call(Call::Publish(publish)).await;
         let response = match result {
             CallResult::Published { receivers } => v1::PublishResponse {
@@ -120,10 +158,12 @@ impl LiveService for Live {
             | CallResult::Kicked { .. }
             | CallResult::Present(_)
             | CallResult::Waiting(_)
+            | CallResult::Recalled(_)
+            | CallResult::Foreseen(_)
             | CallResult::Moved(_)
             | CallResult::Decided { .. }
             | CallResult::TooMany
-            | CallResult::Unavailable) => return Err(status::of(&other)),
+            | CallResult::Unavailable) => return Err(self.told(&other, &room)),
         };
         Ok(Response::new(response))
     }
@@ -134,9 +174,13 @@ impl LiveService for Live {
     ) -> Result<Response<v1::PurgeResponse>, Status> {
         let v1::PurgeRequest { room, through } = request.into_inner();
         let room = room_name(&room)?;
-        let result = self.call(Call::Purge { room, through }).await;
+        let purge = Call::Purge {
+            room: room.clone(),
+            through,
+        };
+        let result = self.call(purge).await;
         let CallResult::Purged { messages } = result else {
-            return Err(status::of(&result));
+            return Err(self.told(&result, &room));
         };
         Ok(Response::new(v1::PurgeResponse { messages }))
     }

@@ -94,7 +94,7 @@ impl Node {
         })?;
 
         let sign = Arc::new(Sign::new());
-        let ways = Ways::new(settings, &sign, &replicas)?;
+        let ways = Ways::new(settings, &sign, (&replicas, &live))?;
         let made = threads(settings, clock, &ways, listeners)?;
         let operators = operators(settings, &sign, &made.tallies, bridge.sign())?;
         let about = About {
@@ -103,6 +103,7 @@ impl Node {
             listeners: vec![ws.to_string()],
             tallies: made.tallies.clone(),
             seen: ways.seen,
+            live: live.clone(),
         };
         let (drain, drains) = oneshot::channel();
         let desk = Desk {
@@ -219,13 +220,14 @@ impl Ways {
     fn new(
         settings: &Settings,
         sign: &Arc<Sign>,
-        replicas: &Arc<Replicas>,
+        (replicas, live): (&Arc<Replicas>, &Live),
     ) -> Result<Self, StartError> {
         Ok(Self {
             sign: Arc::clone(sign),
             front: Front::start(Sessions {
                 control: Arc::clone(replicas),
                 page_origins: settings.page_origins.clone(),
+                refusals: Arc::clone(live.refusals()),
             })?,
             seen: Seen::of(settings.puddles),
         })

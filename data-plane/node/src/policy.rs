@@ -2,6 +2,7 @@
 //! Carries the switchboard's actions there and brings events back; decides
 //! nothing, and tries nothing again by itself.
 
+mod answer;
 pub(crate) mod client;
 pub(crate) mod seen;
 pub(crate) mod sign_in;

@@ -327,6 +327,7 @@ mod tests {
             listeners: Vec::new(),
             tallies: Vec::new(),
             seen: crate::policy::seen::Seen::of(2),
+            live: crate::live::Live::new(mpsc::channel(1).0),
         };
         Control::new(Replicas::new(&settings, WAIT_MAX).unwrap(), about)
     }

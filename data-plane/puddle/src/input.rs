@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Change, ChangeItem, ClientId, MessageKind, NamePrefix, Revision, RoomId, RoomName, Template,
-    Time, UnixTime,
+    Change, ChangeItem, ClientId, MessageKind, NamePrefix, RefusalId, Revision, RoomId, RoomName,
+    Template, Time, UnixTime,
 };
 
 use crate::bridge::{FromStore, StoreRequest};
@@ -254,6 +254,10 @@ pub enum Command {
         /// What.
         decision: Decision,
     },
+    /// What would this change do to those inside?
+    Foresee(Arc<ChangedItem>),
+    /// What did this refusal come of?
+    Recall(RefusalId),
     /// Put a client out.
     Kick {
         /// Whom.

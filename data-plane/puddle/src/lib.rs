@@ -25,6 +25,7 @@ mod counting;
 mod resume;
 mod bridge;
 mod question;
+mod recall;
 mod waiting;
 mod sibling;
 mod policy;
@@ -38,8 +39,8 @@ pub use home::{FromHome, Placed, ToHome};
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
 pub use output::{
-    Deadline, ListedClient, ListedPresent, ListedRoom, ListedSocket, ListedWaiting, Moved,
-    MovedSocket, Output, Reply, Shell, WireForm, Wrote,
+    Deadline, Foreseen, ListedClient, ListedPresent, ListedRoom, ListedSocket, ListedWaiting,
+    Moved, MovedSocket, Output, Reply, Shell, WireForm, Wrote,
 };
 pub use people::{OwnerRule, RoomLife};
 pub use policy::{RoomPolicy, TemplatePolicy};
@@ -48,6 +49,7 @@ pub use question::{
     Answer, Known, Pass, Proof, Question, QuestionId, Secret, ShownTicket, SignInBy, SignInVerdict,
     Verdict, Verification,
 };
+pub use recall::{By, Cause, REFUSALS_KEPT_MAX, Recall, Recalled};
 pub use resume::{
     BadResumeKeys, Claims, Holder, PassedAt, RESUME_KEY_BYTES, RESUME_KEYS_MAX,
     RESUME_TOKEN_BYTES_MAX, ResumeKeys, Unopened,

@@ -9,6 +9,7 @@ use crate::bridge::{StoreRequest, StoredRoom, ToStore};
 use crate::hop::Hop;
 use crate::input::{OrderId, PuddleId, SocketId};
 use crate::question::{Question, QuestionId};
+use crate::recall::Recalled;
 
 /// What a puddle needs from the world. Implemented twice: by the node's thread
 /// and by the simulator.
@@ -143,6 +144,10 @@ pub enum Reply {
     Moved(Vec<MovedSocket>),
     /// Who waits to be let in, ordered by id.
     Waiting(Vec<ListedWaiting>),
+    /// What the change would do to those inside.
+    Foreseen(Foreseen),
+    /// What the refusal came of; `None`: it was not here, or is not kept any more.
+    Recalled(Option<Box<Recalled>>),
     /// It was decided about so many sockets.
     Decided {
         /// How many.
@@ -153,6 +158,17 @@ pub enum Reply {
         /// How many.
         sockets: u64,
     },
+}
+
+/// What a change would do to sockets that are inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Foreseen {
+    /// They would leave.
+    pub leaving: u64,
+    /// They would be asked something before they are inside again.
+    pub asked: u64,
+    /// Of these something must be known first, which is being asked for.
+    pub unsure: u64,
 }
 
 /// A live room.

@@ -33,6 +33,8 @@ mod storing;
 mod line;
 mod forgetting;
 mod closing;
+mod recalling;
+mod foreseeing;
 mod policing;
 mod ordering;
 mod devices;
@@ -65,6 +67,7 @@ use crate::outbox::{Lane, Outbox};
 use crate::output::{Deadline, Output, Shell};
 use crate::policy::{Clock, Policy, PolicyLimits};
 use crate::question::{Question, QuestionId};
+use crate::recall::{REFUSALS_KEPT_MAX, Recall};
 use crate::room::{RoomIndex, Rooms};
 use crate::seed::{Chance, Map, Secrets, Seeds};
 use crate::settings::Settings;
@@ -148,6 +151,8 @@ pub struct Puddle {
     /// The revision last said to be applied.
     acknowledged: Revision,
     drain: Option<Drain>,
+    /// The last refusals, which can be explained.
+    recall: Recall,
     counters: Counters,
 }
 
@@ -262,6 +267,7 @@ impl Puddle {
             flushed: None,
             acknowledged: Revision::default(),
             drain: None,
+            recall: Recall::new(REFUSALS_KEPT_MAX),
             counters: Counters::default(),
             chance,
             settings,

@@ -371,6 +371,8 @@ impl Switchboard {
             | Call::Move { .. }
             | Call::ListWaiting { .. }
             | Call::DecideWaiting { .. }
+            | Call::Recall(_)
+            | Call::Foresee(_)
             | Call::ListSockets { .. }
             | Call::Kick { .. }) => {
                 for (puddle, message) in self.calls.order(now, call, what) {

@@ -74,6 +74,7 @@ impl Case<'_> {
     pub fn decide(&self, act: Act) -> Told {
         let mut sight = Sight {
             standing: None,
+            is_device: self.device_acts().is_some(),
             address: self.address,
             origin: self.origin.map(Into::into),
             wall: Some(self.wall),

@@ -92,6 +92,16 @@ impl Rules {
         }
     }
 
+    /// Rules as they stand when the room is open, whatever is said there: enough
+    /// to say who may ever do what.
+    pub(crate) fn opened(source: &RoomRules) -> Self {
+        Self {
+            source: source.clone(),
+            hours: None,
+            format: Compiled::Any,
+        }
+    }
+
     /// The rules as they were written.
     #[must_use]
     pub const fn source(&self) -> &RoomRules {

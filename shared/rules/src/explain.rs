@@ -28,6 +28,8 @@ pub enum Outcome {
 pub struct Sight {
     /// As what somebody came; `None`: it did not come so far.
     pub standing: Option<Standing>,
+    /// Whether it came by a device token, for its owner.
+    pub is_device: bool,
     /// From where.
     pub address: Option<IpAddr>,
     /// Of which page's origin.
@@ -146,7 +148,12 @@ impl Sight {
     /// What was found where nothing is refused.
     #[must_use]
     pub fn standing(&self) -> String {
-        Described(self.standing).to_string()
+        let described = Described(self.standing);
+        if self.is_device {
+            format!("a device, by its token, of {described}")
+        } else {
+            described.to_string()
+        }
     }
 }
 
@@ -213,7 +220,7 @@ pub const fn remedy(refused: Refused) -> &'static str {
         R::OriginRefused => "add the page's origin to rules.connection.origins",
         R::ClosedNow => "come within rules.connection.hours, or change them",
         R::Blocked => "delete the block (BlockService.DeleteBlock), or wait until it ends",
-        R::JoinRefused | R::SendRefused | R::HistoryRefused | R::PresenceRefused | R::InviteRefused | R::KickRefused => "allow the act to this standing in rules.capabilities, or give the member another role",
+        R::JoinRefused | R::SendRefused | R::HistoryRefused | R::PresenceRefused | R::InviteRefused | R::KickRefused => "allow the act to this standing in rules.capabilities, or give the member another role; to a device also in rules.capabilities.device and in its token",
         R::RulesRefused => "change the room's rules by RoomService.UpdateRoom; only the owner of a transient room does by himself",
         R::NoSuchRoom => "make the room (RoomService.CreateRoom) or a template that covers its name, or allow this standing to see it",
         R::RoomClosed | R::OwnerLeft => "make the room anew",

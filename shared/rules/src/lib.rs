@@ -12,6 +12,7 @@ mod door;
 mod enter;
 mod explain;
 mod format;
+mod guard;
 mod hours;
 mod say;
 
@@ -22,4 +23,5 @@ pub use door::{Approach, Comer, Facts, Known, Missing, RoomDoor, TransientDoor};
 pub use enter::{Entry, Passed, Standing, Visitor, reads, refusal_of};
 pub use explain::{Outcome, Sight, remedy, step_for};
 pub use format::MESSAGE_DEPTH_MAX;
+pub use guard::{Guarded, capability_line};
 pub use say::Hearing;

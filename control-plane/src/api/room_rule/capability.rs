@@ -127,7 +127,7 @@ pub(in crate::api) const fn act_from_wire(act: wire::Act) -> Option<Act> {
     }
 }
 
-const fn act_to_wire(act: Act) -> wire::Act {
+pub(in crate::api) const fn act_to_wire(act: Act) -> wire::Act {
     match act {
         Act::See => wire::Act::See,
         Act::Join => wire::Act::Join,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use porthouse_model::{Refused, Retry};
+use porthouse_model::{RefusalId, Refused, Retry};
 use porthouse_puddle::CallResult;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -16,13 +16,18 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// What a result that is not the one asked for means.
 pub(super) fn of(result: &CallResult) -> Status {
+    refused(result, None)
+}
+
+/// The same of a refusal that is kept by this id.
+pub(super) fn refused(result: &CallResult, id: Option<RefusalId>) -> Status {
     match result {
         CallResult::NotLive => detailed(
             Code::NotFound,
             "no socket of this node is in a room of that name".to_owned(),
             reason("NOT_LIVE"),
         ),
-        CallResult::Refused(refused) => of_refusal(*refused),
+        CallResult::Refused(refused) => of_refusal(*refused, id),
         CallResult::TooMany => {
             let message = "as many calls as may be are under way: ask again";
             again(Code::ResourceExhausted, message, "TOO_MANY_CALLS", RETRY)
@@ -39,6 +44,8 @@ pub(super) fn of(result: &CallResult) -> Status {
         | CallResult::Sockets { .. }
         | CallResult::Present(_)
         | CallResult::Waiting(_)
+        | CallResult::Recalled(_)
+        | CallResult::Foreseen(_)
         | CallResult::Moved(_)
         | CallResult::Decided { .. }
         | CallResult::Kicked { .. } => {
@@ -47,23 +54,23 @@ pub(super) fn of(result: &CallResult) -> Status {
     }
 }
 
-fn of_refusal(refused: Refused) -> Status {
+fn of_refusal(refused: Refused, id: Option<RefusalId>) -> Status {
     let message = format!(
         "refused by the rule {}: needed is {}",
         refused.rule(),
         refused.needed()
     );
-    match refused.retry() {
-        Retry::Never | Retry::Authenticate | Retry::Elsewhere => {
-            let metadata = HashMap::from([("rule".to_owned(), refused.rule().to_owned())]);
-            let details = ErrorDetails::with_error_info("REFUSED", DOMAIN, metadata);
-            detailed(Code::InvalidArgument, message, details)
-        }
+    let mut metadata = HashMap::from([("rule".to_owned(), refused.rule().to_owned())]);
+    metadata.extend(id.map(|id| ("refusal_id".to_owned(), id.to_string())));
+    let mut details = ErrorDetails::with_error_info("REFUSED", DOMAIN, metadata);
+    let code = match refused.retry() {
+        Retry::Never | Retry::Authenticate | Retry::Elsewhere => Code::InvalidArgument,
         Retry::AfterMs(ms) => {
-            let delay = Duration::from_millis(u64::from(ms));
-            again(Code::ResourceExhausted, &message, "REFUSED", delay)
+            details.set_retry_info(Some(Duration::from_millis(u64::from(ms))));
+            Code::ResourceExhausted
         }
-    }
+    };
+    detailed(code, message, details)
 }
 
 /// Nobody of that id waits to be let in.
@@ -137,6 +144,11 @@ mod tests {
         assert_eq!(status.code(), Code::InvalidArgument);
         let info = status.get_details_error_info().expect("it is detailed");
         assert_eq!(info.metadata["rule"], "messages.text");
+        assert!(!info.metadata.contains_key("refusal_id"));
+        let id = Some(RefusalId(0xab));
+        let status = refused(&CallResult::Refused(Refused::Busy), id);
+        let info = status.get_details_error_info().expect("it is detailed");
+        assert_eq!(info.metadata["refusal_id"], "00000000000000ab");
     }
 
     #[test]

@@ -113,7 +113,7 @@ async fn converse(handed: Handed, sessions: &Sessions) -> io::Result<()> {
             Ok(Err(answer)) => answer,
             Err(_) => TOO_SLOW.into(),
         };
-        Ok::<Response<String>, Infallible>(answer.into_http())
+        Ok::<Response<String>, Infallible>(answer.into_http(&sessions.refusals, address))
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,25 +1,38 @@
 //! What the node's own routes answer, as JSON. Owns the words for what is wrong
 //! with a request; a refusal's own words are the table's.
 
+use std::net::IpAddr;
+
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
     RETRY_AFTER, SET_COOKIE, VARY,
 };
 use http::{HeaderValue, Response, StatusCode};
-use porthouse_model::{Refused, Retry};
+use porthouse_model::{RefusalId, Refused, Retry};
+use porthouse_puddle::Cause;
 use serde::Serialize;
+
+use crate::refusals::Refusals;
 
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     status: u16,
-    /// JSON; empty: none.
-    body: String,
+    body: Says,
     retry: Retry,
     cookie: Option<HeaderValue>,
     /// The page that may read it.
     page: Option<HeaderValue>,
+}
+
+/// What an answer says.
+#[derive(Debug)]
+enum Says {
+    Nothing,
+    Json(String),
+    /// Something is refused, and named when it is told.
+    Refusal(Box<Cause>),
 }
 
 /// Something wrong with a request, that the same request will not mend.
@@ -84,7 +97,8 @@ struct Body {
 }
 
 impl Body {
-    fn new(code: Option<u16>, rule: &'static str, needed: &'static str, retry: Retry) -> Self {
+    fn new(cause: Cause, retry: Retry, id: RefusalId) -> Self {
+        let (rule, needed) = (cause.rule(), cause.needed());
         let (retry, retry_after_ms) = match retry {
             Retry::Never => ("never", None),
             Retry::Authenticate => ("authenticate", None),
@@ -92,12 +106,12 @@ impl Body {
             Retry::Elsewhere => ("elsewhere", None),
         };
         Self {
-            code,
+            code: cause.code().map(|code| code.0),
             rule,
             needed,
             retry,
             retry_after_ms,
-            refusal_id: format!("{:016x}", rand::random::<u64>()),
+            refusal_id: id.to_string(),
             message: format!("Refused by {rule}: needed is {needed}."),
         }
     }
@@ -107,7 +121,7 @@ impl Answer {
     /// What was asked for.
     pub(super) fn new(status: u16, body: &impl Serialize) -> Self {
         Self {
-            body: json(body),
+            body: Says::Json(json(body)),
             ..Self::empty(status)
         }
     }
@@ -116,7 +130,7 @@ impl Answer {
     pub(super) const fn empty(status: u16) -> Self {
         Self {
             status,
-            body: String::new(),
+            body: Says::Nothing,
             retry: Retry::Never,
             cookie: None,
             page: None,
@@ -138,8 +152,16 @@ impl Answer {
         Self { page, ..self }
     }
 
-    pub(crate) fn into_http(self) -> Response<String> {
-        let mut answer = Response::new(self.body);
+    /// The answer to somebody at this address. A refusal is kept by its id.
+    pub(crate) fn into_http(self, refusals: &Refusals, address: IpAddr) -> Response<String> {
+        let mut answer = Response::new(match self.body {
+            Says::Nothing => String::new(),
+            Says::Json(body) => body,
+            Says::Refusal(cause) => {
+                let id = refusals.keep(*cause, None, Some(address));
+                json(&Body::new(*cause, self.retry, id))
+            }
+        });
         *answer.status_mut() = StatusCode::from_u16(self.status).expect("a status");
         let headers = answer.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -171,19 +193,24 @@ impl Answer {
 
 impl From<Wrong> for Answer {
     fn from(wrong: Wrong) -> Self {
-        let body = Body::new(None, wrong.rule, wrong.needed, Retry::Never);
-        Self::new(wrong.status, &body)
+        let Wrong {
+            status,
+            rule,
+            needed,
+        } = wrong;
+        Self {
+            body: Says::Refusal(Box::new(Cause::Request { rule, needed })),
+            ..Self::empty(status)
+        }
     }
 }
 
 impl From<Refused> for Answer {
     fn from(refused: Refused) -> Self {
-        let retry = refused.retry();
-        let code = Some(refused.code().0);
-        let body = Body::new(code, refused.rule(), refused.needed(), retry);
         Self {
-            retry,
-            ..Self::new(refused.http_status(), &body)
+            body: Says::Refusal(Box::new(Cause::Refused(refused))),
+            retry: refused.retry(),
+            ..Self::empty(refused.http_status())
         }
     }
 }

@@ -19,6 +19,7 @@ use super::refused::{
 use crate::clock::Clock;
 use crate::policy::client::Replicas;
 use crate::policy::sign_in::Drawn;
+use crate::refusals::Refusals;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -28,6 +29,8 @@ pub(crate) struct Sessions {
     pub(crate) control: Arc<Replicas>,
     /// As in the puddles' settings.
     pub(crate) page_origins: Vec<String>,
+    /// Where what it refuses is kept.
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 /// What a page signs in by.
@@ -273,6 +276,8 @@ fn user_agent(headers: &HeaderMap) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn headers(lines: &[(HeaderName, &str)]) -> HeaderMap {
@@ -290,7 +295,8 @@ mod tests {
     }
 
     fn status(read: Result<SignInBy, Answer>) -> u16 {
-        read.map_or_else(|answer| answer.into_http().status().as_u16(), |_| 200)
+        let told = |answer: Answer| answer.into_http(&Refusals::new(), Ipv4Addr::LOCALHOST.into());
+        read.map_or_else(|answer| told(answer).status().as_u16(), |_| 200)
     }
 
     #[test]

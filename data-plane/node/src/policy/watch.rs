@@ -15,8 +15,10 @@ use tonic::{Code, Status, Streaming};
 use v1::watch_request::Message as Says;
 use v1::watch_response::Message as Hears;
 
+use super::answer;
 use super::client::{Replicas, revision, wire};
 use super::seen::Seen;
+use crate::live::Live;
 use crate::tally::Tally;
 
 /// How often the node says that it lives.
@@ -34,6 +36,8 @@ pub(crate) struct About {
     pub(crate) tallies: Vec<Arc<Tally>>,
     /// Whose sessions have sockets.
     pub(crate) seen: Seen,
+    /// By which the puddles answer what the control plane asks.
+    pub(crate) live: Live,
 }
 
 /// The latest that the node has to say on its watch.
@@ -103,14 +107,17 @@ impl Watch {
         loop {
             tokio::select! {
                 heard = stream.message() => match heard? {
-                    Some(heard) => self.hear(heard).await?,
+                    Some(heard) => self.hear(heard, &says).await?,
                     None => return Ok(()),
                 },
                 Ok(()) = word.changed() => {
                     let word = *word.borrow_and_update();
                     match word {
                         Word::Nothing => {}
-                        Word::Applied(revision) => say(&says, applied(revision)).await?,
+                        Word::Applied(revision) => {
+                            self.about.live.refusals().applied(revision);
+                            say(&says, applied(revision)).await?;
+                        }
                         Word::Leave => {
                             say(&says, Says::Leave(v1::WatchLeave {})).await?;
                             drop(says);
@@ -128,18 +135,32 @@ impl Watch {
         }
     }
 
-    async fn hear(&self, heard: v1::WatchResponse) -> Result<(), Status> {
+    async fn hear(
+        &self,
+        heard: v1::WatchResponse,
+        says: &mpsc::Sender<v1::WatchRequest>,
+    ) -> Result<(), Status> {
         let event = self
-            .event(heard)
+            .event(heard, says)
             .map_err(|bad| Status::internal(bad.to_string()))?;
-        self.tell(event).await;
+        if let Some(event) = event {
+            self.tell(event).await;
+        }
         Ok(())
     }
 
-    fn event(&self, heard: v1::WatchResponse) -> Result<Event, BadMessage> {
+    fn event(
+        &self,
+        heard: v1::WatchResponse,
+        says: &mpsc::Sender<v1::WatchRequest>,
+    ) -> Result<Option<Event>, BadMessage> {
         let watch = self.name;
-        Ok(
+        Ok(Some(
             match heard.message.ok_or(BadMessage { field: "message" })? {
+                Hears::Question(question) => {
+                    self.answer(question, says.clone());
+                    return Ok(None);
+                }
                 Hears::Opened(opened) => Event::WatchOpened {
                     watch,
                     head: position(opened.head)?,
@@ -155,7 +176,19 @@ impl Watch {
                     change: change.try_into()?,
                 },
             },
-        )
+        ))
+    }
+
+    /// Has a question answered beside the watch, which does not wait for it.
+    /// Calls under way are bounded; past that it is not answered.
+    fn answer(&self, question: v1::WatchQuestion, says: mpsc::Sender<v1::WatchRequest>) {
+        let live = self.about.live.clone();
+        tokio::spawn(async move {
+            if let Some(answer) = answer::answer(&live, question).await {
+                // The watch may have ended meanwhile.
+                let _ = say(&says, Says::Answer(answer)).await;
+            }
+        });
     }
 
     /// The switchboard has ended when it does not hear, and then so does this.
@@ -182,6 +215,7 @@ impl Watch {
             // and to claim less than is true would be the mistake.
             deliver_max: None,
             rules_known: RULES_KNOWN,
+            answers: true,
         }
     }
 

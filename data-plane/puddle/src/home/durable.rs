@@ -439,6 +439,8 @@ impl Deferred {
                 | Command::Move { .. }
                 | Command::ListWaiting { .. }
                 | Command::DecideWaiting { .. }
+                | Command::Recall(_)
+                | Command::Foresee(_)
                 | Command::Kick { .. },
             ) => 0,
         };

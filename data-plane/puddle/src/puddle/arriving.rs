@@ -65,8 +65,7 @@ impl Puddle {
     }
 
     pub(super) fn refuse_bad(&mut self, id: SocketId, bad: &BadUpgrade) {
-        let refusal = self.refusal_id();
-        self.counters.refused += 1;
+        let refusal = self.bad_request(id, bad);
         self.tell(id, |out| upgrade::bad(bad, refusal, out));
         self.end(id);
     }

@@ -2,7 +2,7 @@
 //! it held is given back at once; the connection itself ends when its last frame
 //! is written and the peer has answered, or has taken too long to.
 
-use porthouse_model::{CloseCode, PolicyKey, Refusal, Refused};
+use porthouse_model::{CloseCode, PolicyKey, Refused};
 
 use super::Puddle;
 use super::handshake::TOO_MUCH;
@@ -11,19 +11,11 @@ use crate::input::SocketId;
 use crate::output::Output;
 use crate::sibling::End;
 use crate::socket::{Phase, SignIn, Who};
-use crate::upgrade::{self, Upgrade};
+use crate::upgrade::{self, Endpoint, Upgrade};
 use crate::wire::assembly::Assembly;
 use crate::wire::frame::{self, Fault};
 
 impl Puddle {
-    pub(super) fn refusal(&mut self, refused: Refused) -> Refusal {
-        self.counters.refused += 1;
-        Refusal {
-            refused,
-            id: self.refusal_id(),
-        }
-    }
-
     /// Refuses a connection whose request was not read.
     pub(super) fn refuse_request(&mut self, id: SocketId, refused: Refused) {
         self.refuse_upgrade(id, None, refused);
@@ -36,7 +28,11 @@ impl Puddle {
         request: Option<&Upgrade>,
         refused: Refused,
     ) {
-        let refusal = self.refusal(refused);
+        let room = match request.map(|request| &request.endpoint) {
+            Some(Endpoint::Room(room)) => Some(room),
+            Some(Endpoint::Primary | Endpoint::Address(_)) | None => None,
+        };
+        let refusal = self.refusal(id, room, refused);
         let page = request.and_then(|request| self.page_named(request));
         self.tell(id, |out| match request {
             Some(request) => upgrade::turned_away(request, &refusal, page.as_deref(), out),
@@ -54,7 +50,7 @@ impl Puddle {
             self.refuse_upgrade(id, Some(&request), refused);
             return;
         }
-        let refusal = self.refusal(refused);
+        let refusal = self.refusal(id, None, refused);
         self.part_refused(id, &refusal);
         if self.is_stream(id) {
             self.close_stream(id, &refusal);

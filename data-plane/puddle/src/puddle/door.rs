@@ -136,6 +136,17 @@ impl Puddle {
 
     /// Looks at a room's door for a socket, inside already or not.
     pub(super) fn see(&mut self, id: SocketId, room: &RoomName, inside: bool) -> Seen {
+        self.see_as(id, room, inside, None)
+    }
+
+    /// The same, as if this stood under the room's name.
+    pub(super) fn see_as(
+        &mut self,
+        id: SocketId,
+        room: &RoomName,
+        inside: bool,
+        given: Option<Named>,
+    ) -> Seen {
         let Some(socket) = self.sockets.get(id) else {
             return Seen::Shut(Refused::RoomClosed);
         };
@@ -159,7 +170,8 @@ impl Puddle {
             inside,
             is_kept_out: !inside && self.is_kept_out(id, room),
         };
-        match self.policy.room(self.now, room) {
+        let named = given.or_else(|| self.policy.room(self.now, room));
+        match named {
             None => Seen::Unknown(PolicyKey::Room(room.clone())),
             Some(Named::Templated(_) | Named::Absent) if room.freeport_of().is_some() => {
                 Seen::Shut(Refused::NoSuchEndpoint)

@@ -350,7 +350,7 @@ impl Puddle {
                     return;
                 };
                 self.leave_door(id, &entry);
-                let refusal = self.refusal(refused);
+                let refusal = self.refusal(id, Some(room), refused);
                 let reply_to = entry.reply_to.as_ref();
                 let event = match (entry.origin, reply_to) {
                     (Origin::PutBack, None) => multiplexed::Event::closed(room, &refusal),

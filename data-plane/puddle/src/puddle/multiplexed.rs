@@ -385,7 +385,7 @@ impl Puddle {
         room: Option<&RoomName>,
         refused: Refused,
     ) {
-        let refusal = self.refusal(refused);
+        let refusal = self.refusal(id, room, refused);
         self.inform(id, |out| Told::refused(request, room, &refusal).frame(out));
     }
 

@@ -30,6 +30,8 @@ impl Puddle {
             | Command::Move { .. }
             | Command::ListWaiting { .. }
             | Command::DecideWaiting { .. }
+            | Command::Recall(_)
+            | Command::Foresee(_)
             | Command::Kick { .. } => {}
         }
         let reply = self.carry_out(command);
@@ -52,6 +54,8 @@ impl Puddle {
                 clients_max,
             } => Reply::Present(self.list_present(&room, after, clients_max)),
             Command::Move { client, from, to } => self.move_client(client, &from, &to),
+            Command::Recall(id) => self.recall(id),
+            Command::Foresee(item) => self.foresee(&item),
             Command::ListWaiting { room } => Reply::Waiting(self.waiting_rooms.list(&room)),
             Command::DecideWaiting {
                 room,

@@ -272,10 +272,8 @@ impl Puddle {
         let room = self.rooms.get(index);
         let (name, passed) = (room.name.clone(), room.seats.sitter(stay.seat).passed);
         let seen = self.see(id, &name, true);
-        let judgement = match seen.door(self.page_of(id)) {
-            Door::Shut(refused) => Judgement::Refuse(refused),
-            Door::Unknown => return self.ask_again(id, index, &name, passed),
-            Door::Open { rules, visitor, .. } => rules.enter(&visitor, &passed),
+        let Some(judgement) = self.judgement(id, &seen, &passed) else {
+            return self.ask_again(id, index, &name, passed);
         };
         match judgement {
             Judgement::Admit => {
@@ -286,6 +284,21 @@ impl Puddle {
             }
             Judgement::Refuse(refused) => self.put_out(id, index, refused),
             Judgement::Ask(_) => self.ask_again(id, index, &name, passed),
+        }
+    }
+
+    /// How somebody who passed these steps stands by a door that is seen so; none
+    /// where something must be known first.
+    pub(super) fn judgement(
+        &self,
+        id: SocketId,
+        seen: &Seen,
+        passed: &Passed,
+    ) -> Option<Judgement> {
+        match seen.door(self.page_of(id)) {
+            Door::Shut(refused) => Some(Judgement::Refuse(refused)),
+            Door::Unknown => None,
+            Door::Open { rules, visitor, .. } => Some(rules.enter(&visitor, passed)),
         }
     }
 
@@ -322,7 +335,7 @@ impl Puddle {
                 self.outbox.cut_room(id.slot, index);
                 self.leave_room(id, index, stay.seat, Gone::refused(refused));
                 self.forget_stay(id, index);
-                let refusal = self.refusal(refused);
+                let refusal = self.refusal(id, Some(&name), refused);
                 self.tell(id, |out| Told::closed(&name, &refusal).frame(out));
                 self.rest(id);
             }
@@ -428,7 +441,7 @@ impl Puddle {
     }
 }
 
-fn room_sitters(room: &crate::room::Room) -> Vec<SocketId> {
+pub(super) fn room_sitters(room: &crate::room::Room) -> Vec<SocketId> {
     room.seats
         .sitters()
         .iter()

@@ -152,7 +152,7 @@ impl Puddle {
 
     fn refuse_renewal_beside(&mut self, id: SocketId, refused: Refused) {
         if let Some(Renewal::Looking(request, _)) = self.renewal_beside(id).map(std::mem::take) {
-            let refusal = self.refusal(refused);
+            let refusal = self.refusal(id, None, refused);
             let event = Told::refused(request.as_ref(), None, &refusal);
             self.inform(id, |out| event.frame(out));
         }

@@ -5,6 +5,8 @@ mod doors;
 mod endpoints;
 mod entry;
 mod explained;
+mod recalled;
+mod foreseen;
 mod steps;
 mod waiting;
 mod raw_v1;

@@ -9,8 +9,11 @@ use porthouse_model::{ApiKey, PolicyKey, Refused, Revision, Time};
 use super::chain::Position;
 use super::event::{CallId, RequestId, WatchId};
 use crate::input::{Changed, Command, Input, OrderId, PuddleId};
-use crate::output::{ListedPresent, ListedRoom, ListedSocket, ListedWaiting, MovedSocket};
+use crate::output::{
+    Foreseen, ListedPresent, ListedRoom, ListedSocket, ListedWaiting, MovedSocket,
+};
 use crate::question::{Answer, QuestionId, SignInBy, Verification};
+use crate::recall::Recalled;
 
 /// Something the shell does.
 #[derive(Debug)]
@@ -170,6 +173,10 @@ pub enum CallResult {
     Moved(Vec<(PuddleId, MovedSocket)>),
     /// Who waits to be let in to the room, by its home.
     Waiting(Vec<ListedWaiting>),
+    /// What the change would do to those inside, on all puddles.
+    Foreseen(Foreseen),
+    /// What the refusal came of; `None`: no puddle keeps it.
+    Recalled(Option<Box<Recalled>>),
     /// It was decided about so many sockets.
     Decided {
         /// How many.

@@ -218,6 +218,8 @@ impl Calls {
                 let command = Command::Move { client, from, to };
                 (Merge::moved(), self.all(&command))
             }
+            Call::Foresee(item) => (Merge::foreseen(), self.all(&Command::Foresee(item))),
+            Call::Recall(id) => (Merge::recalled(), self.all(&Command::Recall(id))),
             Call::ListWaiting { room } => {
                 let home = self.home(&room);
                 (

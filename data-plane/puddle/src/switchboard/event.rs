@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use porthouse_model::{Change, ClientId, Resolved, Revision, RoomName, Time, TokenHash, UnixTime};
+use porthouse_model::{
+    Change, ClientId, RefusalId, Resolved, Revision, RoomName, Time, TokenHash, UnixTime,
+};
 
 use super::chain::{Chain, Position};
-use crate::input::{OrderId, Publish, PuddleId, SocketId};
+use crate::input::{ChangedItem, OrderId, Publish, PuddleId, SocketId};
 use crate::output::Reply;
 use crate::question::{Question, QuestionId, SignInVerdict, Verdict};
 use crate::waiting::Decision;
@@ -217,6 +219,10 @@ pub enum Call {
         /// What.
         decision: Decision,
     },
+    /// What would this change do to those inside?
+    Foresee(Arc<ChangedItem>),
+    /// What did this refusal come of?
+    Recall(RefusalId),
     /// Put a client out.
     Kick {
         /// Whom.

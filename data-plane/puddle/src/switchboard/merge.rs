@@ -6,7 +6,10 @@ use porthouse_model::{Refused, RoomName};
 
 use super::action::CallResult;
 use crate::input::PuddleId;
-use crate::output::{ListedPresent, ListedRoom, ListedSocket, ListedWaiting, MovedSocket, Reply};
+use crate::output::{
+    Foreseen, ListedPresent, ListedRoom, ListedSocket, ListedWaiting, MovedSocket, Reply,
+};
+use crate::recall::Recalled;
 
 /// What has come so far.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub(super) enum Merge {
     Present(Option<ListedPresent>),
     Moved(BTreeMap<PuddleId, Vec<MovedSocket>>),
     Waiting(Vec<ListedWaiting>),
+    Recalled(Option<Box<Recalled>>),
+    Foreseen(Foreseen),
     Decided {
         sockets: u64,
     },
@@ -85,6 +90,14 @@ impl Merge {
         Self::Waiting(Vec::new())
     }
 
+    pub(super) const fn recalled() -> Self {
+        Self::Recalled(None)
+    }
+
+    pub(super) fn foreseen() -> Self {
+        Self::Foreseen(Foreseen::default())
+    }
+
     pub(super) const fn decided() -> Self {
         Self::Decided { sockets: 0 }
     }
@@ -132,6 +145,14 @@ impl Merge {
                 moved.insert(puddle, more);
             }
             (Self::Waiting(waiting), Reply::Waiting(listed)) => *waiting = listed,
+            (Self::Foreseen(all), Reply::Foreseen(more)) => {
+                all.leaving += more.leaving;
+                all.asked += more.asked;
+                all.unsure += more.unsure;
+            }
+            (Self::Recalled(found), Reply::Recalled(recalled)) => {
+                *found = found.take().or(recalled);
+            }
             (Self::Decided { sockets }, Reply::Decided { sockets: more })
             | (Self::Kick { sockets }, Reply::Kicked { sockets: more }) => *sockets += more,
             (merge, reply) => unreachable!("{reply:?} is no reply to {merge:?}"),
@@ -194,6 +215,8 @@ impl Merge {
                 sockets.truncate(sockets_max);
                 CallResult::Sockets { sockets, more }
             }
+            Self::Recalled(found) => CallResult::Recalled(found),
+            Self::Foreseen(foreseen) => CallResult::Foreseen(foreseen),
             Self::Present(Some(present)) => CallResult::Present(present),
             Self::Moved(moved) => {
                 let each = moved.into_iter().flat_map(|(puddle, sockets)| {

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use porthouse_e2e::house::Ground;
+use porthouse_e2e::program::binary;
 use tokio::process::Command;
 
 const DOCUMENT: &str = include_str!("../../../../docs/admin.md");
@@ -48,7 +49,11 @@ async fn typed(blocks: &[Block], place: &Path) -> String {
         .iter()
         .map(|block| format!("{}echo '{END}'\n", block.commands))
         .collect();
+    let here = binary();
+    let programs = here.parent().expect("a program is in a directory");
+    let path = std::env::var("PATH").unwrap_or_default();
     let shell = Command::new("bash")
+        .env("PATH", format!("{}:{path}", programs.display()))
         .args(["-euo", "pipefail", "-c", &script.concat()])
         .current_dir(place)
         .stdin(Stdio::null())

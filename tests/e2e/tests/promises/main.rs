@@ -4,6 +4,7 @@
 
 mod talk;
 mod door;
+mod explained;
 mod password;
 mod hook;
 mod issuers;

@@ -10,18 +10,24 @@ use super::world::{Client, HOUR, World, close_frame, frame, members_only, token}
 
 use MessageKind::Text;
 
-fn credential(device: u8) -> Credential {
+pub(super) fn credential(device: u8) -> Credential {
     Credential::new(CredentialKind::DeviceToken, [device; 32])
 }
 
-fn bearer(device: u8) -> String {
+pub(super) fn bearer(device: u8) -> String {
     format!("Authorization: Bearer {}", credential(device).reveal())
 }
 
 impl World {
     /// A device of a user's, which may do this in these rooms; answers what nodes
     /// are told of it.
-    fn device(&mut self, device: u8, user: u8, acts: Acts, rooms: &[&str]) -> ChangeItem {
+    pub(super) fn device(
+        &mut self,
+        device: u8,
+        user: u8,
+        acts: Acts,
+        rooms: &[&str],
+    ) -> ChangeItem {
         let rooms = rooms.iter().map(|room| room.parse().expect("a name"));
         let session = Session {
             id: SessionId::from_bytes([device; 16]),
@@ -53,7 +59,7 @@ impl World {
         ChangeItem::DeviceToken(token, session.clone())
     }
 
-    fn device_lobby(&mut self, device: u8) -> Client {
+    pub(super) fn device_lobby(&mut self, device: u8) -> Client {
         let lines = [
             "Sec-WebSocket-Protocol: porthouse.v1".to_owned(),
             bearer(device),

@@ -7,16 +7,20 @@ use core::time::Duration;
 use porthouse_model::{
     Act, Acts, AddressBlock, Audience, Block, Capabilities, CodeVersion, ConnectionRules,
     EntryRules, EntryStep, HistoryRules, Keep, Member, OpeningHours, PasswordVersion,
-    PresenceRules, Role, Room, RoomBlocks, RoomId, RoomName, RoomRules, Shown, Template, UnixTime,
-    UserId, WeekSpan,
+    PresenceRules, Role, Room, RoomBlocks, RoomId, RoomName, RoomRules, Session, Shown, Template,
+    UnixTime, UserId, WeekSpan,
 };
 use porthouse_rules::{Case, Outcome, Place, Rules, Who};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
+use super::devices::{bearer, credential};
 use super::world::{Client, HOUR, World, hash, token};
 
 const USER: u8 = 7;
+const DEVICE: u8 = 8;
 const PAGE: &str = "https://app.example";
 /// An hour past the world's beginning, when it is asked.
 const NOW: u64 = HOUR + HOUR;
@@ -37,12 +41,25 @@ impl End {
     }
 }
 
+/// As what somebody comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comes {
+    Anonymous,
+    SignedIn,
+    /// By a device token for this at most.
+    Device {
+        acts: Acts,
+        /// Whether it names the room.
+        leads_there: bool,
+    },
+}
+
 /// One room, one visitor, one act.
 #[derive(Clone, Debug)]
 struct Draw {
     rules: RoomRules,
     is_template: bool,
-    signed_in: bool,
+    comes: Comes,
     factor_age_s: Option<u64>,
     owns: bool,
     /// The role, and when it ends: before now or after it.
@@ -127,9 +144,9 @@ fn rules() -> impl Strategy<Value = RoomRules> {
         EntryStep::RoomCode(CodeVersion(1)),
     ];
     let steps = subsequence(steps, 0..=3).prop_shuffle();
-    let lines = (acts(), acts(), acts(), acts(), acts());
+    let lines = (acts(), acts(), acts(), acts(), acts(), acts());
     (connection(), lines, steps).prop_map(|(connection, lines, steps)| {
-        let (anonymous, user, member, moderator, owner) = lines;
+        let (anonymous, user, member, moderator, owner, device) = lines;
         RoomRules {
             connection,
             capabilities: Capabilities {
@@ -138,7 +155,7 @@ fn rules() -> impl Strategy<Value = RoomRules> {
                 member,
                 roles: [(Role::MODERATOR, moderator)].into(),
                 owner,
-                device: Acts::NONE,
+                device,
             },
             entry: EntryRules { steps },
             history: HistoryRules {
@@ -157,8 +174,11 @@ fn rules() -> impl Strategy<Value = RoomRules> {
 fn draw() -> impl Strategy<Value = Draw> {
     let role = select(vec![Role::MEMBER, Role::MODERATOR]);
     let factors = vec![None, Some(299), Some(300), Some(301)];
+    let device = (acts(), prop::bool::weighted(0.8))
+        .prop_map(|(acts, leads_there)| Comes::Device { acts, leads_there });
+    let comes = prop_oneof![Just(Comes::Anonymous), Just(Comes::SignedIn), device];
     let who = (
-        any::<bool>(),
+        comes,
         select(factors),
         prop::bool::weighted(0.1),
         prop::option::of((role, end())),
@@ -174,7 +194,7 @@ fn draw() -> impl Strategy<Value = Draw> {
         |(rules, is_template, who, (blocked, address_blocked), page, act)| Draw {
             rules,
             is_template,
-            signed_in: who.0,
+            comes: who.0,
             factor_age_s: who.1,
             owns: who.2,
             member: who.3,
@@ -191,6 +211,7 @@ struct Written {
     room: Room,
     member: Option<Member>,
     block: Option<Block>,
+    session: Option<Session>,
 }
 
 fn write(draw: &Draw, world: &mut World) -> Written {
@@ -199,6 +220,18 @@ fn write(draw: &Draw, world: &mut World) -> Written {
     session.expires = UnixTime::from_millis(NOW + 2 * HOUR);
     let shown = draw.factor_age_s;
     session.second_factor = shown.map(|age| UnixTime::from_millis(NOW - age * 1_000));
+    let session = match draw.comes {
+        Comes::Anonymous => None,
+        Comes::SignedIn => Some(session.clone()),
+        Comes::Device { acts, leads_there } => {
+            let rooms: &[&str] = if leads_there { &["vault"] } else { &["yard"] };
+            world.device(DEVICE, USER, acts, rooms);
+            let token = credential(DEVICE).hash();
+            let session = world.sessions.get_mut(&token).expect("it was made");
+            session.expires = UnixTime::from_millis(NOW + 2 * HOUR);
+            Some(session.clone())
+        }
+    };
     let id = RoomId::from_bytes([9; 16]);
     let room = Room {
         id,
@@ -244,19 +277,18 @@ fn write(draw: &Draw, world: &mut World) -> Written {
         room,
         member,
         block,
+        session,
     }
 }
 
-/// What the explanation says.
-fn explained(draw: &Draw, world: &World, written: &Written, rules: &Rules) -> Outcome {
-    let session = &world.sessions[&hash(USER)];
+/// What the explanation says; where something is planted, of another case.
+fn explained(draw: &Draw, written: &Written, rules: &Rules, planted: Option<Plant>) -> Outcome {
     let name: &RoomName = &written.room.name;
-    let case = Case {
-        who: if draw.signed_in {
-            Who::Session(session)
-        } else {
-            Who::Anonymous
-        },
+    let mut case = Case {
+        who: written
+            .session
+            .as_ref()
+            .map_or(Who::Anonymous, Who::Session),
         name,
         place: if draw.is_template {
             Place::Template(rules)
@@ -269,6 +301,26 @@ fn explained(draw: &Draw, world: &World, written: &Written, rules: &Rules) -> Ou
         origin: draw.page,
         wall: UnixTime::from_millis(NOW),
     };
+    let mut shown = written.session.clone();
+    match planted {
+        None => {}
+        Some(Plant::NoMember) => case.member = None,
+        Some(Plant::NoBlock) => case.block = None,
+        Some(Plant::NoAddress) => case.address = None,
+        Some(Plant::NoPage) => case.origin = None,
+        Some(Plant::MembersOfTemplates) => case.place = Place::Room(&written.room, rules),
+        Some(Plant::NoFactor) => {
+            if let Some(session) = &mut shown {
+                session.second_factor = None;
+            }
+        }
+        Some(Plant::NoDevice) => {
+            if let Some(session) = &mut shown {
+                session.device = None;
+            }
+        }
+    }
+    case.who = shown.as_ref().map_or(Who::Anonymous, Who::Session);
     let told = case.decide(draw.act);
     told.outcome.expect("something stands there")
 }
@@ -276,15 +328,29 @@ fn explained(draw: &Draw, world: &World, written: &Written, rules: &Rules) -> Ou
 /// What happens to a socket that does it.
 fn happens(draw: &Draw, world: &mut World) -> Told {
     let mut lines = vec!["Sec-WebSocket-Protocol: porthouse.v1".to_owned()];
-    if draw.signed_in {
-        lines.push(format!("Authorization: Bearer {}", token(USER)));
+    match draw.comes {
+        Comes::Anonymous => {}
+        Comes::SignedIn => lines.push(format!("Authorization: Bearer {}", token(USER))),
+        Comes::Device { .. } => lines.push(bearer(DEVICE)),
     }
     lines.extend(draw.page.map(|page| format!("Origin: {page}")));
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let client = world.upgrade(0, "/", &lines);
-    world.take(client);
+    let at_once = world.take_text(client);
     let mut steps = Vec::new();
-    let mut told = ask(world, client, r#"{"op":"join","room":"vault","id":1}"#);
+    // A device is in its rooms, or told why not, without asking.
+    let joins = matches!(
+        draw.comes,
+        Comes::Device {
+            leads_there: true,
+            ..
+        }
+    );
+    let mut told = if joins {
+        at_once
+    } else {
+        ask(world, client, r#"{"op":"join","room":"vault","id":1}"#)
+    };
     loop {
         if let Some(refused) = refusal(&told) {
             return Told::Refused(refused);
@@ -363,19 +429,60 @@ const fn named(step: EntryStep) -> &'static str {
     }
 }
 
+/// Something that the explanation is not told, or told wrong.
+#[derive(Clone, Copy, Debug)]
+enum Plant {
+    NoMember,
+    NoBlock,
+    NoAddress,
+    NoPage,
+    NoFactor,
+    NoDevice,
+    MembersOfTemplates,
+}
+
+/// What is explained, and what happens; none where there are no such rules.
+fn both(draw: &Draw, planted: Option<Plant>) -> Option<(Told, Told)> {
+    let rules = Rules::compile(draw.rules.clone()).ok()?;
+    let mut world = World::new(1);
+    let written = write(draw, &mut world);
+    world.wall(NOW);
+    let explained = explained(draw, &written, &rules, planted);
+    Some((as_told(explained), happens(draw, &mut world)))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
     fn what_is_explained_is_what_happens(draw in draw()) {
-        let Ok(rules) = Rules::compile(draw.rules.clone()) else {
-            return Ok(());
+        if let Some((explained, happened)) = both(&draw, None) {
+            prop_assert_eq!(explained, happened, "{:?}", draw);
+        }
+    }
+}
+
+/// Each disagreement that is planted is found among the first cases.
+#[test]
+fn an_explanation_that_leaves_something_out_is_caught() {
+    const CASES_MAX: usize = 1_000;
+    for planted in [
+        Plant::NoMember,
+        Plant::NoBlock,
+        Plant::NoAddress,
+        Plant::NoPage,
+        Plant::NoFactor,
+        Plant::NoDevice,
+        Plant::MembersOfTemplates,
+    ] {
+        let mut runner = TestRunner::deterministic();
+        let mut disagrees = || {
+            let drawn = draw().new_tree(&mut runner).expect("a draw");
+            let both = both(&drawn.current(), Some(planted));
+            both.is_some_and(|(explained, happened)| explained != happened)
         };
-        let mut world = World::new(1);
-        let written = write(&draw, &mut world);
-        world.wall(NOW);
-        let explained = explained(&draw, &world, &written, &rules);
-        let happened = happens(&draw, &mut world);
-        prop_assert_eq!(as_told(explained), happened, "{:?}", draw);
+        let caught = (1..=CASES_MAX).find(|_| disagrees());
+        assert!(caught.is_some(), "{planted:?}: not in {CASES_MAX} cases");
+        println!("{planted:?}: case {}", caught.unwrap_or_default());
     }
 }

@@ -14,7 +14,13 @@ use super::world::{Client, World, frame, members_only, password_rules, taking, t
 use MessageKind::{Binary, Text};
 
 /// Sends a request with a body.
-fn request(world: &mut World, puddle: usize, line: &str, headers: &[&str], body: &[u8]) -> Client {
+pub(super) fn request(
+    world: &mut World,
+    puddle: usize,
+    line: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> Client {
     let client = world.connect(puddle);
     let mut bytes = format!("{line} HTTP/1.1\r\nHost: x\r\n").into_bytes();
     for header in headers {
@@ -28,7 +34,13 @@ fn request(world: &mut World, puddle: usize, line: &str, headers: &[&str], body:
 }
 
 /// Posts text whole; answers what came back.
-fn post(world: &mut World, puddle: usize, target: &str, headers: &[&str], body: &str) -> String {
+pub(super) fn post(
+    world: &mut World,
+    puddle: usize,
+    target: &str,
+    headers: &[&str],
+    body: &str,
+) -> String {
     let length = format!("Content-Length: {}", body.len());
     let headers = [&["Content-Type: text/plain", &length], headers].concat();
     let line = format!("POST {target}");
@@ -38,7 +50,7 @@ fn post(world: &mut World, puddle: usize, target: &str, headers: &[&str], body: 
 }
 
 /// A stream that has begun; its head is read.
-fn stream(world: &mut World, puddle: usize, target: &str, headers: &[&str]) -> Client {
+pub(super) fn stream(world: &mut World, puddle: usize, target: &str, headers: &[&str]) -> Client {
     let headers = [&["Accept: text/event-stream"], headers].concat();
     let client = request(world, puddle, &format!("GET {target}"), &headers, b"");
     let head = world.take_text(client);

@@ -1,0 +1,2 @@
+DROP TABLE node_answers;
+DROP TABLE node_questions;
