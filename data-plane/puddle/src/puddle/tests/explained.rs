@@ -17,6 +17,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::devices::{bearer, credential};
+use super::recalled::{id_in, recalled};
 use super::world::{Client, HOUR, World, hash, token};
 
 const USER: u8 = 7;
@@ -353,6 +354,7 @@ fn happens(draw: &Draw, world: &mut World) -> Told {
     };
     loop {
         if let Some(refused) = refusal(&told) {
+            recalled_as_told(world, &told, &refused);
             return Told::Refused(refused);
         }
         if told.contains(r#""op":"admitted""#) {
@@ -384,9 +386,19 @@ fn happens(draw: &Draw, world: &mut World) -> Told {
         Act::See | Act::Join | Act::Invite | Act::Kick | Act::ChangeRules => String::new(),
     };
     match refusal(&done) {
-        Some(refused) => Told::Refused(refused),
+        Some(refused) => {
+            recalled_as_told(world, &done, &refused);
+            Told::Refused(refused)
+        }
         None => Told::Asked(steps),
     }
+}
+
+/// What is kept of a refusal, by the id that the client was told, is what it was told.
+fn recalled_as_told(world: &mut World, told: &str, refused: &(u16, String)) {
+    let kept = recalled(world, &id_in(told)).expect("a refusal is kept");
+    let code = kept.cause.code().expect("it is of the table");
+    assert_eq!((code.0, kept.cause.rule()), (refused.0, refused.1.as_str()));
 }
 
 #[derive(Debug, PartialEq, Eq)]

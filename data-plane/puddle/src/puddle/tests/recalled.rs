@@ -10,7 +10,7 @@ use crate::recall::REFUSALS_KEPT_MAX;
 use crate::{By, Cause, Command, Recalled, Reply};
 
 /// What is kept of a refusal, asked of every puddle.
-fn recalled(world: &mut World, id: &str) -> Option<Recalled> {
+pub(super) fn recalled(world: &mut World, id: &str) -> Option<Recalled> {
     let id = RefusalId(u64::from_str_radix(id, 16).expect("hexadecimal"));
     let replies = world.order(&Command::Recall(id));
     let mut found = replies.into_iter().filter_map(|reply| {
@@ -25,7 +25,7 @@ fn recalled(world: &mut World, id: &str) -> Option<Recalled> {
 }
 
 /// The id in JSON.
-fn id_in(told: &str) -> String {
+pub(super) fn id_in(told: &str) -> String {
     let (_, rest) = told.split_once(r#""refusal_id":""#).expect("an id");
     rest[..16].to_owned()
 }
