@@ -31,6 +31,9 @@ const CALLS: u32 = 240;
 /// A call is cut at most at so many of its polls.
 const POLLS_MAX: usize = 200;
 
+/// Milliseconds without a transaction after which none is thought to come.
+const CALM: u32 = 12;
+
 /// What is written outside of the transaction that does what was asked: when a key was
 /// last used, that somebody tried to sign in, how far nodes have told whom they see.
 const WRITTEN_BESIDE: [&str; 3] = ["api_keys", "session_watch", "sign_in_wrongs"];
@@ -91,13 +94,14 @@ impl Scene {
         }
     }
 
-    /// Waits until no transaction is under way.
+    /// Waits until no transaction is under way. One that is yet to begin, on a connection
+    /// that is being made, is waited for by time: so long that a busy machine is no excuse.
     async fn settle(&self) {
         let open = "SELECT count(*) FROM pg_stat_activity
             WHERE application_name = 'porthouse-control' AND xact_start IS NOT NULL";
         let ended = async {
             let mut calm = 0;
-            while calm < 3 {
+            while calm < CALM {
                 sleep(Duration::from_millis(1)).await;
                 let open = self.database.query_one(open, &[]).await.expect("a count");
                 calm = if open.get::<_, i64>(0) == 0 {
