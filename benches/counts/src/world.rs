@@ -50,6 +50,7 @@ impl Shell for Far {
             | Output::Bridge { .. }
             | Output::Applied { .. }
             | Output::Reply { .. }
+            | Output::Followed { .. }
             | Output::Seen { .. } => {}
         }
     }

@@ -17,6 +17,8 @@ mod socket;
 mod thread;
 mod shell;
 mod ring;
+mod follow;
+mod following;
 mod clock;
 mod own;
 mod tally;

@@ -4,6 +4,8 @@
 pub(crate) mod guard;
 mod status;
 mod page;
+mod publishing;
+mod subscribing;
 mod waiting;
 mod moving;
 
@@ -13,18 +15,15 @@ use std::time::Duration;
 
 use porthouse_api::live::v1;
 use porthouse_api::live::v1::live_service_server::LiveService;
-use porthouse_model::{ClientId, MessageKind, RoomName};
+use porthouse_model::RoomName;
 use porthouse_puddle::{
-    Call, CallId, CallResult, Cause, ListedClient, ListedRoom, ListedSocket, Publish, PuddleId,
-    WireForm,
+    Call, CallId, CallResult, Cause, ListedClient, ListedRoom, ListedSocket, PuddleId, WireForm,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
+use crate::follow::Follow;
 use crate::refusals::Refusals;
-
-/// Clients named in `to` or in `except`.
-const RECEIVERS_MAX: usize = 256;
 
 /// The longest a client that is put out of a room is kept out.
 const KICK_BLOCK_MAX: Duration = Duration::from_hours(7 * 24);
@@ -40,6 +39,8 @@ pub(crate) enum Called {
     },
     /// Nobody waits for it any more.
     Dropped { call: CallId },
+    /// A backend follows rooms.
+    Follow(Arc<Follow>),
 }
 
 /// The service, at any number of gRPC servers; all copies are one.
@@ -48,13 +49,18 @@ pub struct Live {
     calls: mpsc::Sender<Called>,
     next: Arc<AtomicU64>,
     refusals: Arc<Refusals>,
+    /// Places for backends that follow rooms.
+    streams: Arc<Semaphore>,
+    puddles: u32,
 }
 
 impl Live {
-    pub(crate) fn new(calls: mpsc::Sender<Called>) -> Self {
+    pub(crate) fn new(calls: mpsc::Sender<Called>, puddles: u8, streams_max: usize) -> Self {
         Self {
             calls,
             next: Arc::new(AtomicU64::new(0)),
+            streams: Arc::new(Semaphore::new(streams_max)),
+            puddles: puddles.into(),
             refusals: Arc::new(Refusals::new()),
         }
     }
@@ -91,33 +97,59 @@ impl Live {
         status::refused(result, id)
     }
 
+    fn name(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
     pub(crate) async fn call(&self, what: Call) -> CallResult {
-        let call = CallId(self.next.fetch_add(1, Ordering::Relaxed));
+        self.begin(what).end().await
+    }
+
+    /// Hands a call over; what it comes to is waited for by [`Begun::end`].
+    fn begin(&self, what: Call) -> Begun {
+        let call = CallId(self.name());
         let (answer, result) = oneshot::channel();
         match self.calls.try_send(Called::Made { call, what, answer }) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => return CallResult::TooMany,
-            Err(mpsc::error::TrySendError::Closed(_)) => return CallResult::Unavailable,
+            Ok(()) => Begun::UnderWay(Waiting {
+                call,
+                calls: self.calls.clone(),
+                result,
+                answered: false,
+            }),
+            Err(mpsc::error::TrySendError::Full(_)) => Begun::Over(CallResult::TooMany),
+            Err(mpsc::error::TrySendError::Closed(_)) => Begun::Over(CallResult::Unavailable),
         }
-        let mut waiting = Waiting {
-            call,
-            calls: &self.calls,
-            answered: false,
-        };
-        let result = result.await.unwrap_or(CallResult::Unavailable);
-        waiting.answered = true;
-        result
+    }
+}
+
+/// A call that was handed over, or could not be.
+enum Begun {
+    UnderWay(Waiting),
+    Over(CallResult),
+}
+
+impl Begun {
+    async fn end(self) -> CallResult {
+        match self {
+            Self::UnderWay(mut waiting) => {
+                let result = (&mut waiting.result).await;
+                waiting.answered = true;
+                result.unwrap_or(CallResult::Unavailable)
+            }
+            Self::Over(result) => result,
+        }
     }
 }
 
 /// A call that says so when nobody waits for it any more.
-struct Waiting<'a> {
+struct Waiting {
     call: CallId,
-    calls: &'a mpsc::Sender<Called>,
+    calls: mpsc::Sender<Called>,
+    result: oneshot::Receiver<CallResult>,
     answered: bool,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.answered {
             // If that cannot be said now, the call ends by its time.
@@ -132,40 +164,23 @@ impl LiveService for Live {
         &self,
         request: Request<v1::PublishRequest>,
     ) -> Result<Response<v1::PublishResponse>, Status> {
-        let publish = Arc::new(publish(request.into_inner())?);
-        let room = publish.room.clone();
-        let result = self.call(Call::Publish(publish)).await;
-        let response = match result {
-            CallResult::Published { receivers } => v1::PublishResponse {
-                receivers,
-                ..Default::default()
-            },
-            CallResult::Placed {
-                receivers,
-                epoch,
-                offset,
-            } => v1::PublishResponse {
-                receivers,
-                epoch: Some(epoch),
-                offset: Some(offset),
-            },
-            other @ (CallResult::Key(_)
-            | CallResult::NotLive
-            | CallResult::Refused(_)
-            | CallResult::Purged { .. }
-            | CallResult::Rooms { .. }
-            | CallResult::Sockets { .. }
-            | CallResult::Kicked { .. }
-            | CallResult::Present(_)
-            | CallResult::Waiting(_)
-            | CallResult::Recalled(_)
-            | CallResult::Foreseen(_)
-            | CallResult::Moved(_)
-            | CallResult::Decided { .. }
-            | CallResult::TooMany
-            | CallResult::Unavailable) => return Err(self.told(&other, &room)),
-        };
-        Ok(Response::new(response))
+        self.say(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn batch_publish(
+        &self,
+        request: Request<v1::BatchPublishRequest>,
+    ) -> Result<Response<v1::BatchPublishResponse>, Status> {
+        self.say_all(request.into_inner()).await.map(Response::new)
+    }
+
+    type SubscribeStream = subscribing::Told;
+
+    async fn subscribe(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<Response<subscribing::Told>, Status> {
+        self.follow(request).await.map(Response::new)
     }
 
     async fn purge(
@@ -173,7 +188,7 @@ impl LiveService for Live {
         request: Request<v1::PurgeRequest>,
     ) -> Result<Response<v1::PurgeResponse>, Status> {
         let v1::PurgeRequest { room, through } = request.into_inner();
-        let room = room_name(&room)?;
+        let room = room_name("room", &room)?;
         let purge = Call::Purge {
             room: room.clone(),
             through,
@@ -210,7 +225,7 @@ impl LiveService for Live {
         request: Request<v1::ListSocketsRequest>,
     ) -> Result<Response<v1::ListSocketsResponse>, Status> {
         let request = request.into_inner();
-        let room = room_name(&request.room)?;
+        let room = room_name("room", &request.room)?;
         let after = page::socket_after(&request.page_token)?;
         let sockets_max = page::size(request.page_size)?;
         let result = self
@@ -236,7 +251,7 @@ impl LiveService for Live {
         request: Request<v1::GetPresenceRequest>,
     ) -> Result<Response<v1::GetPresenceResponse>, Status> {
         let request = request.into_inner();
-        let room = room_name(&request.room)?;
+        let room = room_name("room", &request.room)?;
         let after = page::client_after(&request.page_token)?;
         let clients_max = page::size(request.page_size)?;
         let call = Call::ListPresent {
@@ -270,7 +285,7 @@ impl LiveService for Live {
         &self,
         request: Request<v1::ListWaitingRequest>,
     ) -> Result<Response<v1::ListWaitingResponse>, Status> {
-        let room = room_name(&request.into_inner().room)?;
+        let room = room_name("room", &request.into_inner().room)?;
         let result = self.call(Call::ListWaiting { room }).await;
         waiting::listed(&result).map(Response::new)
     }
@@ -295,7 +310,7 @@ impl LiveService for Live {
             .map_err(|bad| status::bad_field("client", &bad))?;
         let room = match request.room.as_str() {
             "" => None,
-            name => Some(room_name(name)?),
+            name => Some(room_name("room", name)?),
         };
         let block = kick_block(request.rejoin_allowed, request.block_duration)?;
         let kick = Call::Kick {
@@ -333,36 +348,10 @@ fn kick_block(
     }
 }
 
-fn publish(request: v1::PublishRequest) -> Result<Publish, Status> {
-    use v1::publish_request::Message;
-    let (kind, payload) = match request.message {
-        Some(Message::Text(text)) => (MessageKind::Text, text.into_bytes().into_boxed_slice()),
-        Some(Message::Binary(bytes)) => (MessageKind::Binary, Box::from(&*bytes)),
-        None => return Err(status::bad_field("message", &"either `text` or `binary`")),
-    };
-    Ok(Publish {
-        room: room_name(&request.room)?,
-        kind,
-        payload,
-        to: clients("to", &request.to)?,
-        except: clients("except", &request.except)?,
-    })
-}
-
-fn clients(field: &'static str, named: &[String]) -> Result<Vec<ClientId>, Status> {
-    if named.len() > RECEIVERS_MAX {
-        return Err(status::bad_field(field, &"at most 256 clients"));
-    }
-    let clients = named.iter().map(|client| client.parse());
-    clients
-        .collect::<Result<_, _>>()
-        .map_err(|bad| status::bad_field(field, &bad))
-}
-
-fn room_name(resource: &str) -> Result<RoomName, Status> {
+fn room_name(field: &'static str, resource: &str) -> Result<RoomName, Status> {
     let name = resource.strip_prefix("rooms/");
-    let name = name.ok_or_else(|| status::bad_field("room", &"a room is named `rooms/{room}`"))?;
-    name.parse().map_err(|bad| status::bad_field("room", &bad))
+    let name = name.ok_or_else(|| status::bad_field(field, &"a room is named `rooms/{room}`"))?;
+    name.parse().map_err(|bad| status::bad_field(field, &bad))
 }
 
 fn live_room(room: &ListedRoom) -> v1::LiveRoom {
@@ -404,67 +393,14 @@ fn live_socket((puddle, listed): &(PuddleId, ListedSocket)) -> v1::LiveSocket {
 
 #[cfg(test)]
 mod tests {
-    use tonic::Code;
-
     use super::*;
-
-    fn asked() -> v1::PublishRequest {
-        v1::PublishRequest {
-            room: "rooms/lobby".to_owned(),
-            message: Some(v1::publish_request::Message::Text("hello".to_owned())),
-            ..Default::default()
-        }
-    }
-
-    #[test]
-    fn a_publish_is_taken_as_it_is() {
-        let publish = publish(asked()).expect("it is complete");
-        assert_eq!(publish.room.as_str(), "lobby");
-        assert_eq!(
-            (publish.kind, &*publish.payload),
-            (MessageKind::Text, &b"hello"[..])
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_published_names_the_field() {
-        let bare = v1::PublishRequest {
-            room: "lobby".to_owned(),
-            ..asked()
-        };
-        let empty = v1::PublishRequest {
-            message: None,
-            ..asked()
-        };
-        let nobody = v1::PublishRequest {
-            to: vec!["ada".to_owned()],
-            ..asked()
-        };
-        let crowd = v1::PublishRequest {
-            except: vec![String::new(); 257],
-            ..asked()
-        };
-        for (request, field) in [
-            (bare, "room"),
-            (empty, "message"),
-            (nobody, "to"),
-            (crowd, "except"),
-        ] {
-            let status = publish(request).expect_err("it is not complete");
-            assert_eq!(status.code(), Code::InvalidArgument);
-            assert!(
-                status.message().starts_with(&format!("`{field}`")),
-                "{status:?}"
-            );
-        }
-    }
 
     #[tokio::test]
     async fn more_calls_than_fit_are_refused_and_none_is_forgotten() {
         let (calls, mut called) = mpsc::channel(1);
-        let live = Live::new(calls);
+        let live = Live::new(calls, 1, 1);
         let kick = Call::Kick {
-            client: ClientId::from_bytes([1; 16]),
+            client: porthouse_model::ClientId::from_bytes([1; 16]),
             room: None,
             block: None,
         };

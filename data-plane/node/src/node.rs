@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::bridge::{Bridge, StoreSign};
 use crate::clock::Clock;
 use crate::error::{NodeError, StartError};
+use crate::follow::Followers;
+use crate::following::Following;
 use crate::grpc::{self, Grpc};
 use crate::listen;
 use crate::live::Live;
@@ -76,7 +78,7 @@ impl Node {
         let clock = Clock::start();
         let board = SwitchboardSettings::new(puddle_count(settings), Seed(rand::random()));
         let (calls, called) = mpsc::channel(board.calls_max);
-        let live = Live::new(calls);
+        let live = Live::new(calls, puddle_count(settings), settings.subscriptions_max);
         let grpc = settings
             .grpc
             .map(|address| grpc::start(address, live_server(live.clone())));
@@ -115,6 +117,7 @@ impl Node {
             bridge,
             calls: called,
             completions: HashMap::new(),
+            following: Following::default(),
             drain: drains,
             sign,
         };
@@ -274,6 +277,7 @@ fn threads(
             sign: Arc::clone(&ways.sign),
             front: ways.front.clone(),
             seen: ways.seen.clone(),
+            followers: Followers::default(),
             now: clock.now(),
         };
         made.lines.push(Line::new(

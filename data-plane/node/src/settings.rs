@@ -59,6 +59,9 @@ pub struct Settings {
     /// same again, or when what it is sent is not acknowledged for twice as long,
     /// it is gone.
     pub silence_time_max: Duration,
+    /// Backends that follow rooms at once; past it one more is refused
+    /// with `RESOURCE_EXHAUSTED`.
+    pub subscriptions_max: usize,
     /// Sockets of each puddle; past it a connection is refused with 503.
     pub sockets_per_puddle_max: usize,
 }
@@ -91,6 +94,7 @@ impl Settings {
             resume_keys: ResumeKeys::new(&[rand::random()]),
             nats: None,
             silence_time_max: Duration::from_secs(45),
+            subscriptions_max: 64,
             sockets_per_puddle_max: 100_000,
         }
     }

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use tokio::sync::mpsc;
 
+use crate::follow::{Follow, Followers};
 use crate::own::front::Front;
 use crate::own::{self, Sign};
 use crate::policy::seen::Seen;
@@ -33,6 +34,10 @@ pub(crate) enum Told {
         request: StoreRequest,
         answer: FromStore,
     },
+    /// A backend follows rooms.
+    Follow(Arc<Follow>),
+    /// It does not any more.
+    Unfollow(Arc<Follow>),
     /// Another puddle began anew; these are the new rings' ends.
     Restarted { puddle: PuddleId, ends: Ends },
     /// End.
@@ -83,6 +88,7 @@ pub(crate) struct Io {
     pub(crate) sign: Arc<Sign>,
     pub(crate) front: Front,
     pub(crate) seen: Seen,
+    pub(crate) followers: Followers,
     /// When this turn began.
     pub(crate) now: Time,
 }
@@ -137,6 +143,7 @@ impl Shell for Io {
             }),
             Output::Applied { revision } => self.say(Said::Applied { revision }),
             Output::Seen { sessions } => self.seen.tell(self.puddle, sessions),
+            Output::Followed { message, place } => self.followers.tell(&message, place),
             Output::Reply { order, reply } => self.say(Said::Replied { order, reply }),
         }
     }
@@ -186,6 +193,8 @@ impl Io {
     pub(crate) fn abandon(&mut self, sockets_max: usize) -> io::Result<()> {
         let fresh = Sockets::new(sockets_max)?;
         let lost = std::mem::replace(&mut self.sockets, fresh);
+        // The fresh puddle is told anew.
+        self.followers = Followers::default();
         for fd in lost.between_frames() {
             // Best effort: a full or broken socket is closed all the same.
             let _ = send(fd, &CLOSE_INTERNAL, SendFlags::NOSIGNAL);

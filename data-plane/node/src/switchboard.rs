@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use porthouse_model::Time;
+use porthouse_model::{ChangeItem, Time};
 use porthouse_puddle::{
     Action, CallId, CallResult, Event, PuddleId, Settings, Switchboard, ToPuddle,
 };
@@ -17,6 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::bridge::Bridge;
 use crate::clock::Clock;
 use crate::error::NodeError;
+use crate::following::Following;
 use crate::live::Called;
 use crate::own::{Readiness, Sign};
 use crate::policy::Control;
@@ -104,6 +105,7 @@ pub(crate) struct Desk {
     pub(crate) bridge: Bridge,
     pub(crate) calls: mpsc::Receiver<Called>,
     pub(crate) completions: HashMap<CallId, oneshot::Sender<CallResult>>,
+    pub(crate) following: Following,
     /// Says once until when every socket is to be closed.
     pub(crate) drain: oneshot::Receiver<Time>,
     pub(crate) sign: Arc<Sign>,
@@ -137,7 +139,10 @@ impl Desk {
             let keeps_up = self.lines.iter().all(Line::has_room);
             let nap = self.nap(due, keeps_up);
             tokio::select! {
-                _ = wall.tick() => self.happened(Event::Wall(Clock::wall())),
+                _ = wall.tick() => {
+                    self.happened(Event::Wall(Clock::wall()));
+                    self.let_go();
+                }
                 count = self.heard.recv_many(&mut heard, HEARD_MAX) => {
                     if count == 0 {
                         // No puddle is left.
@@ -165,7 +170,23 @@ impl Desk {
         if matches!(event, Event::WatchOpened { .. }) {
             self.sign.opened();
         }
+        let keys_changed = revokes_a_key(&event);
         self.board.handle(self.clock.now(), event);
+        if keys_changed {
+            self.following.keys_changed();
+        }
+    }
+
+    /// Puddles need not give what nobody reads any more.
+    fn let_go(&mut self) {
+        if !self.lines.iter().all(Line::has_room) {
+            return;
+        }
+        for follow in self.following.take_over() {
+            for line in &mut self.lines {
+                line.tell(Told::Unfollow(Arc::clone(&follow)));
+            }
+        }
     }
 
     /// Who starts a node and forgets it wants no drain.
@@ -217,6 +238,9 @@ impl Desk {
                 for (other, ends) in peers {
                     self.line(other).tell(Told::Restarted { puddle, ends });
                 }
+                for follow in self.following.interrupted() {
+                    self.lines[usize::from(puddle.0)].tell(Told::Follow(Arc::clone(follow)));
+                }
                 self.happened(Event::PuddleRestarted { puddle });
             }
             Said::Emptied => self.line(puddle).emptied = true,
@@ -229,11 +253,19 @@ impl Desk {
         match called {
             Called::Made { call, what, answer } => {
                 self.completions.insert(call, answer);
+                self.following.called(call, &what);
                 self.happened(Event::Called { call, what });
             }
             Called::Dropped { call } => {
                 self.completions.remove(&call);
+                self.following.dropped(call);
                 self.happened(Event::CallDropped { call });
+            }
+            Called::Follow(follow) => {
+                self.following.begin(&follow);
+                for line in &mut self.lines {
+                    line.tell(Told::Follow(Arc::clone(&follow)));
+                }
             }
         }
     }
@@ -275,6 +307,7 @@ impl Desk {
             }
             Action::Acknowledge { revision } => self.control.acknowledge(revision),
             Action::Complete { call, result } => {
+                self.following.completed(call, &result);
                 if let Some(answer) = self.completions.remove(&call) {
                     // Whoever called may have left meanwhile.
                     let _ = answer.send(result);
@@ -286,6 +319,15 @@ impl Desk {
     fn line(&mut self, puddle: PuddleId) -> &mut Line {
         &mut self.lines[usize::from(puddle.0)]
     }
+}
+
+/// Whether some API key is no more by this.
+fn revokes_a_key(event: &Event) -> bool {
+    let Event::Changed { change, .. } = event else {
+        return false;
+    };
+    let mut items = change.items.iter();
+    items.any(|item| matches!(item, ChangeItem::ApiKeyGone(_)))
 }
 
 #[cfg(test)]
@@ -327,7 +369,7 @@ mod tests {
             listeners: Vec::new(),
             tallies: Vec::new(),
             seen: crate::policy::seen::Seen::of(2),
-            live: crate::live::Live::new(mpsc::channel(1).0),
+            live: crate::live::Live::new(mpsc::channel(1).0, 1, 1),
         };
         Control::new(Replicas::new(&settings, WAIT_MAX).unwrap(), about)
     }
@@ -356,6 +398,7 @@ mod tests {
             bridge: Bridge::open(None, 2).await.unwrap(),
             calls: called,
             completions: HashMap::new(),
+            following: Following::default(),
             drain: drains,
             sign: Arc::clone(&sign),
         };

@@ -248,6 +248,17 @@ impl Thread {
                 self.io.peers.replace(other, ends);
                 puddle.handle(now, Input::Restarted { puddle: other });
             }
+            Told::Follow(follow) => {
+                for room in self.io.followers.add(&follow) {
+                    puddle.handle(now, Input::Follow { room });
+                }
+                follow.heard_by_puddle();
+            }
+            Told::Unfollow(follow) => {
+                for room in self.io.followers.remove(&follow) {
+                    puddle.handle(now, Input::Unfollow { room });
+                }
+            }
             Told::Stop => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
@@ -447,6 +458,7 @@ mod tests {
             sign: Arc::new(Sign::new()),
             front: Front::nowhere(),
             seen: crate::policy::seen::Seen::of(1),
+            followers: crate::follow::Followers::default(),
             now: clock.now(),
         };
         let wake = Arc::clone(&wakes[0]);

@@ -101,6 +101,17 @@ pub enum Input<'a> {
         /// What is ordered.
         command: Command,
     },
+    /// What is said in this room is wanted as [`crate::Output::Followed`], however
+    /// often this is said, until [`Input::Unfollow`].
+    Follow {
+        /// The room, which nobody need be in.
+        room: RoomName,
+    },
+    /// It is not wanted any more.
+    Unfollow {
+        /// The room.
+        room: RoomName,
+    },
     /// The store answers; each request has exactly one answer.
     Bridged {
         /// The request, as made.

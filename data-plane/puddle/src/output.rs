@@ -2,11 +2,12 @@
 //! [`Shell`] trait; decides nothing.
 
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use porthouse_model::{ClientId, Refused, Revision, RoomName, SessionId, Time, Username};
 
 use crate::bridge::{StoreRequest, StoredRoom, ToStore};
-use crate::hop::Hop;
+use crate::hop::{Hop, RoomMessage};
 use crate::input::{OrderId, PuddleId, SocketId};
 use crate::question::{Question, QuestionId};
 use crate::recall::Recalled;
@@ -93,6 +94,14 @@ pub enum Output {
     Seen {
         /// In order.
         sessions: Vec<SessionId>,
+    },
+    /// This was said in a room that is followed, not to some only. Each message is
+    /// given by one puddle.
+    Followed {
+        /// The message.
+        message: Arc<RoomMessage>,
+        /// Its epoch and its offset, where the room keeps messages.
+        place: Option<(u64, u64)>,
     },
     /// The reply to an order.
     Reply {

@@ -23,6 +23,7 @@ mod posting;
 mod streaming;
 mod multiplexed;
 mod speaking;
+mod following;
 mod hopping;
 mod homing;
 mod counting;
@@ -290,6 +291,8 @@ impl Puddle {
             Input::Fresh { revision } => self.policy.fresh(self.now, revision),
             Input::Resync { revision } => self.resync(revision),
             Input::Ordered { order, command } => self.ordered(order, command),
+            Input::Follow { room } => self.follow(room),
+            Input::Unfollow { room } => self.unfollow(&room),
             Input::Bridged { request, answer } => self.bridged(request, answer),
             Input::Wall(wall) => {
                 self.policy.wall(Clock::new(self.now, wall));

@@ -126,6 +126,8 @@ pub(crate) struct Room {
     pub stand: Option<Stand>,
     /// Sockets here that look at who is there.
     pub lookers: BTreeSet<SocketId>,
+    /// Whether a backend follows it.
+    pub followed: bool,
 }
 
 /// All rooms of a puddle.
@@ -136,6 +138,8 @@ pub(crate) struct Rooms {
     by_name: Map<RoomName, RoomIndex>,
     /// Which other puddles have which rooms, whether we do or not.
     elsewhere: BTreeMap<RoomName, Puddles>,
+    /// Which rooms backends follow, whether they are here or not.
+    followed: BTreeSet<RoomName>,
     others: Puddles,
     visits: u64,
     rooms_max: usize,
@@ -148,6 +152,7 @@ impl Rooms {
             free: Vec::new(),
             by_name: Map::with_hasher(hasher),
             elsewhere: BTreeMap::new(),
+            followed: BTreeSet::new(),
             others,
             visits: 0,
             rooms_max,
@@ -210,6 +215,7 @@ impl Rooms {
             entrants: BTreeSet::new(),
             stand: None,
             lookers: BTreeSet::new(),
+            followed: self.followed.contains(name),
         };
         let index = if let Some(index) = self.free.pop() {
             self.rooms[index as usize] = Some(room);
@@ -232,6 +238,27 @@ impl Rooms {
         self.by_name.remove(&room.name);
         self.free.push(index);
         Some(room.name)
+    }
+
+    /// A room is followed from here on, now or once it is here.
+    pub(crate) fn follow(&mut self, name: RoomName) {
+        if let Some(index) = self.find(&name) {
+            self.get_mut(index).followed = true;
+        }
+        self.followed.insert(name);
+    }
+
+    /// A room is not followed any more.
+    pub(crate) fn unfollow(&mut self, name: &RoomName) {
+        if let Some(index) = self.find(name) {
+            self.get_mut(index).followed = false;
+        }
+        self.followed.remove(name);
+    }
+
+    /// Whether a room is followed, be it here or not.
+    pub(crate) fn is_followed(&self, name: &RoomName) -> bool {
+        self.followed.contains(name)
     }
 
     /// Another puddle has this room.
@@ -302,6 +329,11 @@ impl Rooms {
             );
             let elsewhere = self.elsewhere.get(&room.name).copied().unwrap_or_default();
             assert_eq!(room.elsewhere, elsewhere, "a room knows where else it is");
+            let followed = self.is_followed(&room.name);
+            assert_eq!(
+                room.followed, followed,
+                "a room knows whether it is followed"
+            );
             assert!(
                 !room.seats.is_empty() || !room.entrants.is_empty(),
                 "a room ends with its last socket"

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
 use porthouse_api::live::v1::live_service_server::{LiveServiceServer, SERVICE_NAME};
-use porthouse_model::{Credential, CredentialKind};
+use porthouse_model::{Credential, CredentialKind, TokenHash};
 use porthouse_puddle::{Call, CallResult};
 use tokio::time::timeout;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic::server::NamedService;
+use tonic::{Code, Status};
 use tower::Service;
 
+use super::subscribing::ByKey;
 use super::{Live, status};
 
 /// Scopes that open live.v1.
@@ -63,9 +64,13 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let live = self.live.clone();
+        let mut request = request;
         let answer = async move {
             match live.authorise(request.headers()).await {
-                Ok(()) => inner.call(request).await,
+                Ok(key) => {
+                    request.extensions_mut().insert(ByKey(key));
+                    inner.call(request).await
+                }
                 Err(status) => Ok(status.into_http()),
             }
         };
@@ -80,11 +85,24 @@ where
 
 impl Live {
     /// Lets in whose key has a scope.
-    async fn authorise(&self, headers: &HeaderMap) -> Result<(), Status> {
+    async fn authorise(&self, headers: &HeaderMap) -> Result<TokenHash, Status> {
         let key = bearer(headers).ok_or_else(status::unauthenticated)?;
         let key = Credential::parse(CredentialKind::ApiKey, key)
             .map_err(|_| status::unauthenticated())?;
-        let result = self.call(Call::Key { hash: key.hash() }).await;
+        let hash = key.hash();
+        self.may(hash).await.map(|()| hash)
+    }
+
+    /// Whether a key still opens live.v1. While too many ask, it is as before.
+    pub(super) async fn still_may(&self, hash: TokenHash) -> Result<(), Status> {
+        match self.may(hash).await {
+            Err(status) if status.code() == Code::ResourceExhausted => Ok(()),
+            may => may,
+        }
+    }
+
+    async fn may(&self, hash: TokenHash) -> Result<(), Status> {
+        let result = self.call(Call::Key { hash }).await;
         let CallResult::Key(key) = result else {
             return Err(status::of(&result));
         };
@@ -116,7 +134,7 @@ mod tests {
             unreachable!("the message would be read here")
         });
         let (calls, _called) = mpsc::channel(1);
-        let mut guarded = GuardedLive::new(Live::new(calls), never);
+        let mut guarded = GuardedLive::new(Live::new(calls, 1, 1), never);
         for key in [None, Some("Bearer phk_none"), Some("Basic eDp5")] {
             let mut request = Request::new(Body::empty());
             if let Some(key) = key {

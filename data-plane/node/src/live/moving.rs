@@ -9,8 +9,8 @@ use super::{room_name, status, wire_form};
 pub(super) fn call(request: &v1::MoveRequest) -> Result<Call, Status> {
     let client = request.client.parse();
     let client = client.map_err(|bad| status::bad_field("client", &bad))?;
-    let from = room_name(&request.room)?;
-    let to = room_name(&request.target_room).map_err(|_| bad_target())?;
+    let from = room_name("room", &request.room)?;
+    let to = room_name("target_room", &request.target_room).map_err(|_| bad_target())?;
     if from == to {
         return Err(bad_target());
     }

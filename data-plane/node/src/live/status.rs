@@ -28,14 +28,8 @@ pub(super) fn refused(result: &CallResult, id: Option<RefusalId>) -> Status {
             reason("NOT_LIVE"),
         ),
         CallResult::Refused(refused) => of_refusal(*refused, id),
-        CallResult::TooMany => {
-            let message = "as many calls as may be are under way: ask again";
-            again(Code::ResourceExhausted, message, "TOO_MANY_CALLS", RETRY)
-        }
-        CallResult::Unavailable => {
-            let message = "no answer in time: ask again";
-            again(Code::Unavailable, message, "NO_ANSWER", RETRY)
-        }
+        CallResult::TooMany => too_many_calls(),
+        CallResult::Unavailable => no_answer(),
         CallResult::Key(_)
         | CallResult::Published { .. }
         | CallResult::Placed { .. }
@@ -52,6 +46,35 @@ pub(super) fn refused(result: &CallResult, id: Option<RefusalId>) -> Status {
             Status::internal("the answer to another call; this is a fault of ours")
         }
     }
+}
+
+/// As many calls as may be are under way.
+pub(super) fn too_many_calls() -> Status {
+    let message = "as many calls as may be are under way: ask again";
+    again(Code::ResourceExhausted, message, "TOO_MANY_CALLS", RETRY)
+}
+
+/// As many backends follow rooms as may.
+pub(super) fn too_many_streams() -> Status {
+    let message = "as many subscriptions are open as the setting `subscriptions_max` lets be";
+    again(
+        Code::ResourceExhausted,
+        message,
+        "TOO_MANY_SUBSCRIPTIONS",
+        RETRY,
+    )
+}
+
+/// Nobody answered in time.
+pub(super) fn no_answer() -> Status {
+    let message = "no answer in time: ask again";
+    again(Code::Unavailable, message, "NO_ANSWER", RETRY)
+}
+
+/// The node ends.
+pub(super) fn going_away() -> Status {
+    let message = "the node goes away: subscribe at another, or again";
+    again(Code::Unavailable, message, "GOING_AWAY", RETRY)
 }
 
 fn of_refusal(refused: Refused, id: Option<RefusalId>) -> Status {

@@ -24,7 +24,7 @@ pub(super) fn decide(request: &v1::DecideWaitingRequest) -> Result<Call, Status>
         }
     };
     Ok(Call::DecideWaiting {
-        room: room_name(&request.room)?,
+        room: room_name("room", &request.room)?,
         client: client.map_err(|bad| status::bad_field("client", &bad))?,
         decision,
     })

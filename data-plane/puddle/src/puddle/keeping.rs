@@ -254,6 +254,7 @@ impl Puddle {
         for puddle in self.rooms.elsewhere(room).iter() {
             self.peers.send(puddle, Hop::Placed(Arc::clone(placed)));
         }
+        self.tell_followers_of(placed);
         self.placed(placed)
     }
 

@@ -24,7 +24,7 @@ impl Puddle {
                 "a room is not elsewhere at home"
             );
         }
-        if !room.elsewhere.is_empty() {
+        if !room.elsewhere.is_empty() || room.followed {
             let copy = Arc::new(RoomMessage {
                 room: room.name.clone(),
                 room_id: room.governed.id(),
@@ -37,7 +37,11 @@ impl Puddle {
             for puddle in room.elsewhere.iter() {
                 self.peers.send(puddle, Hop::Message(Arc::clone(&copy)));
             }
+            if room.followed {
+                self.tell_followers(&copy);
+            }
         }
+        let room = self.rooms.get(index);
         let silent = if room.governed.rules().source().broadcast.echo {
             None
         } else {

@@ -24,6 +24,7 @@ mod neighbours;
 mod plain;
 mod last_event;
 mod saying;
+mod followed;
 mod talk;
 mod ways;
 mod visiting;

@@ -38,5 +38,6 @@ mod vectors;
 mod browser;
 mod settings;
 mod fetched;
+mod followed;
 mod admin;
 mod modelled;

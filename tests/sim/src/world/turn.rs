@@ -122,6 +122,7 @@ impl World {
             }
             // When sessions were last seen is nothing that a client sees.
             Output::Seen { .. } => {}
+            Output::Followed { .. } => unreachable!("no backend follows a room here"),
             Output::Reply { order, reply } => {
                 let replied = porthouse_puddle::Event::Replied {
                     puddle: from,

@@ -25,6 +25,7 @@ fn asked(world: &mut World) -> Vec<(crate::QuestionId, Question)> {
             | Output::Bridge { .. }
             | Output::Applied { .. }
             | Output::Seen { .. }
+            | Output::Followed { .. }
             | Output::Reply { .. } => None,
         })
         .collect()

@@ -75,6 +75,7 @@ impl Shell for Links {
             | Output::Ask { .. }
             | Output::Applied { .. }
             | Output::Seen { .. }
+            | Output::Followed { .. }
             | Output::Reply { .. }) => self.outputs.push(other),
         }
     }
@@ -120,6 +121,8 @@ pub(super) struct World {
     pub(super) replies: Vec<Reply>,
     /// Whose sessions had sockets, each time that was told.
     pub(super) seen: Vec<Vec<SessionId>>,
+    /// What was given of rooms that are followed.
+    pub(super) followed: Vec<super::followed::Given>,
     slots: Vec<u32>,
 }
 
@@ -178,6 +181,7 @@ impl World {
             applied: vec![0; usize::from(puddles)],
             replies: Vec::new(),
             seen: Vec::new(),
+            followed: Vec::new(),
             slots: vec![0; usize::from(puddles)],
         }
     }
@@ -475,6 +479,7 @@ impl World {
             Output::Applied { revision } => self.applied[at] = revision.0,
             Output::Reply { reply, .. } => self.replies.push(reply),
             Output::Seen { sessions } => self.seen.push(sessions),
+            Output::Followed { message, place } => self.followed.push((message, place)),
             Output::Bridge {
                 request,
                 room,
