@@ -13,6 +13,7 @@
 //! * [`raw`], [`multiplexed`]: sockets as any client has them
 //! * [`entry`]: somebody before a door that asks, over either of its wire forms
 //! * [`link`]: a link to a node that is cut without a word
+//! * [`honest`]: people who talk while others do what they should not
 //! * [`wire`]: bytes on TCP, for what no well-behaved client sends
 //! * [`events`]: a room heard as server-sent events
 //! * [`browser`]: a page in a real browser
@@ -31,6 +32,7 @@ pub mod multiplexed;
 pub mod entry;
 pub mod link;
 pub mod wire;
+pub mod honest;
 pub mod events;
 pub mod vector;
 pub mod browser;

@@ -44,6 +44,24 @@ impl Multiplexed {
         Self::open_as(ws, SUBPROTOCOL, token).await
     }
 
+    /// The same over a connection that is there, without a token.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn open_over(ws: SocketAddr, stream: tokio::net::TcpStream) -> Self {
+        let request = with_header(
+            request(ws, "/", None),
+            "sec-websocket-protocol",
+            SUBPROTOCOL,
+        );
+        let socket = Raw::ask_over(stream, request).await;
+        Self {
+            socket: socket.expect("the lobby is open"),
+            next_id: 1,
+            waiting: VecDeque::new(),
+        }
+    }
+
     /// The same under another subprotocol that speaks in lines.
     ///
     /// # Panics

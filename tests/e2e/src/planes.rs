@@ -41,6 +41,8 @@ pub struct Node {
     pub ws: SocketAddr,
     /// Where it serves live.v1.
     pub grpc: SocketAddr,
+    /// Where operators ask, if it was told to listen for them.
+    pub operators: Option<SocketAddr>,
 }
 
 /// What the planes share.
@@ -79,6 +81,50 @@ impl Planes {
         }
     }
 
+    /// From here on whoever connects has each statement written into Postgres' log,
+    /// with what was bound to it.
+    pub async fn log_statements(&self) {
+        let connected = within(
+            "Postgres",
+            tokio_postgres::connect(&self.database_url, NoTls),
+        );
+        let (client, connection) = connected.await.expect("Postgres lets us in");
+        let connection = tokio::spawn(connection);
+        for (setting, value) in [
+            ("log_min_messages", "log"),
+            ("log_statement", "all"),
+            ("log_parameter_max_length", "-1"),
+            ("log_parameter_max_length_on_error", "-1"),
+            ("log_min_error_statement", "log"),
+        ] {
+            let set = format!("ALTER DATABASE {DATABASE} SET {setting} = '{value}'");
+            client.batch_execute(&set).await.expect("it is ours");
+        }
+        drop(client);
+        let _ = connection.await;
+    }
+
+    /// What Postgres has logged so far.
+    ///
+    /// # Panics
+    /// When there is no log.
+    #[must_use]
+    pub fn postgres_log(&self) -> String {
+        let log = std::fs::read(self.house.data().join("postgres.log"));
+        String::from_utf8_lossy(&log.expect("there is a log")).into_owned()
+    }
+
+    /// A key to seal secrets under.
+    pub async fn secrets_key(&self) -> String {
+        let line = said(&self.database_url, &["control", "secrets-key", "first"]).await;
+        let line = line.trim();
+        let key = line.rsplit([' ', ':', '=']).find(|part| part.len() > 8);
+        self.house
+            .secrets()
+            .keep("a key that seals", key.expect("a key"));
+        line.to_owned()
+    }
+
     /// Starts a replica of the control plane, on this address if one is given.
     pub async fn replica(&self, address: Option<SocketAddr>) -> Replica {
         self.replica_with(address, &[], &[]).await
@@ -113,8 +159,19 @@ impl Planes {
             .env("PORTHOUSE_LOG_FORMAT", "json");
         let mut process = Process::start("porthouse node", command, None);
         let [ws, grpc] = listeners(&mut process, ["ws", "grpc"]).await;
+        let operators = if flags.contains(&"--operators") {
+            let [operators] = listeners(&mut process, ["operators"]).await;
+            Some(operators)
+        } else {
+            None
+        };
         ready(ws).await;
-        Node { process, ws, grpc }
+        Node {
+            process,
+            ws,
+            grpc,
+            operators,
+        }
     }
 
     /// A backend that asks a replica, with the first key.

@@ -85,7 +85,17 @@ impl Raw {
     /// When nothing is.
     pub async fn ask(ws: SocketAddr, request: Request) -> Result<Self, Refused> {
         let stream = within("a connection", TcpStream::connect(ws)).await;
-        let stream = stream.expect("the node listens");
+        Self::ask_over(stream.expect("the node listens"), request).await
+    }
+
+    /// The same over a connection that is there.
+    ///
+    /// # Errors
+    /// What was answered instead.
+    ///
+    /// # Panics
+    /// When nothing is.
+    pub async fn ask_over(stream: TcpStream, request: Request) -> Result<Self, Refused> {
         stream.set_nodelay(true).expect("it is a TCP socket");
         match within("an answer to a handshake", client_async(request, stream)).await {
             Ok((socket, _)) => Ok(Self(socket)),

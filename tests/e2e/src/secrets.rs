@@ -72,10 +72,14 @@ fn forms(text: &str) -> Vec<(&'static str, String)> {
         ("hex", HEXLOWER.encode(bytes)),
         ("hex", HEXUPPER.encode(bytes)),
         ("a list of bytes", listed(bytes)),
-        ("URL", percent_encoded(bytes)),
+        ("URL", percent_encoded(bytes, b"", "%20")),
+        ("URL", percent_encoded(bytes, b"-._~", "%20")),
+        ("URL", percent_encoded(bytes, b"-._~!$&'()*+,;=:@", "%20")),
+        ("form", percent_encoded(bytes, b"-._*", "+")),
+        ("escaped", format!("{text:?}").trim_matches('"').to_owned()),
     ];
     // Token characters alone: the part that is random, without its prefix.
-    if let Some(random) = text.strip_prefix("phs_").or(text.strip_prefix("phk_")) {
+    if let Some(("phs" | "phk" | "pht" | "pho" | "phc", random)) = text.split_once('_') {
         forms.push(("raw, without its prefix", random.to_owned()));
     }
     for before in 0..3 {
@@ -91,10 +95,12 @@ fn listed(bytes: &[u8]) -> String {
     shown.trim_matches(['[', ']']).to_owned()
 }
 
-/// Everything but letters and digits, so that it differs from the raw form.
-fn percent_encoded(bytes: &[u8]) -> String {
+/// Everything but letters, digits and what is `kept`; spaces by a sign of their own.
+fn percent_encoded(bytes: &[u8], kept: &[u8], space: &str) -> String {
     let encoded = |byte: &u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => char::from(*byte).to_string(),
+        b' ' => space.to_owned(),
+        kept_one if kept.contains(kept_one) => char::from(*kept_one).to_string(),
         other => format!("%{other:02X}"),
     };
     bytes.iter().map(encoded).collect()
@@ -129,6 +135,37 @@ mod tests {
         assert!(found("phs%5Fa%20secret%20that%20nobody%20says") > 0);
         for before in ["", "u", "ab", "abc", "user:"] {
             assert!(found(&BASE64.encode(format!("{before}{SECRET}\n").as_bytes())) > 0);
+        }
+    }
+
+    #[test]
+    fn a_planted_secret_is_found_whatever_it_was_planted_by() {
+        let secret = "sesame: open, \"please\"!";
+        let planted = [
+            secret.to_owned(),
+            HEXLOWER.encode(secret.as_bytes()),
+            HEXUPPER.encode(secret.as_bytes()),
+            BASE64.encode(secret.as_bytes()),
+            BASE64URL.encode(secret.as_bytes()),
+            data_encoding::BASE64_NOPAD.encode(secret.as_bytes()),
+            data_encoding::BASE64URL_NOPAD.encode(secret.as_bytes()),
+            "sesame%3A%20open%2C%20%22please%22%21".to_owned(),
+            "sesame:%20open,%20%22please%22!".to_owned(),
+            "sesame%3A+open%2C+%22please%22%21".to_owned(),
+            serde_json::json!({ "password": secret }).to_string(),
+            format!("{:?}", Some(secret)),
+            format!("{:?}", secret.as_bytes()),
+        ];
+        for planted in planted {
+            let secrets = Secrets::default();
+            secrets.keep("a room's password", secret);
+            let log = format!("2026-01-01 INFO porthouse: asked={planted} done");
+            assert!(!secrets.found_in(&log).is_empty(), "{planted}");
+            assert!(
+                secrets
+                    .found_in("2026-01-01 INFO porthouse: done")
+                    .is_empty()
+            );
         }
     }
 

@@ -72,6 +72,27 @@ impl Wire {
         Self(stream.expect("the node listens"))
     }
 
+    /// The same over a connection that is there.
+    #[must_use]
+    pub const fn over(stream: TcpStream) -> Self {
+        Self(stream)
+    }
+
+    /// Sends bytes, as long as the connection stands; answers whether it did.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        within("room to send", self.0.write_all(bytes))
+            .await
+            .is_ok()
+    }
+
+    /// All that still comes until the connection ends.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A reset is an end too: the node did not read all that was sent.
+        let _ = within("the end of the connection", self.0.read_to_end(&mut rest)).await;
+        rest
+    }
+
     /// Sends a handshake with these further header lines, and reads the answer.
     pub async fn upgrade(ws: SocketAddr, path: &str, headers: &[&str]) -> (Self, Answer) {
         let mut wire = Self::connect(ws).await;
@@ -210,6 +231,20 @@ impl Wire {
         let _ = self.0.write_all(&[0x88, 0x80, 0, 0, 0, 0]).await;
         self.ended().await;
         closed
+    }
+
+    /// The close frame, whatever else comes before it.
+    pub async fn closed_at_last(&mut self) -> Closed {
+        loop {
+            let frame = self.frame().await;
+            if frame.opcode == CLOSE {
+                let (code, reason) = frame.payload.split_at(2);
+                return Closed {
+                    code: u16::from_be_bytes([code[0], code[1]]),
+                    reason: String::from_utf8_lossy(reason).into_owned(),
+                };
+            }
+        }
     }
 
     /// The node ends the connection and says nothing more.

@@ -63,6 +63,41 @@ pub fn machine_paths(files: &[File]) -> Vec<Complaint> {
     complaints
 }
 
+/// Complaints about tests that a table says something is `shown by`, and that are nowhere.
+#[must_use]
+pub fn missing_tests(files: &[File]) -> Vec<Complaint> {
+    let code = files.iter().filter(|file| file.has_extension("rs"));
+    let defined: BTreeSet<&str> = code.flat_map(|file| functions(&file.text)).collect();
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| file.has_extension("md")) {
+        let mut shown = false;
+        for (number, line) in file.text.lines().enumerate() {
+            let cells = line.strip_prefix('|').and_then(|row| row.strip_suffix('|'));
+            let last = cells
+                .and_then(|cells| cells.rsplit('|').next())
+                .map(str::trim);
+            shown = last.is_some_and(|last| shown || last == "shown by");
+            let names = last
+                .filter(|_| shown)
+                .unwrap_or_default()
+                .split('`')
+                .skip(1)
+                .step_by(2);
+            for name in names.filter(|name| !defined.contains(name)) {
+                let message = format!("names the test `{name}`, which does not exist");
+                complaints.push(Complaint::new(&file.path, number + 1, message));
+            }
+        }
+    }
+    complaints
+}
+
+/// The names of the functions in some code.
+fn functions(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().filter_map(|line| line.split_once("fn "));
+    lines.map(|(_, rest)| rest.split(['(', '<']).next().unwrap_or_default())
+}
+
 /// Complaints about documents that are named in text or comments and are not in the repository.
 #[must_use]
 pub fn missing_documents(files: &[File]) -> Vec<Complaint> {
@@ -190,7 +225,7 @@ fn leaves_the_repository(files: &[File], from: &str, line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{BESIDE, broken_links, machine_paths, missing_documents};
+    use super::{BESIDE, broken_links, machine_paths, missing_documents, missing_tests};
     use crate::tree::File;
 
     const DOCUMENT: &str = "docs/CONTRIBUTING.md";
@@ -226,6 +261,18 @@ mod tests {
             complaints("# Here\n[a](CHANGELOG.md#at-most-and-how) [b](#here)"),
             0
         );
+    }
+
+    #[test]
+    fn a_test_that_is_said_to_show_something_and_is_not_there_is_caught() {
+        let complaints = |rows: &str| {
+            let mut files = project(&format!("| a | shown by |\n|---|---|\n{rows}"));
+            let code = "async fn it_holds() {}\nfn so_does<T>() {}";
+            files.push(File::new("tests/holds.rs", code));
+            missing_tests(&files).len()
+        };
+        assert_eq!(complaints("| x | `it_holds`, `so_does` |"), 0);
+        assert_eq!(complaints("| x | `it_holds`, `it_is_gone` |\n\n`prose`"), 1);
     }
 
     #[test]

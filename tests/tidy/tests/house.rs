@@ -159,3 +159,8 @@ fn nothing_points_outside_the_repository() {
     holds(&document::machine_paths(&files));
     holds(&document::missing_documents(&files));
 }
+
+#[test]
+fn what_is_said_to_be_shown_is_shown_by_tests_that_exist() {
+    holds(&document::missing_tests(&project()));
+}

@@ -101,7 +101,7 @@ async fn replica(planes: &Planes) -> Replica {
         .await
 }
 
-async fn trust(backend: &Backend, provider: &Provider) {
+pub(crate) async fn trust(backend: &Backend, provider: &Provider) {
     let request = control::CreateIssuerRequest {
         issuer_id: "acme".into(),
         issuer: Some(control::Issuer {
@@ -126,7 +126,7 @@ async fn trust(backend: &Backend, provider: &Provider) {
 }
 
 /// A token of the provider's, which nothing may say.
-async fn token(planes: &Planes, provider: &Provider, subject: &str) -> String {
+pub(crate) async fn token(planes: &Planes, provider: &Provider, subject: &str) -> String {
     let jwt = provider.token(subject).await;
     planes.secrets().keep("an identity provider's token", &jwt)
 }

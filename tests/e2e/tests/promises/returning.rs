@@ -180,7 +180,7 @@ fn kept() -> RoomRules {
 }
 
 /// As many sockets as this takes are allowed to few processes by default.
-fn raise_file_limit() {
+pub(crate) fn raise_file_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(FILES, |maximum| maximum.min(FILES));
     assert!(
