@@ -244,7 +244,8 @@ impl Homes {
             if !keeps(home.governed.rules().source()) {
                 return None;
             }
-            let said = message(&home.governed);
+            let said =
+                message(&home.governed).and_then(|said| home.take_published(now).map(|()| said));
             Some(said.map(|said| home.put(now, &Arc::new(said), None)))
         })?
     }

@@ -24,6 +24,7 @@ mod streaming;
 mod multiplexed;
 mod speaking;
 mod following;
+mod resting;
 mod hopping;
 mod homing;
 mod counting;
@@ -77,6 +78,7 @@ use crate::timer::Timers;
 use crate::waiting::WaitingRooms;
 use counting::Tallying;
 use homing::Asking;
+use resting::Resting;
 use storing::Storing;
 
 /// One worker of a node: its sockets, its part of the rooms, and what it knows.
@@ -141,6 +143,8 @@ pub struct Puddle {
     seen_next: Time,
     /// Sockets that are not read until other puddles have taken more.
     clogged: Vec<SocketId>,
+    /// Sockets that are not read for a while.
+    resting: Resting,
     /// Sockets that are not read until they have taken what is queued for them.
     behind: BTreeSet<SocketId>,
     /// What the shell is told at the end of the turn.
@@ -262,6 +266,7 @@ impl Puddle {
             kicked: Kicked::new(settings.kicked_max),
             strict: BTreeSet::new(),
             clogged: Vec::new(),
+            resting: Resting::default(),
             behind: BTreeSet::new(),
             outputs: Vec::new(),
             paced_until: now,
@@ -310,6 +315,7 @@ impl Puddle {
         self.wake();
         self.keep_staleness();
         self.keep_draining();
+        self.wake_rested();
         self.keep_resyncing();
         self.homes.keep(self.now);
         self.keep_people();

@@ -176,6 +176,9 @@ pub struct Settings {
     /// Clients whose rate is counted in one room at once; past it those who speak
     /// for the first time are refused as too fast.
     pub rated_clients_max: usize,
+    /// How far ahead of its rate a room takes what sockets inside say, while they
+    /// are not read; past it they are refused as too fast.
+    pub room_rate_ahead_max: Duration,
     /// Members who are away and for whom messages wait, in one room; past it
     /// those who left first are forgotten.
     pub waiting_members_max: usize,
@@ -339,6 +342,7 @@ impl Settings {
             keys_per_client_max: 1_000,
             keys_max: 100_000,
             rated_clients_max: 100_000,
+            room_rate_ahead_max: Duration::from_secs(1),
             waiting_members_max: 10_000,
             resume_keys: ResumeKeys::default(),
             resume_time_max: Duration::from_hours(24),

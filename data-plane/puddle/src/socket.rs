@@ -85,6 +85,8 @@ pub(crate) enum Reading {
     Claiming,
     /// Not until its raw socket's puddle has taken up what it asked.
     Ordering,
+    /// Not for a while: a room that it speaks in is ahead of its rate.
+    Resting,
 }
 
 /// Where a socket is in its life.

@@ -1,6 +1,8 @@
 //! How often: a token bucket as plain data, in whole nanoseconds. Owns how much
 //! is left of one rate; never whose it is, and never reads a clock.
 
+use core::time::Duration;
+
 use porthouse_model::{Rate, Time};
 
 /// What is left of a rate: 8 bytes, full at first.
@@ -25,6 +27,28 @@ impl Bucket {
         }
         self.full_at = Time::from_nanos(now.as_nanos().saturating_add(owed));
         taken
+    }
+
+    /// Takes one that is due within `ahead` at the latest; answers whether there
+    /// was one. What was taken before its time is a [`Bucket::debt`].
+    #[must_use]
+    pub fn take_ahead(&mut self, rate: Rate, now: Time, ahead: Duration) -> bool {
+        let ahead = u64::try_from(ahead.as_nanos()).unwrap_or(u64::MAX);
+        let most = capacity_nanos(rate).saturating_add(ahead);
+        let owed = self.full_at.as_nanos().saturating_sub(now.as_nanos());
+        let owed = owed.min(most).saturating_add(interval_nanos(rate));
+        if owed > most {
+            return false;
+        }
+        self.full_at = Time::from_nanos(now.as_nanos().saturating_add(owed));
+        true
+    }
+
+    /// How long it takes until what was taken ahead of time was due.
+    #[must_use]
+    pub fn debt(self, rate: Rate, now: Time) -> Duration {
+        let owed = self.full_at.as_nanos().saturating_sub(now.as_nanos());
+        Duration::from_nanos(owed.saturating_sub(capacity_nanos(rate)))
     }
 
     /// When there will be one, where one was just refused; now, if there is.
@@ -62,7 +86,6 @@ fn capacity_nanos(rate: Rate) -> u64 {
 #[cfg(test)]
 mod tests {
     use core::num::NonZeroU32;
-    use core::time::Duration;
 
     use proptest::prelude::*;
 
@@ -113,6 +136,22 @@ mod tests {
         assert!(bucket.take(fast, Time::ZERO + Duration::from_millis(1)));
     }
 
+    #[test]
+    fn what_is_taken_ahead_is_waited_for_and_bounded() {
+        let (rate, mut bucket) = (rate(10, 2), Bucket::default());
+        let ahead = Duration::from_millis(200);
+        for debt in [0, 0, 100, 200] {
+            assert!(bucket.take_ahead(rate, Time::ZERO, ahead));
+            let owed = bucket.debt(rate, Time::ZERO);
+            assert_eq!(owed, Duration::from_millis(debt));
+        }
+        assert!(!bucket.take_ahead(rate, Time::ZERO, ahead));
+        let later = Time::ZERO + Duration::from_millis(100);
+        assert!(bucket.take_ahead(rate, later, ahead) && !bucket.take_ahead(rate, later, ahead));
+        assert_eq!(bucket.debt(rate, later), ahead);
+        assert!(!bucket.take(rate, later));
+    }
+
     proptest! {
         #[test]
         fn no_span_lets_more_pass_than_its_rate(
@@ -133,6 +172,22 @@ mod tests {
                     prop_assert!((last - first + 1) as u128 <= u128::from(burst) + refilled);
                 }
             }
+        }
+
+        #[test]
+        fn ahead_lets_pass_what_the_rate_lets_in_as_much_more_time(
+            per_second in 1_u32..2_000, burst in 1_u32..50, ahead in 0_u64..2_000_000_000,
+            gaps in prop::collection::vec(0_u64..2_000_000_000, 1..100),
+        ) {
+            let (rate, mut bucket, mut now) = (rate(per_second, burst), Bucket::default(), 0);
+            let (mut passed, first) = (0_u128, gaps[0] / u64::from(per_second));
+            for gap in gaps {
+                now += gap / u64::from(per_second);
+                let ahead = Duration::from_nanos(ahead);
+                passed += u128::from(bucket.take_ahead(rate, Time::from_nanos(now), ahead));
+            }
+            let refilled = u128::from(now - first + ahead) * u128::from(per_second) / 1_000_000_000;
+            prop_assert!(passed <= u128::from(burst) + refilled);
         }
 
         #[test]

@@ -3,6 +3,7 @@
 
 use core::time::Duration;
 
+use super::rates::Pace;
 use crate::settings::Settings;
 
 /// How much homes keep.
@@ -26,6 +27,7 @@ pub(crate) struct Allowance {
     /// Keys the puddle may still remember.
     pub keys_left: usize,
     pub rated_clients_max: usize,
+    pub room_rate_ahead_max: Duration,
     pub waiting_members_max: usize,
     pub resume_time_max: Duration,
     pub resumes_max: usize,
@@ -36,6 +38,18 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
+    /// How one is judged who speaks, and can be kept waiting or not.
+    pub(super) const fn pace(&self, waits: bool) -> Pace {
+        Pace {
+            clients_max: self.rated_clients_max,
+            ahead: if waits {
+                self.room_rate_ahead_max
+            } else {
+                Duration::ZERO
+            },
+        }
+    }
+
     /// All that is set, nothing of it spent.
     pub(super) fn of(settings: &Settings) -> Self {
         Self {
@@ -46,6 +60,7 @@ impl Allowance {
             keys_per_client_max: settings.keys_per_client_max,
             keys_left: settings.keys_max,
             rated_clients_max: settings.rated_clients_max,
+            room_rate_ahead_max: settings.room_rate_ahead_max,
             waiting_members_max: settings.waiting_members_max,
             resume_time_max: settings.resume_time_max,
             resumes_max: settings.resumes_max,

@@ -1,6 +1,7 @@
 //! What puddles ask of a room's home and what it says, as values. Owns the words
 //! alone: each is answered in the file of its concern.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{ClientId, Refused, Revision, RoomName};
@@ -108,6 +109,8 @@ pub(crate) struct Saying {
     pub speaker: SocketId,
     /// Their own name for it: said again, it is the same message.
     pub key: Option<Arc<str>>,
+    /// Whether they can be kept waiting, which is before they are refused.
+    pub waits: bool,
 }
 
 /// Why something was not said.
@@ -157,6 +160,8 @@ pub(crate) enum Said {
     Taken(Option<u64>),
     /// The same, and it is in the store.
     Stored(Option<u64>),
+    /// This socket is not to be read for so long: the room is ahead of its rate.
+    Slow(SocketId, Duration),
     /// What a socket said was not taken.
     Unsaid(SocketId, Unsaid),
     /// What came of a key.
@@ -282,6 +287,7 @@ impl FromHome {
             | Said::Unsaid(..)
             | Said::Claimed(_)
             | Said::Go(..)
+            | Said::Slow(..)
             | Said::Owned(_)
             | Said::Ended(_)
             | Said::Done(_)

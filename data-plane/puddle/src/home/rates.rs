@@ -1,6 +1,7 @@
 //! How often a client, and everybody together, may speak in a room. Owns the
 //! buckets of one room; a socket's own rate is judged where the socket is.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use porthouse_model::{ClientId, Rates, Refused, Time};
@@ -13,16 +14,27 @@ pub(crate) struct Spent {
     clients: BTreeMap<ClientId, Bucket>,
 }
 
+/// How one who speaks is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Clients that are counted apart.
+    pub clients_max: usize,
+    /// How far ahead of its rate the room takes what they say.
+    pub ahead: Duration,
+}
+
 impl Spent {
     /// One more message. Nothing is spent where it is refused by the client's
-    /// rate; where the room's refuses it, the client's was.
+    /// rate; where the room's refuses it, the client's was. What comes faster than
+    /// the room's rate is taken as far as it may be ahead of time.
     pub(crate) fn take(
         &mut self,
         rates: &Rates,
         client: ClientId,
         now: Time,
-        clients_max: usize,
+        pace: Pace,
     ) -> Result<(), Refused> {
+        let Pace { clients_max, ahead } = pace;
         if let Some(rate) = rates.per_client {
             if self.clients.len() >= clients_max && !self.clients.contains_key(&client) {
                 self.clients.retain(|_, bucket| !bucket.is_full(now));
@@ -34,17 +46,31 @@ impl Spent {
                 return Err(Refused::ClientTooFast);
             }
         }
+        self.take_room(rates, now, ahead)
+    }
+
+    /// One more message of whoever it is.
+    pub(crate) fn take_room(
+        &mut self,
+        rates: &Rates,
+        now: Time,
+        ahead: Duration,
+    ) -> Result<(), Refused> {
         match rates.per_room {
-            Some(rate) if !self.room.take(rate, now) => Err(Refused::RoomTooFast),
+            Some(rate) if !self.room.take_ahead(rate, now, ahead) => Err(Refused::RoomTooFast),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// How far the room is ahead of its rate, if it has one.
+    pub(crate) fn ahead(&self, rates: &Rates, now: Time) -> Option<Duration> {
+        rates.per_room.map(|rate| self.room.debt(rate, now))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use core::num::NonZeroU32;
-    use core::time::Duration;
 
     use porthouse_model::Rate;
 
@@ -61,6 +87,13 @@ mod tests {
         ClientId::from_bytes([number; 16])
     }
 
+    const fn pace(clients_max: usize) -> Pace {
+        Pace {
+            clients_max,
+            ahead: Duration::ZERO,
+        }
+    }
+
     #[test]
     fn a_client_has_its_own_rate_and_all_share_the_rooms() {
         let rates = Rates {
@@ -69,7 +102,7 @@ mod tests {
             ..Rates::default()
         };
         let mut spent = Spent::default();
-        let mut take = |number| spent.take(&rates, client(number), Time::ZERO, 10);
+        let mut take = |number| spent.take(&rates, client(number), Time::ZERO, pace(10));
         assert_eq!([take(1), take(1)], [Ok(()), Ok(())]);
         assert_eq!(take(1), Err(Refused::ClientTooFast));
         assert_eq!(take(2), Ok(()));
@@ -84,9 +117,9 @@ mod tests {
         };
         let mut spent = Spent::default();
         let later = Time::ZERO + Duration::from_secs(2);
-        assert_eq!(spent.take(&rates, client(1), Time::ZERO, 1), Ok(()));
-        let crowded = spent.take(&rates, client(2), Time::ZERO, 1);
+        assert_eq!(spent.take(&rates, client(1), Time::ZERO, pace(1)), Ok(()));
+        let crowded = spent.take(&rates, client(2), Time::ZERO, pace(1));
         assert_eq!(crowded, Err(Refused::ClientTooFast));
-        assert_eq!(spent.take(&rates, client(2), later, 1), Ok(()));
+        assert_eq!(spent.take(&rates, client(2), later, pace(1)), Ok(()));
     }
 }

@@ -122,6 +122,7 @@ impl Home {
             message,
             speaker,
             key,
+            waits,
         } = saying;
         let client = message.from;
         let known = match (client, &key) {
@@ -132,8 +133,8 @@ impl Home {
             && let Some(client) = client
         {
             let rates = self.governed.rules().source().messages.rates;
-            let clients_max = allowance.rated_clients_max;
-            let spent = self.spent.take(&rates, client, asker.now, clients_max);
+            let pace = allowance.pace(waits);
+            let spent = self.spent.take(&rates, client, asker.now, pace);
             spent.map_err(Unsaid::Refused)?;
         }
         let by = By::Socket {

@@ -174,10 +174,8 @@ impl Home {
             Claim::Full => return Outcome::Unsaid(Unsaid::TooManyKeys),
         }
         let rates = self.governed.rules().source().messages.rates;
-        if let Err(refused) = self
-            .spent
-            .take(&rates, client, now, allowance.rated_clients_max)
-        {
+        let pace = allowance.pace(saying.waits);
+        if let Err(refused) = self.spent.take(&rates, client, now, pace) {
             return Outcome::Unsaid(Unsaid::Refused(refused));
         }
         let placed = self.put(now, &saying.message, Some((from, saying.speaker)));
@@ -185,6 +183,18 @@ impl Home {
             self.keys.claim(client, key, Some(placed.offset()), now);
         }
         Outcome::Placed(placed)
+    }
+
+    /// How far the room is ahead of its rate, if it has one.
+    pub(crate) fn ahead(&self, now: Time) -> Option<Duration> {
+        let rates = &self.governed.rules().source().messages.rates;
+        self.spent.ahead(rates, now)
+    }
+
+    /// A backend says something, which is counted as what is said inside is.
+    pub(crate) fn take_published(&mut self, now: Time) -> Result<(), Refused> {
+        let rates = self.governed.rules().source().messages.rates;
+        self.spent.take_room(&rates, now, Duration::ZERO)
     }
 
     /// A key is given for something that goes its way without this home.

@@ -3,6 +3,7 @@
 //!
 //! Owns the asks that are not answered yet. What a home answers is in `home`.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -189,6 +190,7 @@ impl Puddle {
     /// A puddle began anew, and with it the homes that were there.
     pub(super) fn home_restarted(&mut self, puddle: PuddleId) {
         self.homes.left_by(self.now, puddle);
+        self.wake_judged();
         let deserted: Vec<_> = self.homes.rooms().cloned().collect();
         for room in deserted {
             self.speak_of(&room);
@@ -305,6 +307,9 @@ impl Puddle {
             (Err(refused), Some(speaker)) => Some(Said::Unsaid(speaker, Unsaid::Refused(refused))),
             (Err(refused), None) => Some(Said::Refused(refused)),
         };
+        if let Some(speaker) = speaker.filter(|_| !matches!(said, Some(Said::Unsaid(..)))) {
+            self.slow_down(from, &room, speaker);
+        }
         if let Some(what) = said {
             self.tell_puddle(from, FromHome { room, ask, what });
         }
@@ -376,8 +381,12 @@ impl Puddle {
     pub(super) fn home_said(&mut self, said: FromHome) {
         let FromHome { room, ask, what } = said;
         let pending = self.asking.pending.remove(&ask);
+        if let Said::Unsaid(speaker, _) = &what {
+            self.let_rest(*speaker, Duration::ZERO);
+        }
         match (what, pending) {
             (Said::Stands(stand), _) => self.stands(&room, stand),
+            (Said::Slow(socket, time), _) => self.let_rest(socket, time),
             (Said::Go(socket, refused), _) => self.sent_away(socket, &room, refused),
             (Said::Changed(batch), _) => self.people_changed(&room, &batch),
             (Said::Owned(transient), _) => self.owned(&room, transient),

@@ -83,6 +83,7 @@ impl Puddle {
             message: Arc::new(copied(&name, &governed, message)),
             speaker: id,
             key: None,
+            waits: false,
         };
         let ask = self.pend(Pending::Posting(id, name.clone()));
         self.ask_home(&name, governed, ask, Ask::Send(saying));
@@ -96,13 +97,19 @@ impl Puddle {
             message: Arc::new(copied(&name, &governed, message)),
             speaker: id,
             key: wish.key.clone(),
+            waits: true,
         };
         let ask = if wish.request.is_some() {
             self.pend(Pending::Sending(id, name.clone(), wish))
         } else {
             0
         };
+        let is_judged = governed.rules().source().messages.rates.per_room.is_some()
+            && self.home_of(&name) != self.settings.puddle;
         self.ask_home(&name, governed, ask, Ask::Send(saying));
+        if is_judged {
+            self.await_judgement(id);
+        }
     }
 
     /// A key in a room that is not kept: only whether it is new is asked. Nothing

@@ -155,7 +155,7 @@ impl Puddle {
             })
         };
         match socket.reading {
-            Reading::Claiming | Reading::Ordering => return Stage::Later,
+            Reading::Claiming | Reading::Ordering | Reading::Resting => return Stage::Later,
             Reading::On | Reading::Full | Reading::Clogged | Reading::Behind => {}
         }
         match &socket.phase {

@@ -277,10 +277,14 @@ impl Puddle {
         let homes = homes.map(|due| at(due, "a room's home to forget"));
         let forgetting = self.storing.forgetting.deadline();
         let forgetting = forgetting.map(|due| at(due, "a store to be asked again"));
-        [turn, socket, policy, drain, stale, homes, forgetting]
-            .into_iter()
-            .flatten()
-            .min()
+        let resting = self.resting.first();
+        let resting = resting.map(|due| at(due, "sockets to read again"));
+        [
+            turn, socket, policy, drain, stale, homes, forgetting, resting,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn stale_at(&self) -> Option<Time> {

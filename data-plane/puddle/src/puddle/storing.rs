@@ -227,13 +227,14 @@ impl Puddle {
     /// once it is stored.
     pub(super) fn publish_durably(&mut self, order: OrderId, said: &Arc<Publish>) {
         let chance = &mut self.chance;
-        let by = By::Backend(order);
+        let (by, now) = (By::Backend(order), self.now);
         let queued = self.homes.with(&said.room, |home, allowance| {
             if home.is_unread() {
                 let command = Command::Publish(Arc::clone(said));
                 return home.defer(Deferred::Ordered(order, command), allowance);
             }
             published(said, home.governed())
+                .and_then(|message| home.take_published(now).map(|()| message))
                 .and_then(|message| home.enqueue(by, Arc::new(message), None, chance, allowance))
                 .map_err(|refused| Done::Said(by, Outcome::Unsaid(Unsaid::Refused(refused))))
         });

@@ -25,6 +25,7 @@ mod plain;
 mod last_event;
 mod saying;
 mod followed;
+mod resting;
 mod talk;
 mod ways;
 mod visiting;

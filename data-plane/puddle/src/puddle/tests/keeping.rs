@@ -145,9 +145,14 @@ fn the_rate_of_a_client_counts_all_its_sockets_and_the_rooms_counts_all() {
     assert!(told[2].contains("messages.rates.per_client"));
     let ben = world.raw(0, "ledger");
     world.say(ben, Text, b"third");
+    // Taken ahead of its time; then there is nothing to be had for a second.
     let cleo = world.raw(1, "ledger");
     world.say(cleo, Text, b"fourth");
-    assert_eq!(close_frame(&world.take(cleo)).0, 4216);
+    let dora = world.raw(2, "ledger");
+    world.take(dora);
+    world.say(dora, Text, b"one too many");
+    assert_eq!(close_frame(&world.take(dora)).0, 4216);
+    assert!(!world.is_ended(cleo));
     world.wait(Duration::from_secs(2));
     world.say(ben, Text, b"fifth");
     assert!(!world.is_ended(ben));
