@@ -260,6 +260,8 @@ impl Puddle {
             return self.gone_from((from, as_of), &room, &what);
         }
         let speaker = what.speaker();
+        // An owner's reply comes before the news of what it did, which is then none to it.
+        let answers_first = matches!(what, Ask::Own { .. });
         // Leaving is told at once; what was asked before may come later.
         let inside = from == self.settings.puddle
             || self.rooms.is_elsewhere(&room, from)
@@ -282,7 +284,9 @@ impl Puddle {
         } else {
             Err(Refused::RoomClosed)
         };
-        self.speak_of(&room);
+        if !answers_first {
+            self.speak_of(&room);
+        }
         let said = match (answer, speaker) {
             (Ok(Answer::Said(said)), _) => Some(said),
             (Ok(Answer::Later), _) => None,
@@ -311,7 +315,11 @@ impl Puddle {
             self.slow_down(from, &room, speaker);
         }
         if let Some(what) = said {
+            let room = room.clone();
             self.tell_puddle(from, FromHome { room, ask, what });
+        }
+        if answers_first {
+            self.speak_of(&room);
         }
     }
 
@@ -389,7 +397,7 @@ impl Puddle {
             (Said::Slow(socket, time), _) => self.let_rest(socket, time),
             (Said::Go(socket, refused), _) => self.sent_away(socket, &room, refused),
             (Said::Changed(batch), _) => self.people_changed(&room, &batch),
-            (Said::Owned(transient), _) => self.owned(&room, transient),
+            (Said::Owned(transient), _) => self.owned(&room, transient, None),
             (Said::Ended(refused), _) => self.ended(&room, refused),
             (Said::Unsaid(id, why), None) => self.unsaid(id, &room, None, why),
             (said, Some(Pending::Request(_, request))) => {
@@ -481,7 +489,7 @@ impl Puddle {
         };
         self.stands(room, welcome.stand);
         if let Some(transient) = welcome.transient.clone() {
-            self.owned(room, transient);
+            self.owned(room, transient, None);
         }
         self.asking.welcome = Some(welcome);
         self.advance(id, room, Event::Enlisted);
@@ -516,7 +524,7 @@ impl Puddle {
             epoch: stand.epoch,
             offset: stand.offset,
         };
-        self.announce_inside(index, |out| epoch.frame(out));
+        self.announce_inside(index, None, |out| epoch.frame(out));
         let streams = self.rooms.get(index).seats.slots(WireForm::EventStream);
         self.announce(WireForm::EventStream, index, &streams, |out| {
             event_stream::epoch(stand, out);

@@ -128,7 +128,7 @@ impl Puddle {
         match (said, what) {
             (Said::Present(page), _) => self.presented(socket, id, room, page.as_ref()),
             (Said::Done(transient), Wanted::Own(_, act)) => {
-                self.owned(room, transient.clone());
+                self.owned(room, transient.clone(), Some(socket));
                 let Some(owned) = transient.owned else {
                     return;
                 };
@@ -265,13 +265,20 @@ impl Puddle {
         self.inform_beside(&beside, |out| event.frame(out));
     }
 
-    /// Tells everybody inside who can be told: each on its socket, or on its
-    /// sibling.
-    pub(super) fn announce_inside(&mut self, index: RoomIndex, write: impl Fn(&mut Vec<u8>)) {
+    /// Tells everybody inside who can be told, but for one: each on its socket, or on
+    /// its sibling.
+    pub(super) fn announce_inside(
+        &mut self,
+        index: RoomIndex,
+        except: Option<SocketId>,
+        write: impl Fn(&mut Vec<u8>),
+    ) {
         let seats = &self.rooms.get(index).seats;
-        let slots = seats.slots(WireForm::Multiplexed);
+        let mut slots = seats.slots(WireForm::Multiplexed);
+        slots.retain(|slot| except.is_none_or(|id| id.slot != *slot));
         let sitters = seats.sitters().iter().map(|sitter| sitter.socket);
-        let paired: Vec<SocketId> = sitters.filter(|id| self.beside(*id).is_some()).collect();
+        let told = sitters.filter(|id| Some(*id) != except);
+        let paired: Vec<SocketId> = told.filter(|id| self.beside(*id).is_some()).collect();
         self.announce(WireForm::Multiplexed, index, &slots, |out| write(out));
         self.inform_beside(&paired, |out| write(out));
     }
@@ -381,8 +388,9 @@ impl Puddle {
         }
     }
 
-    /// A transient room has another owner or other rules.
-    pub(super) fn owned(&mut self, room: &RoomName, now: Transient) {
+    /// A transient room has another owner or other rules, which everybody is told but
+    /// who is answered so.
+    pub(super) fn owned(&mut self, room: &RoomName, now: Transient, answered: Option<SocketId>) {
         let Some(index) = self.rooms.find(room) else {
             return;
         };
@@ -408,7 +416,7 @@ impl Puddle {
                 (true, false) => None,
             };
             if let Some(event) = event {
-                self.announce_inside(index, |out| event.frame(out));
+                self.announce_inside(index, answered, |out| event.frame(out));
             }
         }
         if was_shown != is_shown {

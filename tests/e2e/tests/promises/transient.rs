@@ -35,7 +35,6 @@ async fn an_owner_hands_a_room_on_with_all_its_powers() {
     assert_eq!(refused["rule"], "capabilities.change_rules", "{refused}");
     let told = guest.ask_with("rules", den(), text_only()).await;
     assert_eq!(told["op"], "rules", "{told}");
-    maker.event("owner").await;
     maker.event("rules").await;
     let unsaid = maker
         .ask_with("send", den(), Message::binary(b"x".as_slice()))

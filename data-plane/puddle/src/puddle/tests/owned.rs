@@ -114,6 +114,27 @@ fn an_owner_passes_the_room_on_and_nobody_else_does() {
 }
 
 #[test]
+fn what_an_owner_does_is_told_to_it_once_and_to_everybody_else() {
+    for (puddles, last) in [(1, 0), (2, 1), (3, 2)] {
+        let mut world = World::new(puddles);
+        let (maker, _) = enter(&mut world, 0, "den", "");
+        let (friend, friend_id) = enter(&mut world, last, "den", "");
+        let text = rules(&mut world, maker, "den", r#"{"bytes_max":4}"#);
+        assert_eq!(text.matches(r#""op":"rules""#).count(), 1, "{text}");
+        let text = world.take_text(friend);
+        assert_eq!(text.matches(r#""op":"rules""#).count(), 1, "{text}");
+
+        let line = format!(r#"{{"op":"pass","room":"den","id":4,"client":{friend_id}}}"#);
+        world.line(maker, &line);
+        let text = world.take_text(maker);
+        assert!(text.contains(r#""op":"owner","id":4"#), "{text}");
+        assert_eq!(text.matches(r#""op":"owner""#).count(), 1, "{text}");
+        let text = world.take_text(friend);
+        assert_eq!(text.matches(r#""op":"owner""#).count(), 1, "{text}");
+    }
+}
+
+#[test]
 fn an_owner_sets_rules_for_all_puddles_and_nobody_else_does() {
     let mut world = World::new(3);
     let (maker, _) = enter(&mut world, 0, "den", "");
