@@ -30,6 +30,7 @@ use crate::policy::Control;
 use crate::policy::client::Replicas;
 use crate::policy::seen::Seen;
 use crate::policy::watch::About;
+use crate::refusals::Refusals;
 use crate::ring::{Peers, Wake};
 use crate::settings::{PUDDLES_MAX, Settings};
 use crate::shell::{Io, Said};
@@ -216,6 +217,7 @@ fn puddle_count(settings: &Settings) -> u8 {
 struct Ways {
     sign: Arc<Sign>,
     front: Front,
+    refusals: Arc<Refusals>,
     seen: Seen,
 }
 
@@ -232,6 +234,7 @@ impl Ways {
                 page_origins: settings.page_origins.clone(),
                 refusals: Arc::clone(live.refusals()),
             })?,
+            refusals: Arc::clone(live.refusals()),
             seen: Seen::of(settings.puddles),
         })
     }
@@ -276,6 +279,7 @@ fn threads(
             voice: voice.clone(),
             sign: Arc::clone(&ways.sign),
             front: ways.front.clone(),
+            refusals: Arc::clone(&ways.refusals),
             seen: ways.seen.clone(),
             followers: Followers::default(),
             now: clock.now(),

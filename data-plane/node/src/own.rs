@@ -6,9 +6,13 @@ pub(crate) mod front;
 mod refused;
 pub(crate) mod session;
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use porthouse_model::Refused;
+use porthouse_puddle::Cause;
+
+use crate::refusals::Refusals;
 
 /// What a node tells those who ask whether to send it clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,11 +111,15 @@ pub(crate) fn answer(head: &[u8], readiness: Readiness) -> Vec<u8> {
 }
 
 /// The whole answer to a connection for which there is no slot, whatever it
-/// will ask for.
-pub(crate) fn no_place() -> Vec<u8> {
+/// will ask for. It is kept by its id, as any refusal is.
+pub(crate) fn no_place(refusals: &Refusals, address: Option<IpAddr>) -> Vec<u8> {
     let refused = Refused::TooMany;
+    let id = refusals.keep(Cause::Refused(refused), None, address);
     let (rule, needed, retry) = (refused.rule(), refused.needed(), refused.retry());
-    let body = format!("{{\"rule\":\"{rule}\",\"needed\":\"{needed}\",\"retry\":\"{retry}\"}}\n");
+    let body = format!(
+        "{{\"rule\":\"{rule}\",\"needed\":\"{needed}\",\"retry\":\"{retry}\",\
+         \"refusal_id\":\"{id}\"}}\n"
+    );
     format!(
         "HTTP/1.1 {} Service Unavailable\r\ncontent-type: application/json\r\n\
          content-length: {}\r\nretry-after: 2\r\nconnection: close\r\n\r\n{body}",
@@ -123,6 +131,8 @@ pub(crate) fn no_place() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use porthouse_model::RefusalId;
+
     use super::*;
 
     fn status(request: &str, readiness: Readiness) -> String {
@@ -159,6 +169,21 @@ mod tests {
             "404"
         );
         assert_eq!(status("", Readiness::Ready), "404");
+    }
+
+    #[test]
+    fn who_finds_no_place_is_told_an_id_that_is_kept() {
+        let refusals = Refusals::new();
+        let address = IpAddr::from([192, 0, 2, 7]);
+        let answer = no_place(&refusals, Some(address));
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())));
+        let (_, id) = body.split_once(r#""refusal_id":""#).unwrap();
+        let id = RefusalId(u64::from_str_radix(&id[..16], 16).unwrap());
+        let kept = refusals.find(id).unwrap();
+        assert_eq!(kept.cause, Cause::Refused(Refused::TooMany));
+        assert_eq!(kept.sight.address, Some(address));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and replies to the switchboard. Decides nothing, and never waits.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use porthouse_model::{Revision, Time};
@@ -10,14 +11,16 @@ use porthouse_puddle::{
     StoreRequest, StoredRoom, ToPuddle, ToStore, Wrote,
 };
 use rtrb::Producer;
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use rustix::net::{SendAncillaryBuffer, SendFlags, getpeername, send, sendmsg};
 use tokio::sync::mpsc;
 
 use crate::follow::{Follow, Followers};
 use crate::own::front::Front;
 use crate::own::{self, Sign};
 use crate::policy::seen::Seen;
+use crate::refusals::Refusals;
 use crate::ring::{Ends, Peers};
 use crate::socket::Sockets;
 
@@ -87,6 +90,8 @@ pub(crate) struct Io {
     pub(crate) voice: Voice,
     pub(crate) sign: Arc<Sign>,
     pub(crate) front: Front,
+    /// Where what the node refuses beside its puddles is kept.
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) seen: Seen,
     pub(crate) followers: Followers,
     /// When this turn began.
@@ -173,9 +178,19 @@ impl Io {
             return;
         };
         if let Err(fd) = self.front.hand(fd, head) {
-            let _ = send(&fd, &own::no_place(), SendFlags::NOSIGNAL);
-            self.sockets.part(fd, self.now);
+            self.turn_away(fd);
         }
+    }
+
+    /// Tells a connection that there is no place for it.
+    pub(crate) fn turn_away(&mut self, fd: OwnedFd) {
+        let peer = getpeername(&fd).ok().flatten();
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+        let address = peer.map(|peer| peer.ip().to_canonical());
+        let answer = own::no_place(&self.refusals, address);
+        // Who does not take it has left.
+        let _ = send(&fd, &answer, SendFlags::NOSIGNAL);
+        self.sockets.part(fd, self.now);
     }
 
     pub(crate) fn say(&self, said: Said) {

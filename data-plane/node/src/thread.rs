@@ -23,11 +23,10 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketFlags, acceptfrom_with, recv, send};
+use rustix::net::{RecvFlags, SocketFlags, acceptfrom_with, recv};
 
 use crate::clock::Clock;
 use crate::door::{Door, LISTENER};
-use crate::own;
 use crate::ring::Wake;
 use crate::shell::{Io, Said, Told};
 use crate::socket::{event_data, of_event};
@@ -365,9 +364,7 @@ impl Thread {
     ) {
         let Some(address) = address else { return };
         if self.io.sockets.is_full() {
-            // Who does not take it has left.
-            let _ = send(&fd, &own::no_place(), SendFlags::NOSIGNAL);
-            return self.io.sockets.part(fd, now);
+            return self.io.turn_away(fd);
         }
         match self.io.sockets.insert(fd) {
             Ok(socket) => {
@@ -457,6 +454,7 @@ mod tests {
             voice,
             sign: Arc::new(Sign::new()),
             front: Front::nowhere(),
+            refusals: Arc::new(crate::refusals::Refusals::new()),
             seen: crate::policy::seen::Seen::of(1),
             followers: crate::follow::Followers::default(),
             now: clock.now(),

@@ -4,7 +4,7 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use porthouse_model::{ClientId, Refused, Revision, RoomName, SessionId, Time, Username};
+use porthouse_model::{ClientId, Refusal, Refused, Revision, RoomName, SessionId, Time, Username};
 
 use crate::bridge::{StoreRequest, StoredRoom, ToStore};
 use crate::hop::{Hop, RoomMessage};
@@ -248,7 +248,7 @@ pub enum Moved {
     /// known, or answered, first.
     Entering,
     /// It stays where it was: the other room refuses it.
-    Refused(Refused),
+    Refused(Refusal),
     /// It stays where it was: it is in the other room too, or at its door.
     ThereBefore,
     /// It has left, and was then refused by the other room.

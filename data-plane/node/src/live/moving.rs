@@ -36,7 +36,7 @@ fn moved_socket((puddle, moved): (PuddleId, MovedSocket)) -> v1::MovedSocket {
     let (outcome, refused) = match moved.became {
         Moved::Inside => (v1::MoveOutcome::Inside, None),
         Moved::Entering => (v1::MoveOutcome::Entering, None),
-        Moved::Refused(refused) => (v1::MoveOutcome::Refused, Some(refused)),
+        Moved::Refused(refusal) => (v1::MoveOutcome::Refused, Some(refusal)),
         Moved::ThereBefore => (v1::MoveOutcome::ThereBefore, None),
         Moved::PutOut => (v1::MoveOutcome::PutOut, None),
     };
@@ -45,17 +45,20 @@ fn moved_socket((puddle, moved): (PuddleId, MovedSocket)) -> v1::MovedSocket {
         wire_form: wire_form(moved.wire_form).into(),
         outcome: outcome.into(),
         rule: refused
-            .map(|refused| refused.rule().to_owned())
+            .map(|refusal| refusal.refused.rule().to_owned())
             .unwrap_or_default(),
         needed: refused
-            .map(|refused| refused.needed().to_owned())
+            .map(|refusal| refusal.refused.needed().to_owned())
+            .unwrap_or_default(),
+        refusal_id: refused
+            .map(|refusal| refusal.id.to_string())
             .unwrap_or_default(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use porthouse_model::Refused;
+    use porthouse_model::{Refusal, RefusalId, Refused};
     use porthouse_puddle::WireForm;
     use tonic::Code;
 
@@ -80,11 +83,15 @@ mod tests {
     fn who_is_refused_is_told_by_which_rule() {
         let socket = MovedSocket {
             wire_form: WireForm::Raw,
-            became: Moved::Refused(Refused::UserRequired),
+            became: Moved::Refused(Refusal {
+                refused: Refused::UserRequired,
+                id: RefusalId(0xab),
+            }),
         };
         let result = CallResult::Moved(vec![(PuddleId(1), socket)]);
         let response = moved(&result).expect("one was moved");
         assert_eq!(response.sockets[0].rule, "connection.user_required");
+        assert_eq!(response.sockets[0].refusal_id, "00000000000000ab");
         let nobody = moved(&CallResult::Moved(Vec::new())).expect_err("nobody was");
         assert_eq!(nobody.code(), Code::NotFound);
     }

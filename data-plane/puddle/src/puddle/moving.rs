@@ -53,7 +53,7 @@ impl Puddle {
         let seen = self.see(id, to, false);
         let first = sequence.step(Event::Look, seen.door(self.page_of(id)));
         if let Action::Refuse(refused) = first.action {
-            return Moved::Refused(refused);
+            return Moved::Refused(self.refusal(id, Some(to), refused));
         }
         let until = self.now + self.settings.entry_time_max;
         let entry = Entry {

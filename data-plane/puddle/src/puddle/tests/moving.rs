@@ -3,12 +3,24 @@
 
 use porthouse_model::{ClientId, MessageKind, Refused};
 
+use super::recalled::recalled;
 use super::world::{
     Client, World, asking, close_frame, frame, members_only, password_rules, token,
 };
-use crate::{Command, Input, Moved, OrderId, Reply, WireForm};
+use crate::{Cause, Command, Input, Moved, OrderId, Recalled, Reply, WireForm};
 
 use MessageKind::Text;
+
+/// It was refused so, which is kept by the id that is answered.
+fn refused(world: &mut World, became: Moved, expected: Refused) -> Recalled {
+    let Moved::Refused(refusal) = became else {
+        panic!("{became:?}")
+    };
+    assert_eq!(refusal.refused, expected);
+    let kept = recalled(world, &refusal.id.to_string()).expect("it is kept");
+    assert_eq!(kept.cause, Cause::Refused(expected));
+    kept
+}
 
 /// Moves a client, and answers what became of its sockets, puddle by puddle.
 fn moved(world: &mut World, client: ClientId, from: &str, to: &str) -> Vec<(WireForm, Moved)> {
@@ -135,24 +147,20 @@ fn whom_the_other_room_refuses_stays() {
         }
     }
     let became = moved(&mut world, client, "hall", "den");
-    let refused = Moved::Refused(Refused::MembersOnly);
-    assert_eq!(
-        became,
-        [(WireForm::Raw, refused), (WireForm::Multiplexed, refused)]
-    );
+    assert_eq!(became[0].0, WireForm::Raw);
+    assert_eq!(became[1].0, WireForm::Multiplexed);
+    for (_, became) in became {
+        let kept = refused(&mut world, became, Refused::MembersOnly);
+        assert_eq!(kept.room, Some("den".parse().expect("a name")));
+    }
     let hall = world.raw(0, "hall");
     world.say(hall, Text, b"still here");
     assert_eq!(world.take(raw), frame(Text, b"still here"));
     assert!(world.take_text(lobby).ends_with("still here"));
     // A raw socket cannot be asked, and the other is.
     let became = moved(&mut world, client, "hall", "vault");
-    assert_eq!(
-        became,
-        [
-            (WireForm::Raw, Moved::Refused(Refused::PasswordNeeded)),
-            (WireForm::Multiplexed, Moved::Entering)
-        ]
-    );
+    assert_eq!(became[1], (WireForm::Multiplexed, Moved::Entering));
+    refused(&mut world, became[0].1, Refused::PasswordNeeded);
     let told = world.take_text(lobby);
     assert!(
         told.contains(r#""op":"moved""#) && told.contains(r#""step":"password""#),
