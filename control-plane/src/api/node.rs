@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
+use porthouse_api::node::RULES_KNOWN;
 use porthouse_model::NodeName;
 use tonic::{Request, Response, Status};
 
@@ -84,5 +85,6 @@ fn to_wire(row: NodeRow) -> wire::Node {
         lease_expire_time: Some(time::to_wire(row.lease_until)),
         until: row.until.map(time::to_wire),
         start_time: Some(time::to_wire(row.start_time)),
+        is_outdated: row.rules_known < i64::from(RULES_KNOWN),
     }
 }

@@ -29,8 +29,6 @@ pub(super) struct Introduced {
     pub(super) introduction: Introduction,
     /// Where to go on; `None`: at the head.
     pub(super) from: Option<Position>,
-    /// What it knows of rules.
-    pub(super) rules_known: u32,
     /// Whether the node answers questions.
     pub(super) answers: bool,
 }
@@ -51,7 +49,6 @@ pub(super) fn introduced(request: WatchRequest, key: CallersKey) -> Result<Intro
                 .map_err(|_| Refusal::Bad("start.incarnation: 16 bytes"))?,
             key: key.id,
         },
-        rules_known: start.rules_known,
         answers: start.answers,
         introduction: introduction(start, from)?,
         from,
@@ -78,6 +75,7 @@ fn introduction(start: WatchStart, from: Option<Position>) -> Result<Introductio
         puddles: start.puddles,
         version: start.version,
         listeners: start.listeners,
+        rules_known: start.rules_known,
     })
 }
 

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use porthouse_api::control::v1::AuditEvent;
 use porthouse_api::node::v1::watch_response::Message;
 use porthouse_api::node::v1::{self, WatchOpened, WatchProgress, WatchRequest, WatchResponse};
 use porthouse_api::node::{RULES_KNOWN, withheld_of};
@@ -21,7 +22,7 @@ use crate::api::CallersKey;
 use crate::store::nodes::{self, Holder, Known, Report};
 use crate::store::position::{Entry, Position};
 use crate::store::tail::{Finding, Tail};
-use crate::store::{Store, log};
+use crate::store::{Store, audit, log};
 
 use super::introduction::{Introduced, introduced};
 use super::last_seen::{self, LastSeen};
@@ -98,7 +99,6 @@ impl Watch {
             holder,
             introduction,
             from,
-            rules_known,
             answers,
         } = introduced(first, self.key)?;
         // From here nothing that is found is missed.
@@ -108,7 +108,7 @@ impl Watch {
         if let Some(from) = from {
             self.entries_after(from).await?;
         }
-        let deliver_max = introduction.deliver_max;
+        let (deliver_max, rules_known) = (introduction.deliver_max, introduction.rules_known);
         let head = self.enter(&holder, introduction, from.is_some()).await?;
         tracing::info!(node = %holder.name, revision = head.revision().0, "a node watches");
 
@@ -174,7 +174,14 @@ impl Watch {
         let known = self
             .store
             .transact::<_, Refusal>(move |c| {
-                async move { Ok(nodes::enter(c, &entering, &introduction, lease).await?) }.boxed()
+                async move {
+                    let known = nodes::enter(c, &entering, &introduction, lease).await?;
+                    if known == Known::Anew && introduction.rules_known < RULES_KNOWN {
+                        audit::append(c, &outdated(&entering, introduction.rules_known)).await?;
+                    }
+                    Ok(known)
+                }
+                .boxed()
             })
             .await?;
         let entered = holder.clone();
@@ -204,6 +211,21 @@ impl Watch {
         self.store
             .transact(move |c| async move { Ok(nodes::leave(c, &holder).await?) }.boxed())
             .await
+    }
+}
+
+/// A process has come that is too old for rules that rooms may have here: once a
+/// process, so that no node fills the audit log.
+fn outdated(node: &Holder, rules_known: u32) -> AuditEvent {
+    AuditEvent {
+        actor: format!("apiKeys/{}", node.key),
+        action: "PolicyFeedService.Watch".to_owned(),
+        target: format!(
+            "node=nodes/{} rules_known={rules_known}/{RULES_KNOWN}",
+            node.name
+        ),
+        outcome: "NODE_OUTDATED".to_owned(),
+        ..AuditEvent::default()
     }
 }
 

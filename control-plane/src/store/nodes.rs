@@ -46,6 +46,8 @@ pub(crate) struct Introduction {
     pub(crate) version: String,
     /// Where it listens.
     pub(crate) listeners: Vec<String>,
+    /// What it knows of rules.
+    pub(crate) rules_known: u32,
 }
 
 /// What a node last said.
@@ -102,8 +104,9 @@ pub(crate) async fn enter(
     };
     diesel::sql_query(
         "INSERT INTO nodes AS node (name, incarnation, lease_until, applied_revision,
-             deliver_max_ms, puddles, version, listeners)
-         VALUES ($1, $2, clock_timestamp() + $3 * interval '1 millisecond', $4, $5, $6, $7, $8)
+             deliver_max_ms, puddles, version, listeners, rules_known)
+         VALUES ($1, $2, clock_timestamp() + $3 * interval '1 millisecond', $4, $5, $6, $7, $8,
+             $9)
          ON CONFLICT (name) DO UPDATE SET
              applied_revision = CASE WHEN node.incarnation = excluded.incarnation
                  THEN node.applied_revision ELSE excluded.applied_revision END,
@@ -116,7 +119,8 @@ pub(crate) async fn enter(
              deliver_max_ms = excluded.deliver_max_ms,
              puddles = excluded.puddles,
              version = excluded.version,
-             listeners = excluded.listeners",
+             listeners = excluded.listeners,
+             rules_known = excluded.rules_known",
     )
     .bind::<Text, _>(name)
     .bind::<Binary, _>(&holder.incarnation[..])
@@ -126,6 +130,7 @@ pub(crate) async fn enter(
     .bind::<Integer, _>(i32::try_from(introduction.puddles).unwrap_or(i32::MAX))
     .bind::<Text, _>(&introduction.version)
     .bind::<Array<Text>, _>(&introduction.listeners)
+    .bind::<BigInt, _>(i64::from(introduction.rules_known))
     .execute(connection)
     .await?;
     Ok(known)
@@ -277,6 +282,9 @@ pub(crate) struct NodeRow {
     /// When it first came under this incarnation.
     #[diesel(sql_type = Timestamptz)]
     pub(crate) start_time: DateTime<Utc>,
+    /// What it knows of rules.
+    #[diesel(sql_type = BigInt)]
+    pub(crate) rules_known: i64,
 }
 
 const SELECT: &str = "SELECT *, lease_until + deliver_max_ms * interval '1 millisecond' AS until

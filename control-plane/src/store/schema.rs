@@ -313,6 +313,7 @@ diesel::table! {
         version -> Text,
         listeners -> Array<Text>,
         start_time -> Timestamptz,
+        rules_known -> BigInt,
     }
 }
 

@@ -2,6 +2,8 @@
 //! goes on.
 
 use porthouse_api::control::v1 as control;
+use porthouse_api::control::v1::audit_service_client::AuditServiceClient;
+use porthouse_api::control::v1::node_service_client::NodeServiceClient;
 use porthouse_api::node::RULES_KNOWN;
 use porthouse_api::node::v1::resolve_key::Key;
 use porthouse_api::node::v1::resolved::Found;
@@ -91,6 +93,41 @@ async fn a_room_is_shut_on_a_node_that_does_not_know_its_rules() {
         audience(&plane, "chat:a", RULES_KNOWN).await,
         Audience::Anyone
     );
+}
+
+#[tokio::test]
+async fn an_administrator_sees_that_a_node_is_too_old() {
+    let plane = Plane::start().await;
+    let new = Node::watch(&plane, "new").await;
+    let opened = Node::open(plane.feed(), old("old")).await;
+    let mut node = opened.expect("the watch opens");
+    let list = control::ListNodesRequest::default();
+    let mut nodes = NodeServiceClient::new(plane.admin_channel());
+    let listed = nodes.list_nodes(list).await.expect("nodes").into_inner();
+    let seen = listed.nodes.iter();
+    let seen: Vec<_> = seen
+        .map(|node| (node.name.as_str(), node.is_outdated))
+        .collect();
+    assert_eq!(seen, [("nodes/new", false), ("nodes/old", true)]);
+
+    // Once a process, however often it comes.
+    plane.create_room("lobby").await;
+    keep_latest(&plane, "lobby").await;
+    assert_eq!(node.end().await, Code::OutOfRange);
+    let again = Node::open(plane.feed(), old("old")).await;
+    let _again = again.expect("the watch opens");
+    let list = control::ListAuditEventsRequest {
+        filter: r#"action = "PolicyFeedService.Watch""#.to_owned(),
+        ..control::ListAuditEventsRequest::default()
+    };
+    let mut audit = AuditServiceClient::new(plane.admin_channel());
+    let events = audit.list_audit_events(list).await.expect("events");
+    let events = events.into_inner().audit_events;
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0].outcome, "NODE_OUTDATED");
+    assert!(events[0].target.starts_with("node=nodes/old "));
+    assert!(events[0].actor.starts_with("apiKeys/"));
+    drop(new);
 }
 
 #[tokio::test]
