@@ -24,6 +24,7 @@ use wire::room_door_service_server::RoomDoorServiceServer;
 use wire::room_service_server::RoomServiceServer;
 use wire::room_template_service_server::RoomTemplateServiceServer;
 use wire::second_factor_service_server::SecondFactorServiceServer;
+use wire::secret_service_server::SecretServiceServer;
 use wire::session_service_server::SessionServiceServer;
 use wire::user_service_server::UserServiceServer;
 
@@ -65,6 +66,7 @@ mod room_guard;
 mod room_rule;
 mod room_template;
 mod sealing;
+mod secret;
 mod second_factor;
 mod session;
 mod sign_in;
@@ -126,6 +128,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
         .add_service(bounded!(ApiKeyServiceServer))
         .add_service(bounded!(NodeServiceServer))
         .add_service(bounded!(AuditServiceServer))
+        .add_service(bounded!(SecretServiceServer))
         .add_service(bounded!(PolicyServiceServer))
 }
 

@@ -35,6 +35,7 @@ pub(crate) mod sessions;
 pub(crate) mod device_tokens;
 pub(crate) mod challenges;
 pub(crate) mod lockouts;
+pub(crate) mod sealed;
 pub(crate) mod second_factors;
 pub(crate) mod rooms;
 pub(crate) mod room_doors;

@@ -51,6 +51,15 @@ impl Sealing {
         Ok(Opened { secret, keep_as })
     }
 
+    /// The names of the keys, of which the first seals.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::SealingKeysMissing`] when there is none.
+    pub(crate) fn key_names(&self) -> Result<Vec<&str>, ApiError> {
+        Ok(self.keys()?.names().collect())
+    }
+
     fn keys(&self) -> Result<&SealingKeys, ApiError> {
         self.keys
             .as_deref()

@@ -175,6 +175,8 @@ mod tests {
             "Node",
             "Policy",
             "Issuer",
+            "Guard",
+            "Secret",
         ] {
             let path = format!("/porthouse.control.v1.{service}Service/Call");
             let Access::AnyOf(scopes) = access(&path) else {

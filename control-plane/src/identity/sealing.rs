@@ -149,6 +149,11 @@ impl SealingKeys {
         opened.map(Zeroizing::new).map_err(|_| Unopened::Damaged)
     }
 
+    /// The keys' names, of which the first seals.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.id.as_str())
+    }
+
     /// Whether it was sealed under another key than the one that seals now.
     pub(crate) fn is_outdated(&self, sealed: &[u8]) -> bool {
         parts(sealed).is_none_or(|(id, _, _)| id != self.keys[0].id)

@@ -6,6 +6,7 @@ mod writes;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 
-use crate::plane::{Plane, SOON, settings};
+use crate::plane::{Plane, SOON, sealing_keys, settings};
 use writes::{Call, Write};
 
 /// Calls whose callers lose patience.
@@ -80,7 +81,9 @@ impl Scene {
         let plane = Plane::start().await;
         let database = plane.cluster.connect().await;
         let stop = CancellationToken::new();
-        let settings = settings(plane.cluster.url());
+        let mut settings = settings(plane.cluster.url());
+        // Another key seals here than there.
+        settings.sealing_keys = Some(Arc::new(sealing_keys(&["new", "test"])));
         let replica = Replica::start(&settings, Routes::default(), stop.clone()).await;
         Self {
             here: Here {

@@ -19,6 +19,7 @@ mod covered;
 mod blocked;
 mod devices;
 mod second_factor;
+mod resealed;
 mod sign_in;
 mod idle;
 mod ticket;

@@ -145,6 +145,11 @@ impl Plane {
         channel(self.address, &self.admin)
     }
 
+    /// The same, of this replica.
+    pub(crate) fn admin_channel_at(&self, address: SocketAddr) -> Keyed {
+        channel(address, &self.admin)
+    }
+
     pub(crate) fn rooms(&self) -> RoomServiceClient<Keyed> {
         RoomServiceClient::new(self.admin_channel())
     }

@@ -7,9 +7,15 @@ use super::{PASSWORD, Ready, Scene, Write, user};
 use crate::second_factor::{STEP, app, code, code_after};
 
 use control::second_factor_service_client::SecondFactorServiceClient;
+use control::secret_service_client::SecretServiceClient;
 use control::session_service_client::SessionServiceClient;
 
 pub(crate) const OF_SESSIONS: &[Write] = writes! {
+    // First, while nothing else is sealed.
+    SecretServiceClient.reseal_secrets |scene, name| {
+        factor(scene, &name).await;
+        control::ResealSecretsRequest::default()
+    };
     SessionServiceClient.create_session |scene, name| {
         user(scene, &name).await;
         sign_in(name)
