@@ -1,4 +1,4 @@
-//! How identity providers' keys are fetched, as flags.
+//! How identity providers' keys are fetched and their tokens counted, as flags.
 
 use std::time::Duration;
 
@@ -49,6 +49,16 @@ pub(crate) struct Arguments {
         value_parser = clap::value_parser!(u32).range(1_000..=MILLIS_MAX)
     )]
     issuer_keys_age_max_ms: u32,
+    /// Tokens that are refused to one network before it is kept waiting with the next
+    /// that is refused; who has a right one never waits
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "PORTHOUSE_ISSUER_REFUSED_TOKENS_MAX",
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    issuer_refused_tokens_max: u32,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -70,5 +80,6 @@ impl Arguments {
         settings.issuer.keys_refresh = millis(self.issuer_keys_refresh_ms);
         settings.issuer.keys_fetch_every_min = millis(self.issuer_keys_fetch_every_min_ms);
         settings.issuer.keys_age_max = millis(self.issuer_keys_age_max_ms);
+        settings.issuer.refused_tokens_max = self.issuer_refused_tokens_max;
     }
 }

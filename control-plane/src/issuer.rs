@@ -50,6 +50,9 @@ pub struct IssuerSettings {
     /// How old keys may become that cannot be fetched again; nobody signs in by
     /// older ones.
     pub keys_age_max: Duration,
+    /// Tokens that are refused to one network before it is kept waiting with the next
+    /// that is none; who has a right one never waits.
+    pub refused_tokens_max: u32,
 }
 
 impl Default for IssuerSettings {
@@ -59,6 +62,7 @@ impl Default for IssuerSettings {
             keys_refresh: Duration::from_mins(5),
             keys_fetch_every_min: Duration::from_mins(1),
             keys_age_max: Duration::from_hours(1),
+            refused_tokens_max: 20,
         }
     }
 }
@@ -133,6 +137,11 @@ pub(crate) struct Issuers {
 }
 
 impl Issuers {
+    /// Tokens that are refused to one network before it is kept waiting.
+    pub(crate) const fn refused_tokens_max(&self) -> u32 {
+        self.settings.refused_tokens_max
+    }
+
     pub(crate) fn new(store: Store, settings: IssuerSettings) -> Self {
         Self {
             store,

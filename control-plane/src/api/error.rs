@@ -97,6 +97,8 @@ pub(crate) enum ApiError {
     ChallengeGone,
     /// Too many passwords were wrong.
     AttemptsTooMany(Duration),
+    /// Too many tokens were refused to the network.
+    TokensTooMany(Duration),
     /// Too many passwords are being hashed.
     HashingBusy(Duration),
     /// As many wait for a revision as may.
@@ -193,6 +195,7 @@ impl ApiError {
             Self::HashingBusy(_)
             | Self::IssuersBusy(_)
             | Self::AttemptsTooMany(_)
+            | Self::TokensTooMany(_)
             | Self::CodesTooMany(_)
             | Self::WaitersBusy
             | Self::NodesBusy
@@ -238,7 +241,7 @@ impl ApiError {
             Self::KeysBusy => "API_KEYS_BUSY",
             Self::ScopeMissing(_) => "SCOPE_MISSING",
             Self::ChallengeGone => "CHALLENGE_GONE",
-            Self::AttemptsTooMany(_) => "ATTEMPTS_TOO_MANY",
+            Self::AttemptsTooMany(_) | Self::TokensTooMany(_) => "ATTEMPTS_TOO_MANY",
             Self::HashingBusy(_) => "HASHING_BUSY",
             Self::WaitersBusy => "WAITERS_BUSY",
             Self::SealingKeysMissing(_) => "SECRETS_KEY_MISSING",
@@ -291,6 +294,7 @@ impl ApiError {
             }
             Self::ChallengeGone => CHALLENGE_GONE.into(),
             Self::AttemptsTooMany(delay) => too_many_wrong("passwords", *delay),
+            Self::TokensTooMany(delay) => too_many_wrong("tokens from this network", *delay),
             Self::HashingBusy(_) => "too many passwords are being checked: ask again later".into(),
             Self::WaitersBusy => "as many calls wait for a revision as may: ask again".into(),
             Self::SealingKeysMissing(id) => sealing_keys_missing(id.as_deref()),
@@ -360,6 +364,7 @@ impl ApiError {
             Self::HashingBusy(delay)
             | Self::IssuersBusy(delay)
             | Self::AttemptsTooMany(delay)
+            | Self::TokensTooMany(delay)
             | Self::CodesTooMany(delay) => {
                 details.set_retry_info(Some(*delay));
             }

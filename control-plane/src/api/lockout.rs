@@ -24,6 +24,9 @@ const ALL: Patience = Patience {
 /// The source of answers from all networks together.
 const EVERYWHERE: &str = "everywhere";
 
+/// Tokens of identity providers, which are nobody's before they are verified.
+const TOKENS: &str = "tokens";
+
 /// Whose password is tried, and from where.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
@@ -45,6 +48,27 @@ impl Attempt {
         Self {
             target: target(user),
             sources,
+        }
+    }
+
+    /// Of a token that is refused, whosever it says it is, to a network that bears so
+    /// many.
+    pub(super) fn of_token(address: &str, refused_max: u32) -> Self {
+        let patience = Patience {
+            free_max: refused_max,
+            wait_max: ALL.wait_max,
+        };
+        Self {
+            target: TOKENS.to_owned(),
+            sources: vec![(format!("network {}", network(address)), patience)],
+        }
+    }
+
+    /// Of one that is noted in the audit log, so that it is not filled from everywhere.
+    pub(super) fn of_noted_token() -> Self {
+        Self {
+            target: TOKENS.to_owned(),
+            sources: vec![(EVERYWHERE.to_owned(), ALL)],
         }
     }
 

@@ -20,6 +20,7 @@ use crate::store::issuers::{self, IssuerRow};
 use crate::store::users::{self, NewUser, UserRow};
 
 use super::error::ApiError;
+use super::lockout::Attempt;
 use super::sign_in::{ByToken, Client, Opening, Second, SignIn, SignedIn, ended};
 use super::{call, label, note};
 
@@ -40,15 +41,49 @@ impl SignIn {
     ///
     /// # Errors
     ///
-    /// [`ApiError::TokenRefused`], [`ApiError::IssuerAway`],
+    /// [`ApiError::TokenRefused`], [`ApiError::TokensTooMany`], [`ApiError::IssuerAway`],
     /// [`ApiError::IssuersBusy`], or what the store says.
     pub(crate) async fn open_by_token(&self, shown: ShownToken) -> Result<SignedIn, ApiError> {
+        let address = shown.client.address.clone();
+        match self.open_by_right_token(shown).await {
+            Err(ApiError::TokenRefused(why)) => Err(self.refuse(why, address).await?),
+            opened => opened,
+        }
+    }
+
+    /// Counts a token that is refused, and notes it: as often as a network is borne
+    /// with, and then none before its wait is over. Only what is refused waits: nobody
+    /// guesses a signature, and whoever shares the network with a broken client, or with
+    /// a bully, signs in.
+    async fn refuse(&self, why: String, address: String) -> Result<ApiError, ApiError> {
+        let event = call::event("TOKEN_REFUSED").map(|event| wire::AuditEvent {
+            client_address: address.clone(),
+            ..event
+        });
+        let refused_max = self.issuers.refused_tokens_max();
+        self.store
+            .transact(move |c| {
+                async move {
+                    let of_network = Attempt::of_token(&address, refused_max);
+                    if let Some(delay) = of_network.begin(c).await? {
+                        return Ok(ApiError::TokensTooMany(delay));
+                    }
+                    if Attempt::of_noted_token().begin(c).await?.is_none() {
+                        note(c, event).await?;
+                    }
+                    Ok(ApiError::TokenRefused(why))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn open_by_right_token(&self, shown: ShownToken) -> Result<SignedIn, ApiError> {
         let token = Token::parse(&shown.jwt).map_err(|bad| refused(&bad))?;
         drop(shown.jwt);
         let Believed { issuer, verified } = match self.issuers.judge(&token).await {
             Ok(believed) => believed,
             Err(not) => {
-                // It costs nothing to try again, so it is not in the audit log.
                 tracing::debug!(key = ?token.key_id(), why = ?not, "a token signs nobody in");
                 return Err(not.into());
             }

@@ -64,7 +64,7 @@ impl Wrongs {
 
 /// The wait after so many.
 fn wait_after(count: u32, patience: Patience) -> Duration {
-    let Some(over) = count.checked_sub(patience.free_max + 1) else {
+    let Some(over) = count.checked_sub(patience.free_max.saturating_add(1)) else {
         return Duration::ZERO;
     };
     1_u64

@@ -168,6 +168,7 @@ fn answered(
         Err(
             ApiError::HashingBusy(delay)
             | ApiError::AttemptsTooMany(delay)
+            | ApiError::TokensTooMany(delay)
             | ApiError::IssuersBusy(delay),
         ) => {
             return Ok(later(delay));

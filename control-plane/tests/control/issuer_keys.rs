@@ -18,6 +18,7 @@ fn unhurried() -> IssuerSettings {
         private_addresses: PrivateAddresses::Allow,
         keys_refresh: Duration::from_hours(1),
         keys_age_max: Duration::from_hours(2),
+        refused_tokens_max: 1_000,
         ..IssuerSettings::default()
     }
 }

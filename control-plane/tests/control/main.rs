@@ -5,6 +5,7 @@ mod admission;
 mod user;
 mod session;
 mod issuer;
+mod refused_token;
 mod issuer_keys;
 mod device_token;
 mod room;

@@ -9,7 +9,7 @@ use porthouse_api::control::v1 as wire;
 use porthouse_control::{HashingSettings, PasswordCost, SealingKeys, ServeError, Settings};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -39,6 +39,7 @@ pub(crate) struct World {
     replica: JoinHandle<Result<(), ServeError>>,
     admin_key: String,
     pub(crate) channel: Channel,
+    settings: Settings,
     cluster: Cluster,
 }
 
@@ -67,14 +68,31 @@ impl World {
             ..Settings::new(url)
         };
         tell(&mut settings);
-        let serving = porthouse_control::serve(settings, listener, Routes::default(), stop.clone());
+        let (kept, beside) = (settings.clone(), Routes::default());
+        let serving = porthouse_control::serve(settings, listener, beside, stop.clone());
         Self {
             stop,
             replica: tokio::spawn(serving),
             admin_key,
             channel: channel(address),
+            settings: kept,
             cluster,
         }
+    }
+
+    /// Calls with the first key to another replica over the same database, which ends
+    /// with what is answered beside.
+    pub(crate) async fn beside(&self) -> (Caller, DropGuard) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let (settings, beside) = (self.settings.clone(), Routes::default());
+        let serving = porthouse_control::serve(settings, listener, beside, stop.clone());
+        tokio::spawn(serving);
+        let bearer = Bearer(self.admin_key.clone());
+        let caller = Caller(InterceptedService::new(channel(address), bearer));
+        (caller, stop.drop_guard())
     }
 
     /// Does something to the database behind the control plane's back.
