@@ -34,6 +34,8 @@ pub(crate) struct Arguments {
     #[arg(default_value = "http://127.0.0.1:7440")]
     control: Vec<String>,
     #[command(flatten)]
+    tls: crate::tls::Asking,
+    #[command(flatten)]
     key: Given<AdminKey>,
 }
 
@@ -66,6 +68,8 @@ impl Arguments {
         let control = self.control.first().context("no control plane is named")?;
         let endpoint = Endpoint::from_shared(control.clone());
         let endpoint = endpoint.map_err(|_| anyhow!("--control is no URL"))?;
+        let endpoint = self.tls.given()?.applied(endpoint);
+        let endpoint = endpoint.context("bad --control-authority-file")?;
         let channel = endpoint.timeout(CALL_TIME_MAX).connect_lazy();
         Ok(InterceptedService::new(channel, Key(bearer)))
     }

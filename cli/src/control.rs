@@ -8,7 +8,7 @@ use porthouse_control::{AuditChecked, AuditHead, GuardSettings, PrivateAddresses
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
-use crate::{database, hashing, issuers, sealing, sessions};
+use crate::{database, hashing, issuers, sealing, sessions, tls};
 
 /// Run the control plane, or make its first API key
 #[derive(Debug, clap::Args)]
@@ -45,6 +45,8 @@ struct Serve {
     grpc: SocketAddr,
     #[command(flatten)]
     database: database::Arguments,
+    #[command(flatten)]
+    tls: tls::Serving,
     #[command(flatten)]
     sealing: sealing::Arguments,
     #[command(flatten)]
@@ -171,6 +173,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     let listener = listen(arguments.grpc).await?;
     tracing::info!(grpc = %listener.local_addr()?, "the control plane listens");
     let mut settings = Settings::new(url.reveal());
+    settings.tls = arguments.tls.given()?;
     settings.sealing_keys = arguments.sealing.given()?;
     settings.hashing.cost = arguments.hashing.given()?;
     settings.hook.private_addresses = arguments.hook_private_addresses.into();

@@ -29,6 +29,7 @@ mod log;
 mod secret;
 mod store;
 mod sealing;
+mod tls;
 mod sessions;
 mod hashing;
 mod issuers;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use porthouse_model::{Address, NodeName};
 use porthouse_node::{ApiKeySecret, Node, Settings, StartError, TransientMakers};
@@ -17,7 +17,8 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
 const HELP: &str = "\
 The node's API key is given by the environment or a file, because flags show in the process list:
-  PORTHOUSE_API_KEY=phk_...   a key with the scope `node` (ApiKeyService.CreateApiKey)";
+  PORTHOUSE_API_KEY=phk_...   a key with the scope `node` (ApiKeyService.CreateApiKey)
+Instead it may show a certificate that is such a key (--control-certificate-file).";
 
 /// Run a node: it holds sockets and asks a control plane what they may do
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,8 @@ pub(crate) struct Arguments {
     )]
     #[arg(default_value = "http://127.0.0.1:7440")]
     control: Vec<String>,
+    #[command(flatten)]
+    tls: crate::tls::Shown,
     #[command(flatten)]
     api_key: Given<ApiKey>,
     /// Its name, of its own among the nodes of a control plane [default: the machine's]
@@ -167,6 +170,7 @@ pub(crate) async fn start(settings: Settings) -> anyhow::Result<Node> {
         other @ (StartError::NoControlPlane
         | StartError::ControlPlane(_)
         | StartError::ApiKey
+        | StartError::ControlTls(_)
         | StartError::Puddles(_)
         | StartError::Store(_)
         | StartError::System(_)) => other.into(),
@@ -188,12 +192,16 @@ pub(crate) async fn until(
 impl Arguments {
     fn settings(self) -> anyhow::Result<Settings> {
         let name = self.node_name.map_or_else(machine_name, Ok)?;
-        let key = self
-            .api_key
-            .secret()?
-            .context("the node has no API key: set PORTHOUSE_API_KEY or --api-key-file")?;
-        let key = ApiKeySecret::new(key.reveal().to_owned());
+        let tls = self.tls.given(&self.control)?;
+        let key = self.api_key.secret()?;
+        ensure!(
+            key.is_some() || tls.certificate.is_some(),
+            "the node has no API key: set PORTHOUSE_API_KEY or --api-key-file, or a certificate \
+             by --control-certificate-file"
+        );
+        let key = key.map(|key| ApiKeySecret::new(key.reveal().to_owned()));
         let mut settings = Settings::new(name, self.ws, String::new(), key);
+        settings.control_tls = tls;
         settings.control_planes = self.control;
         settings.grpc = Some(self.grpc);
         settings.operators = self.operators;
@@ -241,9 +249,11 @@ pub(crate) fn page_origin(text: &str) -> Result<String, &'static str> {
 
 /// The address of a replica.
 pub(crate) fn replica(text: &str) -> Result<String, &'static str> {
-    let host = text.strip_prefix("http://").filter(|host| !host.is_empty());
-    host.map(|_| text.to_owned())
-        .ok_or("it looks like http://127.0.0.1:7440")
+    let mut schemes = ["http://", "https://"].into_iter();
+    let host = schemes.find_map(|scheme| text.strip_prefix(scheme));
+    host.filter(|host| !host.is_empty())
+        .map(|_| text.to_owned())
+        .ok_or("it looks like http://127.0.0.1:7440, or https:// where it speaks TLS")
 }
 
 /// The machine's name as a node's: in lower case, with `-` for what no node's
@@ -287,8 +297,9 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_is_dialled_by_http() {
+    fn a_replica_is_dialled_by_http_or_tls() {
         assert!(replica("http://control.example:7440").is_ok());
+        assert!(replica("https://control.example:7440").is_ok());
         for wrong in ["control.example:7440", "ftp://control.example", "http://"] {
             assert!(replica(wrong).is_err(), "{wrong}");
         }

@@ -4,6 +4,7 @@
 //! [`chance`]; what costs a processor's time waits its turn ([`turns`]).
 
 pub(crate) mod backoff;
+pub(crate) mod certificate;
 pub(crate) mod chance;
 pub(crate) mod hashing;
 pub(crate) mod network;

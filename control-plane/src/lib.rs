@@ -31,7 +31,7 @@ pub use identity::sealing::{BadSealingKeys, SealingKeys};
 pub use issuer::{BadIssuerSettings, IssuerSettings};
 pub use policy::FeedSettings;
 pub use serve::{Replica, ServeError, serve};
-pub use settings::{GuardSettings, Settings};
+pub use settings::{GuardSettings, Settings, TlsSettings};
 pub use store::StoreSettings;
 pub use store::audit::{AuditChecked, AuditHead, verify_audit_log};
 pub use store::init::{InitError, api_key_opens, init, issue_api_key};

@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::body::Body;
 use tonic::service::Routes;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic_reflection::server::Builder as Reflection;
 use tower::{Layer, Service, ServiceExt};
 
@@ -30,12 +30,15 @@ use crate::issuer::{self, BadIssuerSettings, Issuers};
 use crate::policy::applied::Applied;
 use crate::policy::asking::Asking;
 use crate::policy::{PolicyFeed, Verifiers, idle};
-use crate::settings::Settings;
+use crate::settings::{Settings, TlsSettings};
 use crate::store::tail::Tail;
 use crate::store::{Store, StoreError, migrate, users};
 
 /// How often a connection is asked whether it lives.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// How long a client may take to agree on TLS.
+const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Why a replica does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,13 @@ pub enum ServeError {
     /// How issuers' keys are fetched does not fit together.
     #[error("{0}")]
     Issuers(#[from] BadIssuerSettings),
+    /// TLS cannot be spoken by what is given.
+    #[error(
+        "TLS cannot be spoken: the certificate (--tls-certificate-file), its key \
+         (--tls-key-file) or the authority of clients (--tls-client-authority-file) is not \
+         one in PEM, or the key is another certificate's"
+    )]
+    Tls(#[source] tonic::transport::Error),
     /// The listener failed.
     #[error("the listener failed")]
     Listener(#[from] tonic::transport::Error),
@@ -154,7 +164,11 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let replica = Replica::start(&settings, beside, stop.clone()).await?;
-    let serving = Server::builder()
+    let mut server = Server::builder();
+    if let Some(tls) = &settings.tls {
+        server = server.tls_config(by(tls)).map_err(ServeError::Tls)?;
+    }
+    let serving = server
         .concurrency_limit_per_connection(settings.calls_per_connection_max)
         .max_concurrent_streams(u32::try_from(settings.calls_per_connection_max).ok())
         .http2_keepalive_interval(Some(KEEPALIVE))
@@ -177,6 +191,21 @@ pub async fn serve(
     }
     tracing::warn!("calls that did not end in time were cut");
     Ok(())
+}
+
+/// How TLS is spoken. A certificate is asked of clients and not demanded: who shows
+/// none has an API key.
+fn by(settings: &TlsSettings) -> ServerTlsConfig {
+    let identity = Identity::from_pem(&settings.certificate, &*settings.key);
+    let tls = ServerTlsConfig::new()
+        .identity(identity)
+        .timeout(HANDSHAKE_TIME_MAX);
+    match &settings.client_authority {
+        None => tls,
+        Some(authority) => tls
+            .client_ca_root(Certificate::from_pem(authority))
+            .client_auth_optional(true),
+    }
 }
 
 /// What opens sessions.

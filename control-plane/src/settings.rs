@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::hook::HookSettings;
 use crate::identity::hashing::HashingSettings;
 use crate::identity::sealing::SealingKeys;
@@ -30,6 +32,8 @@ pub struct Settings {
     pub issuer: IssuerSettings,
     /// What guards may cost.
     pub guards: GuardSettings,
+    /// By what the listener speaks TLS. `None`: not at all.
+    pub tls: Option<TlsSettings>,
     /// What secrets that must be read again are sealed under. `None`: calls that
     /// keep or read one are refused.
     pub sealing_keys: Option<Arc<SealingKeys>>,
@@ -62,6 +66,26 @@ impl Default for GuardSettings {
     }
 }
 
+/// By what a listener speaks TLS, in PEM.
+#[derive(Clone)]
+pub struct TlsSettings {
+    /// Its certificate, and those that lead to its authority.
+    pub certificate: Vec<u8>,
+    /// The certificate's private key.
+    pub key: Zeroizing<Vec<u8>>,
+    /// Who signs the certificates of clients; others are refused. `None`: clients
+    /// show none, and API keys alone.
+    pub client_authority: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSettings")
+            .field("client_authority", &self.client_authority.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Settings {
     /// The defaults, on this database.
     #[must_use]
@@ -74,6 +98,7 @@ impl Settings {
             hook: HookSettings::default(),
             issuer: IssuerSettings::default(),
             guards: GuardSettings::default(),
+            tls: None,
             sealing_keys: None,
             session_lifetime_max: Duration::from_hours(30 * 24),
             connections_max: 4_096,
@@ -93,6 +118,7 @@ impl fmt::Debug for Settings {
             .field("hook", &self.hook)
             .field("issuer", &self.issuer)
             .field("guards", &self.guards)
+            .field("tls", &self.tls)
             .field("sealing_keys", &self.sealing_keys)
             .field("session_lifetime_max", &self.session_lifetime_max)
             .field("connections_max", &self.connections_max)

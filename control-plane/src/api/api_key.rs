@@ -5,12 +5,12 @@ use std::time::Duration;
 use chrono::Utc;
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
-use porthouse_model::CredentialKind;
+use porthouse_model::{Credential, CredentialKind, TokenHash};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use crate::identity::chance;
 use crate::identity::scope::{BadScope, Scope};
+use crate::identity::{certificate, chance};
 use crate::store::api_keys::{self, ApiKeyRow, NewApiKey};
 
 use super::error::{ApiError, Kind};
@@ -27,23 +27,25 @@ impl wire::api_key_service_server::ApiKeyService for Api {
         &self,
         request: Request<wire::CreateApiKeyRequest>,
     ) -> Result<Response<wire::CreateApiKeyResponse>, Status> {
-        let key = request.into_inner().api_key.unwrap_or_default();
-        let secret = chance::credential(CredentialKind::ApiKey);
+        let request = request.into_inner();
+        let key = request.api_key.unwrap_or_default();
+        let shows = Shows::new(&request.certificate)?;
         let new = NewApiKey {
             id: chance::identity(),
             display_name: label::display_name("api_key.display_name", key.display_name)?,
-            secret_sha256: secret.hash().as_bytes().to_vec(),
-            scopes: scopes(&key.scopes)?,
+            secret_sha256: shows.hash().as_bytes().to_vec(),
+            by_certificate: shows.by_certificate(),
+            scopes: shows.fitting(scopes(&key.scopes)?)?,
             expire_time: time::future("api_key.expire_time", key.expire_time, Utc::now())?,
         };
         let (row, revision) = self
             .write(Write::Keep, move |c| {
-                async move { Ok(api_keys::insert(c, &new).await?) }.boxed()
+                async move { api_keys::insert(c, &new).await.map_err(taken) }.boxed()
             })
             .await?;
         Ok(Response::new(wire::CreateApiKeyResponse {
             api_key: Some(to_wire(row)),
-            secret: secret.reveal(),
+            secret: shows.reveal(),
             revision: revision_to_wire(revision),
         }))
     }
@@ -92,13 +94,17 @@ impl wire::api_key_service_server::ApiKeyService for Api {
             time::span("overlap", overlap, Duration::ZERO, OVERLAP_MAX)
         })?;
         let until = Utc::now() + overlap;
-        let secret = chance::credential(CredentialKind::ApiKey);
-        let hash = secret.hash();
+        let shows = Shows::new(&request.certificate)?;
+        let (hash, by_certificate) = (shows.hash(), shows.by_certificate());
+        let fits = shows.clone();
         let (row, revision) = self
             .write(Write::Keep, move |c| {
                 async move {
-                    let rotated = api_keys::rotate(c, id, hash.as_bytes(), until).await?;
-                    rotated.ok_or_else(|| absent(id))
+                    let shows = (hash.as_bytes().as_slice(), by_certificate);
+                    let rotated = api_keys::rotate(c, id, shows, until).await;
+                    let row = rotated.map_err(taken)?.ok_or_else(|| absent(id))?;
+                    fits.fitting(row.scopes.clone())?;
+                    Ok(row)
                 }
                 .boxed()
             })
@@ -106,7 +112,7 @@ impl wire::api_key_service_server::ApiKeyService for Api {
         self.keys.forget(id);
         Ok(Response::new(wire::RotateApiKeyResponse {
             api_key: Some(to_wire(row)),
-            secret: secret.reveal(),
+            secret: shows.reveal(),
             revision: revision_to_wire(revision),
         }))
     }
@@ -136,6 +142,62 @@ impl wire::api_key_service_server::ApiKeyService for Api {
     }
 }
 
+/// By what whoever calls shows a key.
+#[derive(Clone)]
+enum Shows {
+    /// A secret that was drawn.
+    Secret(Credential),
+    /// A certificate that was given.
+    Certificate(TokenHash),
+}
+
+impl Shows {
+    /// The certificate that was given, or else a new secret.
+    fn new(certificate: &str) -> Result<Self, ApiError> {
+        if certificate.is_empty() {
+            return Ok(Self::Secret(chance::credential(CredentialKind::ApiKey)));
+        }
+        let key = certificate::read(certificate);
+        let key = key.ok_or_else(|| ApiError::field("certificate", certificate::RULE))?;
+        Ok(Self::Certificate(key))
+    }
+
+    /// The scopes, if they are of a key that is shown so. An admin's is not a
+    /// certificate: where TLS is not spoken that opens nothing, and nobody could mend it.
+    fn fitting(&self, scopes: Vec<String>) -> Result<Vec<String>, ApiError> {
+        let admin = scopes.iter().any(|scope| scope == Scope::Admin.as_str());
+        if admin && self.by_certificate() {
+            let rule = "no key with the scope `admin`, which must open wherever TLS is not spoken";
+            return Err(ApiError::field("certificate", rule));
+        }
+        Ok(scopes)
+    }
+
+    fn hash(&self) -> TokenHash {
+        match self {
+            Self::Secret(secret) => secret.hash(),
+            Self::Certificate(key) => *key,
+        }
+    }
+
+    const fn by_certificate(&self) -> bool {
+        matches!(self, Self::Certificate(_))
+    }
+
+    /// The secret, to whoever made it; of a certificate there is none here.
+    fn reveal(&self) -> String {
+        match self {
+            Self::Secret(secret) => secret.reveal(),
+            Self::Certificate(_) => String::new(),
+        }
+    }
+}
+
+/// Of all that is written only a certificate may be another key's.
+fn taken(error: diesel::result::Error) -> ApiError {
+    ApiError::taken(error, Kind::ApiKey, "of this certificate".to_owned())
+}
+
 /// Scopes as they are stored: known ones, each once.
 fn scopes(given: &[String]) -> Result<Vec<String>, ApiError> {
     let refuse = |rule: BadScope| ApiError::field("api_key.scopes", rule.to_string());
@@ -160,6 +222,10 @@ fn absent(id: Uuid) -> ApiError {
 
 fn to_wire(row: ApiKeyRow) -> wire::ApiKey {
     wire::ApiKey {
+        certificate_sha256: row
+            .certificate()
+            .map(certificate::shown)
+            .unwrap_or_default(),
         name: format!("apiKeys/{}", row.id),
         display_name: row.display_name,
         scopes: row.scopes,

@@ -89,6 +89,8 @@ pub(crate) enum ApiError {
     KeyMissing,
     /// The key is not one that opens anything.
     KeyUnknown,
+    /// The client certificate of this SHA-256 is no key.
+    CertificateUnknown(String),
     /// Too many keys are being looked up.
     KeysBusy,
     /// The key lacks all of these scopes.
@@ -190,7 +192,8 @@ impl ApiError {
             | Self::TokenRefused(_)
             | Self::ChallengeGone
             | Self::KeyMissing
-            | Self::KeyUnknown => Code::Unauthenticated,
+            | Self::KeyUnknown
+            | Self::CertificateUnknown(_) => Code::Unauthenticated,
             Self::ScopeMissing(_) | Self::CodeWrong => Code::PermissionDenied,
             Self::HashingBusy(_)
             | Self::IssuersBusy(_)
@@ -238,6 +241,7 @@ impl ApiError {
             Self::IssuersTooMany(_) => "ISSUERS_TOO_MANY",
             Self::KeyMissing => "API_KEY_MISSING",
             Self::KeyUnknown => "API_KEY_UNKNOWN",
+            Self::CertificateUnknown(_) => "CERTIFICATE_UNKNOWN",
             Self::KeysBusy => "API_KEYS_BUSY",
             Self::ScopeMissing(_) => "SCOPE_MISSING",
             Self::ChallengeGone => "CHALLENGE_GONE",
@@ -285,6 +289,7 @@ impl ApiError {
             Self::IssuersBusy(_) => "too many sign-ins wait for keys: ask again later".into(),
             Self::IssuersTooMany(issuers_max) => issuers_too_many(*issuers_max),
             Self::KeyMissing => "send one API key as `authorization: Bearer phk_…`".into(),
+            Self::CertificateUnknown(sha256) => certificate_unknown(sha256),
             Self::KeyUnknown => {
                 "the API key is mistyped, revoked, expired or of another deployment".into()
             }
@@ -383,6 +388,7 @@ impl ApiError {
             | Self::ChallengeGone
             | Self::KeyMissing
             | Self::KeyUnknown
+            | Self::CertificateUnknown(_)
             | Self::ScopeMissing(_)
             | Self::SealingKeysMissing(_)
             | Self::CodeWrong
@@ -410,6 +416,13 @@ impl ApiError {
 
 fn issuers_too_many(issuers_max: usize) -> String {
     format!("at most {issuers_max} issuers are trusted: delete one first")
+}
+
+fn certificate_unknown(sha256: &str) -> String {
+    format!(
+        "no API key is the client certificate with the SHA-256 {sha256}: make it one by \
+         CreateApiKey, or send a key as `authorization: Bearer phk_…`"
+    )
 }
 
 fn too_many_wrong(what: &str, delay: Duration) -> String {

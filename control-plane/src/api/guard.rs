@@ -6,11 +6,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
+use porthouse_model::TokenHash;
 use tonic::Status;
 use tonic::body::Body;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tower::{Layer, Service};
 
+use crate::identity::certificate;
 use crate::identity::scope::access;
 
 use super::call::Call;
@@ -95,7 +98,8 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
     let needed = access(request.uri().path());
-    let admitted = keys.admit(needed, request.headers());
+    let shown = shown(request.extensions());
+    let admitted = keys.admit(needed, request.headers(), shown);
     match admitted.await {
         Ok(Some(key)) => {
             request.extensions_mut().insert(key);
@@ -112,6 +116,13 @@ where
     let call = call(&request);
     let answer = call.answered(inner.call(request)).await?;
     Ok(misnamed(answer.headers()).map_or(answer, refuse))
+}
+
+/// The key that the connection's own certificate is, which TLS has verified.
+fn shown(extensions: &Extensions) -> Option<TokenHash> {
+    let connection = extensions.get::<TlsConnectInfo<TcpConnectInfo>>()?;
+    let chain = connection.peer_certs()?;
+    chain.first().map(|own| certificate::key_of(own))
 }
 
 fn call(request: &Request<Body>) -> Call {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use tonic::Request;
 use uuid::Uuid;
 
+use crate::identity::certificate;
 use crate::identity::network::network;
 use crate::identity::scope::{Access, Scope};
 use crate::identity::turns::Asker;
@@ -120,18 +121,25 @@ impl Keys {
         }
     }
 
-    /// Lets a call through whose headers carry a key that may make it; answers the
-    /// key, if it takes one.
+    /// Lets a call through whose headers carry a key that may make it, or else whose
+    /// connection's certificate is one; answers the key, if it takes one.
     pub(crate) async fn admit(
         &self,
         access: Access,
         headers: &HeaderMap,
+        certificate: Option<TokenHash>,
     ) -> Result<Option<CallersKey>, NotAdmitted> {
         let needed = match access {
             Access::Open => return Ok(None),
             Access::AnyOf(scopes) => scopes,
         };
-        let key = self.find(secret(headers)?.hash()).await?;
+        let key = match certificate {
+            Some(hash) if !headers.contains_key(AUTHORIZATION) => {
+                let found = self.find(hash).await;
+                found.map_err(|error| of_certificate(error, &hash))?
+            }
+            Some(_) | None => self.find(secret(headers)?.hash()).await?,
+        };
         let callers = CallersKey {
             id: key.id,
             is_admin: key.scopes.contains(&Scope::Admin),
@@ -247,6 +255,15 @@ impl Keys {
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a certificate is told that is not let in.
+fn of_certificate(error: ApiError, hash: &TokenHash) -> ApiError {
+    if error == ApiError::KeyUnknown {
+        ApiError::CertificateUnknown(certificate::shown(hash.as_bytes()))
+    } else {
+        error
     }
 }
 

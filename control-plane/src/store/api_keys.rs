@@ -19,6 +19,8 @@ use super::schema::api_keys;
 pub(crate) struct ApiKeyRow {
     pub(crate) id: Uuid,
     pub(crate) display_name: String,
+    secret_sha256: Vec<u8>,
+    by_certificate: bool,
     pub(crate) scopes: Vec<String>,
     pub(crate) create_time: DateTime<Utc>,
     pub(crate) expire_time: Option<DateTime<Utc>>,
@@ -30,6 +32,11 @@ pub(crate) struct ApiKeyRow {
 }
 
 impl ApiKeyRow {
+    /// The SHA-256 of the certificate that it is; `None`: it has a secret.
+    pub(crate) fn certificate(&self) -> Option<&[u8]> {
+        self.by_certificate.then_some(&self.secret_sha256)
+    }
+
     /// Until when it opens by the secret of this hash; `None`: for ever.
     pub(crate) fn expires(&self, hash: &TokenHash) -> Option<DateTime<Utc>> {
         let hash = Some(hash.as_bytes().as_slice());
@@ -45,7 +52,9 @@ impl ApiKeyRow {
 pub(crate) struct NewApiKey {
     pub(crate) id: Uuid,
     pub(crate) display_name: String,
+    /// Of the secret, or of the certificate that stands for one.
     pub(crate) secret_sha256: Vec<u8>,
+    pub(crate) by_certificate: bool,
     pub(crate) scopes: Vec<String>,
     pub(crate) expire_time: Option<DateTime<Utc>>,
 }
@@ -133,12 +142,12 @@ pub(crate) async fn lock_lasting(c: &mut Connection, scope: &str) -> QueryResult
         .await
 }
 
-/// Gives a key another secret; the one before is taken until then. One that was
+/// Gives a key another secret, or certificate; the one before is taken until then. One that was
 /// before that is taken no more.
 pub(crate) async fn rotate(
     c: &mut Connection,
     id: Uuid,
-    secret_sha256: &[u8],
+    (secret_sha256, by_certificate): (&[u8], bool),
     previous_until: DateTime<Utc>,
 ) -> QueryResult<Option<ApiKeyRow>> {
     diesel::update(api_keys::table.find(id))
@@ -146,6 +155,7 @@ pub(crate) async fn rotate(
             api_keys::previous_sha256.eq(api_keys::secret_sha256.nullable()),
             api_keys::previous_until.eq(previous_until),
             api_keys::secret_sha256.eq(secret_sha256),
+            api_keys::by_certificate.eq(by_certificate),
             api_keys::rotate_time.eq(now.into_sql::<Timestamptz>().nullable()),
             api_keys::version.eq(api_keys::version + 1),
         ))

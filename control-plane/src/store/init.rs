@@ -112,6 +112,7 @@ async fn make(
         id: chance::identity(),
         display_name,
         secret_sha256: secret.hash().as_bytes().to_vec(),
+        by_certificate: false,
         scopes: scopes.iter().map(ToString::to_string).collect(),
         expire_time: None,
     };

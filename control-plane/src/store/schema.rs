@@ -155,6 +155,7 @@ diesel::table! {
         previous_sha256 -> Nullable<Binary>,
         previous_until -> Nullable<Timestamptz>,
         rotate_time -> Nullable<Timestamptz>,
+        by_certificate -> Bool,
     }
 }
 

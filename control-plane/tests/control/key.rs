@@ -46,6 +46,7 @@ async fn a_key_that_expired_is_refused() {
             expire_time: Some(soon),
             ..Default::default()
         }),
+        ..Default::default()
     };
     let made = world
         .admin()
@@ -121,6 +122,7 @@ async fn a_scope_that_is_none_is_refused_with_the_list() {
                 scopes,
                 ..Default::default()
             }),
+            ..Default::default()
         };
         let status = world
             .admin()
@@ -150,6 +152,7 @@ async fn a_rotated_key_takes_both_secrets_until_the_overlap_is_over() {
         let request = wire::RotateApiKeyRequest {
             name: name.clone(),
             overlap,
+            certificate: String::new(),
         };
         let rotated = world.admin().keys().rotate_api_key(request).await;
         rotated.expect("there").into_inner()
@@ -167,6 +170,69 @@ async fn a_rotated_key_takes_both_secrets_until_the_overlap_is_over() {
     }
     list(&third.secret).await.expect("the last one");
     assert!(third.api_key.expect("a key").previous_expire_time.is_none());
+}
+
+/// A certificate as far as it is read here: what TLS makes of it is tried end to end.
+fn certificate(byte: u8) -> String {
+    let body = data_encoding::BASE64.encode(&[0x30, 3, 2, 1, byte]);
+    format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+}
+
+#[tokio::test]
+async fn a_key_is_a_certificate_until_it_is_given_a_secret() {
+    let world = World::start().await;
+    let mut keys = world.admin().keys();
+    let create = |scope: &str, certificate: String| wire::CreateApiKeyRequest {
+        api_key: Some(wire::ApiKey {
+            scopes: vec![scope.to_owned()],
+            ..Default::default()
+        }),
+        certificate,
+    };
+    let made = keys.create_api_key(create("node", certificate(1))).await;
+    let made = made.expect("a key").into_inner();
+    assert_eq!(made.secret, "");
+    let key = made.api_key.expect("a key");
+    assert_eq!(key.certificate_sha256.len(), 64);
+
+    let again = keys.create_api_key(create("node", certificate(1))).await;
+    assert_eq!(again.expect_err("it is one").code(), Code::AlreadyExists);
+    let private = certificate(2).replace("CERTIFICATE", "PRIVATE KEY");
+    for wrong in [private, certificate(2) + &certificate(3), "none".into()] {
+        let refused = keys.create_api_key(create("node", wrong)).await;
+        assert_eq!(field(&refused.expect_err("no certificate")), "certificate");
+    }
+    // It would open nothing wherever TLS is not spoken.
+    let refused = keys.create_api_key(create("admin", certificate(4))).await;
+    assert_eq!(field(&refused.expect_err("an admin")), "certificate");
+
+    let rotate = |certificate: String| wire::RotateApiKeyRequest {
+        name: key.name.clone(),
+        overlap: None,
+        certificate,
+    };
+    let secret = keys.rotate_api_key(rotate(String::new())).await;
+    let secret = secret.expect("there").into_inner();
+    assert!(secret.secret.starts_with("phk_"));
+    assert_eq!(secret.api_key.expect("a key").certificate_sha256, "");
+    let back = keys.rotate_api_key(rotate(certificate(5))).await;
+    let back = back.expect("there").into_inner();
+    assert_eq!(back.secret, "");
+    assert_ne!(back.api_key.expect("a key").certificate_sha256, "");
+    let admin = keys
+        .list_api_keys(wire::ListApiKeysRequest::default())
+        .await;
+    let mut admin = admin.expect("a page").into_inner().api_keys.into_iter();
+    let admin = admin
+        .find(|key| key.scopes == ["admin"])
+        .expect("the first");
+    let rotate = wire::RotateApiKeyRequest {
+        name: admin.name,
+        overlap: None,
+        certificate: certificate(6),
+    };
+    let refused = keys.rotate_api_key(rotate).await.expect_err("an admin");
+    assert_eq!(field(&refused), "certificate");
 }
 
 #[tokio::test]

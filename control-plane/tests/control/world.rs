@@ -122,6 +122,7 @@ impl World {
         };
         let request = wire::CreateApiKeyRequest {
             api_key: Some(api_key),
+            ..Default::default()
         };
         self.admin()
             .keys()

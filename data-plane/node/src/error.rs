@@ -28,6 +28,13 @@ pub enum StartError {
     /// The API key cannot be sent. What was given is not shown.
     #[error("the API key (setting `api_key`) has characters that no key has")]
     ApiKey,
+    /// TLS cannot be spoken with the control plane by what is given.
+    #[error(
+        "TLS cannot be spoken with the control plane: the authority \
+         (`control_authority_file`), the certificate (`control_certificate_file`) or its key \
+         (`control_key_file`) is not one in PEM, or the key is another certificate's"
+    )]
+    ControlTls(#[source] tonic::transport::Error),
     /// The store of durable rooms cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -11,6 +11,8 @@ use porthouse_model::NodeName;
 use porthouse_puddle::{
     HistoryStore, Hosts, OwnerRule, PuddleId, ResumeKeys, RoomLife, TransientMakers,
 };
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use zeroize::Zeroizing;
 
 /// How a node is to be.
 #[derive(Clone, Debug)]
@@ -27,10 +29,14 @@ pub struct Settings {
     pub operators: Option<SocketAddr>,
     /// Threads that hold sockets, 1 to 64.
     pub puddles: usize,
-    /// The replicas of the control plane, each as `http://host:port`.
+    /// The replicas of the control plane, each as `http://host:port`, or `https://…`
+    /// where it speaks TLS.
     pub control_planes: Vec<String>,
-    /// The key by which it asks them, with the scope `node`.
-    pub api_key: ApiKeySecret,
+    /// By what they are asked over TLS.
+    pub control_tls: ControlTls,
+    /// The key by which it asks them, with the scope `node`; `None`: its certificate is
+    /// the key.
+    pub api_key: Option<ApiKeySecret>,
     /// Who makes a transient room by joining a name that has none.
     pub transient_makers: TransientMakers,
     /// How long a transient room lives unless its maker says otherwise; `None`:
@@ -73,7 +79,7 @@ impl Settings {
         name: NodeName,
         listen: SocketAddr,
         control_plane: String,
-        api_key: ApiKeySecret,
+        api_key: impl Into<Option<ApiKeySecret>>,
     ) -> Self {
         let puddles = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -83,7 +89,8 @@ impl Settings {
             operators: None,
             puddles: puddles.min(PUDDLES_MAX),
             control_planes: vec![control_plane],
-            api_key,
+            control_tls: ControlTls::default(),
+            api_key: api_key.into(),
             transient_makers: TransientMakers::Users,
             transient_life: Some(RoomLife::Peerless),
             owner_rules: OwnerRule::ALL.into(),
@@ -152,6 +159,49 @@ impl NatsSettings {
         })
     }
 }
+
+/// By what a control plane is asked that speaks TLS, in PEM.
+#[derive(Clone, Default)]
+pub struct ControlTls {
+    /// Who signs its certificate; `None`: whom this machine trusts.
+    pub authority: Option<Vec<u8>>,
+    /// The certificate that is shown to it, and its private key.
+    pub certificate: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
+}
+
+impl ControlTls {
+    /// An endpoint that is connected to so, where it speaks TLS.
+    ///
+    /// # Errors
+    ///
+    /// When what is given is no certificate, or no key of it.
+    pub fn applied(&self, endpoint: Endpoint) -> Result<Endpoint, tonic::transport::Error> {
+        if endpoint.uri().scheme_str() != Some("https") {
+            return Ok(endpoint);
+        }
+        let tls = ClientTlsConfig::new().timeout(HANDSHAKE_TIME_MAX);
+        let tls = match &self.authority {
+            None => tls.with_native_roots(),
+            Some(authority) => tls.ca_certificate(Certificate::from_pem(authority)),
+        };
+        endpoint.tls_config(match &self.certificate {
+            None => tls,
+            Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, &**key)),
+        })
+    }
+}
+
+impl fmt::Debug for ControlTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlTls")
+            .field("authority", &self.authority.is_some())
+            .field("certificate", &self.certificate.is_some())
+            .finish()
+    }
+}
+
+/// How long a control plane may take to agree on TLS.
+const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Puddles of one node.
 pub(crate) const PUDDLES_MAX: usize = 64;

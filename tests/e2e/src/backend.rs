@@ -296,6 +296,7 @@ impl Backend {
                 scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
                 ..Default::default()
             }),
+            ..Default::default()
         };
         let made = self.api_keys().create_api_key(request).await;
         let secret = made.expect("a key is made").into_inner().secret;

@@ -7,6 +7,7 @@
 //! * [`secrets`]: what may not be in any of that output
 //! * [`house`]: a whole `porthouse dev`, and what backends ask of it
 //! * [`planes`]: control plane and node as processes of their own
+//! * [`authority`]: who signs certificates
 //! * [`provider`]: an identity provider
 //! * [`nats`]: a NATS server that keeps durable rooms
 //! * [`backend`]: control.v1 and live.v1 under one API key
@@ -24,6 +25,7 @@ pub mod program;
 pub mod secrets;
 pub mod house;
 pub mod planes;
+pub mod authority;
 pub mod provider;
 pub mod nats;
 pub mod backend;

@@ -6,6 +6,7 @@
 //! again. Never restarts anything by itself.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -174,6 +175,42 @@ impl Planes {
         }
     }
 
+    /// Starts a node that shows a replica a certificate, of this authority, and no key;
+    /// waits until it would take clients.
+    pub async fn node_by_certificate(
+        &self,
+        name: &str,
+        replica: &Replica,
+        shows: Shows<'_>,
+    ) -> Node {
+        let mut process = Process::start("porthouse node", by(name, replica, shows), None);
+        let [ws, grpc] = listeners(&mut process, ["ws", "grpc"]).await;
+        ready(ws).await;
+        Node {
+            process,
+            ws,
+            grpc,
+            operators: None,
+        }
+    }
+
+    /// Starts such a node, waits until its log says this, and kills it. The line.
+    pub async fn node_that_says(
+        &self,
+        name: &str,
+        replica: &Replica,
+        shows: Shows<'_>,
+        says: &str,
+    ) -> String {
+        let mut process = Process::start("porthouse node", by(name, replica, shows), None);
+        let line = process
+            .line(says, |_, line| line.contains(says).then(|| line.to_owned()))
+            .await;
+        process.signal(Signal::KILL);
+        process.exit().await;
+        line
+    }
+
     /// A backend that asks a replica, with the first key.
     #[must_use]
     pub fn backend(&self, replica: &Replica) -> Backend {
@@ -196,7 +233,16 @@ impl Planes {
     /// Stops everything in order and searches all that was said; `killed` are
     /// processes that ended before.
     pub async fn close(self, node: Node, replicas: Vec<Replica>, killed: Vec<Process>) {
-        let mut processes = vec![node.process];
+        self.end(Some(node), replicas, killed).await;
+    }
+
+    /// The same where there is no node.
+    pub async fn close_replicas(self, replicas: Vec<Replica>) {
+        self.end(None, replicas, Vec::new()).await;
+    }
+
+    async fn end(self, node: Option<Node>, replicas: Vec<Replica>, killed: Vec<Process>) {
+        let mut processes: Vec<_> = node.into_iter().map(|node| node.process).collect();
         processes.extend(replicas.into_iter().map(|replica| replica.process));
         for process in &mut processes {
             process.signal(Signal::TERM);
@@ -229,6 +275,25 @@ impl Replica {
         self.process.exit().await;
         self.process
     }
+}
+
+/// The authority of the control plane, and the certificate and key that are shown to it.
+pub type Shows<'a> = (&'a Path, (&'a Path, &'a Path));
+
+/// A node that shows a certificate, and no key.
+fn by(name: &str, replica: &Replica, (authority, (certificate, key)): Shows<'_>) -> Command {
+    let control = format!("https://{}", replica.grpc);
+    let mut command = command(["node", "--name", name, "--control", &control]);
+    command
+        .args(["--ws", ANY_PORT, "--grpc", ANY_PORT, "--puddles", "2"])
+        .arg("--control-authority-file")
+        .arg(authority)
+        .arg("--control-certificate-file")
+        .arg(certificate)
+        .arg("--control-key-file")
+        .arg(key)
+        .env("PORTHOUSE_LOG_FORMAT", "json");
+    command
 }
 
 async fn make_database(url: &str) {

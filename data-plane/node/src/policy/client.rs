@@ -1,6 +1,7 @@
 //! Requests to the control plane. Each ends with exactly one event, answered or
 //! not. Keeps no answer.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::step;
 use crate::error::StartError;
-use crate::settings::Settings;
+use crate::settings::{ApiKeySecret, Settings};
 
 /// How long a connection may take to be made.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
@@ -34,7 +35,8 @@ pub(crate) type Feed = PolicyFeedServiceClient<Channel>;
 pub(crate) struct Replicas {
     channels: Vec<Channel>,
     current: AtomicUsize,
-    authorization: AsciiMetadataValue,
+    /// `None`: the connection's certificate is the key.
+    authorization: Option<AsciiMetadataValue>,
     request_time_max: Duration,
 }
 
@@ -52,16 +54,14 @@ impl Replicas {
                 .http2_keep_alive_interval(KEEPALIVE)
                 .keep_alive_timeout(KEEPALIVE)
                 .concurrency_limit(CONCURRENT_MAX);
-            Ok(endpoint.connect_lazy())
+            let endpoint = settings.control_tls.applied(endpoint);
+            Ok(endpoint.map_err(StartError::ControlTls)?.connect_lazy())
         });
         let channels: Vec<_> = channels.collect::<Result<_, StartError>>()?;
         if channels.is_empty() {
             return Err(StartError::NoControlPlane);
         }
-        let authorization = format!("Bearer {}", settings.api_key.expose());
-        let mut authorization: AsciiMetadataValue =
-            authorization.parse().map_err(|_| StartError::ApiKey)?;
-        authorization.set_sensitive(true);
+        let authorization = settings.api_key.as_ref().map(bearer).transpose()?;
         let current = AtomicUsize::new(0);
         Ok(Arc::new(Self {
             channels,
@@ -85,9 +85,10 @@ impl Replicas {
     /// A call in the node's name.
     pub(crate) fn call<T>(&self, message: T) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
-        request
-            .metadata_mut()
-            .insert("authorization", self.authorization.clone());
+        if let Some(authorization) = self.authorization.clone() {
+            let metadata = request.metadata_mut();
+            metadata.insert("authorization", authorization);
+        }
         request
     }
 
@@ -150,6 +151,28 @@ impl Replicas {
     }
 }
 
+/// How the key is sent.
+fn bearer(key: &ApiKeySecret) -> Result<AsciiMetadataValue, StartError> {
+    let bearer = format!("Bearer {}", key.expose());
+    let mut bearer: AsciiMetadataValue = bearer.parse().map_err(|_| StartError::ApiKey)?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
+}
+
+/// What a status says, and what it came of: of a connection that is not made, why.
+pub(super) fn why(status: &Status) -> String {
+    let mut said = status.message().to_owned();
+    let mut source = status.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+        source = error.source();
+    }
+    said
+}
+
 /// What was answered, if it was, in the model's words.
 pub(super) fn heard<W, T>(
     what: &'static str,
@@ -161,7 +184,7 @@ pub(super) fn heard<W, T>(
             .inspect_err(|error| tracing::error!(what, %error, "the answer means nothing"))
             .ok(),
         Err(status) => {
-            let (code, message) = (status.code(), status.message());
+            let (code, message) = (status.code(), why(&status));
             tracing::warn!(what, ?code, message, "the control plane did not answer");
             None
         }

@@ -16,7 +16,7 @@ use v1::watch_request::Message as Says;
 use v1::watch_response::Message as Hears;
 
 use super::answer;
-use super::client::{Replicas, revision, wire};
+use super::client::{self, Replicas, revision, wire};
 use super::seen::Seen;
 use crate::live::Live;
 use crate::tally::Tally;
@@ -68,7 +68,7 @@ pub(crate) async fn run(
     let reason = match watch.follow(&replicas, from, word).await {
         Ok(()) => WatchEnd::Retry,
         Err(status) => {
-            let (code, message) = (status.code(), status.message());
+            let (code, message) = (status.code(), client::why(&status));
             tracing::warn!(?code, message, "the watch of the control plane has ended");
             if code == Code::OutOfRange {
                 WatchEnd::Resync

@@ -8,6 +8,7 @@ mod explained;
 mod password;
 mod hook;
 mod issuers;
+mod certificates;
 mod codes;
 mod waiting_room;
 mod two_factors;

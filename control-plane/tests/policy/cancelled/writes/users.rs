@@ -50,6 +50,7 @@ pub(crate) const OF_USERS: &[Write] = writes! {
     };
     ApiKeyServiceClient.create_api_key |_, name| control::CreateApiKeyRequest {
         api_key: Some(api_key(name)),
+        ..Default::default()
     };
     ApiKeyServiceClient.rotate_api_key |scene, name| control::RotateApiKeyRequest {
         name: made_api_key(scene, name).await,
@@ -114,6 +115,7 @@ fn api_key(name: String) -> control::ApiKey {
 async fn made_api_key(scene: &Scene, name: String) -> String {
     let request = control::CreateApiKeyRequest {
         api_key: Some(api_key(name)),
+        ..Default::default()
     };
     let mut keys = ApiKeyServiceClient::new(scene.plane.admin_channel());
     let made = keys.create_api_key(request).await.expect("a key");
