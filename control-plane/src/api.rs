@@ -17,6 +17,7 @@ use wire::device_token_service_server::DeviceTokenServiceServer;
 use wire::endpoint_service_server::EndpointServiceServer;
 use wire::guard_service_server::GuardServiceServer;
 use wire::issuer_service_server::IssuerServiceServer;
+use wire::member_group_service_server::MemberGroupServiceServer;
 use wire::member_service_server::MemberServiceServer;
 use wire::node_service_server::NodeServiceServer;
 use wire::policy_service_server::PolicyServiceServer;
@@ -54,6 +55,7 @@ mod label;
 mod lockout;
 mod mask;
 mod member;
+mod member_group;
 mod node;
 mod page;
 mod policy;
@@ -123,6 +125,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
         .add_service(bounded!(RoomTemplateServiceServer))
         .add_service(bounded!(GuardServiceServer))
         .add_service(bounded!(MemberServiceServer))
+        .add_service(bounded!(MemberGroupServiceServer))
         .add_service(bounded!(BlockServiceServer))
         .add_service(bounded!(EndpointServiceServer))
         .add_service(bounded!(ApiKeyServiceServer))

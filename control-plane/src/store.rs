@@ -41,6 +41,7 @@ pub(crate) mod rooms;
 pub(crate) mod room_doors;
 pub(crate) mod rule;
 pub(crate) mod members;
+pub(crate) mod member_groups;
 pub(crate) mod blocks;
 pub(crate) mod kept_out;
 pub(crate) mod last_seen;

@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     Session,
     Room,
     Member,
+    MemberGroup,
     ApiKey,
     Node,
     Endpoint,
@@ -47,6 +48,7 @@ impl Kind {
             Self::Session => "porthouse.control.v1.Session",
             Self::Room => "porthouse.control.v1.Room",
             Self::Member => "porthouse.control.v1.Member",
+            Self::MemberGroup => "porthouse.control.v1.MemberGroup",
             Self::ApiKey => "porthouse.control.v1.ApiKey",
             Self::Node => "porthouse.control.v1.Node",
             Self::Endpoint => "porthouse.control.v1.Endpoint",
@@ -132,6 +134,10 @@ pub(crate) enum ApiError {
     NodesBusy,
     /// There are as many guards as may be.
     GuardsTooMany(i64),
+    /// As many groups as may be give memberships of the room.
+    MemberGroupsTooMany(i64),
+    /// This group gives the membership.
+    MemberByGroup(String),
     /// A guard would be judged of more rooms and templates than it may.
     GuardTooWide(i64),
     /// A guard would not hold.
@@ -209,6 +215,8 @@ impl ApiError {
             | Self::UserDisabled
             | Self::IssuersTooMany(_)
             | Self::GuardsTooMany(_)
+            | Self::MemberGroupsTooMany(_)
+            | Self::MemberByGroup(_)
             | Self::GuardTooWide(_)
             | Self::GuardBroken(_)
             | Self::TooMuch(_)
@@ -261,6 +269,8 @@ impl ApiError {
             Self::NodesSilent(_) => "NODES_SILENT",
             Self::NodesBusy => "NODES_BUSY",
             Self::GuardsTooMany(_) => "GUARDS_TOO_MANY",
+            Self::MemberGroupsTooMany(_) => "MEMBER_GROUPS_TOO_MANY",
+            Self::MemberByGroup(_) => "MEMBER_BY_GROUP",
             Self::GuardTooWide(_) => "GUARD_TOO_WIDE",
             Self::GuardBroken(_) => "GUARD_BROKEN",
             Self::LastAdminKey => "LAST_ADMIN_KEY",
@@ -328,6 +338,8 @@ impl ApiError {
                 "as many questions to nodes are under way as may be: ask again later".into()
             }
             Self::GuardsTooMany(guards_max) => guards_too_many(*guards_max),
+            Self::MemberGroupsTooMany(groups_max) => member_groups_too_many(*groups_max),
+            Self::MemberByGroup(group) => member_by_group(group),
             Self::GuardTooWide(rooms_max) => guard_too_wide(*rooms_max),
             Self::GuardBroken(broken) => broken.to_string(),
             Self::LastAdminKey => {
@@ -400,6 +412,8 @@ impl ApiError {
             | Self::UserDisabled
             | Self::RefusalNotKept(_)
             | Self::GuardsTooMany(_)
+            | Self::MemberGroupsTooMany(_)
+            | Self::MemberByGroup(_)
             | Self::GuardTooWide(_)
             | Self::GuardBroken(_)
             | Self::LastAdminKey
@@ -444,6 +458,14 @@ fn too_long(bytes_max: usize) -> String {
         "one write may tell nodes at most {bytes_max} bytes, and this concerns rooms with longer \
          rules together: change some of them first, or give them another owner"
     )
+}
+
+fn member_groups_too_many(groups_max: i64) -> String {
+    format!("a room has at most {groups_max} groups of members: delete one first")
+}
+
+fn member_by_group(group: &str) -> String {
+    format!("{group} gives this membership: change or delete the group, or the user's label")
 }
 
 fn guards_too_many(guards_max: i64) -> String {

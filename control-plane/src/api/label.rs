@@ -35,6 +35,12 @@ pub(crate) fn to_json(field: &str, labels: HashMap<String, String>) -> Result<Va
     Ok(Value::Object(stored))
 }
 
+/// Whether this can be somebody's label.
+pub(crate) fn one(field: &str, key: &str, value: &str) -> Result<(), ApiError> {
+    let label = HashMap::from([(key.to_owned(), value.to_owned())]);
+    to_json(&format!("{field}.label_key"), label).map(drop)
+}
+
 /// Labels as they were stored.
 pub(crate) fn from_json(stored: Value) -> HashMap<String, String> {
     let Value::Object(stored) = stored else {

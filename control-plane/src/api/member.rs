@@ -14,12 +14,12 @@ use super::{Api, Write, mask, page, resource_name, revision_to_wire, room, time,
 
 /// What an update may name.
 #[derive(Clone, Copy, PartialEq)]
-enum Field {
+pub(super) enum Field {
     Role,
     ExpireTime,
 }
 
-const PATHS: &mask::Paths<Field> = &[
+pub(super) const PATHS: &mask::Paths<Field> = &[
     ("role", &[Field::Role]),
     ("expire_time", &[Field::ExpireTime]),
 ];
@@ -35,11 +35,15 @@ impl wire::member_service_server::MemberService for Api {
             room: resource_name::room("parent", &request.parent)?,
             user: resource_name::id("user_id", &request.user_id)?,
         };
-        let columns = columns(&request.member.unwrap_or_default())?;
+        let member = request.member.unwrap_or_default();
+        let columns = columns_of("member", &member.role, member.expire_time)?;
         let (member, revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let key = hold(c, &names).await?;
+                    if let Some(row) = members::make_own(c, key, &columns).await? {
+                        return Ok(to_wire(&names, &row));
+                    }
                     members::delete_expired(c, key).await?;
                     let made = members::insert(c, key, &columns).await;
                     let row =
@@ -130,7 +134,7 @@ impl wire::member_service_server::MemberService for Api {
         let fields = mask::read(request.update_mask, PATHS)?;
         let member = request.member.unwrap_or_default();
         let names = Names::read("member.name", &member.name)?;
-        let given = columns(&member)?;
+        let given = columns_of("member", &member.role, member.expire_time)?;
         let (member, revision) = self
             .write(Write::of(request.validate_only), move |c| {
                 async move {
@@ -138,6 +142,7 @@ impl wire::member_service_server::MemberService for Api {
                     let old = members::by_key(c, key)
                         .await?
                         .ok_or_else(|| names.absent())?;
+                    names.own(&old)?;
                     let mut columns = old.columns.clone();
                     for field in fields {
                         match field {
@@ -171,8 +176,11 @@ impl wire::member_service_server::MemberService for Api {
             .write(Write::Keep, move |c| {
                 async move {
                     let key = hold(c, &names).await?;
-                    let deleted = members::delete(c, key).await?;
-                    if deleted { Ok(()) } else { Err(names.absent()) }
+                    if members::delete(c, key).await? {
+                        return Ok(());
+                    }
+                    let given = members::by_key(c, key).await?;
+                    names.own(&given.ok_or_else(|| names.absent())?)
                 }
                 .boxed()
             })
@@ -183,14 +191,18 @@ impl wire::member_service_server::MemberService for Api {
     }
 }
 
-/// A membership as it was sent.
-fn columns(member: &wire::Member) -> Result<MemberColumns, ApiError> {
+/// A membership, or what a group gives, as it was sent in this field.
+pub(super) fn columns_of(
+    field: &str,
+    given: &str,
+    expire_time: Option<prost_types::Timestamp>,
+) -> Result<MemberColumns, ApiError> {
     Ok(MemberColumns {
-        role: match member.role.as_str() {
+        role: match given {
             "" => Role::MEMBER.to_string(),
-            given => role("member.role", given)?,
+            given => role(&format!("{field}.role"), given)?,
         },
-        expire_time: time::future("member.expire_time", member.expire_time, Utc::now())?,
+        expire_time: time::future(&format!("{field}.expire_time"), expire_time, Utc::now())?,
     })
 }
 
@@ -212,6 +224,17 @@ impl Names {
 
     fn full(&self) -> String {
         format!("rooms/{}/members/{}", self.room, self.user)
+    }
+
+    /// It is the user's own, and not what a group gives.
+    fn own(&self, row: &MemberRow) -> Result<(), ApiError> {
+        match &row.group_name {
+            None => Ok(()),
+            Some(group) => {
+                let group = format!("rooms/{}/memberGroups/{group}", self.room);
+                Err(ApiError::MemberByGroup(group))
+            }
+        }
     }
 
     fn absent(&self) -> ApiError {
@@ -240,5 +263,9 @@ fn named(name: &str, row: &MemberRow) -> wire::Member {
         create_time: Some(time::to_wire(row.create_time)),
         expire_time: row.columns.expire_time.map(time::to_wire),
         role: row.columns.role.clone(),
+        group: match (&row.group_name, name.split_once("/members/")) {
+            (Some(group), Some((room, _))) => format!("{room}/memberGroups/{group}"),
+            (_, _) => String::new(),
+        },
     }
 }

@@ -63,6 +63,14 @@ pub(crate) fn member(field: &str, name: &str) -> Result<(RoomName, Username), Ap
     Ok((room(field, room_name)?, id(field, user_id)?))
 }
 
+/// Reads `rooms/{room}/memberGroups/{member_group}`.
+pub(crate) fn member_group(field: &str, name: &str) -> Result<(RoomName, String), ApiError> {
+    let (room_name, group) = name
+        .split_once("/memberGroups/")
+        .ok_or_else(|| ApiError::field(field, "rooms/{room}/memberGroups/{member_group}"))?;
+    Ok((room(field, room_name)?, guard_id(field, group)?))
+}
+
 /// Reads `roomTemplates/{room_template}`.
 pub(crate) fn room_template(field: &str, name: &str) -> Result<NamePrefix, ApiError> {
     last_part(field, name, "roomTemplates/", "{room_template}")

@@ -111,6 +111,7 @@ pub(crate) fn access(path: &str) -> Access {
         | "porthouse.control.v1.RoomDoorService"
         | "porthouse.control.v1.RoomTemplateService"
         | "porthouse.control.v1.MemberService"
+        | "porthouse.control.v1.MemberGroupService"
         | "porthouse.control.v1.BlockService"
         | "porthouse.control.v1.EndpointService" => Access::AnyOf(&[Scope::Rooms, Scope::Admin]),
         "porthouse.control.v1.PolicyService" => {

@@ -8,9 +8,9 @@ use diesel::sql_types::Timestamptz;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::Connection;
 use super::page::Page;
 use super::schema::{members, users};
+use super::{Connection, member_groups};
 
 /// What may be changed of a membership, as columns.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -27,6 +27,8 @@ pub(crate) struct MemberRow {
     #[diesel(embed)]
     pub(crate) columns: MemberColumns,
     pub(crate) create_time: DateTime<Utc>,
+    /// The group that gives it; `None`: it is the user's own.
+    pub(crate) group_name: Option<String>,
 }
 
 /// A room and a user.
@@ -51,6 +53,26 @@ pub(crate) async fn insert(
         .returning(MemberRow::as_returning())
         .get_result(c)
         .await
+}
+
+/// Makes a membership that a group gives the user's own, if there is one.
+pub(crate) async fn make_own(
+    c: &mut Connection,
+    key: MemberKey,
+    columns: &MemberColumns,
+) -> QueryResult<Option<MemberRow>> {
+    let given = members::table.find((key.room, key.user));
+    diesel::update(given.filter(members::group_name.is_not_null()))
+        .set((
+            columns,
+            members::group_name.eq(None::<String>),
+            members::version.eq(members::version + 1),
+            members::update_time.eq(now),
+        ))
+        .returning(MemberRow::as_returning())
+        .get_result(c)
+        .await
+        .optional()
 }
 
 /// Reads a membership that has not expired.
@@ -126,10 +148,16 @@ pub(crate) async fn delete_expired(c: &mut Connection, key: MemberKey) -> QueryR
     Ok(())
 }
 
-/// Removes a user from a room; says whether it was a member.
+/// Takes a user's own membership away; says whether there was one. What a group gives
+/// the same user stands in its place, and nobody is told of a moment between.
 pub(crate) async fn delete(c: &mut Connection, key: MemberKey) -> QueryResult<bool> {
-    Ok(diesel::delete(members::table.find((key.room, key.user)))
+    let own = members::table.find((key.room, key.user));
+    let nobodys = diesel::update(own.filter(members::group_name.is_null()))
+        .set(members::group_name.eq(""))
         .execute(c)
-        .await?
-        > 0)
+        .await?;
+    if nobodys > 0 {
+        member_groups::derive_one(c, key).await?;
+    }
+    Ok(nobodys > 0)
 }

@@ -185,6 +185,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    member_groups (room_id, name) {
+        room_id -> Uuid,
+        name -> Text,
+        label_key -> Text,
+        label_value -> Text,
+        role -> Text,
+        expire_time -> Nullable<Timestamptz>,
+        create_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
     members (room_id, user_id) {
         room_id -> Uuid,
         user_id -> Uuid,
@@ -193,6 +205,7 @@ diesel::table! {
         version -> BigInt,
         create_time -> Timestamptz,
         update_time -> Timestamptz,
+        group_name -> Nullable<Text>,
     }
 }
 

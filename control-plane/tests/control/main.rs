@@ -12,6 +12,7 @@ mod room;
 mod room_rule;
 mod room_template;
 mod member;
+mod member_group;
 mod block;
 mod endpoint;
 mod key;

@@ -22,6 +22,7 @@ use wire::device_token_service_client::DeviceTokenServiceClient;
 use wire::endpoint_service_client::EndpointServiceClient;
 use wire::guard_service_client::GuardServiceClient;
 use wire::issuer_service_client::IssuerServiceClient;
+use wire::member_group_service_client::MemberGroupServiceClient;
 use wire::member_service_client::MemberServiceClient;
 use wire::node_service_client::NodeServiceClient;
 use wire::policy_service_client::PolicyServiceClient;
@@ -247,6 +248,10 @@ impl Caller {
 
     pub(crate) fn sessions(&self) -> SessionServiceClient<Guarded> {
         SessionServiceClient::new(self.0.clone())
+    }
+
+    pub(crate) fn member_groups(&self) -> MemberGroupServiceClient<Guarded> {
+        MemberGroupServiceClient::new(self.0.clone())
     }
 
     pub(crate) fn device_tokens(&self) -> DeviceTokenServiceClient<Guarded> {

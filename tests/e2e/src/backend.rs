@@ -13,6 +13,7 @@ use porthouse_api::control::v1::block_service_client::BlockServiceClient;
 use porthouse_api::control::v1::device_token_service_client::DeviceTokenServiceClient;
 use porthouse_api::control::v1::endpoint_service_client::EndpointServiceClient;
 use porthouse_api::control::v1::issuer_service_client::IssuerServiceClient;
+use porthouse_api::control::v1::member_group_service_client::MemberGroupServiceClient;
 use porthouse_api::control::v1::member_service_client::MemberServiceClient;
 use porthouse_api::control::v1::node_service_client::NodeServiceClient;
 use porthouse_api::control::v1::policy_service_client::PolicyServiceClient;
@@ -109,6 +110,8 @@ services! {
     room_templates: RoomTemplateServiceClient,
     /// Calls `MemberService`.
     members: MemberServiceClient,
+    /// Calls `MemberGroupService`.
+    member_groups: MemberGroupServiceClient,
     /// Calls `BlockService`.
     blocks: BlockServiceClient,
     /// Calls `ApiKeyService`.

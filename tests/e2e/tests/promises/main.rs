@@ -8,6 +8,7 @@ mod explained;
 mod password;
 mod hook;
 mod issuers;
+mod grouped;
 mod certificates;
 mod codes;
 mod waiting_room;

@@ -7,6 +7,7 @@ use super::{Ready, Scene, Write, mask, user};
 use control::block_service_client::BlockServiceClient;
 use control::endpoint_service_client::EndpointServiceClient;
 use control::guard_service_client::GuardServiceClient;
+use control::member_group_service_client::MemberGroupServiceClient;
 use control::member_service_client::MemberServiceClient;
 use control::room_door_service_client::RoomDoorServiceClient;
 use control::room_service_client::RoomServiceClient;
@@ -110,6 +111,22 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
     MemberServiceClient.delete_member |scene, name| control::DeleteMemberRequest {
         name: member(scene, &name).await,
     };
+    MemberGroupServiceClient.create_member_group |scene, name| {
+        labelled(scene, &name).await;
+        group(room(scene, &name).await, name)
+    };
+    MemberGroupServiceClient.update_member_group |scene, name| control::UpdateMemberGroupRequest {
+        member_group: Some(control::MemberGroup {
+            name: made_group(scene, name).await,
+            role: "moderator".into(),
+            ..Default::default()
+        }),
+        update_mask: Some(mask("role")),
+        validate_only: false,
+    };
+    MemberGroupServiceClient.delete_member_group |scene, name| control::DeleteMemberGroupRequest {
+        name: made_group(scene, name).await,
+    };
     BlockServiceClient.create_block |scene, name| block(room(scene, &name).await);
     BlockServiceClient.update_block |scene, name| control::UpdateBlockRequest {
         block: Some(control::Block {
@@ -184,6 +201,41 @@ async fn member(scene: &Scene, name: &str) -> String {
     let mut members = MemberServiceClient::new(scene.plane.admin_channel());
     let made = members.create_member(request).await.expect("a member");
     made.into_inner().member.expect("it").name
+}
+
+/// A user with a label of its own.
+async fn labelled(scene: &Scene, name: &str) {
+    let request = control::CreateUserRequest {
+        user_id: name.to_owned(),
+        user: Some(control::User {
+            labels: [("team".to_owned(), name.to_owned())].into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let made = scene.plane.users().create_user(request).await;
+    made.expect("a user");
+}
+
+fn group(parent: String, name: String) -> control::CreateMemberGroupRequest {
+    control::CreateMemberGroupRequest {
+        parent,
+        member_group: Some(control::MemberGroup {
+            label_key: "team".into(),
+            label_value: name.clone(),
+            ..Default::default()
+        }),
+        member_group_id: name,
+        validate_only: false,
+    }
+}
+
+async fn made_group(scene: &Scene, name: String) -> String {
+    labelled(scene, &name).await;
+    let request = group(room(scene, &name).await, name);
+    let mut groups = MemberGroupServiceClient::new(scene.plane.admin_channel());
+    let made = groups.create_member_group(request).await.expect("a group");
+    made.into_inner().member_group.expect("it").name
 }
 
 fn hook(room: String) -> control::SetRoomHookRequest {
