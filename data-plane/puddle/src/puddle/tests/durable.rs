@@ -10,7 +10,7 @@ use porthouse_model::{
 
 use super::homes::{home_and_other, join, told};
 use super::keeping::all;
-use super::world::{Client, HOUR, World};
+use super::world::{Client, HOUR, World, close_frame};
 use crate::{
     Command, HistoryStore, Input, Publish, Puddle, PuddleId, RESUME_KEY_BYTES, Reply, ResumeKeys,
     Seed, Seeds, Settings, TransientMakers,
@@ -327,6 +327,39 @@ fn what_waits_for_the_store_is_bounded_and_past_it_refused() {
     world.release_store();
     let receipts = world.take_text(ada);
     assert_eq!(all(&receipts, "offset"), ["1", "2", "3"], "{receipts}");
+}
+
+#[test]
+fn a_full_durable_room_refuses_by_every_way_in_and_holds_nobody_up() {
+    let mut world = news(|settings| settings.store.waits_max = 1);
+    let (ada, _) = join(&mut world, 0, "news");
+    world.line(ada, r#"{"op":"join","room":"lobby","id":2}"#);
+    let ben = world.raw(1, "news");
+    let witness = world.raw(2, "lobby");
+    world.take(ada);
+    world.store.stands = true;
+    assert_eq!(stored(&mut world, ada, 3, "waits"), "");
+    let answer = stored(&mut world, ada, 4, "x");
+    assert!(is_refused(&answer), "{answer}");
+    world.say(ben, MessageKind::Text, b"x");
+    assert_eq!(close_frame(&world.take(ben)).0, 4221);
+    let posts = world.connect(2);
+    let request = b"POST /news HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx";
+    world.bytes(posts, request.to_vec());
+    let answer = world.take_text(posts);
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains(r#""code":4221"#), "{answer}");
+    // It is still read: what it says in another room is heard meanwhile.
+    assert!(!world.links[0].paused.contains(&ada.socket));
+    let line = "{\"op\":\"send\",\"room\":\"lobby\"}\nelsewhere";
+    world.line(ada, line);
+    assert!(world.take_text(witness).ends_with("elsewhere"));
+    world.release_store();
+    assert!(
+        world
+            .take_text(ada)
+            .contains(r#""level":"stored","offset":1"#)
+    );
 }
 
 #[test]

@@ -202,3 +202,46 @@ fn homes_are_bounded() {
     world.line(third, r#"{"op":"join","room":"three","id":2}"#);
     assert!(world.take_text(third).contains(r#""op":"admitted""#));
 }
+
+/// What is said around the moment in which a room gets a home, or loses it, may
+/// change places across that moment, and in no other way.
+#[test]
+fn what_is_said_before_and_after_a_room_has_a_home_keeps_its_own_order() {
+    let (home, other) = home_and_other("news");
+    for (before, after) in [
+        (RoomRules::default(), ordered()),
+        (ordered(), RoomRules::default()),
+    ] {
+        for hold in 0..3 {
+            let mut world = World::new(3);
+            world.room("news", before.clone());
+            let (ada, _) = join(&mut world, other, "news");
+            let ears = [home, other, (home + 2) % 3].map(|at| join(&mut world, at, "news").0);
+            world.hops_stand_to = Some(hold);
+            for word in ["one", "two"] {
+                world.line(
+                    ada,
+                    &format!("{{\"op\":\"send\",\"room\":\"news\"}}\n{word}"),
+                );
+            }
+            world.rule("news", after.clone());
+            for word in ["three", "four"] {
+                world.line(
+                    ada,
+                    &format!("{{\"op\":\"send\",\"room\":\"news\"}}\n{word}"),
+                );
+            }
+            world.hops_stand_to = None;
+            world.release_hops();
+            for ear in ears {
+                let heard = world.take_text(ear);
+                let at = |word: &str| {
+                    assert_eq!(heard.matches(word).count(), 1, "{word}: {heard}");
+                    heard.find(word)
+                };
+                assert!(at("\none") < at("\ntwo"), "{heard}");
+                assert!(at("\nthree") < at("\nfour"), "{heard}");
+            }
+        }
+    }
+}

@@ -209,6 +209,73 @@ fn a_crowd_is_told_in_bounded_batches_and_pages() {
     assert!(second.contains(r#""count":26"#), "{second}");
 }
 
+/// 10,000 come while 100 look: told one by one that would be a million events to
+/// those alone, and 100 million if all of them looked.
+#[test]
+fn ten_thousand_who_join_are_a_few_events_to_each_who_looks() {
+    const JOINS: usize = 10_000;
+    const WATCHERS: usize = 100;
+    let mut world = World::new(2);
+    world.room("hall", showing(Shown::Identities));
+    world.room("yard", showing(Shown::Counts));
+    let mut watchers = Vec::new();
+    for number in 0..WATCHERS {
+        let (watcher, _) = join(&mut world, number % 2, "hall");
+        look(&mut world, watcher, "hall");
+        watchers.push(watcher);
+    }
+    let (counter, _) = join(&mut world, 0, "yard");
+    look(&mut world, counter, "yard");
+    world.wait(INTERVAL);
+    for watcher in watchers.iter().chain([&counter]) {
+        world.take(*watcher);
+    }
+    crowd(&mut world, JOINS);
+    let told = |world: &mut World, client| {
+        let text = world.take_text(client);
+        let events = text.matches(r#""op":"presence""#).count();
+        (events, text.matches(r#"{"client":"#).count())
+    };
+    let (mut events, mut joined, mut totals) = (0, 0, 0);
+    for _ in 0..=JOINS / 1_000 {
+        world.wait(INTERVAL);
+        for watcher in &watchers {
+            let (some, names) = told(&mut world, *watcher);
+            assert!(some <= 1, "one an interval");
+            events += some;
+            joined += names;
+        }
+        totals += told(&mut world, counter).0;
+    }
+    assert_eq!(joined, JOINS * WATCHERS, "everybody is told of everybody");
+    assert_eq!(events, JOINS / 1_000 * WATCHERS, "1,000 in each");
+    // Nothing was told for an interval, so that the first to come is told at once.
+    assert_eq!(totals, 2, "a count, and then one for all others");
+}
+
+/// So many come into each of the two rooms in one interval.
+fn crowd(world: &mut World, joins: usize) {
+    for number in 0..joins {
+        for room in ["hall", "yard"] {
+            let client = world.connect(number % 2);
+            let mut request = format!(
+                "GET /{room} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\
+                 Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            .into_bytes();
+            let input = Input::Received {
+                socket: client.socket,
+                bytes: &mut request,
+            };
+            world.puddles[client.puddle].handle(world.now, input);
+        }
+        if number % 1_000 == 0 || number + 1 == joins {
+            world.run();
+        }
+    }
+}
+
 #[test]
 fn a_home_that_begins_anew_ends_what_was_told_and_knows_everybody() {
     let mut world = World::new(3);
