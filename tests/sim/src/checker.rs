@@ -54,6 +54,8 @@ struct Socket {
     raw_room: Option<u32>,
     /// It hears the room's events.
     stream: bool,
+    /// It is inside once it has started.
+    handshake: bool,
     session: Option<u32>,
     user: Option<u32>,
     bogus: bool,
@@ -161,17 +163,29 @@ impl Checker {
                 socket,
                 room,
                 stream,
+                handshake,
                 session,
                 bogus,
             } => {
                 self.connect(socket, room, session, bogus);
-                self.socket(socket).stream = stream;
+                let known = self.socket(socket);
+                (known.stream, known.handshake) = (stream, handshake);
             }
             Line::Upgraded {
                 socket,
                 admits,
                 written,
             } => return self.upgraded(socket, admits, written),
+            Line::Answered {
+                socket,
+                room,
+                password,
+            } => {
+                if let Some(version) = password {
+                    entry::pass(&mut self.socket(socket).passed, room, version);
+                }
+            }
+            Line::Started { socket, written } => return self.started(socket, written),
             Line::Rejected { socket, .. } | Line::Ended { socket } => self.ended(socket),
             Line::Request {
                 socket,
@@ -424,11 +438,16 @@ impl Checker {
     }
 
     fn upgraded(&mut self, socket: u32, admits: bool, written: Stamp) -> Result<(), Violation> {
+        let at = self.at;
         let known = self.socket(socket);
         known.upgraded = true;
         let Some(room) = known.raw_room else {
             return Ok(());
         };
+        if known.handshake {
+            known.requests.challenge(room, at);
+            return Ok(());
+        }
         if admits && known.bogus {
             return broken(
                 "P6",
@@ -440,6 +459,16 @@ impl Checker {
         }
         self.insert(socket, room, written);
         Ok(())
+    }
+
+    /// A handshake is over: what comes now is of the room.
+    fn started(&mut self, socket: u32, written: Stamp) -> Result<(), Violation> {
+        let known = self.socket(socket);
+        let Some(room) = known.raw_room.filter(|_| known.handshake) else {
+            return broken("P15", format!("socket {socket} has started, unasked"));
+        };
+        known.requests.admit(room);
+        self.enter(socket, room, written)
     }
 
     fn authenticated(&mut self, socket: u32, session: Option<u32>) {

@@ -11,6 +11,7 @@ mod reading;
 mod returning;
 mod resuming;
 mod streaming;
+mod handshaking;
 
 use crate::chance::Chance;
 use crate::plan::Plan;
@@ -23,6 +24,8 @@ use streaming::Reader;
 pub(crate) enum Speech {
     /// At a room's own address.
     Raw { room: u32 },
+    /// At a room's own address, after a handshake in which it can be asked.
+    Handshake { room: u32 },
     /// At a room's own address, to hear its events.
     Stream { room: u32 },
     /// `porthouse.v1`.
@@ -33,9 +36,19 @@ impl Speech {
     /// The room at whose address it is.
     pub(crate) const fn room(self) -> Option<u32> {
         match self {
-            Self::Raw { room } | Self::Stream { room } => Some(room),
+            Self::Raw { room } | Self::Handshake { room } | Self::Stream { room } => Some(room),
             Self::Multiplexed => None,
         }
+    }
+
+    /// Whether it speaks raw frames after a handshake.
+    pub(crate) const fn shakes_hands(self) -> bool {
+        matches!(self, Self::Handshake { .. })
+    }
+
+    /// Whether it can be asked for something.
+    pub(crate) const fn can_be_asked(self) -> bool {
+        matches!(self, Self::Handshake { .. } | Self::Multiplexed)
     }
 
     /// Whether it hears events.
@@ -136,8 +149,18 @@ impl Client {
         }
     }
 
-    /// The same, or one that hears the events of its room instead, or is a device.
+    /// The same, or one that hears the events of its room instead or can be asked at its door, or
+    /// is a device.
     pub(crate) fn or_reads(mut self, plan: &Plan, chance: &mut Chance) -> Self {
+        let handshakes = plan.reach.handshakes;
+        if handshakes > 0 && chance.percent(handshakes) {
+            let room = self.rooms[0];
+            self.rooms = vec![room];
+            self.speech = Speech::Handshake { room };
+            if !matches!(self.credentials, Credentials::Subprotocol) {
+                self.credentials = Credentials::Bearer;
+            }
+        }
         let streams = plan.reach.streams;
         if streams > 0 && chance.percent(streams) {
             let room = self.rooms[0];

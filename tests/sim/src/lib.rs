@@ -317,6 +317,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_too_early_and_heard_is_caught() {
+        is_caught(Plant::EarlyMessageSaid, "P6");
+    }
+
+    #[test]
+    fn somebody_who_may_not_speak_and_is_heard_is_caught() {
+        is_caught(Plant::ActsForgotten, "P6");
+    }
+
+    #[test]
     fn a_move_that_is_untold_is_caught() {
         is_caught(Plant::MovedUntold, "P16");
     }

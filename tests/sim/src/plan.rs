@@ -184,6 +184,8 @@ impl Plan {
             Plant::StreamLosesOne => self.read_much(chance.next()),
             Plant::DeviceRoomsKept => self.own_devices(),
             Plant::SilenceUnnoticed => self.be_silent(chance),
+            Plant::EarlyMessageSaid => self.shake_hands_much(),
+            Plant::ActsForgotten => self.ruling.quiet = 60,
             Plant::BlockUntold => self.ruling.blocks = 60,
             Plant::PrefixIgnored => {
                 self.admin_gap = 100 * MILLIS;

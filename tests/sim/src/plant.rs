@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use porthouse_model::ChangeItem;
+use porthouse_model::{Capabilities, ChangeItem, Room};
 use porthouse_puddle::{Changed, ChangedItem, Hop, RoomMessage};
 
 /// A planted bug.
@@ -77,11 +77,15 @@ pub enum Plant {
     BlockUntold,
     /// Of two templates that cover a name the one with the shorter prefix counts.
     PrefixIgnored,
+    /// What is said before a handshake is over arrives after it.
+    EarlyMessageSaid,
+    /// The node is told that everybody may speak in every room.
+    ActsForgotten,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 33] = [
+    pub const ALL: [(&'static str, Self); 35] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -115,6 +119,8 @@ impl Plant {
         ("moved-untold", Self::MovedUntold),
         ("block-untold", Self::BlockUntold),
         ("prefix-ignored", Self::PrefixIgnored),
+        ("early-message-said", Self::EarlyMessageSaid),
+        ("acts-forgotten", Self::ActsForgotten),
     ];
 
     /// The bug of this name.
@@ -208,6 +214,11 @@ fn copy(message: &RoomMessage) -> RoomMessage {
         to: message.to.clone(),
         except: message.except.clone(),
     }
+}
+
+/// A room in which everybody may speak.
+pub(crate) fn let_all_speak(room: &mut Room) {
+    room.rules.capabilities = Capabilities::open();
 }
 
 /// A change that does not say that rooms stand differently now.

@@ -22,6 +22,8 @@ pub(crate) struct Reach {
     pub(crate) stale: bool,
     /// Of a hundred clients, so many hear a room's events.
     pub(crate) streams: u64,
+    /// Of a hundred clients, so many are at a room's address and can be asked first.
+    pub(crate) handshakes: u64,
     /// Of a hundred clients that may be, so many are devices.
     pub(crate) devices: u64,
     /// Of a hundred changes, administrators wait so often until they are applied.
@@ -74,6 +76,12 @@ impl Plan {
         self.reach.streams = 50;
     }
 
+    /// Half of all can be asked before they start, and say too much until then.
+    pub(crate) fn shake_hands_much(&mut self) {
+        self.reach.handshakes = 50;
+        self.habits.close = 30;
+    }
+
     /// Many are devices, and are given and denied rooms all the time.
     pub(crate) fn own_devices(&mut self) {
         self.reach.devices = 60;
@@ -94,6 +102,7 @@ impl Plan {
             waits: sometimes(&mut chance, 100),
             streams: sometimes(&mut chance, 50),
             devices: sometimes(&mut chance, 60),
+            handshakes: sometimes(&mut chance, 50),
         };
     }
 }

@@ -1,6 +1,8 @@
 //! What one seed draws of administrators who rule otherwise than by a room's rules: users who are
-//! blocked, and templates. From a generator of its own, so that worlds without any of it are the same as without
-//! this file.
+//! blocked, templates, rooms in which only some may speak. From a generator of its own, so that
+//! worlds without any of it are the same as without this file.
+
+use porthouse_model::{Acts, Capabilities};
 
 use crate::chance::Chance;
 use crate::plan::Plan;
@@ -15,6 +17,31 @@ pub(crate) struct Ruling {
     pub(crate) blocks: u64,
     /// And so many are templates that are made, changed or taken away.
     pub(crate) templates: u64,
+    /// Of a hundred rooms that are made, only some may speak in so many.
+    pub(crate) quiet: u64,
+}
+
+impl Ruling {
+    /// Who may do what in a room that is made.
+    pub(crate) fn capabilities(self, chance: &mut Chance) -> Capabilities {
+        let open = Capabilities::open();
+        if self.quiet == 0 || !chance.percent(self.quiet) {
+            return open;
+        }
+        let mut some = || {
+            if chance.one_in(2) {
+                Acts::LISTEN
+            } else {
+                Acts::TALK
+            }
+        };
+        Capabilities {
+            anonymous: Acts::LISTEN,
+            user: some(),
+            device: some(),
+            ..open
+        }
+    }
 }
 
 impl Plan {
@@ -27,6 +54,7 @@ impl Plan {
         self.ruling = Ruling {
             blocks: sometimes(&mut chance, 60),
             templates: sometimes(&mut chance, 40),
+            quiet: sometimes(&mut chance, 60),
         };
     }
 }

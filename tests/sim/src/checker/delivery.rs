@@ -30,9 +30,11 @@ impl Checker {
     }
 
     fn standing(&self, socket: u32, room: u32, (body, named): (Body, Named<'_>)) -> Standing {
+        let known = &self.sockets[index(socket)];
+        let silent = || self.policy.silences(room, Self::visitor(known, room));
         Standing {
-            from: self.sockets[index(socket)].client,
-            breaks: self.policy.breaks(room, body, named),
+            from: known.client,
+            breaks: self.policy.breaks(room, body, named).or_else(silent),
             forbidden: self.may_not_speak(socket, room),
         }
     }

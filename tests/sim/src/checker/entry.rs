@@ -1,6 +1,6 @@
 //! Who is inside which room, since when, and who must be out (P6, P7). Judges no message's bytes.
 
-use super::line::{Body, Edit, Kind, Named, Stamp};
+use super::line::{Body, Edit, Kind, Named, Stamp, Who};
 use super::policy::{Policy, Since, Visitor};
 use super::violation::{Violation, broken};
 use super::{Checker, Out, STALENESS_SLACK, index};
@@ -61,6 +61,23 @@ impl Policy {
         let keeps = kind && body.len <= door.bytes_max && (door.named || !names_some);
         let rules = self.rules_of(room);
         (!keeps && rules <= self.applied()).then_some(rules)
+    }
+
+    /// The rules' revision, if they plainly let this one say nothing, and the node has
+    /// applied all that matters to that.
+    pub(crate) fn silences(&self, room: u32, visitor: Visitor<'_>) -> Option<u64> {
+        let door = self.door(room)?;
+        let speaks = if self.is_device(visitor.session) {
+            door.devices_speak
+        } else {
+            match door.speaks {
+                Who::Anyone => true,
+                Who::Users => visitor.user.is_some(),
+                Who::Members => self.is_member(door.identity, visitor.user),
+            }
+        };
+        let is_heard = self.last_word(room, visitor.user) <= self.applied();
+        (!speaks && is_heard).then(|| self.rules_of(room))
     }
 
     /// The revision of a room's rules.
@@ -239,8 +256,13 @@ impl Checker {
             if known.out.since.is_none() {
                 known.out.since = known.session.and_then(|session| self.policy.ended(session));
             }
+            let joins = |edit: &Edit| matches!(edit, Edit::Member { user, .. } if Some(*user) == known.user);
+            let joins = edits.iter().any(joins);
             for &(room, entry) in &known.entries {
                 let entry = &mut self.entries[index(entry)];
+                if joins {
+                    self.messages.may_speak((entry.socket, room));
+                }
                 let shut = self.policy.shut_out(room, Self::visitor(known, room));
                 let was_deleted = entry
                     .out

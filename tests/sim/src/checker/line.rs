@@ -28,6 +28,10 @@ pub(crate) struct Door {
     /// Which of the rooms of this name.
     pub(crate) identity: u64,
     pub(crate) who: Who,
+    /// Who may say something.
+    pub(crate) speaks: Who,
+    /// Whether devices may, whoever they are of.
+    pub(crate) devices_speak: bool,
     /// The version of the password, if one is asked for.
     pub(crate) password: Option<u64>,
     pub(crate) text: bool,
@@ -212,6 +216,8 @@ pub(crate) enum Line<'a> {
         room: Option<u32>,
         /// It hears the room's events.
         stream: bool,
+        /// It can be asked first, and is inside once it has started.
+        handshake: bool,
         session: Option<u32>,
         bogus: bool,
     },
@@ -221,6 +227,15 @@ pub(crate) enum Line<'a> {
         admits: bool,
         written: Stamp,
     },
+    /// It answers a room's question before it starts, by this version of the password if it
+    /// is right.
+    Answered {
+        socket: u32,
+        room: u32,
+        password: Option<u64>,
+    },
+    /// It is told that it has started: it is inside by it.
+    Started { socket: u32, written: Stamp },
     /// The upgrade was refused.
     Rejected { socket: u32, status: u16 },
     /// A multiplexed socket asks.

@@ -154,6 +154,14 @@ impl Messages {
         }
     }
 
+    /// Somebody may speak in a room from here on: what they said before may arrive only now.
+    pub(crate) fn may_speak(&mut self, sender: (u32, u32)) {
+        let row = self.by_sender.get(&sender).into_iter().flatten();
+        for &number in row {
+            self.all[index(number)].breaks = None;
+        }
+    }
+
     /// Whether it is too short to say which it is.
     pub(crate) fn is_small(&self, message: u32) -> bool {
         self.all

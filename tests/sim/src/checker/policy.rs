@@ -230,6 +230,18 @@ impl Policy {
             .or_else(|| self.shut_door(room, visitor))
     }
 
+    /// Whether this session is a device's.
+    pub(crate) fn is_device(&self, session: Option<u32>) -> bool {
+        let session = session.and_then(|session| self.sessions.get(&session));
+        session.is_some_and(|session| session.rooms.is_some())
+    }
+
+    /// Whether a user is a member of a room, by its identity.
+    pub(crate) fn is_member(&self, identity: u64, user: Option<u32>) -> bool {
+        let member = user.and_then(|user| self.members.get(&(identity, user)));
+        member.is_some_and(|(is_member, _)| *is_member)
+    }
+
     /// Since when a device may not enter a room.
     fn not_led_to(&self, room: u32, visitor: Visitor<'_>) -> Option<Since> {
         let session = self.sessions.get(&visitor.session?)?;

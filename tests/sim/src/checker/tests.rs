@@ -88,6 +88,7 @@ impl Course {
                 socket,
                 room: room.filter(|_| socket == who),
                 stream: false,
+                handshake: false,
                 session: Some(socket),
                 bogus: false,
             });
@@ -178,6 +179,8 @@ const fn door() -> Door {
     Door {
         identity: 1,
         who: Who::Users,
+        speaks: Who::Anyone,
+        devices_speak: true,
         password: None,
         text: true,
         binary: true,

@@ -72,6 +72,9 @@ impl World {
 
     fn go_on(&mut self, client: u32, socket: u32) {
         let habits = self.habits();
+        if self.is_before_its_start(client, socket) {
+            return self.says_early(client, socket);
+        }
         if self.clients[at(client)].speech == Speech::Multiplexed
             && (self.arrange(client, socket) || self.uses_what_is_kept(client, socket))
         {
@@ -82,11 +85,19 @@ impl World {
             1 if self.clients[at(client)].speech == Speech::Multiplexed => self.ping(socket),
             _ => {
                 let outside = self.in_thousand(habits.hostile);
-                if let Some(draft) = self.draft(client, socket, outside) {
+                if let Some(draft) = self.draft(client, socket, outside)
+                    && (self.may_speak(client, draft.room) || self.chance.one_in(6))
+                {
                     self.speak(client, socket, &draft);
                 }
             }
         }
+    }
+
+    /// Whether its handshake runs still.
+    fn is_before_its_start(&self, client: u32, socket: u32) -> bool {
+        let known = self.sockets[at(socket)].as_ref().expect("it acts");
+        self.clients[at(client)].speech.shakes_hands() && known.inside.is_empty()
     }
 
     /// Signs in, joins or leaves, if there is need or mood for it.
@@ -114,6 +125,9 @@ impl World {
 
     /// Everything that is still missing, as one should.
     fn come_in(&mut self, client: u32, socket: u32) {
+        if let Speech::Handshake { room } = self.clients[at(client)].speech {
+            return self.shake_hands(socket, room);
+        }
         if self.clients[at(client)].speech != Speech::Multiplexed {
             return;
         }
@@ -244,16 +258,14 @@ impl World {
         let Some(known) = self.sockets[at(socket)].as_mut() else {
             return;
         };
+        if self.clients[at(known.client)].speech.shakes_hands() {
+            return self.shake_hands(socket, room);
+        }
         if known.stage != Stage::Open || !known.challenged.contains(&room) {
             return;
         }
         known.challenged.retain(|of| *of != room);
-        let wrong = self.is_troubled() && self.chance.percent(self.habits().wrong_password);
-        let current = self.room_password(room).filter(|_| !wrong);
-        let (version, password) = match current {
-            Some((version, password)) => (Some(version), password),
-            None => (None, self.old_password(room)),
-        };
+        let (version, password) = self.given_password(room);
         let known = self.sockets[at(socket)].as_mut().expect("looked at above");
         let id = known.request();
         let name = room_name(room);
@@ -261,6 +273,16 @@ impl World {
         let line = asking.text("password", &password).end();
         self.ask(socket, id, Ask::Answer, Some(room), version);
         self.send_text(socket, &line);
+    }
+
+    /// A room's password, and its version if it is right.
+    pub(super) fn given_password(&mut self, room: u32) -> (Option<u64>, String) {
+        let wrong = self.is_troubled() && self.chance.percent(self.habits().wrong_password);
+        let current = self.room_password(room).filter(|_| !wrong);
+        match current {
+            Some((version, password)) => (Some(version), password),
+            None => (None, self.old_password(room)),
+        }
     }
 
     /// Once to each room that it is in, so that it can be told who hears whom.
@@ -276,22 +298,28 @@ impl World {
             self.look(socket, room, None);
         }
         self.clients[at(client)].probed.push(room);
+        if self.may_speak(client, room) {
+            let draft = self.short_draft(room);
+            self.speak(client, socket, &draft);
+        }
+    }
+
+    /// A short message that the room takes.
+    pub(super) fn short_draft(&self, room: u32) -> Draft {
         let (kind, longest) = self.allowed(room);
-        let kind = kind.unwrap_or(Kind::Binary);
-        let draft = Draft {
+        Draft {
             room,
-            kind,
+            kind: kind.unwrap_or(Kind::Binary),
             len: longest.min(20),
             to: Vec::new(),
             except: Vec::new(),
-        };
-        self.speak(client, socket, &draft);
+        }
     }
 
     fn draft(&mut self, client: u32, socket: u32, outside: bool) -> Option<Draft> {
         let inside = &self.sockets[at(socket)].as_ref()?.inside;
         let room = match self.clients[at(client)].speech {
-            Speech::Raw { room } | Speech::Stream { room } => room,
+            Speech::Raw { room } | Speech::Handshake { room } | Speech::Stream { room } => room,
             Speech::Multiplexed if outside || inside.is_empty() => {
                 self.chance.index_u32(self.rooms())
             }
@@ -325,7 +353,7 @@ impl World {
         })
     }
 
-    fn speak(&mut self, client: u32, socket: u32, draft: &Draft) {
+    pub(super) fn speak(&mut self, client: u32, socket: u32, draft: &Draft) {
         let is_raw = self.clients[at(client)].speech != Speech::Multiplexed;
         let message = self.next_message();
         let mut bytes = std::mem::take(&mut self.scratch);

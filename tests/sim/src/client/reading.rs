@@ -139,11 +139,15 @@ impl World {
     }
 
     fn read_message(&mut self, socket: u32, kind: Kind, payload: &[u8], written: Stamp) {
-        let owner = self.sockets[at(socket)]
-            .as_ref()
-            .expect("being read")
-            .client;
-        if matches!(self.clients[at(owner)].speech, Speech::Raw { .. }) {
+        let known = self.sockets[at(socket)].as_ref().expect("being read");
+        let (speech, has_begun) = (
+            self.clients[at(known.client)].speech,
+            !known.inside.is_empty(),
+        );
+        if let (Speech::Handshake { room }, false) = (speech, has_begun) {
+            return self.read_line((socket, room), payload, written);
+        }
+        if matches!(speech, Speech::Raw { .. } | Speech::Handshake { .. }) {
             return self.see(&Line::Delivered {
                 socket,
                 room: None,

@@ -4,7 +4,6 @@
 use porthouse_model::{Content, Credential, CredentialKind};
 use porthouse_puddle::TransientMakers;
 
-use super::Speech;
 use crate::checker::line::{Kind, Line, Who};
 use crate::control::{room_name, room_password};
 use crate::plan::Habits;
@@ -125,6 +124,26 @@ impl World {
         )
     }
 
+    /// Whether a room lets this one speak, by its rules as they are now.
+    pub(crate) fn may_speak(&self, client: u32, room: u32) -> bool {
+        let known = &self.clients[at(client)];
+        let Some(door) = self.control().door(room) else {
+            return true;
+        };
+        if known.device {
+            return door.devices_speak;
+        }
+        match door.speaks {
+            Who::Anyone => true,
+            Who::Users => known.user.is_some(),
+            Who::Members => {
+                let own = self.control().room(room).map(|row| row.room.id);
+                let member = known.user.zip(own);
+                member.is_some_and(|(user, own)| self.control().is_member(own, user))
+            }
+        }
+    }
+
     /// Whoever may be inside, wants to be, and is not.
     pub(crate) fn see_outside(&mut self) {
         for client in 0..self.plan().clients {
@@ -165,7 +184,7 @@ impl World {
             };
         };
         let asks = rules.entry.password().is_some();
-        if asks && known.speech != Speech::Multiplexed {
+        if asks && !known.speech.can_be_asked() {
             return false;
         }
         let own = self.control().room(room).map(|row| row.room.id);

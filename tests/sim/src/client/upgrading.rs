@@ -41,6 +41,7 @@ impl World {
             socket,
             room,
             stream: client.speech.is_stream(),
+            handshake: client.speech.shakes_hands(),
             session: shown.session,
             bogus: shown.bogus,
         });
@@ -49,7 +50,7 @@ impl World {
                 let path = format!("/{}", room_name(room));
                 self.event_request(number, &path, shown.token.as_deref())
             }
-            Speech::Raw { .. } | Speech::Multiplexed => {
+            Speech::Raw { .. } | Speech::Handshake { .. } | Speech::Multiplexed => {
                 request(&client, room, shown.token.as_deref())
             }
         };
@@ -114,13 +115,13 @@ impl World {
         }
         if let Some(socket) = self.sockets[place].as_mut() {
             socket.stage = Stage::Open;
-            if let Some(room) = speech.room() {
+            if let Some(room) = speech.room().filter(|_| !speech.shakes_hands()) {
                 socket.inside.push(room);
             }
         }
         self.see(&Line::Upgraded {
             socket: number,
-            admits: speech.room().is_some() && !browser,
+            admits: speech.room().is_some() && !browser && !speech.shakes_hands(),
             written,
         });
         self.act_soon(owner);
@@ -138,12 +139,14 @@ fn request(client: &super::Client, room: Option<u32>, token: Option<&str>) -> St
         request.push_str("Origin: https://sim.example\r\n");
     }
     let mut offers = Vec::new();
-    if client.speech == Speech::Multiplexed {
-        offers.push("porthouse.v1".to_owned());
+    match client.speech {
+        Speech::Multiplexed => offers.push("porthouse.v1".to_owned()),
+        Speech::Handshake { .. } => offers.push("porthouse.raw.v1".to_owned()),
+        Speech::Raw { .. } | Speech::Stream { .. } => {}
     }
     match (token, client.credentials) {
         (Some(token), Credentials::Subprotocol) => {
-            if room.is_some() {
+            if room.is_some() && !client.speech.shakes_hands() {
                 offers.push("porthouse.plain".to_owned());
             }
             offers.push(format!("porthouse.bearer.{token}"));

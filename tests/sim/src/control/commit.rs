@@ -4,8 +4,8 @@
 use core::time::Duration;
 
 use porthouse_model::{
-    Audience, Block, Change, ChangeItem, Content, EntryRules, Keep, Member, PasswordVersion,
-    Revision, Role, Room, RoomBlocks, RoomId, RoomRules, SlowConsumer, UserId,
+    Act, Audience, Block, Capabilities, Change, ChangeItem, Content, EntryRules, Keep, Member,
+    PasswordVersion, Revision, Role, Room, RoomBlocks, RoomId, RoomRules, SlowConsumer, UserId,
 };
 
 use super::{Control, RoomRow, Row, chain, device, room_name, user_id};
@@ -348,6 +348,8 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
             Audience::Members => Who::Members,
             Audience::Nobody => unreachable!("no administrator writes it"),
         },
+        speaks: speaks(&rules.capabilities),
+        devices_speak: rules.capabilities.device.has(Act::Send),
         password: rules.entry.password().map(|version| version.0),
         text: rules.messages.content != Content::Binary,
         binary: rules.messages.content != Content::Text,
@@ -361,5 +363,16 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
         shown_late_max: nanos(rules.presence.grace) + 2 * nanos(rules.presence.interval),
         shown_every: nanos(rules.presence.interval),
         skips: rules.delivery.slow_consumer != SlowConsumer::Close,
+    }
+}
+
+/// Who may say something.
+const fn speaks(capabilities: &Capabilities) -> Who {
+    if capabilities.anonymous.has(Act::Send) {
+        Who::Anyone
+    } else if capabilities.user.has(Act::Send) {
+        Who::Users
+    } else {
+        Who::Members
     }
 }

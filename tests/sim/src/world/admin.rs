@@ -188,6 +188,7 @@ impl World {
             rules.staleness.admit_max = admit_max;
         }
         self.plan.keeping.rule(room, &mut rules);
+        rules.capabilities = self.plan.ruling.capabilities(&mut self.chance);
         rules.delivery.slow_consumer = slow_consumer(room);
         Intent::PutRoom {
             room,

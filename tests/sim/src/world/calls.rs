@@ -1,7 +1,7 @@
 //! What the switchboard asks the control plane, from the question to the answer: when it is read,
 //! and when it comes. Every question is answered within the time it has.
 
-use porthouse_model::PolicyKey;
+use porthouse_model::{PolicyKey, Resolved};
 use porthouse_puddle::{
     Action, Call, CallId, CallResult, Event as Told, Publish, RequestId, Snapshot,
 };
@@ -11,7 +11,7 @@ use super::socket::socket_of;
 use super::{Event, World};
 use crate::checker::line::Line;
 use crate::control::user_client;
-use crate::plant::Plant;
+use crate::plant::{Plant, let_all_speak};
 use crate::queue::{MILLIS, SECONDS};
 
 /// Calls under way.
@@ -59,6 +59,13 @@ impl World {
         let mut snapshot = self.control.resolve(keys);
         if self.is_planted(Plant::PrefixIgnored) {
             self.control.ignore_prefixes(&mut snapshot.found);
+        }
+        if self.is_planted(Plant::ActsForgotten) {
+            for found in &mut snapshot.found {
+                if let Resolved::Room(room) = found {
+                    let_all_speak(room);
+                }
+            }
         }
         snapshot
     }

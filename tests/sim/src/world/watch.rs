@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use porthouse_model::RoomName;
+use porthouse_model::{ChangeItem, RoomName};
 use porthouse_puddle::{Position, WatchEnd, WatchId};
 
 use super::{Event, World};
 use crate::control::{Feed, Frame};
-use crate::plant::Plant;
+use crate::plant::{Plant, let_all_speak};
 use crate::queue::{MILLIS, Nanos, SECONDS};
 
 /// How often the tailer reads without being woken.
@@ -138,7 +138,14 @@ impl World {
         let event = match frame {
             Frame::Opened { head } => porthouse_puddle::Event::WatchOpened { watch, head },
             Frame::Progress { head } => porthouse_puddle::Event::Progress { watch, head },
-            Frame::Change(row) => {
+            Frame::Change(mut row) => {
+                if self.plant == Some(Plant::ActsForgotten) {
+                    for item in &mut row.change.items {
+                        if let ChangeItem::Room(room) = item {
+                            let_all_speak(room);
+                        }
+                    }
+                }
                 if self.plant == Some(Plant::AcknowledgedEarly) {
                     let revision = row.change.revision.0;
                     self.see(&crate::checker::line::Line::Acknowledged { revision });
