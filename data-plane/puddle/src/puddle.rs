@@ -27,6 +27,7 @@ mod following;
 mod resting;
 mod hopping;
 mod homing;
+mod standing;
 mod counting;
 mod people;
 mod keeping;

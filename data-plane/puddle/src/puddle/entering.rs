@@ -231,8 +231,10 @@ impl Puddle {
             (_, _, Some(welcome)) => welcome.stand.offset,
             (_, _, None) => 0,
         };
+        let put_back = self.entry(id, name).and_then(|entry| entry.heard);
+        let heard = put_back.filter(|_| form == WireForm::Raw);
         let (dropped, first) = welcome.as_ref().map_or_else(Default::default, |welcome| {
-            first_heard(welcome, rights, goes_on)
+            first_heard(welcome, rights, (goes_on, heard))
         });
         let known = self.rooms.get_mut(room);
         known.governed = governed;

@@ -14,17 +14,15 @@ use super::Puddle;
 use super::keeping::Wish;
 use super::people::Request;
 use crate::home::{
-    Answer, Ask, Asker, Deferred, FromHome, Gone, Guest, Said, Stand, ToHome, Unsaid, Welcome,
+    Answer, Ask, Asker, Deferred, FromHome, Gone, Guest, Said, ToHome, Unsaid, Welcome,
     counts_guests, home_of, keeps,
 };
 use crate::hop::{Hop, RoomMessage};
 use crate::input::{Changed, ChangedItem, PuddleId, SocketId};
-use crate::output::WireForm;
 use crate::room::{Governed, Interest, Room, RoomIndex};
 use crate::sequence::Event;
 use crate::socket::Who;
-use crate::wire::event_stream;
-use crate::wire::multiplexed::{Event as Told, Id};
+use crate::wire::multiplexed::Id;
 
 /// What this puddle has asked of homes.
 #[derive(Debug, Default)]
@@ -487,10 +485,11 @@ impl Puddle {
                 return;
             }
         };
-        self.stands(room, welcome.stand);
+        // By its owner's rules it may have offsets.
         if let Some(transient) = welcome.transient.clone() {
             self.owned(room, transient, None);
         }
+        self.stands(room, welcome.stand);
         self.asking.welcome = Some(welcome);
         self.advance(id, room, Event::Enlisted);
         if self.asking.welcome.take().is_some() {
@@ -498,50 +497,11 @@ impl Puddle {
         }
     }
 
-    /// A room stands here. If it is another than before, or the first, who
-    /// is inside is told.
-    pub(super) fn stands(&mut self, name: &RoomName, stand: Stand) {
-        let Some(index) = self.rooms.find(name) else {
-            return;
-        };
-        let room = self.rooms.get_mut(index);
-        let before = room.stand.replace(stand);
-        if before.is_none_or(|before| before.epoch != stand.epoch) {
-            // Offsets of another epoch say nothing of what was said in this.
-            for sitter in room.seats.sitters_mut() {
-                sitter.since = stand.offset;
-            }
-        }
-        let kept = keeps(room.governed.rules().source());
-        // Of the same epoch, but further: its home began anew and has read what
-        // it had stored, some of which may not have come here.
-        let goes_on = |before: Stand| before.epoch == stand.epoch && before.offset >= stand.offset;
-        if !kept || before.is_some_and(goes_on) {
-            return;
-        }
-        let epoch = Told::Epoch {
-            room: name,
-            epoch: stand.epoch,
-            offset: stand.offset,
-        };
-        self.announce_inside(index, None, |out| epoch.frame(out));
-        let streams = self.rooms.get(index).seats.slots(WireForm::EventStream);
-        self.announce(WireForm::EventStream, index, &streams, |out| {
-            event_stream::epoch(stand, out);
-        });
-    }
-
     /// Somebody has left a room whose home may be here.
     pub(super) fn home_deserted(&mut self, room: &RoomName) {
         if !self.rooms.is_live(room) {
             self.homes.emptied(room, self.now);
         }
-    }
-
-    /// How far a room is, where what is said there has offsets.
-    pub(super) fn stand_of(&self, room: RoomIndex) -> Option<Stand> {
-        let room = self.rooms.get(room);
-        room.stand.filter(|_| keeps(room.governed.rules().source()))
     }
 
     /// Whether what is said in a room cannot go on its way now: then who says it

@@ -278,7 +278,7 @@ impl Puddle {
         let epoch = placed.stand.epoch;
         if room.stand.is_none_or(|stand| stand.epoch != epoch) {
             let offset = placed.stand.offset - 1;
-            self.stands(&placed.message.room, Stand { epoch, offset });
+            self.stands_at(index, Stand { epoch, offset });
         }
         let room = self.rooms.get_mut(index);
         room.stand = Some(placed.stand);
@@ -298,6 +298,8 @@ impl Puddle {
         let silent = speaker.map(|(_, socket)| socket.slot);
         let receivers = deliver(room, index, message, silent, &mut self.outbox);
         self.counters.deliveries += receivers;
+        // Its home has other rules than are known here, older ones or newer.
+        self.note_order(index);
         receivers
     }
 
@@ -446,11 +448,12 @@ impl Puddle {
     }
 }
 
-/// What somebody who comes in hears first, and how much is missing in front.
+/// What somebody who comes in hears first, and how much is missing in front. The
+/// latest message is not told again to who cannot be told that it is the same.
 pub(super) fn first_heard(
     welcome: &Welcome,
     rights: Rights,
-    goes_on: Option<GoesOn>,
+    (goes_on, heard): (Option<GoesOn>, Option<Stand>),
 ) -> (u32, Vec<Arc<Placed>>) {
     if rights.hearing == Hearing::Never {
         return (0, Vec::new());
@@ -460,7 +463,12 @@ pub(super) fn first_heard(
     if let (Some(Since::Recovered(missed)), Some(GoesOn::From(_))) = (since, goes_on) {
         return (0, missed.clone());
     }
+    let is_heard = |latest: &Placed| {
+        let same = heard.filter(|heard| heard.epoch == latest.stand.epoch);
+        same.is_some_and(|heard| latest.stand.offset <= heard.offset)
+    };
     let latest = welcome.latest.iter().filter(|_| rights.reads());
+    let latest = latest.filter(|latest| !is_heard(latest));
     let first = welcome.waited.iter().chain(latest).cloned().collect();
     (welcome.dropped, first)
 }

@@ -404,6 +404,7 @@ impl Puddle {
         let owned = now.owned;
         let known = self.rooms.get_mut(index);
         known.governed = Governed::Transient(now);
+        self.note_order(index);
         if let Some(owned) = owned {
             let epoch = owned.epoch;
             let event = match (same, ruled) {

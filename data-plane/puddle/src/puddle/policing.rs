@@ -232,6 +232,7 @@ impl Puddle {
             self.end_looking(index);
         }
         self.note_strictness(index);
+        self.note_order(index);
         self.report_guests(index);
         let sitters: Vec<SocketId> = room_sitters(self.rooms.get(index));
         for id in sitters {
@@ -382,7 +383,14 @@ impl Puddle {
         let Some(stay) = socket.stay(index) else {
             return false;
         };
+        let queued = self.outbox.bytes(id.slot);
         self.outbox.cut_room(id.slot, index);
+        let left = self.rooms.get(index);
+        let has_all = self.outbox.bytes(id.slot) == queued && left.name == room;
+        let entry = Entry {
+            heard: left.stand.filter(|_| has_all),
+            ..entry
+        };
         match &mut socket.phase {
             Phase::Raw(_, who) => {
                 let who = std::mem::replace(who, Who::Anonymous);

@@ -77,6 +77,9 @@ pub(crate) struct Entry {
     /// The token by which the client would go on where it was. Boxed, for few
     /// have one.
     pub returns: Option<Box<Return>>,
+    /// How far the room was when its client was put before the door, if it had been
+    /// sent all of that.
+    pub heard: Option<Stand>,
 }
 
 /// How far it is judged what a client shows that would go on where it was: a
@@ -145,6 +148,7 @@ impl Entry {
             reply_to: None,
             makes: None,
             returns: None,
+            heard: None,
         }
     }
 

@@ -5,13 +5,13 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Act, Acts, Capabilities, Change, ChangeItem, HistoryRules, Keep, MessageKind, Revision,
-    RoomRules, Waiting,
+    Act, Acts, Capabilities, Change, ChangeItem, EntryStep, HistoryRules, HookVersion, Keep,
+    MessageKind, Revision, RoomRules, Waiting,
 };
 
 use super::homes::{home_and_other, join, restart, told};
 use super::keeping::all;
-use super::world::{Client, World, frame};
+use super::world::{Client, World, asking, frame};
 use crate::{Changed, Command, Input, Reply};
 
 pub(super) fn keeping(keep: Keep) -> RoomRules {
@@ -65,6 +65,60 @@ fn a_newcomer_hears_the_last_message_at_once_and_before_live_ones() {
         heard.ends_with(&frame(MessageKind::Text, b"latest")),
         "{heard:?}"
     );
+}
+
+#[test]
+fn a_raw_socket_that_is_let_in_again_does_not_hear_the_last_message_twice() {
+    let mut world = World::new(3);
+    world.room("news", keeping(Keep::Latest));
+    let (ada, _) = join(&mut world, 0, "news");
+    send(&mut world, ada, "", "before");
+    let (home, other) = home_and_other("news");
+    let readers = [home, other].map(|puddle| world.upgrade(puddle, "/news", &[]));
+    send(&mut world, ada, "", "latest");
+    for reader in readers {
+        let heard = world.take(reader);
+        let latest = frame(MessageKind::Text, b"latest");
+        assert!(heard.ends_with(&latest), "{heard:?}");
+    }
+    // A backend is asked about those inside; nobody has to answer.
+    let rules = RoomRules {
+        history: keeping(Keep::Latest).history,
+        ..asking(&[EntryStep::Hook(HookVersion(1))])
+    };
+    world.rule("news", rules);
+    for reader in readers {
+        assert_eq!(world.take(reader), b"", "nothing that it has heard");
+    }
+    world.take(ada);
+    send(&mut world, ada, "", "next");
+    for reader in readers {
+        assert_eq!(world.take(reader), frame(MessageKind::Text, b"next"));
+    }
+}
+
+#[test]
+fn who_came_in_while_a_room_had_no_order_is_told_once_it_has_one_again() {
+    let mut world = World::new(3);
+    world.room("news", keeping(LAST_THREE));
+    let (ada, _) = join(&mut world, 0, "news");
+    send(&mut world, ada, "", "one");
+    world.rule("news", RoomRules::default());
+    let later: Vec<Client> = [0, 1, 2]
+        .map(|puddle| join(&mut world, puddle, "news").0)
+        .into();
+    send(&mut world, ada, "", "two");
+    for &ben in &later {
+        world.take(ben);
+    }
+    world.rule("news", keeping(LAST_THREE));
+    send(&mut world, ada, "", "three");
+    for ben in later {
+        let heard = world.take_text(ben);
+        let epoch = heard.find(r#""op":"epoch""#);
+        let said = heard.find("three").expect("it is said");
+        assert!(epoch.is_some_and(|epoch| epoch < said), "{heard}");
+    }
 }
 
 #[test]
