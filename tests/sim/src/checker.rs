@@ -7,6 +7,8 @@
 
 pub(crate) mod hash;
 pub(crate) mod line;
+mod arriving;
+mod coded;
 mod entry;
 mod message;
 mod ordered;
@@ -26,11 +28,12 @@ pub(crate) use request::Bounds;
 
 use std::collections::BTreeSet;
 
+use coded::Codes;
 use entry::Entry;
 use hash::Table;
 use keyed::Keys;
 use kicked::Kicks;
-use line::{Line, Resumes, Stamp, Stand};
+use line::{Line, Stand};
 use message::{Messages, Moment};
 use ordered::Orders;
 use past::{PageEnd, Past};
@@ -106,6 +109,7 @@ pub(crate) struct Checker {
     stirred: Table<u32, u64>,
     recovered: Recovered,
     kicks: Kicks,
+    codes: Codes,
     healed: Option<u64>,
     /// Rooms that an administrator has made.
     identities: BTreeSet<u64>,
@@ -130,6 +134,7 @@ impl Checker {
             stirred: Table::default(),
             recovered: Recovered::default(),
             kicks: Kicks::default(),
+            codes: Codes::default(),
             healed: None,
             identities: BTreeSet::new(),
             bounds,
@@ -179,10 +184,20 @@ impl Checker {
             Line::Answered {
                 socket,
                 room,
-                password,
+                shown,
             } => {
-                if let Some(version) = password {
-                    entry::pass(&mut self.socket(socket).passed, room, version);
+                if let Some(shown) = shown {
+                    self.shows(socket, room, shown);
+                }
+            }
+            Line::Decided {
+                socket,
+                room,
+                version,
+                allowed,
+            } => {
+                if allowed {
+                    self.decided(socket, room, version);
                 }
             }
             Line::Started { socket, written } => return self.started(socket, written),
@@ -192,17 +207,17 @@ impl Checker {
                 id,
                 ask,
                 room,
-                password,
+                shown,
                 resumes,
             } => {
                 if let (Some(room), Some(resumes)) = (room, resumes) {
                     self.goes_on(socket, room, resumes);
                 }
-                let known = self.socket(socket);
-                if let (Some(room), Some(version)) = (room, password) {
-                    entry::pass(&mut known.passed, room, version);
+                if let (Some(room), Some(shown)) = (room, shown) {
+                    self.shows(socket, room, shown);
                 }
-                known.requests.ask(id, ask, room, Moment { step, at });
+                let requests = &mut self.socket(socket).requests;
+                requests.ask(id, ask, room, Moment { step, at });
             }
             Line::Reply { socket, id } => {
                 let answered = self.socket(socket).requests.reply(socket, id)?;
@@ -416,104 +431,6 @@ impl Checker {
         &mut self.sockets[index(socket)]
     }
 
-    fn connect(&mut self, socket: u32, room: Option<u32>, session: Option<u32>, bogus: bool) {
-        assert_eq!(
-            self.sockets.len(),
-            index(socket),
-            "sockets are numbered in order"
-        );
-        let user = session.and_then(|session| self.policy.user(session));
-        let out = self.policy.out_by(session);
-        self.sockets.push(Socket {
-            raw_room: room,
-            session,
-            user,
-            bogus,
-            client: session.and_then(|session| self.policy.client(session)),
-            begun: self.at,
-            begun_step: self.step,
-            out,
-            ..Socket::default()
-        });
-    }
-
-    fn upgraded(&mut self, socket: u32, admits: bool, written: Stamp) -> Result<(), Violation> {
-        let at = self.at;
-        let known = self.socket(socket);
-        known.upgraded = true;
-        let Some(room) = known.raw_room else {
-            return Ok(());
-        };
-        if known.handshake {
-            known.requests.challenge(room, at);
-            return Ok(());
-        }
-        if admits && known.bogus {
-            return broken(
-                "P6",
-                format!("socket {socket} entered by a token of nobody"),
-            );
-        }
-        if admits {
-            return self.enter(socket, room, written);
-        }
-        self.insert(socket, room, written);
-        Ok(())
-    }
-
-    /// A handshake is over: what comes now is of the room.
-    fn started(&mut self, socket: u32, written: Stamp) -> Result<(), Violation> {
-        let known = self.socket(socket);
-        let Some(room) = known.raw_room.filter(|_| known.handshake) else {
-            return broken("P15", format!("socket {socket} has started, unasked"));
-        };
-        known.requests.admit(room);
-        self.enter(socket, room, written)
-    }
-
-    fn authenticated(&mut self, socket: u32, session: Option<u32>) {
-        self.socket(socket).session = session;
-        let user = session.and_then(|session| self.policy.user(session));
-        let out = self.policy.out_by(session);
-        let client = session.and_then(|session| self.policy.client(session));
-        let known = self.socket(socket);
-        known.recognised = true;
-        (known.user, known.out, known.client) = (user, out, client);
-    }
-
-    fn admitted(
-        &mut self,
-        socket: u32,
-        (room, stand, recovered): (u32, Option<Stand>, Option<bool>),
-        client: u128,
-        written: Stamp,
-    ) -> Result<(), Violation> {
-        let known = self.socket(socket);
-        if known.client.is_some_and(|known| known != client) {
-            return broken("P14", format!("socket {socket} was told two client ids"));
-        }
-        known.client = Some(client);
-        known.requests.admit(room);
-        self.enter(socket, room, written)?;
-        let applied = self.policy.applied_at(written.step);
-        self.stands(socket, room, stand, applied);
-        let entry = self.entry(socket, room);
-        self.recovered
-            .admit((socket, room), entry, recovered, stand)
-    }
-
-    /// What was passed at a room's door counts for whoever goes on from behind it.
-    fn goes_on(&mut self, socket: u32, room: u32, resumes: Resumes) {
-        self.recovered.ask(socket, room, resumes);
-        let before = &self.sockets[index(resumes.socket)].passed;
-        let before = before.iter().find(|(of, _)| *of == room);
-        let versions = before.map_or(Vec::new(), |(_, versions)| versions.clone());
-        let passed = &mut self.socket(socket).passed;
-        for version in versions {
-            entry::pass(passed, room, version);
-        }
-    }
-
     /// Somebody is told how far a room is that they are in, by a node that had applied
     /// this revision for certain.
     fn stands(&mut self, socket: u32, room: u32, stand: Option<Stand>, applied: u64) {
@@ -534,6 +451,7 @@ impl Checker {
         let asked = id.and_then(|id| self.socket(socket).requests.asked_at(id));
         self.socket(socket).requests.refuse(room);
         self.recovered.refuse(socket, room);
+        self.codes.forget(socket, room);
         self.leave(socket, room);
         match asked {
             Some(asked) => self.refusal_holds(socket, room, rule, asked),

@@ -6,6 +6,7 @@ pub(crate) mod header;
 pub(crate) mod payload;
 mod upgrading;
 mod acting;
+mod answering;
 mod asking;
 mod reading;
 mod returning;
@@ -15,6 +16,7 @@ mod handshaking;
 
 use crate::chance::Chance;
 use crate::plan::Plan;
+pub(crate) use answering::Question;
 use asking::Keyed;
 use resuming::Token;
 use streaming::Reader;

@@ -5,6 +5,7 @@
 mod commit;
 mod covering;
 mod feed;
+mod judging;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +14,7 @@ use porthouse_model::{
     PolicyKey, Resolved, Role, Room, RoomId, RoomName, Session, SessionId, TokenHash, UnixTime,
     UserId, Username,
 };
-use porthouse_puddle::{
-    Chain, Pass, Position, Proof, Secret, SignInBy, SignInVerdict, Snapshot, Verdict, Verification,
-};
+use porthouse_puddle::{Chain, Position, Secret, SignInBy, SignInVerdict, Snapshot};
 use sha2::{Digest, Sha256};
 
 use crate::chance::Chance;
@@ -24,6 +23,7 @@ pub(crate) use commit::{Commit, Intent, Numbering, TransactionId};
 pub(crate) use covering::PREFIXES;
 use covering::{Covered, TemplateRow};
 pub(crate) use feed::{Feed, Frame};
+use judging::Codes;
 
 /// Sessions of the simulated world never end by themselves.
 const NEVER: UnixTime = UnixTime::from_millis(u64::MAX / 2);
@@ -70,6 +70,7 @@ pub(crate) struct Control {
     by_hash: BTreeMap<TokenHash, usize>,
     identities: u64,
     versions: u64,
+    codes: Codes,
     log: Vec<Row>,
     numbering: Numbering,
 }
@@ -89,6 +90,7 @@ impl Control {
             by_hash: BTreeMap::new(),
             identities: 0,
             versions: 0,
+            codes: Codes::default(),
             log: Vec::new(),
             numbering,
         }
@@ -261,23 +263,6 @@ impl Control {
         self.covering(room).map_or(Resolved::Absent, |row| {
             Resolved::Template(row.template.clone())
         })
-    }
-
-    /// Whether this passes a step of the room's entry now.
-    pub(crate) fn verify(&self, what: &Verification) -> Verdict {
-        let row = self.rooms.values().find(|row| row.room.id == what.room);
-        let password = match row {
-            Some(row) => row.room.rules.entry.password(),
-            None => self.template_password(what.room),
-        };
-        match (&what.proof, password) {
-            (Proof::Password(_), None) => Verdict::Gone,
-            (Proof::Password(given), Some(version)) if given.expose() == room_password(version) => {
-                Verdict::Right(Pass::Password(version))
-            }
-            (Proof::Password(_), Some(_)) => Verdict::Wrong,
-            (Proof::SecondFactor(_) | Proof::RoomCode(_) | Proof::Hook { .. }, _) => Verdict::Away,
-        }
     }
 
     /// Signs a user in; answers the session's number too.

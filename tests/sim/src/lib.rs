@@ -327,13 +327,24 @@ mod tests {
     }
 
     #[test]
+    fn a_code_that_lets_two_in_is_caught() {
+        is_caught(Plant::CodeTwice, "P13");
+    }
+
+    #[test]
+    fn a_backend_that_says_no_and_is_not_heard_is_caught() {
+        is_caught(Plant::HookUnheard, "P6");
+    }
+
+    #[test]
     fn a_move_that_is_untold_is_caught() {
         is_caught(Plant::MovedUntold, "P16");
     }
 
     /// The promises that the simulator's checker judges.
-    const PROMISES: [&str; 14] = [
-        "P1", "P2", "P3", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P14", "P15", "P16", "P17",
+    const PROMISES: [&str; 15] = [
+        "P1", "P2", "P3", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P13", "P14", "P15", "P16",
+        "P17",
     ];
 
     #[test]

@@ -81,11 +81,15 @@ pub enum Plant {
     EarlyMessageSaid,
     /// The node is told that everybody may speak in every room.
     ActsForgotten,
+    /// A code is read, and written as taken a while after.
+    CodeTwice,
+    /// What an owner's backend says is taken for a yes.
+    HookUnheard,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 35] = [
+    pub const ALL: [(&'static str, Self); 37] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -121,6 +125,8 @@ impl Plant {
         ("prefix-ignored", Self::PrefixIgnored),
         ("early-message-said", Self::EarlyMessageSaid),
         ("acts-forgotten", Self::ActsForgotten),
+        ("code-twice", Self::CodeTwice),
+        ("hook-unheard", Self::HookUnheard),
     ];
 
     /// The bug of this name.

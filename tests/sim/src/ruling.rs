@@ -1,8 +1,13 @@
 //! What one seed draws of administrators who rule otherwise than by a room's rules: users who are
-//! blocked, templates, rooms in which only some may speak. From a generator of its own, so that
+//! blocked, templates, rooms in which only some may speak, or
+//! at whose doors codes and backends are asked. From a generator of its own, so that
 //! worlds without any of it are the same as without this file.
 
-use porthouse_model::{Acts, Capabilities};
+use core::time::Duration;
+
+use porthouse_model::{
+    Acts, Capabilities, CodeVersion, EntryRules, EntryStep, HookVersion, PasswordVersion,
+};
 
 use crate::chance::Chance;
 use crate::plan::Plan;
@@ -19,9 +24,31 @@ pub(crate) struct Ruling {
     pub(crate) templates: u64,
     /// Of a hundred rooms that are made, only some may speak in so many.
     pub(crate) quiet: u64,
+    /// In so many more is asked for at the door than a password.
+    pub(crate) steps: u64,
 }
 
 impl Ruling {
+    /// What is asked for at the door of a room that is made, if it is more than a password:
+    /// some steps, in any order.
+    pub(crate) fn steps(self, chance: &mut Chance) -> Option<EntryRules> {
+        if self.steps == 0 || !chance.percent(self.steps) {
+            return None;
+        }
+        let age_max = Duration::from_secs(chance.between(30, 3_600));
+        let mut rest = vec![
+            EntryStep::Password(PasswordVersion(0)),
+            EntryStep::SecondFactor { age_max },
+            EntryStep::RoomCode(CodeVersion(0)),
+            EntryStep::Hook(HookVersion(0)),
+        ];
+        let some = chance.between(1, 3);
+        let steps = (0..some).map(|_| rest.swap_remove(chance.index(rest.len())));
+        Some(EntryRules {
+            steps: steps.collect(),
+        })
+    }
+
     /// Who may do what in a room that is made.
     pub(crate) fn capabilities(self, chance: &mut Chance) -> Capabilities {
         let open = Capabilities::open();
@@ -45,6 +72,15 @@ impl Ruling {
 }
 
 impl Plan {
+    /// Much is asked for at every door, and few users have many clients each.
+    pub(crate) fn ask_much(&mut self) {
+        self.ruling.steps = 80;
+        self.users = self.users.min(8);
+        self.rooms = self.rooms.min(3);
+        self.habits.wander = 150;
+        self.habits.wrong_password = 0;
+    }
+
     /// Draws how administrators rule; in half of all worlds by rooms' rules alone.
     pub(crate) fn rule(&mut self, seed: u64) {
         let mut chance = Chance::new(seed ^ COURSE);
@@ -55,6 +91,7 @@ impl Plan {
             blocks: sometimes(&mut chance, 60),
             templates: sometimes(&mut chance, 40),
             quiet: sometimes(&mut chance, 60),
+            steps: sometimes(&mut chance, 60),
         };
     }
 }

@@ -8,6 +8,7 @@ mod turn;
 mod network;
 mod watch;
 mod calls;
+mod deciding;
 mod admin;
 mod phase;
 
@@ -159,7 +160,10 @@ impl World {
             Some(Plant::NumberWithoutLock) => Numbering::Unlocked,
             Some(_) | None => Numbering::Locked,
         };
-        let control = Control::new(chance.fork(), (plan.users, plan.rooms), numbering);
+        let mut control = Control::new(chance.fork(), (plan.users, plan.rooms), numbering);
+        if plant == Some(Plant::CodeTwice) {
+            control.take_late(SECONDS);
+        }
         let nanos = |span: core::time::Duration| u64::try_from(span.as_nanos()).expect("short");
         let checker = Checker::new(Bounds {
             entry_nanos_max: nanos(plan.settings.entry_time_max),

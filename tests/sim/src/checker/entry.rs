@@ -88,7 +88,7 @@ impl Policy {
 
 impl Out {
     /// They may be inside again, from this step on.
-    fn allow(&mut self, step: u64) {
+    pub(super) fn allow(&mut self, step: u64) {
         if let Some(cut) = self.cut {
             self.before = Some((cut, step));
         }
@@ -201,6 +201,7 @@ impl Checker {
     pub(super) fn leave(&mut self, socket: u32, room: u32) {
         if let Some(entry) = self.entry(socket, room) {
             self.entries[index(entry)].open = false;
+            self.codes.forget(socket, room);
             self.socket(socket).entries.retain(|(of, _)| *of != room);
             self.out_of(socket, room);
         }
@@ -432,10 +433,8 @@ impl Checker {
             session: known.session,
             passed: &[],
         };
-        let password_aside = self
-            .policy
-            .door(room)
-            .is_some_and(|door| door.password.is_some());
+        let door = self.policy.door(room);
+        let password_aside = door.is_some_and(|door| door.needs().next().is_some());
         let allowed = password_aside || self.policy.shut_out(room, visitor).is_none();
         let word = self.policy.step_of(self.policy.last_word(room, known.user));
         if allowed && !password_aside && word.is_some_and(|step| step < asked) {

@@ -34,6 +34,12 @@ pub(crate) struct Door {
     pub(crate) devices_speak: bool,
     /// The version of the password, if one is asked for.
     pub(crate) password: Option<u64>,
+    /// The version of the secret of the room's codes.
+    pub(crate) code: Option<u64>,
+    /// Whether a code of one's own is asked for.
+    pub(crate) second_factor: bool,
+    /// The version of the hook by which the owner's backend is asked.
+    pub(crate) hook: Option<u64>,
     pub(crate) text: bool,
     pub(crate) binary: bool,
     pub(crate) bytes_max: usize,
@@ -53,6 +59,45 @@ pub(crate) struct Door {
     pub(crate) shown_every: u64,
     /// Whether who reads too slowly misses something, and stays.
     pub(crate) skips: bool,
+}
+
+/// What somebody shows at a door, if it is right at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Shown {
+    /// The room's password.
+    Password { version: u64 },
+    /// A code of the room's.
+    RoomCode { version: u64, step: u64 },
+    /// A code of one's own.
+    SecondFactor { step: u64 },
+}
+
+impl Shown {
+    /// Stands for a version where one's own second factor is asked for. No version is it.
+    pub(crate) const SECOND_FACTOR: u64 = 0;
+
+    /// The version that is passed by it.
+    pub(crate) const fn version(self) -> u64 {
+        match self {
+            Self::Password { version } | Self::RoomCode { version, .. } => version,
+            Self::SecondFactor { .. } => Self::SECOND_FACTOR,
+        }
+    }
+}
+
+impl Door {
+    /// The versions of all that is to be passed. No two of them are the same.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = u64> + use<> {
+        let known = [self.password, self.hook].into_iter().flatten();
+        known.chain(self.codes())
+    }
+
+    /// Those of them that are passed by a code.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = u64> + use<> {
+        let factor = self.second_factor.then_some(Shown::SECOND_FACTOR);
+        [self.code, factor].into_iter().flatten()
+    }
 }
 
 /// One thing an administrator changed.
@@ -227,12 +272,18 @@ pub(crate) enum Line<'a> {
         admits: bool,
         written: Stamp,
     },
-    /// It answers a room's question before it starts, by this version of the password if it
-    /// is right.
+    /// It answers a room's question before it starts.
     Answered {
         socket: u32,
         room: u32,
-        password: Option<u64>,
+        shown: Option<Shown>,
+    },
+    /// An owner's backend says whether it may enter, by this version of the room's hook.
+    Decided {
+        socket: u32,
+        room: u32,
+        version: u64,
+        allowed: bool,
     },
     /// It is told that it has started: it is inside by it.
     Started { socket: u32, written: Stamp },
@@ -244,8 +295,8 @@ pub(crate) enum Line<'a> {
         id: u64,
         ask: Ask,
         room: Option<u32>,
-        /// For an answer: the version of the room's password this was or is.
-        password: Option<u64>,
+        /// For an answer: what it is, if it is right.
+        shown: Option<Shown>,
         /// For a join: from where it goes on.
         #[serde(skip_serializing_if = "Option::is_none")]
         resumes: Option<Resumes>,

@@ -264,9 +264,7 @@ impl Policy {
             Who::Members => member.is_some_and(|(is_member, _)| *is_member),
         };
         let enters = is_meant && !block.is_some_and(|(is_blocked, _)| *is_blocked);
-        let passed = door
-            .password
-            .is_none_or(|needed| visitor.passed.contains(&needed));
+        let passed = door.needs().all(|needed| visitor.passed.contains(&needed));
         let words = [member, block].into_iter().flatten();
         let last = words.fold(known.changed, |last, (_, since)| last.max(*since));
         (!enters || !passed).then_some(last)

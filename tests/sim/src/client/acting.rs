@@ -5,7 +5,7 @@ use super::header::Asking;
 use super::payload::number;
 use super::{Credentials, Speech, frame};
 use crate::checker::TAG_BYTES;
-use crate::checker::line::{Ask, Body, Kind, Line, Named, Resumes};
+use crate::checker::line::{Ask, Body, Kind, Line, Named, Resumes, Shown};
 use crate::client::frame::Opcode;
 use crate::control::{CODE, room_name, user_password, username};
 use crate::queue::{MILLIS, SECONDS};
@@ -189,7 +189,7 @@ impl World {
     }
 
     /// A request about a room, with an id.
-    fn request(&mut self, socket: u32, ask: Ask, room: Option<u32>, password: Option<u64>) {
+    fn request(&mut self, socket: u32, ask: Ask, room: Option<u32>, shown: Option<Shown>) {
         let known = self.sockets[at(socket)].as_mut().expect("it acts");
         let id = known.request();
         let op = match ask {
@@ -209,7 +209,7 @@ impl World {
         if let (Ask::Join, Some(room)) = (ask, room) {
             (line, resumes) = self.go_on_by(socket, room, line);
         }
-        self.ask_from(socket, id, ask, (room, password, resumes));
+        self.ask_from(socket, id, ask, (room, shown, resumes));
         self.send_text(socket, &line.end());
     }
 
@@ -219,9 +219,9 @@ impl World {
         id: u64,
         ask: Ask,
         room: Option<u32>,
-        password: Option<u64>,
+        shown: Option<Shown>,
     ) {
-        self.ask_from(socket, id, ask, (room, password, None));
+        self.ask_from(socket, id, ask, (room, shown, None));
     }
 
     fn ask_from(
@@ -229,7 +229,7 @@ impl World {
         socket: u32,
         id: u64,
         ask: Ask,
-        (room, password, resumes): (Option<u32>, Option<u64>, Option<Resumes>),
+        (room, shown, resumes): (Option<u32>, Option<Shown>, Option<Resumes>),
     ) {
         if let Some(known) = self.sockets[at(socket)].as_mut() {
             known.asked.push((id, ask));
@@ -239,7 +239,7 @@ impl World {
             id,
             ask,
             room,
-            password,
+            shown,
             resumes,
         });
     }
@@ -251,38 +251,6 @@ impl World {
             .request();
         self.ask(socket, id, Ask::Ping, None, None);
         self.send_text(socket, &Asking::new("ping").id(id).end());
-    }
-
-    /// Answers a room's question: right, wrong, or with an old password.
-    pub(crate) fn answer(&mut self, socket: u32, room: u32) {
-        let Some(known) = self.sockets[at(socket)].as_mut() else {
-            return;
-        };
-        if self.clients[at(known.client)].speech.shakes_hands() {
-            return self.shake_hands(socket, room);
-        }
-        if known.stage != Stage::Open || !known.challenged.contains(&room) {
-            return;
-        }
-        known.challenged.retain(|of| *of != room);
-        let (version, password) = self.given_password(room);
-        let known = self.sockets[at(socket)].as_mut().expect("looked at above");
-        let id = known.request();
-        let name = room_name(room);
-        let asking = Asking::new("answer").id(id).text("room", name.as_str());
-        let line = asking.text("password", &password).end();
-        self.ask(socket, id, Ask::Answer, Some(room), version);
-        self.send_text(socket, &line);
-    }
-
-    /// A room's password, and its version if it is right.
-    pub(super) fn given_password(&mut self, room: u32) -> (Option<u64>, String) {
-        let wrong = self.is_troubled() && self.chance.percent(self.habits().wrong_password);
-        let current = self.room_password(room).filter(|_| !wrong);
-        match current {
-            Some((version, password)) => (Some(version), password),
-            None => (None, self.old_password(room)),
-        }
     }
 
     /// Once to each room that it is in, so that it can be told who hears whom.

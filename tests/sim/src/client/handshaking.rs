@@ -19,7 +19,7 @@ impl World {
         match said.op.as_ref() {
             "challenge" => {
                 known.joining.clear();
-                known.challenged = vec![room];
+                self.is_asked_for(socket, room, said.step.as_deref());
                 self.see(&Line::Challenged { socket, room });
                 self.says_soon(socket, room);
             }
@@ -59,10 +59,16 @@ impl World {
         if known.stage != Stage::Open {
             return;
         }
-        if known.challenged.contains(&room) {
-            return self.answer_raw(socket, room);
-        }
-        if known.joining.contains(&room) {
+        let is_ready = known.joining.contains(&room);
+        if let Some(given) = self.given(socket, room) {
+            let shown = given.shown;
+            self.see(&Line::Answered {
+                socket,
+                room,
+                shown,
+            });
+            self.send_text(socket, &given.into(Asking::new("answer")));
+        } else if is_ready {
             self.forget_ready(socket);
             self.send_text(socket, &Asking::new("start").end());
         }
@@ -72,19 +78,6 @@ impl World {
         if let Some(known) = self.sockets[at(socket)].as_mut() {
             known.joining.clear();
         }
-    }
-
-    fn answer_raw(&mut self, socket: u32, room: u32) {
-        let known = self.sockets[at(socket)].as_mut().expect("looked at before");
-        known.challenged.clear();
-        let (password, text) = self.given_password(room);
-        self.see(&Line::Answered {
-            socket,
-            room,
-            password,
-        });
-        let line = Asking::new("answer").text("password", &text).end();
-        self.send_text(socket, &line);
     }
 
     /// Before it has started it says what would be a message, if it is in the mood.

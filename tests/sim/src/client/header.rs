@@ -28,6 +28,8 @@ pub(crate) struct Said<'a> {
     pub(crate) recovered: Option<bool>,
     #[serde(borrow)]
     pub(crate) resume: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(crate) step: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(crate) history: bool,
     pub(crate) dropped: Option<u32>,

@@ -24,6 +24,7 @@ struct Heard<'a> {
     dropped: Option<u32>,
     recovered: Option<bool>,
     resume: Option<&'a str>,
+    step: Option<&'a str>,
     written: Stamp,
 }
 
@@ -208,6 +209,7 @@ impl World {
             dropped: said.dropped,
             recovered: said.recovered,
             resume: said.resume.as_deref(),
+            step: said.step.as_deref(),
             written,
         };
         self.hear(socket, &heard);
@@ -217,7 +219,7 @@ impl World {
         let asked = heard.id.and_then(|id| self.reply_to(socket, id));
         match (heard.op, heard.room) {
             ("authenticated", _) => self.authenticated(socket, heard),
-            ("challenge", Some(room)) => self.challenged(socket, room),
+            ("challenge", Some(room)) => self.challenged(socket, room, heard.step),
             ("challenge", None) => self.show_code(socket),
             ("admitted", Some(room)) => self.admitted(socket, room, heard),
             ("refused", room) => self.refused(socket, room, asked, heard),
@@ -319,13 +321,13 @@ impl World {
         }
     }
 
-    fn challenged(&mut self, socket: u32, room: u32) {
+    fn challenged(&mut self, socket: u32, room: u32, step: Option<&str>) {
         let known = self.sockets[at(socket)].as_mut().expect("being read");
         known.inside.retain(|of| *of != room);
         if !known.joining.contains(&room) {
             known.joining.push(room);
         }
-        known.challenged.push(room);
+        self.is_asked_for(socket, room, step);
         self.see(&Line::Challenged { socket, room });
         // Some think longer than they have.
         let never = self.is_troubled() && self.chance.one_in(20);
@@ -342,7 +344,7 @@ impl World {
         };
         let known = self.sockets[at(socket)].as_mut().expect("being read");
         known.joining.retain(|of| *of != room);
-        known.challenged.retain(|of| *of != room);
+        known.challenged.retain(|(of, _)| *of != room);
         known.inside.push(room);
         self.learn(client);
         self.came_back((socket, room), heard.recovered, heard.stand());
@@ -406,7 +408,7 @@ impl World {
         let known = self.sockets[at(socket)].as_mut().expect("being read");
         known.inside.retain(|of| *of != room);
         known.joining.retain(|of| *of != room);
-        known.challenged.retain(|of| *of != room);
+        known.challenged.retain(|(of, _)| *of != room);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Clients whose socket ended, and what they have learnt by it; and what the world asks on behalf
 //! of all of them: who is not inside and should be.
 
-use porthouse_model::{Content, Credential, CredentialKind};
+use porthouse_model::{Content, Credential, CredentialKind, EntryStep};
 use porthouse_puddle::TransientMakers;
 
 use crate::checker::line::{Kind, Line, Who};
@@ -183,6 +183,17 @@ impl World {
                 TransientMakers::Nobody => false,
             };
         };
+        let steps = &rules.entry.steps;
+        let is_code = |step: &EntryStep| {
+            matches!(
+                step,
+                EntryStep::RoomCode(_) | EntryStep::SecondFactor { .. }
+            )
+        };
+        // Codes are few, and each lets one in.
+        if steps.iter().any(is_code) {
+            return false;
+        }
         let asks = rules.entry.password().is_some();
         if asks && !known.speech.can_be_asked() {
             return false;

@@ -4,8 +4,9 @@
 use core::time::Duration;
 
 use porthouse_model::{
-    Act, Audience, Block, Capabilities, Change, ChangeItem, Content, EntryRules, Keep, Member,
-    PasswordVersion, Revision, Role, Room, RoomBlocks, RoomId, RoomRules, SlowConsumer, UserId,
+    Act, Audience, Block, Capabilities, Change, ChangeItem, Content, EntryRules, EntryStep, Keep,
+    Member, PasswordVersion, Revision, Role, Room, RoomBlocks, RoomId, RoomRules, SlowConsumer,
+    UserId,
 };
 
 use super::{Control, RoomRow, Row, chain, device, room_name, user_id};
@@ -173,9 +174,9 @@ impl Control {
                 Some(vec![(item, Edit::Template { prefix })])
             }
             Intent::PutRoom { room, ref rules } => {
-                // What is there already is written by nobody; a password is a new one.
+                // What is there already is written by nobody; what is asked for is new each time.
                 let stands = self.rooms.get(&room).map(|row| &row.room.rules);
-                let is_there = stands == Some(rules) && rules.entry.password().is_none();
+                let is_there = stands == Some(rules) && rules.entry.steps.is_empty();
                 (!is_there).then(|| vec![self.put_room(room, rules)])
             }
             Intent::Password { room, some } => {
@@ -244,10 +245,7 @@ impl Control {
             |row| row.identity,
         );
         let mut rules = rules.clone();
-        if rules.entry.password().is_some() {
-            self.versions += 1;
-            rules.entry = EntryRules::by_password(PasswordVersion(self.versions));
-        }
+        rules.entry = self.versioned(&rules.entry);
         let kept = Room {
             id: room_id(identity),
             name: room_name(room),
@@ -340,6 +338,7 @@ pub(super) fn room_id(identity: u64) -> RoomId {
 /// A room as the checker reads of it.
 pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
     let nanos = |span: Duration| u64::try_from(span.as_nanos()).expect("a short span");
+    let asked = Asked::of(&rules.entry);
     Door {
         identity,
         who: match rules.connection.audience {
@@ -350,7 +349,10 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
         },
         speaks: speaks(&rules.capabilities),
         devices_speak: rules.capabilities.device.has(Act::Send),
-        password: rules.entry.password().map(|version| version.0),
+        password: asked.password,
+        code: asked.code,
+        second_factor: asked.second_factor,
+        hook: asked.hook,
         text: rules.messages.content != Content::Binary,
         binary: rules.messages.content != Content::Text,
         bytes_max: usize::try_from(rules.messages.bytes_max).expect("a length"),
@@ -374,5 +376,30 @@ const fn speaks(capabilities: &Capabilities) -> Who {
         Who::Users
     } else {
         Who::Members
+    }
+}
+
+/// What is asked at a door, by versions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    password: Option<u64>,
+    code: Option<u64>,
+    second_factor: bool,
+    hook: Option<u64>,
+}
+
+impl Asked {
+    fn of(entry: &EntryRules) -> Self {
+        let mut asked = Self::default();
+        for step in &entry.steps {
+            match step {
+                EntryStep::Password(version) => asked.password = Some(version.0),
+                EntryStep::RoomCode(version) => asked.code = Some(version.0),
+                EntryStep::SecondFactor { .. } => asked.second_factor = true,
+                EntryStep::Hook(version) => asked.hook = Some(version.0),
+                EntryStep::Approval => unreachable!("no administrator writes it"),
+            }
+        }
+        asked
     }
 }

@@ -1,9 +1,7 @@
 //! Templates, and which of them each room's name is under. What they do to rooms is said as if each
 //! covered room had been written by itself, so that whoever reads it knows of no template.
 
-use porthouse_model::{
-    ChangeItem, EntryRules, NamePrefix, PasswordVersion, Resolved, RoomId, RoomRules, Template,
-};
+use porthouse_model::{ChangeItem, EntryRules, NamePrefix, Resolved, RoomId, RoomRules, Template};
 
 use super::Control;
 use super::commit::{door, room_id};
@@ -61,10 +59,10 @@ impl Control {
         }
     }
 
-    /// The password of a template by its identity.
-    pub(super) fn template_password(&self, id: RoomId) -> Option<PasswordVersion> {
+    /// What a template of this identity asks for.
+    pub(super) fn template_entry(&self, id: RoomId) -> Option<&EntryRules> {
         let row = self.templates.values().find(|row| row.template.id == id);
-        row?.template.rules.entry.password()
+        Some(&row?.template.rules.entry)
     }
 
     /// A new template, or a changed one. A password is set anew.
@@ -76,10 +74,7 @@ impl Control {
             (self.identities, 0)
         });
         let mut rules = rules.clone();
-        if rules.entry.password().is_some() {
-            self.versions += 1;
-            rules.entry = EntryRules::by_password(PasswordVersion(self.versions));
-        }
+        rules.entry = self.versioned(&rules.entry);
         let template = Template {
             id: room_id(identity),
             prefix: name_prefix(prefix),

@@ -188,6 +188,9 @@ impl World {
             rules.staleness.admit_max = admit_max;
         }
         self.plan.keeping.rule(room, &mut rules);
+        if let Some(entry) = self.plan.ruling.steps(&mut self.chance) {
+            rules.entry = entry;
+        }
         rules.capabilities = self.plan.ruling.capabilities(&mut self.chance);
         rules.delivery.slow_consumer = slow_consumer(room);
         Intent::PutRoom {
@@ -206,6 +209,9 @@ impl World {
         // Nobody is a member of what it covers.
         if rules.connection.audience == Audience::Members {
             rules.connection.audience = Audience::Anyone;
+        }
+        if let Some(entry) = self.plan.ruling.steps(&mut self.chance) {
+            rules.entry = entry;
         }
         Intent::PutTemplate {
             prefix,

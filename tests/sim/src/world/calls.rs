@@ -85,7 +85,7 @@ impl World {
             }
             Action::Verify { request, what } => Told::Verified {
                 request: *request,
-                verdict: can_read.then(|| self.control.verify(what)),
+                verdict: can_read.then(|| self.judge(what)),
             },
             Action::SignIn {
                 request,

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use porthouse_puddle::{SocketId, Wrote};
 
 use crate::checker::line::Ask;
+use crate::client::Question;
 use crate::link::{Down, Stream, Written};
 
 /// How far a client is with its socket.
@@ -64,7 +65,7 @@ pub(crate) struct Socket {
     pub(crate) inside: Vec<u32>,
     pub(crate) joining: Vec<u32>,
     /// Rooms that have asked something and were not answered.
-    pub(crate) challenged: Vec<u32>,
+    pub(crate) challenged: Vec<(u32, Question)>,
 }
 
 impl Socket {

@@ -1,0 +1,157 @@
+//! Who connects, is asked, shows something, and is told that they are inside. Owns nothing.
+
+use super::line::{Resumes, Shown, Stamp, Stand};
+use super::violation::{Violation, broken};
+use super::{Checker, Socket, entry, index};
+
+impl Checker {
+    pub(super) fn connect(
+        &mut self,
+        socket: u32,
+        room: Option<u32>,
+        session: Option<u32>,
+        bogus: bool,
+    ) {
+        assert_eq!(
+            self.sockets.len(),
+            index(socket),
+            "sockets are numbered in order"
+        );
+        let user = session.and_then(|session| self.policy.user(session));
+        let out = self.policy.out_by(session);
+        self.sockets.push(Socket {
+            raw_room: room,
+            session,
+            user,
+            bogus,
+            client: session.and_then(|session| self.policy.client(session)),
+            begun: self.at,
+            begun_step: self.step,
+            out,
+            ..Socket::default()
+        });
+    }
+
+    pub(super) fn upgraded(
+        &mut self,
+        socket: u32,
+        admits: bool,
+        written: Stamp,
+    ) -> Result<(), Violation> {
+        let at = self.at;
+        let known = self.socket(socket);
+        known.upgraded = true;
+        let Some(room) = known.raw_room else {
+            return Ok(());
+        };
+        if known.handshake {
+            known.requests.challenge(room, at);
+            return Ok(());
+        }
+        if admits && known.bogus {
+            return broken(
+                "P6",
+                format!("socket {socket} entered by a token of nobody"),
+            );
+        }
+        if admits {
+            return self.enter(socket, room, written);
+        }
+        self.insert(socket, room, written);
+        Ok(())
+    }
+
+    /// A handshake is over: what comes now is of the room.
+    pub(super) fn started(&mut self, socket: u32, written: Stamp) -> Result<(), Violation> {
+        let known = self.socket(socket);
+        let Some(room) = known.raw_room.filter(|_| known.handshake) else {
+            return broken("P15", format!("socket {socket} has started, unasked"));
+        };
+        known.requests.admit(room);
+        self.enter(socket, room, written)?;
+        self.is_let_in_once(socket, room)
+    }
+
+    /// The codes it was let in by have let nobody else in.
+    fn is_let_in_once(&mut self, socket: u32, room: u32) -> Result<(), Violation> {
+        let door = self.policy.door(room);
+        let codes = door.into_iter().flat_map(|door| door.codes());
+        let rules = self.policy.rules_of(room);
+        self.codes.admit((socket, room), codes, rules)
+    }
+
+    pub(super) fn authenticated(&mut self, socket: u32, session: Option<u32>) {
+        self.socket(socket).session = session;
+        let user = session.and_then(|session| self.policy.user(session));
+        let out = self.policy.out_by(session);
+        let client = session.and_then(|session| self.policy.client(session));
+        let known = self.socket(socket);
+        known.recognised = true;
+        (known.user, known.out, known.client) = (user, out, client);
+    }
+
+    pub(super) fn admitted(
+        &mut self,
+        socket: u32,
+        (room, stand, recovered): (u32, Option<Stand>, Option<bool>),
+        client: u128,
+        written: Stamp,
+    ) -> Result<(), Violation> {
+        let known = self.socket(socket);
+        if known.client.is_some_and(|known| known != client) {
+            return broken("P14", format!("socket {socket} was told two client ids"));
+        }
+        known.client = Some(client);
+        known.requests.admit(room);
+        self.enter(socket, room, written)?;
+        self.is_let_in_once(socket, room)?;
+        let applied = self.policy.applied_at(written.step);
+        self.stands(socket, room, stand, applied);
+        let entry = self.entry(socket, room);
+        self.recovered
+            .admit((socket, room), entry, recovered, stand)
+    }
+
+    /// It shows something at a room's door that is right.
+    pub(super) fn shows(&mut self, socket: u32, room: u32, shown: Shown) {
+        let known = self.socket(socket);
+        entry::pass(&mut known.passed, room, shown.version());
+        let client = known.client;
+        let rules = self.policy.rules_of(room);
+        if rules <= self.policy.applied() {
+            self.codes.show((socket, room), (client, rules), shown);
+        }
+    }
+
+    /// An owner's backend has let somebody in, as far as it is asked.
+    pub(super) fn decided(&mut self, socket: u32, room: u32, version: u64) {
+        entry::pass(&mut self.socket(socket).passed, room, version);
+        let Some(number) = self.entry(socket, room) else {
+            return;
+        };
+        let visitor = Self::visitor(&self.sockets[index(socket)], room);
+        let is_shut = self.policy.shut_out(room, visitor).is_some();
+        let out = &mut self.entries[index(number)].out;
+        let since = out.since;
+        let was_deleted = since.is_some_and(|since| {
+            let gone = self.policy.gone(room);
+            gone.is_some_and(|gone| gone >= since)
+        });
+        if !is_shut && !was_deleted {
+            self.messages.pardon((socket, room), out.cut);
+            out.allow(self.step);
+        }
+    }
+
+    /// What was passed at a room's door counts for whoever goes on from behind it.
+    pub(super) fn goes_on(&mut self, socket: u32, room: u32, resumes: Resumes) {
+        self.recovered.ask(socket, room, resumes);
+        let before = &self.sockets[index(resumes.socket)].passed;
+        let before = before.iter().find(|(of, _)| *of == room);
+        let versions = before.map_or(Vec::new(), |(_, versions)| versions.clone());
+        let passed = &mut self.socket(socket).passed;
+        for version in versions {
+            entry::pass(passed, room, version);
+        }
+    }
+}
