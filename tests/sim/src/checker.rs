@@ -33,7 +33,7 @@ use entry::Entry;
 use hash::Table;
 use keyed::Keys;
 use kicked::Kicks;
-use line::{Line, Stand};
+use line::{Line, Stand, Way};
 use message::{Messages, Moment};
 use ordered::Orders;
 use past::{PageEnd, Past};
@@ -55,10 +55,7 @@ const STALENESS_SLACK: u64 = 2_500_000_000;
 )]
 struct Socket {
     raw_room: Option<u32>,
-    /// It hears the room's events.
-    stream: bool,
-    /// It is inside once it has started.
-    handshake: bool,
+    way: Way,
     session: Option<u32>,
     user: Option<u32>,
     bogus: bool,
@@ -79,7 +76,7 @@ struct Socket {
 impl Socket {
     /// Whether it is told what it misses.
     const fn is_told(&self) -> bool {
-        self.raw_room.is_none() || self.stream
+        self.raw_room.is_none() || matches!(self.way, Way::Events)
     }
 }
 
@@ -167,14 +164,12 @@ impl Checker {
             Line::Connect {
                 socket,
                 room,
-                stream,
-                handshake,
+                way,
                 session,
                 bogus,
             } => {
                 self.connect(socket, room, session, bogus);
-                let known = self.socket(socket);
-                (known.stream, known.handshake) = (stream, handshake);
+                self.socket(socket).way = way;
             }
             Line::Upgraded {
                 socket,
@@ -190,6 +185,7 @@ impl Checker {
                     self.shows(socket, room, shown);
                 }
             }
+            Line::Posted { socket } => return self.posted(socket),
             Line::Decided {
                 socket,
                 room,

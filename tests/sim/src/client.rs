@@ -13,8 +13,10 @@ mod returning;
 mod resuming;
 mod streaming;
 mod handshaking;
+mod posting;
 
 use crate::chance::Chance;
+use crate::checker::line::Way;
 use crate::plan::Plan;
 pub(crate) use answering::Question;
 use asking::Keyed;
@@ -30,6 +32,8 @@ pub(crate) enum Speech {
     Handshake { room: u32 },
     /// At a room's own address, to hear its events.
     Stream { room: u32 },
+    /// At a room's own address, to post one message a connection.
+    Post { room: u32 },
     /// `porthouse.v1`.
     Multiplexed,
 }
@@ -38,8 +42,21 @@ impl Speech {
     /// The room at whose address it is.
     pub(crate) const fn room(self) -> Option<u32> {
         match self {
-            Self::Raw { room } | Self::Handshake { room } | Self::Stream { room } => Some(room),
+            Self::Raw { room }
+            | Self::Handshake { room }
+            | Self::Stream { room }
+            | Self::Post { room } => Some(room),
             Self::Multiplexed => None,
+        }
+    }
+
+    /// The way in which it is connected.
+    pub(crate) const fn way(self) -> Way {
+        match self {
+            Self::Raw { .. } | Self::Multiplexed => Way::Frames,
+            Self::Handshake { .. } => Way::Handshake,
+            Self::Stream { .. } => Way::Events,
+            Self::Post { .. } => Way::Post,
         }
     }
 
@@ -98,6 +115,8 @@ pub(crate) struct Client {
     pub(crate) acts_at: u64,
     /// Messages it may send again.
     pub(crate) keyed: Vec<Keyed>,
+    /// What it has posted, and something on the way posts again.
+    pub(crate) posted: Option<Vec<u8>>,
     /// How far it is, if it hears events.
     pub(crate) reader: Reader,
 }
@@ -147,12 +166,13 @@ impl Client {
             turned_away: false,
             acts_at: 0,
             keyed: Vec::new(),
+            posted: None,
             reader: Reader::default(),
         }
     }
 
-    /// The same, or one that hears the events of its room instead or can be asked at its door, or
-    /// is a device.
+    /// The same, or one that hears the events of its room instead, can be asked at its door, or
+    /// posts, or is a device.
     pub(crate) fn or_reads(mut self, plan: &Plan, chance: &mut Chance) -> Self {
         let handshakes = plan.reach.handshakes;
         if handshakes > 0 && chance.percent(handshakes) {
@@ -168,6 +188,14 @@ impl Client {
             let room = self.rooms[0];
             self.rooms = vec![room];
             self.speech = Speech::Stream { room };
+            self.credentials = Credentials::Bearer;
+            self.browser = false;
+        }
+        let posts = plan.reach.posts;
+        if posts > 0 && chance.percent(posts) {
+            let room = self.rooms[0];
+            self.rooms = vec![room];
+            self.speech = Speech::Post { room };
             self.credentials = Credentials::Bearer;
             self.browser = false;
         }

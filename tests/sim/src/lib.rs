@@ -337,6 +337,11 @@ mod tests {
     }
 
     #[test]
+    fn what_is_posted_and_comes_twice_is_caught() {
+        is_caught(Plant::PostedTwice, "P2");
+    }
+
+    #[test]
     fn a_move_that_is_untold_is_caught() {
         is_caught(Plant::MovedUntold, "P16");
     }

@@ -186,6 +186,7 @@ impl Plan {
             Plant::SilenceUnnoticed => self.be_silent(chance),
             Plant::EarlyMessageSaid => self.shake_hands_much(),
             Plant::CodeTwice | Plant::HookUnheard => self.ask_much(),
+            Plant::PostedTwice => self.post_much(),
             Plant::ActsForgotten => self.ruling.quiet = 60,
             Plant::BlockUntold => self.ruling.blocks = 60,
             Plant::PrefixIgnored => {

@@ -85,11 +85,13 @@ pub enum Plant {
     CodeTwice,
     /// What an owner's backend says is taken for a yes.
     HookUnheard,
+    /// Something on the way sends a posted message once more.
+    PostedTwice,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 37] = [
+    pub const ALL: [(&'static str, Self); 38] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -127,6 +129,7 @@ impl Plant {
         ("acts-forgotten", Self::ActsForgotten),
         ("code-twice", Self::CodeTwice),
         ("hook-unheard", Self::HookUnheard),
+        ("posted-twice", Self::PostedTwice),
     ];
 
     /// The bug of this name.

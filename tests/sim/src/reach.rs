@@ -24,6 +24,8 @@ pub(crate) struct Reach {
     pub(crate) streams: u64,
     /// Of a hundred clients, so many are at a room's address and can be asked first.
     pub(crate) handshakes: u64,
+    /// Of a hundred clients, so many post.
+    pub(crate) posts: u64,
     /// Of a hundred clients that may be, so many are devices.
     pub(crate) devices: u64,
     /// Of a hundred changes, administrators wait so often until they are applied.
@@ -76,6 +78,11 @@ impl Plan {
         self.reach.streams = 50;
     }
 
+    /// Many post.
+    pub(crate) const fn post_much(&mut self) {
+        self.reach.posts = 40;
+    }
+
     /// Half of all can be asked before they start, and say too much until then.
     pub(crate) fn shake_hands_much(&mut self) {
         self.reach.handshakes = 50;
@@ -103,6 +110,7 @@ impl Plan {
             streams: sometimes(&mut chance, 50),
             devices: sometimes(&mut chance, 60),
             handshakes: sometimes(&mut chance, 50),
+            posts: sometimes(&mut chance, 40),
         };
     }
 }

@@ -1,6 +1,6 @@
 //! Who connects, is asked, shows something, and is told that they are inside. Owns nothing.
 
-use super::line::{Resumes, Shown, Stamp, Stand};
+use super::line::{Door, Resumes, Shown, Stamp, Stand, Way};
 use super::violation::{Violation, broken};
 use super::{Checker, Socket, entry, index};
 
@@ -44,7 +44,7 @@ impl Checker {
         let Some(room) = known.raw_room else {
             return Ok(());
         };
-        if known.handshake {
+        if known.way == Way::Handshake {
             known.requests.challenge(room, at);
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl Checker {
     /// A handshake is over: what comes now is of the room.
     pub(super) fn started(&mut self, socket: u32, written: Stamp) -> Result<(), Violation> {
         let known = self.socket(socket);
-        let Some(room) = known.raw_room.filter(|_| known.handshake) else {
+        let Some(room) = known.raw_room.filter(|_| known.way == Way::Handshake) else {
             return broken("P15", format!("socket {socket} has started, unasked"));
         };
         known.requests.admit(room);
@@ -75,7 +75,7 @@ impl Checker {
     /// The codes it was let in by have let nobody else in.
     fn is_let_in_once(&mut self, socket: u32, room: u32) -> Result<(), Violation> {
         let door = self.policy.door(room);
-        let codes = door.into_iter().flat_map(|door| door.codes());
+        let codes = door.into_iter().flat_map(Door::codes);
         let rules = self.policy.rules_of(room);
         self.codes.admit((socket, room), codes, rules)
     }
@@ -123,9 +123,34 @@ impl Checker {
         }
     }
 
+    /// What it has posted was taken.
+    pub(super) fn posted(&mut self, socket: u32) -> Result<(), Violation> {
+        let known = self.socket(socket);
+        known.upgraded = true;
+        if known.bogus {
+            return broken("P6", format!("socket {socket} posts by a token of nobody"));
+        }
+        Ok(())
+    }
+
+    /// What it posted is heard, if nothing keeps it out any more.
+    pub(super) fn may_post(&mut self, socket: u32) {
+        let known = &self.sockets[index(socket)];
+        let Some(room) = known.raw_room.filter(|_| known.out.since.is_none()) else {
+            return;
+        };
+        let visitor = Self::visitor(known, room);
+        if self.policy.shut_out(room, visitor).is_none() {
+            self.messages.pardon((socket, room), Some(0));
+        }
+    }
+
     /// An owner's backend has let somebody in, as far as it is asked.
     pub(super) fn decided(&mut self, socket: u32, room: u32, version: u64) {
         entry::pass(&mut self.socket(socket).passed, room, version);
+        if self.socket(socket).way == Way::Post {
+            return self.may_post(socket);
+        }
         let Some(number) = self.entry(socket, room) else {
             return;
         };

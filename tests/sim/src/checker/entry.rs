@@ -1,6 +1,6 @@
 //! Who is inside which room, since when, and who must be out (P6, P7). Judges no message's bytes.
 
-use super::line::{Body, Edit, Kind, Named, Stamp, Who};
+use super::line::{Body, Edit, Kind, Named, Stamp, Way, Who};
 use super::policy::{Policy, Since, Visitor};
 use super::violation::{Violation, broken};
 use super::{Checker, Out, STALENESS_SLACK, index};
@@ -287,8 +287,27 @@ impl Checker {
                 }
             }
         }
+        self.judge_posts(edits);
         // Said to be applied before it was committed: out from here on.
         self.cut();
+    }
+
+    /// What was posted and nobody has heard yet may be said now.
+    fn judge_posts(&mut self, edits: &[Edit]) {
+        for number in 0..self.sockets.len() {
+            let known = &self.sockets[number];
+            if known.way != Way::Post || known.over {
+                continue;
+            }
+            let (room, user) = (known.raw_room, known.user);
+            let socket = u32::try_from(number).expect("a socket's number");
+            let joins =
+                |edit: &Edit| matches!(edit, Edit::Member { user: of, .. } if Some(*of) == user);
+            if let Some(room) = room.filter(|_| edits.iter().any(joins)) {
+                self.messages.may_speak((socket, room));
+            }
+            self.may_post(socket);
+        }
     }
 
     /// After an acknowledgement: who is out from this step on?
@@ -399,6 +418,10 @@ impl Checker {
         let known = &self.sockets[index(socket)];
         if known.bogus || known.out.cut.is_some() {
             return true;
+        }
+        if known.way == Way::Post {
+            let shut = self.policy.shut_out(room, Self::visitor(known, room));
+            return shut.is_some_and(|since| since.revision <= self.policy.applied());
         }
         match self.entry(socket, room) {
             // What a raw socket sends before the door may be kept until it is in again.

@@ -1,6 +1,7 @@
 //! How everything must be when it has been well for half a minute: everybody answered, everybody
 //! heard, presence true. Owns nothing.
 
+use super::line::Way;
 use super::message::Receiver;
 use super::present::Inside;
 use super::violation::{Violation, broken};
@@ -95,7 +96,7 @@ impl Checker {
             };
             let sockets = inside.clients.entry(client).or_default();
             match known.raw_room {
-                Some(_) if known.stream => {}
+                Some(_) if known.way == Way::Events => {}
                 Some(_) => sockets.0 += 1,
                 None => sockets.1 += 1,
             }

@@ -12,6 +12,21 @@ pub(crate) enum Kind {
     Binary,
 }
 
+/// In which way somebody is connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Way {
+    /// By frames, raw or of many rooms.
+    #[default]
+    Frames,
+    /// By raw frames, after a handshake in which it can be asked.
+    Handshake,
+    /// It hears a room's events.
+    Events,
+    /// It posts one message, and is never inside.
+    Post,
+}
+
 /// Who may enter a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -259,10 +274,7 @@ pub(crate) enum Line<'a> {
     Connect {
         socket: u32,
         room: Option<u32>,
-        /// It hears the room's events.
-        stream: bool,
-        /// It can be asked first, and is inside once it has started.
-        handshake: bool,
+        way: Way,
         session: Option<u32>,
         bogus: bool,
     },
@@ -287,6 +299,8 @@ pub(crate) enum Line<'a> {
     },
     /// It is told that it has started: it is inside by it.
     Started { socket: u32, written: Stamp },
+    /// What it has posted was taken.
+    Posted { socket: u32 },
     /// The upgrade was refused.
     Rejected { socket: u32, status: u16 },
     /// A multiplexed socket asks.

@@ -1,7 +1,7 @@
 //! What the checker made of lines once, and should not have: each by hand, beside the broken
 //! promise that it is not to be taken for.
 
-use super::line::{Body, Door, Edit, Kind, Line, Named, Place, Range, Stamp, Stand, Who};
+use super::line::{Body, Door, Edit, Kind, Line, Named, Place, Range, Stamp, Stand, Way, Who};
 use super::violation::Violation;
 use super::{Bounds, Checker};
 
@@ -87,8 +87,7 @@ impl Course {
             self.goes(Line::Connect {
                 socket,
                 room: room.filter(|_| socket == who),
-                stream: false,
-                handshake: false,
+                way: Way::Frames,
                 session: Some(socket),
                 bogus: false,
             });

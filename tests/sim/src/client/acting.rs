@@ -284,10 +284,13 @@ impl World {
         }
     }
 
-    fn draft(&mut self, client: u32, socket: u32, outside: bool) -> Option<Draft> {
+    pub(super) fn draft(&mut self, client: u32, socket: u32, outside: bool) -> Option<Draft> {
         let inside = &self.sockets[at(socket)].as_ref()?.inside;
         let room = match self.clients[at(client)].speech {
-            Speech::Raw { room } | Speech::Handshake { room } | Speech::Stream { room } => room,
+            Speech::Raw { room }
+            | Speech::Handshake { room }
+            | Speech::Stream { room }
+            | Speech::Post { room } => room,
             Speech::Multiplexed if outside || inside.is_empty() => {
                 self.chance.index_u32(self.rooms())
             }
@@ -357,7 +360,7 @@ impl World {
         self.scratch = bytes;
     }
 
-    fn said(
+    pub(super) fn said(
         &mut self,
         socket: u32,
         draft: &Draft,

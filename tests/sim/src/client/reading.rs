@@ -141,15 +141,12 @@ impl World {
 
     fn read_message(&mut self, socket: u32, kind: Kind, payload: &[u8], written: Stamp) {
         let known = self.sockets[at(socket)].as_ref().expect("being read");
-        let (speech, has_begun) = (
-            self.clients[at(known.client)].speech,
-            !known.inside.is_empty(),
-        );
-        if let (Speech::Handshake { room }, false) = (speech, has_begun) {
-            return self.read_line((socket, room), payload, written);
-        }
-        if matches!(speech, Speech::Raw { .. } | Speech::Handshake { .. }) {
-            return self.see(&Line::Delivered {
+        let has_begun = !known.inside.is_empty();
+        match self.clients[at(known.client)].speech {
+            Speech::Handshake { room } if !has_begun => {
+                self.read_line((socket, room), payload, written);
+            }
+            Speech::Raw { .. } | Speech::Handshake { .. } => self.see(&Line::Delivered {
                 socket,
                 room: None,
                 from: None,
@@ -157,8 +154,15 @@ impl World {
                 body: body(kind, payload),
                 place: None,
                 written,
-            });
+            }),
+            Speech::Multiplexed | Speech::Stream { .. } | Speech::Post { .. } => {
+                self.read_headed(socket, kind, payload, written);
+            }
         }
+    }
+
+    /// A frame that begins with a header line.
+    fn read_headed(&mut self, socket: u32, kind: Kind, payload: &[u8], written: Stamp) {
         let Some((said, rest)) = Said::read(payload) else {
             let what = "a header line that is none";
             return self.see(&Line::Broken { socket, what });

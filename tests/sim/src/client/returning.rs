@@ -4,6 +4,7 @@
 use porthouse_model::{Content, Credential, CredentialKind, EntryStep};
 use porthouse_puddle::TransientMakers;
 
+use super::Speech;
 use crate::checker::line::{Kind, Line, Who};
 use crate::control::{room_name, room_password};
 use crate::plan::Habits;
@@ -168,6 +169,9 @@ impl World {
 
     fn may_enter(&self, client: u32, room: u32) -> bool {
         let known = &self.clients[at(client)];
+        if matches!(known.speech, Speech::Post { .. }) {
+            return false;
+        }
         if known.device {
             let session = known.session.map(|session| self.control().session(session));
             let leads = session.is_some_and(|row| row.session.leads_to(&room_name(room)));

@@ -40,12 +40,19 @@ impl World {
         self.see(&Line::Connect {
             socket,
             room,
-            stream: client.speech.is_stream(),
-            handshake: client.speech.shakes_hands(),
+            way: client.speech.way(),
             session: shown.session,
             bogus: shown.bogus,
         });
-        let mut request = match client.speech {
+        let is_hostile = self.is_troubled() && self.in_thousand(self.habits().hostile);
+        let request = match client.speech {
+            _ if is_hostile => "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+            Speech::Post { .. } => {
+                if !self.post_again(number, socket) {
+                    self.post_request(number, socket, shown.token.as_deref());
+                }
+                return;
+            }
             Speech::Stream { room } => {
                 let path = format!("/{}", room_name(room));
                 self.event_request(number, &path, shown.token.as_deref())
@@ -54,9 +61,6 @@ impl World {
                 request(&client, room, shown.token.as_deref())
             }
         };
-        if self.is_troubled() && self.in_thousand(self.habits().hostile) {
-            request.replace_range(.., "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n");
-        }
         self.send_up(socket, request.as_bytes());
     }
 
@@ -98,12 +102,21 @@ impl World {
         let owner = self.sockets[place].as_ref()?.client;
         let client = &self.clients[usize::try_from(owner).expect("an index")];
         let (speech, browser) = (client.speech, client.browser);
-        if status != if speech.is_stream() { 200 } else { 101 } {
+        let expected = match speech {
+            Speech::Post { .. } => 202,
+            Speech::Stream { .. } => 200,
+            Speech::Raw { .. } | Speech::Handshake { .. } | Speech::Multiplexed => 101,
+        };
+        if status != expected {
             self.turned_away(owner, status);
             self.see(&Line::Rejected {
                 socket: number,
                 status,
             });
+            return Some(bytes.len());
+        }
+        if matches!(speech, Speech::Post { .. }) {
+            self.see(&Line::Posted { socket: number });
             return Some(bytes.len());
         }
         if (!speech.is_stream() && !head.contains(ACCEPT)) || head.contains("bearer") {
@@ -142,7 +155,7 @@ fn request(client: &super::Client, room: Option<u32>, token: Option<&str>) -> St
     match client.speech {
         Speech::Multiplexed => offers.push("porthouse.v1".to_owned()),
         Speech::Handshake { .. } => offers.push("porthouse.raw.v1".to_owned()),
-        Speech::Raw { .. } | Speech::Stream { .. } => {}
+        Speech::Raw { .. } | Speech::Stream { .. } | Speech::Post { .. } => {}
     }
     match (token, client.credentials) {
         (Some(token), Credentials::Subprotocol) => {
