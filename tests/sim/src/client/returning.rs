@@ -69,6 +69,10 @@ impl World {
         if is_over && heard && (!self.is_troubled() || self.chance.one_in(2)) {
             let session = self.sign_in(user, device);
             self.clients[at(client)].session = Some(session);
+            // By another token a device is another client, whose keys are others.
+            if device {
+                self.clients[at(client)].keyed.clear();
+            }
         }
         self.clients[at(client)].turned_away = false;
     }

@@ -208,8 +208,12 @@ impl World {
         let Some(socket) = self.sockets[at(number)].as_mut() else {
             return;
         };
-        let (puddle, id) = (socket.puddle, socket.id);
+        let (puddle, id, accepted) = (socket.puddle, socket.id, socket.accepted);
         let Some(id) = id else {
+            // Nothing is heard of its end before it is there.
+            if !accepted {
+                self.queue.after(HEALED_DELAY, Event::Lost(number));
+            }
             return;
         };
         if self.sleeps(puddle, Event::Lost(number)) {

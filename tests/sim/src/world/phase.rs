@@ -3,6 +3,7 @@
 
 use porthouse_puddle::Counters;
 
+use super::node::at;
 use super::{Event, Failure, World};
 use crate::checker::line::Line;
 use crate::plan::Broken;
@@ -123,9 +124,17 @@ impl World {
             .workers
             .iter()
             .map(|worker| worker.puddle.counters());
+        let known = (0_u32..).zip(&self.sockets);
+        let known = known.filter_map(|(number, socket)| {
+            let socket = socket.as_ref().filter(|socket| socket.id.is_some())?;
+            let speech = self.clients[at(socket.client)].speech;
+            let (paused, hung_up) = (socket.up_paused, socket.up_ended);
+            Some((number, speech, socket.stage, paused, hung_up))
+        });
         let told = format!(
-            "P16 is broken: something is left: {:?}",
-            left.collect::<Vec<_>>()
+            "P16 is broken: something is left: {:?}, sockets: {:?}",
+            left.collect::<Vec<_>>(),
+            known.collect::<Vec<_>>()
         );
         self.failure = Some(Failure::Liveness(told));
     }
