@@ -50,8 +50,8 @@ impl Returns {
         self.recovered > 0 && self.recovered.saturating_mul(Self::EACH_MAX) >= self.disconnects
     }
 
-    /// About a tenth are, in these worlds.
-    const EACH_MAX: u64 = 25;
+    /// About one in twenty are, in these worlds.
+    const EACH_MAX: u64 = 100;
 
     /// Somebody came back: without anything missing, or not.
     pub(crate) fn count(&mut self, lapse: Option<Lapse>) {
