@@ -60,14 +60,15 @@ pub(crate) struct Arguments {
     /// Where operators ask for `/metrics`, `/live` and `/ready`; nowhere unless set
     #[arg(long, value_name = "ADDRESS", env = "PORTHOUSE_OPERATORS")]
     operators: Option<SocketAddr>,
-    /// Backends that follow rooms (`Subscribe`) at once; past it one more is refused
+    /// Backends that follow rooms (`Subscribe`) at once, 0 to 1024; past it one more is refused
     #[arg(
         long,
         value_name = "NUMBER",
         env = "PORTHOUSE_SUBSCRIPTIONS_MAX",
-        default_value_t = 64
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u16).range(..=1024)
     )]
-    subscriptions_max: usize,
+    subscriptions_max: u16,
     /// Threads that hold sockets, 1 to 64 [default: one a core]
     #[arg(long, value_name = "NUMBER", env = "PORTHOUSE_PUDDLES")]
     puddles: Option<usize>,
@@ -205,7 +206,7 @@ impl Arguments {
         settings.control_planes = self.control;
         settings.grpc = Some(self.grpc);
         settings.operators = self.operators;
-        settings.subscriptions_max = self.subscriptions_max;
+        settings.subscriptions_max = self.subscriptions_max.into();
         settings.puddles = self.puddles.unwrap_or(settings.puddles);
         settings.transient_makers = self.transient_rooms.into();
         self.transient.apply(&mut settings)?;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use porthouse_model::RoomName;
 use porthouse_puddle::RoomMessage;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Messages on their way to one stream; past it they are missed.
 const MESSAGES_MAX: usize = 1_024;
@@ -64,6 +64,8 @@ pub(crate) struct Follow {
     pub(crate) rooms: Box<[RoomName]>,
     ear: mpsc::Sender<Heard>,
     between: Arc<Between>,
+    /// Its place among the node's streams, until every puddle has let it go.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Follow {
@@ -71,6 +73,7 @@ impl Follow {
     pub(crate) fn new(
         id: FollowId,
         rooms: Box<[RoomName]>,
+        place: OwnedSemaphorePermit,
     ) -> (Self, mpsc::Receiver<Heard>, Arc<Between>) {
         let (ear, heard) = mpsc::channel(MESSAGES_MAX);
         let between = Arc::new(Between {
@@ -84,6 +87,7 @@ impl Follow {
             rooms,
             ear,
             between: Arc::clone(&between),
+            _place: place,
         };
         (follow, heard, between)
     }
@@ -186,6 +190,11 @@ mod tests {
 
     use super::*;
 
+    fn place() -> OwnedSemaphorePermit {
+        let places = Arc::new(Semaphore::new(1));
+        places.try_acquire_owned().expect("one")
+    }
+
     fn said(room: &str, bytes: usize) -> Arc<RoomMessage> {
         Arc::new(RoomMessage {
             room: room.parse().expect("a name"),
@@ -200,7 +209,7 @@ mod tests {
 
     fn following(rooms: &[&str]) -> (Arc<Follow>, mpsc::Receiver<Heard>, Arc<Between>) {
         let rooms = rooms.iter().map(|room| room.parse().expect("a name"));
-        let (follow, heard, between) = Follow::new(1, rooms.collect());
+        let (follow, heard, between) = Follow::new(1, rooms.collect(), place());
         (Arc::new(follow), heard, between)
     }
 
@@ -246,7 +255,7 @@ mod tests {
         let mut followers = Followers::default();
         let (one, _heard, _) = following(&["lobby", "hall"]);
         let rooms = one.rooms.to_vec();
-        let two = Arc::new(Follow::new(2, one.rooms.clone()).0);
+        let two = Arc::new(Follow::new(2, one.rooms.clone(), place()).0);
         assert_eq!(followers.add(&one), rooms);
         assert_eq!(followers.add(&two), []);
         assert_eq!(followers.remove(&one), []);

@@ -11,6 +11,9 @@ use porthouse_puddle::{Call, CallId, CallResult, Publish, RoomMessage};
 
 use crate::follow::{Follow, Followers};
 
+/// Streams that are let go at once: each is something to be told to every puddle.
+const OVER_AT_ONCE_MAX: usize = 16;
+
 /// All streams of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Following {
@@ -27,9 +30,10 @@ impl Following {
         self.follows.push(Arc::clone(follow));
     }
 
-    /// Those that nobody reads any more; they are forgotten.
+    /// Some of those that nobody reads any more; they are forgotten.
     pub(crate) fn take_over(&mut self) -> Vec<Arc<Follow>> {
-        let over: Vec<_> = self.follows.extract_if(.., |one| one.is_over()).collect();
+        let over = self.follows.extract_if(.., |one| one.is_over());
+        let over: Vec<_> = over.take(OVER_AT_ONCE_MAX).collect();
         for follow in &over {
             self.followers.remove(follow);
         }
@@ -61,17 +65,47 @@ impl Following {
         }
     }
 
-    /// A call has its result. What a room keeps, its home has given.
+    /// A call has its result. What a room keeps, its home has given; where nobody
+    /// answered in time, some puddles may have said it.
     pub(crate) fn completed(&mut self, call: CallId, result: &CallResult) {
-        let publish = self.published.remove(&call);
-        if let (Some(publish), CallResult::Published { .. }) = (publish, result) {
-            self.followers.tell(&Arc::new(said(&publish)), None);
+        let Some(publish) = self.published.remove(&call) else {
+            return;
+        };
+        match result {
+            CallResult::Published { .. } => {
+                self.followers.tell(&Arc::new(said(&publish)), None);
+            }
+            CallResult::Unavailable => self.unsure(&publish),
+            CallResult::Key(_)
+            | CallResult::Placed { .. }
+            | CallResult::NotLive
+            | CallResult::Refused(_)
+            | CallResult::Purged { .. }
+            | CallResult::Rooms { .. }
+            | CallResult::Sockets { .. }
+            | CallResult::Kicked { .. }
+            | CallResult::Present(_)
+            | CallResult::Waiting(_)
+            | CallResult::Recalled(_)
+            | CallResult::Foreseen(_)
+            | CallResult::Moved(_)
+            | CallResult::Decided { .. }
+            | CallResult::TooMany => {}
         }
     }
 
-    /// Nobody waits for a call's result any more.
+    /// Nobody waits for a call's result any more: it may be carried out all the
+    /// same.
     pub(crate) fn dropped(&mut self, call: CallId) {
-        self.published.remove(&call);
+        if let Some(publish) = self.published.remove(&call) {
+            self.unsure(&publish);
+        }
+    }
+
+    fn unsure(&self, publish: &Publish) {
+        for follow in self.followers.of(&publish.room) {
+            follow.interrupted();
+        }
     }
 }
 
@@ -86,5 +120,43 @@ fn said(publish: &Publish) -> RoomMessage {
         payload: publish.payload.clone(),
         to: Box::default(),
         except: except.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use porthouse_model::MessageKind;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::follow::Heard;
+
+    #[tokio::test]
+    async fn what_a_backend_may_have_said_is_told_or_a_gap_is() {
+        let room = "lobby".parse().expect("a name");
+        let place = Arc::new(Semaphore::new(1))
+            .try_acquire_owned()
+            .expect("one");
+        let (follow, mut heard, _between) = Follow::new(1, [room].into(), place);
+        let mut following = Following::default();
+        following.begin(&Arc::new(follow));
+        let publish = Call::Publish(Arc::new(Publish {
+            room: "lobby".parse().expect("a name"),
+            kind: MessageKind::Text,
+            payload: b"news".to_vec().into(),
+            to: Vec::new(),
+            except: Vec::new(),
+        }));
+        for number in 0..4 {
+            following.called(CallId(number), &publish);
+        }
+        following.completed(CallId(0), &CallResult::Published { receivers: 1 });
+        assert!(matches!(heard.recv().await, Some(Heard::Said { .. })));
+        following.completed(CallId(1), &CallResult::Unavailable);
+        assert!(matches!(heard.recv().await, Some(Heard::Interrupted)));
+        following.dropped(CallId(2));
+        assert!(matches!(heard.recv().await, Some(Heard::Interrupted)));
+        following.completed(CallId(3), &CallResult::NotLive);
+        assert!(heard.is_empty());
     }
 }

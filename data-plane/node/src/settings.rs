@@ -65,7 +65,7 @@ pub struct Settings {
     /// same again, or when what it is sent is not acknowledged for twice as long,
     /// it is gone.
     pub silence_time_max: Duration,
-    /// Backends that follow rooms at once; past it one more is refused
+    /// Backends that follow rooms at once, at most 1,024; past it one more is refused
     /// with `RESOURCE_EXHAUSTED`.
     pub subscriptions_max: usize,
     /// Sockets of each puddle; past it a connection is refused with 503.

@@ -11,7 +11,7 @@ use porthouse_api::live::v1;
 use porthouse_api::live::v1::subscribe_response::Event;
 use porthouse_model::{MessageKind, RoomName, TokenHash};
 use porthouse_puddle::RoomMessage;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Interval, interval, timeout};
 use tonic::{Request, Status};
 
@@ -44,7 +44,7 @@ impl Live {
         let rooms = rooms(&request.into_inner())?;
         let place = Arc::clone(&self.streams).try_acquire_owned();
         let place = place.map_err(|_| status::too_many_streams())?;
-        let (follow, heard, between) = Follow::new(self.name(), rooms);
+        let (follow, heard, between) = Follow::new(self.name(), rooms, place);
         let called = Called::Follow(Arc::new(follow));
         self.calls.try_send(called).map_err(|full| match full {
             mpsc::error::TrySendError::Full(_) => status::too_many_calls(),
@@ -54,7 +54,7 @@ impl Live {
         all.map_err(|_| status::no_answer())?
             .map_err(|_| status::no_answer())?
             .forget();
-        let following = Following {
+        let listening = Listening {
             live: self.clone(),
             key,
             look: interval(KEY_EVERY),
@@ -62,11 +62,10 @@ impl Live {
             between,
             ready: VecDeque::from([Event::Started(v1::SubscriptionStarted {})]),
             over: false,
-            _place: place,
         };
-        let told = stream::unfold(following, async |mut following| {
-            let next = following.next().await?;
-            Some((next, following))
+        let told = stream::unfold(listening, async |mut listening| {
+            let next = listening.next().await?;
+            Some((next, listening))
         });
         Ok(Box::pin(told))
     }
@@ -82,7 +81,7 @@ fn rooms(request: &v1::SubscribeRequest) -> Result<Box<[RoomName]>, Status> {
 }
 
 /// A stream that is read.
-struct Following {
+struct Listening {
     live: Live,
     key: TokenHash,
     look: Interval,
@@ -91,11 +90,9 @@ struct Following {
     /// What is told next.
     ready: VecDeque<Event>,
     over: bool,
-    /// Its place among the node's streams.
-    _place: OwnedSemaphorePermit,
 }
 
-impl Following {
+impl Listening {
     /// What is told next; the last is why it ends.
     async fn next(&mut self) -> Option<Result<v1::SubscribeResponse, Status>> {
         while !self.over {
@@ -110,6 +107,9 @@ impl Following {
                         self.over = true;
                         return Some(Err(why));
                     }
+                    // What was missed just after this looked, in a room that is quiet since.
+                    let missed = self.between.take_missed();
+                    self.miss(missed);
                 }
                 heard = self.heard.recv() => {
                     let Some(heard) = heard else {

@@ -13,6 +13,7 @@ use porthouse_rules::Hearing;
 use super::Puddle;
 use super::keeping::Wish;
 use super::people::Request;
+use super::resting::is_rated;
 use crate::home::{
     Answer, Ask, Asker, Deferred, FromHome, Gone, Guest, Said, ToHome, Unsaid, Welcome,
     counts_guests, home_of, keeps,
@@ -257,7 +258,7 @@ impl Puddle {
         if let Ask::Depart { .. } | Ask::LookAway | Ask::Unclaim { .. } = what {
             return self.gone_from((from, as_of), &room, &what);
         }
-        let speaker = what.speaker();
+        let (speaker, rated) = (what.speaker(), is_rated(&governed));
         // An owner's reply comes before the news of what it did, which is then none to it.
         let answers_first = matches!(what, Ask::Own { .. });
         // Leaving is told at once; what was asked before may come later.
@@ -310,7 +311,7 @@ impl Puddle {
             (Err(refused), None) => Some(Said::Refused(refused)),
         };
         if let Some(speaker) = speaker.filter(|_| !matches!(said, Some(Said::Unsaid(..)))) {
-            self.slow_down(from, &room, speaker);
+            self.slow_down((from, speaker), &room, rated);
         }
         if let Some(what) = said {
             let room = room.clone();

@@ -11,6 +11,7 @@ use porthouse_rules::Hearing;
 
 use super::Puddle;
 use super::homing::Pending;
+use super::resting::is_rated;
 use super::returning::GoesOn;
 use crate::home::{
     Ask, Claim, Outcome, Page, Placed, Range, Said, Saying, Since, Stand, Unsaid, Viewer, Welcome,
@@ -104,8 +105,7 @@ impl Puddle {
         } else {
             0
         };
-        let is_judged = governed.rules().source().messages.rates.per_room.is_some()
-            && self.home_of(&name) != self.settings.puddle;
+        let is_judged = is_rated(&governed) && self.home_of(&name) != self.settings.puddle;
         self.ask_home(&name, governed, ask, Ask::Send(saying));
         if is_judged {
             self.await_judgement(id);

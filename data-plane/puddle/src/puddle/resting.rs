@@ -15,6 +15,7 @@ use super::Puddle;
 use crate::home::{FromHome, Said};
 use crate::input::{PuddleId, SocketId};
 use crate::output::Output;
+use crate::room::Governed;
 use crate::socket::Reading;
 
 /// Who rests.
@@ -38,6 +39,11 @@ impl Resting {
     }
 }
 
+/// Whether what is said in a room may be held up.
+pub(super) fn is_rated(governed: &Governed) -> bool {
+    governed.rules().source().messages.rates.per_room.is_some()
+}
+
 impl Puddle {
     /// A socket here has said something in a room with a rate, whose home is
     /// elsewhere.
@@ -51,10 +57,16 @@ impl Puddle {
         }
     }
 
-    /// This puddle is a room's home, and has taken what somebody said there.
-    pub(super) fn slow_down(&mut self, from: PuddleId, room: &RoomName, speaker: SocketId) {
+    /// This puddle is a room's home, and has taken what somebody said there. Who
+    /// knows the room to have a rate waits to hear that, whether it has one still.
+    pub(super) fn slow_down(
+        &mut self,
+        (from, speaker): (PuddleId, SocketId),
+        room: &RoomName,
+        waits: bool,
+    ) {
         let ahead = self.homes.get(room).and_then(|home| home.ahead(self.now));
-        if let Some(ahead) = ahead {
+        if let Some(ahead) = ahead.or_else(|| waits.then_some(Duration::ZERO)) {
             let said = FromHome {
                 room: room.clone(),
                 ask: 0,

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use porthouse_model::{MessageKind, MessageRules, Rate, Rates, Refused, RoomRules};
 
-use super::homes::{home_and_other, restart};
+use super::homes::{home_and_other, ordered, restart};
 use super::world::{Client, World, frame};
 use crate::wire::frame::client;
 use crate::{Command, Publish, Reply};
@@ -118,4 +118,27 @@ fn who_waits_for_a_home_that_began_anew_is_read_again() {
     say_at_once(&mut world, speaker, 2..3);
     let heard = world.take_text(listener);
     assert!(heard.contains('2'), "{heard:?}");
+}
+
+#[test]
+fn who_waits_in_a_room_that_has_no_rate_any_more_is_read_again() {
+    let (_, other) = home_and_other("ledger");
+    let mut world = World::new(3);
+    let ordered = ordered();
+    let messages = rated().messages;
+    world.room(
+        "ledger",
+        RoomRules {
+            messages,
+            ..ordered.clone()
+        },
+    );
+    let listener = world.raw(other, "ledger");
+    let speaker = world.raw(other, "ledger");
+    world.hops_stand = true;
+    say_at_once(&mut world, speaker, 0..2);
+    world.rule("ledger", ordered);
+    world.release_hops();
+    say_at_once(&mut world, speaker, 2..3);
+    heard(&mut world, listener, 0..3);
 }
