@@ -74,6 +74,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     silence: crate::silence::Arguments,
     #[command(flatten)]
+    proxies: crate::proxies::Arguments,
+    #[command(flatten)]
     database: database::Arguments,
     #[command(flatten)]
     store: store::Arguments,
@@ -207,5 +209,6 @@ fn node_settings(
     settings.transient_makers = TransientMakers::Anyone;
     arguments.transient.apply(&mut settings)?;
     arguments.silence.apply(&mut settings);
+    arguments.proxies.apply(&mut settings);
     Ok(settings)
 }

@@ -35,6 +35,7 @@ mod hashing;
 mod issuers;
 mod resume;
 mod transient;
+mod proxies;
 mod silence;
 
 use std::process::ExitCode;

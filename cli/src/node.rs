@@ -99,6 +99,8 @@ pub(crate) struct Arguments {
     )]
     page_origins: Vec<String>,
     #[command(flatten)]
+    proxies: crate::proxies::Arguments,
+    #[command(flatten)]
     resume: crate::resume::Arguments,
     #[command(flatten)]
     store: store::Arguments,
@@ -173,6 +175,7 @@ pub(crate) async fn start(settings: Settings) -> anyhow::Result<Node> {
         | StartError::ApiKey
         | StartError::ControlTls(_)
         | StartError::Puddles(_)
+        | StartError::TrustedProxies(_)
         | StartError::Store(_)
         | StartError::System(_)) => other.into(),
     })
@@ -213,6 +216,7 @@ impl Arguments {
         self.silence.apply(&mut settings);
         settings.endpoint_host_suffix = self.endpoint_hosts;
         settings.page_origins = self.page_origins;
+        self.proxies.apply(&mut settings);
         if let Some(keys) = self.resume.given()? {
             settings.resume_keys = keys;
         }

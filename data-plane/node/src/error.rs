@@ -41,6 +41,9 @@ pub enum StartError {
     /// There are too few puddles or too many.
     #[error("a node has 1 to 64 puddles, not {0} (setting `puddles`)")]
     Puddles(usize),
+    /// More ranges of proxies are trusted than may be.
+    #[error("a node trusts at most 64 ranges of proxies, not {0} (setting `trusted_proxies`)")]
+    TrustedProxies(usize),
     /// The system has no thread, descriptor or memory left.
     #[error("the system does not give what a node needs")]
     System(#[from] io::Error),

@@ -32,7 +32,7 @@ use crate::policy::seen::Seen;
 use crate::policy::watch::About;
 use crate::refusals::Refusals;
 use crate::ring::{Peers, Wake};
-use crate::settings::{PUDDLES_MAX, Settings};
+use crate::settings::{PUDDLES_MAX, Settings, TRUSTED_PROXIES_MAX};
 use crate::shell::{Io, Said};
 use crate::socket::Sockets;
 use crate::switchboard::{self, Desk, Line};
@@ -65,6 +65,10 @@ impl Node {
     pub fn start(settings: &Settings) -> Result<Self, StartError> {
         if !(1..=PUDDLES_MAX).contains(&settings.puddles) {
             return Err(StartError::Puddles(settings.puddles));
+        }
+        if settings.trusted_proxies.len() > TRUSTED_PROXIES_MAX {
+            let given = settings.trusted_proxies.len();
+            return Err(StartError::TrustedProxies(given));
         }
         let (ws, listeners) = listen::bind(
             settings.listen,

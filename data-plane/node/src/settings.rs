@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use porthouse_model::NodeName;
+use porthouse_model::{AddressRange, NodeName};
 use porthouse_puddle::{
     HistoryStore, Hosts, OwnerRule, PuddleId, ResumeKeys, RoomLife, TransientMakers,
 };
@@ -55,6 +55,10 @@ pub struct Settings {
     /// Origins of pages that may use the session cookie, as browsers write them
     /// (`https://app.example.com`). None: pages of the node's own host.
     pub page_origins: Vec<String>,
+    /// Proxies in front, which are believed about where their clients are
+    /// (`X-Forwarded-For`), at most 64 ranges. None: every client is where its
+    /// connection is from.
+    pub trusted_proxies: Vec<AddressRange>,
     /// What tokens are sealed under by which clients come back to where they
     /// were. By default a key of this process alone.
     pub resume_keys: ResumeKeys,
@@ -98,6 +102,7 @@ impl Settings {
             transient_rooms_per_client_max: 64,
             endpoint_host_suffix: None,
             page_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             resume_keys: ResumeKeys::new(&[rand::random()]),
             nats: None,
             silence_time_max: Duration::from_secs(45),
@@ -111,6 +116,7 @@ impl Settings {
         Hosts {
             endpoint_suffix: suffix.map(|suffix| suffix.to_ascii_lowercase().into()),
             page_origins: self.page_origins.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
         }
     }
 
@@ -203,6 +209,8 @@ impl fmt::Debug for ControlTls {
 /// How long a control plane may take to agree on TLS.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(2);
 
+/// Ranges of proxies that one node trusts: each is looked at for each connection.
+pub(crate) const TRUSTED_PROXIES_MAX: usize = 64;
 /// Puddles of one node.
 pub(crate) const PUDDLES_MAX: usize = 64;
 

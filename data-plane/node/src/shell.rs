@@ -2,7 +2,7 @@
 //! and replies to the switchboard. Decides nothing, and never waits.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use porthouse_model::{Revision, Time};
@@ -134,7 +134,7 @@ impl Shell for Io {
             Output::Close { socket } => self.sockets.close(socket, self.now),
             Output::Pause { socket } => self.sockets.wait_readable(socket, false),
             Output::Resume { socket } => self.sockets.wait_readable(socket, true),
-            Output::HandOver { socket, head } => self.answer(socket, &head),
+            Output::HandOver { socket, from, head } => self.answer(socket, from, &head),
             Output::Hop { to, hop } => self.peers.tell(to, hop),
             Output::Ask { question, what } => self.say(Said::Asked { question, what }),
             Output::Bridge {
@@ -161,9 +161,9 @@ impl Io {
     }
 
     /// The answer is shorter than the emptiest send buffer, so one write does.
-    fn answer(&mut self, socket: SocketId, head: &[u8]) {
+    fn answer(&mut self, socket: SocketId, from: IpAddr, head: &[u8]) {
         if own::is_conversation(head) {
-            return self.converse(socket, head);
+            return self.converse(socket, from, head);
         }
         if let Some(fd) = self.sockets.fd(socket) {
             let answer = own::answer(head, self.sign.read());
@@ -173,11 +173,11 @@ impl Io {
         self.sockets.close(socket, self.now);
     }
 
-    fn converse(&mut self, socket: SocketId, head: &[u8]) {
+    fn converse(&mut self, socket: SocketId, from: IpAddr, head: &[u8]) {
         let Some(fd) = self.sockets.remove(socket) else {
             return;
         };
-        if let Err(fd) = self.front.hand(fd, head) {
+        if let Err(fd) = self.front.hand(fd, from, head) {
             self.turn_away(fd);
         }
     }

@@ -51,6 +51,7 @@ use keys::Keys;
 pub(crate) use missed::Heard;
 pub use placed::Placed;
 pub(crate) use placed::Viewer;
+pub(crate) use rates::Rated;
 use rates::Spent;
 use returning::rules_alike;
 use shelf::Shelf;

@@ -1,6 +1,7 @@
 //! All that a puddle can ask of its shell. Owns the outputs' types and the
 //! [`Shell`] trait; decides nothing.
 
+use core::net::IpAddr;
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ pub enum Output {
     HandOver {
         /// This one. The slot is free again, with the next generation.
         socket: SocketId,
+        /// Where its client is.
+        from: IpAddr,
         /// The bytes read so far.
         head: Vec<u8>,
     },

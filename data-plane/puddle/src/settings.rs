@@ -1,12 +1,13 @@
 //! Every limit of a puddle, by name and with its default. Owns no policy: what
 //! a room may ask is in its rules.
 
+use core::net::IpAddr;
 use core::num::NonZeroU32;
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use porthouse_model::{Rate, RoomRules};
+use porthouse_model::{AddressRange, Rate, RoomRules};
 
 use crate::input::PuddleId;
 use crate::people::{OwnerRule, RoomLife};
@@ -66,7 +67,8 @@ pub struct Settings {
     /// Sockets of this puddle; past it, a connection is refused with 503.
     pub sockets_max: usize,
     /// Connections of one address that have not finished their upgrade; past it,
-    /// a connection is refused with 429.
+    /// a connection is refused with 429. Of a trusted proxy's, those whose client
+    /// is known.
     pub handshakes_per_address_max: usize,
     /// The upgrade request's bytes; past it 431.
     pub request_head_bytes_max: usize,
@@ -278,6 +280,17 @@ pub struct Hosts {
     /// Origins of pages that may use the session cookie, as browsers write them
     /// (`https://app.example.com`). None: pages of the node's own host.
     pub page_origins: Vec<String>,
+    /// Proxies in front, which are believed about where their clients are
+    /// (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<AddressRange>,
+}
+
+impl Hosts {
+    /// Whether this is a proxy that is believed.
+    pub(crate) fn trust(&self, address: IpAddr) -> bool {
+        let mut ranges = self.trusted_proxies.iter();
+        ranges.any(|range| range.contains(address))
+    }
 }
 
 impl Settings {

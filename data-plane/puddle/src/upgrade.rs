@@ -8,11 +8,14 @@
 mod head;
 mod target;
 mod plain;
+mod proxied;
 mod offer;
 mod page;
 mod reply;
 #[cfg(test)]
 mod fixture;
+
+use core::net::IpAddr;
 
 use porthouse_model::{Address, Retry, RoomName, TokenHash};
 
@@ -36,9 +39,14 @@ pub(crate) enum Head {
         request: Upgrade,
         /// Its head's bytes; what follows them are the first frames, or a body.
         bytes: usize,
+        /// Where its client is.
+        from: IpAddr,
     },
     /// A request for the node's own routes, to be handed over with all bytes.
-    Own,
+    Own {
+        /// Where its client is.
+        from: IpAddr,
+    },
     /// A request that cannot be upgraded.
     Bad(BadUpgrade),
 }
@@ -209,17 +217,31 @@ impl BadUpgrade {
 
 /// Reads a socket's first bytes. They are read from the start each time more
 /// have come.
-pub(crate) fn read_head(bytes: &[u8], settings: &Settings) -> Head {
+pub(crate) fn read_head(bytes: &[u8], peer: IpAddr, settings: &Settings) -> Head {
     match head::read(bytes, settings) {
         Ok(None) => Head::Partial,
-        Ok(Some((request, bytes))) => match target::read(&request) {
-            Ok(target::Target::Own) => Head::Own,
-            Ok(target::Target::Path(target)) => granted(&request, &target, settings)
-                .map_or_else(Head::Bad, |request| Head::Complete { request, bytes }),
-            Err(bad) => Head::Bad(bad),
-        },
+        Ok(Some((request, bytes))) => {
+            whole(&request, bytes, peer, settings).unwrap_or_else(Head::Bad)
+        }
         Err(bad) => Head::Bad(bad),
     }
+}
+
+fn whole(
+    request: &head::Request<'_>,
+    bytes: usize,
+    peer: IpAddr,
+    settings: &Settings,
+) -> Result<Head, BadUpgrade> {
+    let from = proxied::client(request, peer, &settings.hosts)?;
+    Ok(match target::read(request)? {
+        target::Target::Own => Head::Own { from },
+        target::Target::Path(target) => Head::Complete {
+            request: granted(request, &target, settings)?,
+            bytes,
+            from,
+        },
+    })
 }
 
 fn granted(
@@ -240,6 +262,11 @@ fn granted(
     if target.ticket()? != Presented::Nothing {
         return Err(target::ONLY_SOCKETS);
     }
+    let credential = offer::Offer::default().credential(request)?;
+    let credential = page::credential(credential, request, settings)?;
+    if let (Asks::Post(Post { key: Some(_), .. }), Presented::Nothing) = (&asks, &credential) {
+        return Err(Post::NOBODYS_KEY);
+    }
     let form = match asks {
         Asks::Stream(_) => WireForm::EventStream,
         Asks::Socket(_) | Asks::Post(_) | Asks::Preflight => WireForm::Raw,
@@ -249,11 +276,7 @@ fn granted(
         form,
         asks,
         subprotocol: None,
-        credential: page::credential(
-            offer::Offer::default().credential(request)?,
-            request,
-            settings,
-        )?,
+        credential,
         bind: Bind::Nothing,
         origin: request.origin(),
     })
@@ -357,7 +380,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-            let _ = read_head(&bytes, &settings());
+            let _ = read_head(&bytes, fixture::PEER, &settings());
         }
 
         #[test]
@@ -374,7 +397,7 @@ mod tests {
             match read(&handshake(&target.replace(' ', "+"), &[&marked])) {
                 Head::Complete { request, .. } => accepted(&request, None, &mut out),
                 Head::Bad(refusal) => bad(&refusal, porthouse_model::RefusalId(1), &mut out),
-                Head::Partial | Head::Own => {}
+                Head::Partial | Head::Own { .. } => {}
             }
             prop_assert!(!String::from_utf8_lossy(&out).contains("needle"));
         }

@@ -14,6 +14,21 @@ pub struct Case {
     pub steps: Vec<(usize, Step)>,
 }
 
+/// A text that the holder of a token posts under a key.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    /// Where.
+    pub path: String,
+    /// How it is answered.
+    pub status: u16,
+    /// The token, or the name of one.
+    pub token: String,
+    /// The key.
+    pub key: String,
+    /// The text.
+    pub text: String,
+}
+
 /// One line of a case.
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -37,6 +52,8 @@ pub enum Step {
     Listen(String, Request),
     /// A text is posted, and answered with a status.
     Post(String, u16, String),
+    /// The same by the holder of a token, under a key.
+    Keyed(Keyed),
     /// A request is refused with a status, by a rule.
     Refused(Request, u16, String),
     /// A socket sends.
@@ -157,6 +174,19 @@ fn step(line: &str) -> Option<Step> {
             let (path, rest) = rest.split_once(' ')?;
             let (status, text) = rest.split_once(' ')?;
             Step::Post(path.to_owned(), status.parse().ok()?, unescaped(text))
+        }
+        "keyed" => {
+            let (path, rest) = rest.split_once(' ')?;
+            let (status, rest) = rest.split_once(' ')?;
+            let (token, rest) = rest.split_once(' ')?;
+            let (key, text) = rest.split_once(' ')?;
+            Step::Keyed(Keyed {
+                path: path.to_owned(),
+                status: status.parse().ok()?,
+                token: token.to_owned(),
+                key: key.to_owned(),
+                text: unescaped(text),
+            })
         }
         "refused" => {
             next()?;

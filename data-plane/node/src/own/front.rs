@@ -4,7 +4,7 @@
 
 use core::convert::Infallible;
 use std::io::{self, Cursor};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
@@ -40,6 +40,8 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 struct Handed {
     stream: TcpStream,
+    /// Where its client is, behind whatever proxy.
+    from: IpAddr,
     /// What was read of it.
     read: Vec<u8>,
 }
@@ -66,9 +68,10 @@ impl Front {
     }
 
     /// Hands a connection over; it is given back where there is no room.
-    pub(crate) fn hand(&self, stream: OwnedFd, read: &[u8]) -> Result<(), OwnedFd> {
+    pub(crate) fn hand(&self, stream: OwnedFd, from: IpAddr, read: &[u8]) -> Result<(), OwnedFd> {
         let handed = Handed {
             stream: stream.into(),
+            from,
             read: read.to_vec(),
         };
         self.0.try_send(handed).map_err(|full| match full {
@@ -102,7 +105,7 @@ async fn serve(mut handed: mpsc::Receiver<Handed>, sessions: Sessions) {
 
 async fn converse(handed: Handed, sessions: &Sessions) -> io::Result<()> {
     handed.stream.set_nonblocking(true)?;
-    let address = handed.stream.peer_addr()?.ip();
+    let address = handed.from;
     let stream = tokio::net::TcpStream::from_std(handed.stream)?;
     let (reader, writer) = stream.into_split();
     let whole = tokio::io::join(Cursor::new(handed.read).chain(reader), writer);

@@ -9,6 +9,7 @@ use porthouse_model::{ClientId, Refused, Revision, RoomName};
 use super::guests::Guest;
 use super::keys::Claim;
 use super::placed::{Placed, Viewer};
+use super::rates::Rated;
 use super::shelf::{Page as Shelved, Range, cost};
 use super::strands::{Gone, Resumes, Thread};
 use super::taking::Since;
@@ -111,6 +112,8 @@ pub(crate) struct Saying {
     pub key: Option<Arc<str>>,
     /// Whether they can be kept waiting, which is before they are refused.
     pub waits: bool,
+    /// Whose rate it is counted in.
+    pub rated: Rated,
 }
 
 /// Why something was not said.

@@ -1,17 +1,35 @@
 //! How often a client, and everybody together, may speak in a room. Owns the
 //! buckets of one room; a socket's own rate is judged where the socket is.
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use porthouse_model::{ClientId, Rates, Refused, Time};
 use porthouse_rules::Bucket;
 
+/// As whose a message is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rated {
+    /// The client's that says it.
+    Client,
+    /// Those of all who post without a session from this network: each of them is
+    /// another client every time.
+    Network(IpAddr),
+}
+
+/// Somebody who is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Counted {
+    Client(ClientId),
+    Network(IpAddr),
+}
+
 /// What is left of a room's rates.
 #[derive(Debug, Default)]
 pub(crate) struct Spent {
     room: Bucket,
-    clients: BTreeMap<ClientId, Bucket>,
+    clients: BTreeMap<Counted, Bucket>,
 }
 
 /// How one who speaks is judged.
@@ -30,11 +48,15 @@ impl Spent {
     pub(crate) fn take(
         &mut self,
         rates: &Rates,
-        client: ClientId,
+        (client, counted_as): (ClientId, Rated),
         now: Time,
         pace: Pace,
     ) -> Result<(), Refused> {
         let Pace { clients_max, ahead } = pace;
+        let client = match counted_as {
+            Rated::Client => Counted::Client(client),
+            Rated::Network(network) => Counted::Network(network),
+        };
         if let Some(rate) = rates.per_client {
             if self.clients.len() >= clients_max && !self.clients.contains_key(&client) {
                 self.clients.retain(|_, bucket| !bucket.is_full(now));
@@ -87,6 +109,10 @@ mod tests {
         ClientId::from_bytes([number; 16])
     }
 
+    fn whole(number: u8) -> (ClientId, Rated) {
+        (client(number), Rated::Client)
+    }
+
     const fn pace(clients_max: usize) -> Pace {
         Pace {
             clients_max,
@@ -102,11 +128,27 @@ mod tests {
             ..Rates::default()
         };
         let mut spent = Spent::default();
-        let mut take = |number| spent.take(&rates, client(number), Time::ZERO, pace(10));
+        let mut take = |number| spent.take(&rates, whole(number), Time::ZERO, pace(10));
         assert_eq!([take(1), take(1)], [Ok(()), Ok(())]);
         assert_eq!(take(1), Err(Refused::ClientTooFast));
         assert_eq!(take(2), Ok(()));
         assert_eq!(take(2), Err(Refused::RoomTooFast));
+    }
+
+    #[test]
+    fn who_posts_without_a_session_is_counted_by_where_it_comes_from() {
+        let rates = Rates {
+            per_client: Some(rate(1)),
+            ..Rates::default()
+        };
+        let mut spent = Spent::default();
+        let from = |last| Rated::Network(IpAddr::from([192, 0, 2, last]));
+        let mut take =
+            |number, rated| spent.take(&rates, (client(number), rated), Time::ZERO, pace(10));
+        assert_eq!(take(1, from(1)), Ok(()));
+        assert_eq!(take(2, from(1)), Err(Refused::ClientTooFast));
+        assert_eq!(take(3, from(2)), Ok(()));
+        assert_eq!(take(1, Rated::Client), Ok(()), "a client is no network");
     }
 
     #[test]
@@ -117,9 +159,9 @@ mod tests {
         };
         let mut spent = Spent::default();
         let later = Time::ZERO + Duration::from_secs(2);
-        assert_eq!(spent.take(&rates, client(1), Time::ZERO, pace(1)), Ok(()));
-        let crowded = spent.take(&rates, client(2), Time::ZERO, pace(1));
+        assert_eq!(spent.take(&rates, whole(1), Time::ZERO, pace(1)), Ok(()));
+        let crowded = spent.take(&rates, whole(2), Time::ZERO, pace(1));
         assert_eq!(crowded, Err(Refused::ClientTooFast));
-        assert_eq!(spent.take(&rates, client(2), later, pace(1)), Ok(()));
+        assert_eq!(spent.take(&rates, whole(2), later, pace(1)), Ok(()));
     }
 }

@@ -123,6 +123,7 @@ impl Home {
             speaker,
             key,
             waits,
+            rated,
         } = saying;
         let client = message.from;
         let known = match (client, &key) {
@@ -134,7 +135,7 @@ impl Home {
         {
             let rates = self.governed.rules().source().messages.rates;
             let pace = allowance.pace(waits);
-            let spent = self.spent.take(&rates, client, asker.now, pace);
+            let spent = self.spent.take(&rates, (client, rated), asker.now, pace);
             spent.map_err(Unsaid::Refused)?;
         }
         let by = By::Socket {

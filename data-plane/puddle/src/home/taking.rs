@@ -175,7 +175,8 @@ impl Home {
         }
         let rates = self.governed.rules().source().messages.rates;
         let pace = allowance.pace(saying.waits);
-        if let Err(refused) = self.spent.take(&rates, client, now, pace) {
+        let counted = (client, saying.rated);
+        if let Err(refused) = self.spent.take(&rates, counted, now, pace) {
             return Outcome::Unsaid(Unsaid::Refused(refused));
         }
         let placed = self.put(now, &saying.message, Some((from, saying.speaker)));

@@ -24,9 +24,7 @@ impl Puddle {
         self.sockets
             .insert(Socket::new(id, address, self.now, until));
         self.arm(id);
-        let handshakes = self.handshakes.entry(network_of(address)).or_default();
-        *handshakes += 1;
-        let crowded = *handshakes > self.settings.handshakes_per_address_max;
+        let crowded = self.begins_handshake(address);
         if self.drain.is_some() {
             self.refuse_request(id, Refused::Draining);
         } else if crowded {
@@ -36,29 +34,65 @@ impl Puddle {
         }
     }
 
+    /// One more handshake from here. Answers whether that is too many. What a
+    /// trusted proxy passes on is counted once it is known of whom it is.
+    fn begins_handshake(&mut self, address: IpAddr) -> bool {
+        if self.settings.hosts.trust(address) {
+            return false;
+        }
+        let handshakes = self.handshakes.entry(network_of(address)).or_default();
+        *handshakes += 1;
+        *handshakes > self.settings.handshakes_per_address_max
+    }
+
+    /// A trusted proxy has said of whom a request is. Answers whether too many of
+    /// that address are under way.
+    fn is_of(&mut self, id: SocketId, from: IpAddr) -> bool {
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return false;
+        };
+        if socket.address.to_canonical() == from.to_canonical() {
+            return false;
+        }
+        socket.address = from;
+        self.begins_handshake(from)
+    }
+
     /// Reads a request's head. Answers how many bytes were used.
     pub(super) fn read_head(&mut self, id: SocketId, bytes: &[u8]) -> usize {
-        match upgrade::read_head(bytes, &self.settings) {
+        let Some(peer) = self.sockets.get(id).map(|socket| socket.address) else {
+            return bytes.len();
+        };
+        match upgrade::read_head(bytes, peer, &self.settings) {
             Head::Partial => 0,
-            Head::Own => {
-                self.hand_over(id, bytes);
+            Head::Own { from } => {
+                self.hand_over(id, bytes, from);
                 bytes.len()
             }
             Head::Bad(bad) => {
                 self.refuse_bad(id, &bad);
                 bytes.len()
             }
-            Head::Complete { request, bytes } => {
-                self.upgrade(id, request);
+            Head::Complete {
+                request,
+                bytes,
+                from,
+            } => {
+                if self.is_of(id, from) {
+                    self.refuse_bad(id, &BadUpgrade::CROWDED);
+                } else {
+                    self.upgrade(id, request);
+                }
                 bytes
             }
         }
     }
 
     /// One of the node's own routes: the shell's HTTP goes on from here.
-    fn hand_over(&mut self, id: SocketId, head: &[u8]) {
+    fn hand_over(&mut self, id: SocketId, head: &[u8], from: IpAddr) {
         self.outputs.push(Output::HandOver {
             socket: id,
+            from,
             head: head.to_vec(),
         });
         self.forget(id);
@@ -197,6 +231,9 @@ impl Puddle {
             return;
         };
         if !matches!(socket.phase, Phase::Upgrading { .. }) {
+            return;
+        }
+        if self.settings.hosts.trust(socket.address) {
             return;
         }
         let network = network_of(socket.address);

@@ -14,8 +14,8 @@ use super::homing::Pending;
 use super::resting::is_rated;
 use super::returning::GoesOn;
 use crate::home::{
-    Ask, Claim, Outcome, Page, Placed, Range, Said, Saying, Since, Stand, Unsaid, Viewer, Welcome,
-    keeps,
+    Ask, Claim, Outcome, Page, Placed, Range, Rated, Said, Saying, Since, Stand, Unsaid, Viewer,
+    Welcome, keeps,
 };
 use crate::hop::{Hop, RoomMessage};
 use crate::input::SocketId;
@@ -23,6 +23,7 @@ use crate::outbox::Lane;
 use crate::output::WireForm;
 use crate::room::{Governed, Message, Rights, RoomIndex, deliver, encode};
 use crate::socket::{Habit, Phase, Reading};
+use crate::upgrade::Post;
 use crate::wire::multiplexed::{Event as Told, Id, Level, LineError, Place};
 
 /// What a sender wants to be told, and how it names the message.
@@ -72,10 +73,25 @@ impl Puddle {
 
     /// One message over plain HTTP goes its way; its sender is answered when it
     /// is taken.
-    pub(super) fn post(&mut self, index: RoomIndex, id: SocketId, message: Message<'_>) {
+    pub(super) fn post(
+        &mut self,
+        index: RoomIndex,
+        id: SocketId,
+        message: Message<'_>,
+        (key, rated): (Option<Arc<str>>, Rated),
+    ) {
         let room = self.rooms.get(index);
         let (name, governed) = (room.name.clone(), room.governed.clone());
         if !keeps(governed.rules().source()) {
+            if let (Some(key), Some(client)) = (key, message.from) {
+                let wish = Wish {
+                    key: Some(Arc::clone(&key)),
+                    ..Wish::default()
+                };
+                let message = Arc::new(copied(&name, &governed, message));
+                let ask = self.pend(Pending::Claiming(id, message, wish));
+                return self.ask_home(&name, governed, ask, Ask::Claim { client, key });
+            }
             self.say(index, None, message);
             return self.answer_post(id, &name);
         }
@@ -83,8 +99,9 @@ impl Puddle {
         let saying = Saying {
             message: Arc::new(copied(&name, &governed, message)),
             speaker: id,
-            key: None,
+            key,
             waits: false,
+            rated,
         };
         let ask = self.pend(Pending::Posting(id, name.clone()));
         self.ask_home(&name, governed, ask, Ask::Send(saying));
@@ -99,6 +116,7 @@ impl Puddle {
             speaker: id,
             key: wish.key.clone(),
             waits: true,
+            rated: Rated::Client,
         };
         let ask = if wish.request.is_some() {
             self.pend(Pending::Sending(id, name.clone(), wish))
@@ -153,8 +171,16 @@ impl Puddle {
             .filter(|index| {
                 let socket = self.sockets.get(id);
                 socket.is_some_and(|socket| socket.stay(*index).is_some())
+                    || self.is_posting(id, &room)
             });
         match (claim, inside) {
+            (Ok(Claim::New), Some(index)) if self.is_posting(id, &room) => {
+                self.say(index, None, Message::of(message));
+                self.answer_post(id, &room);
+            }
+            (Ok(Claim::Known(_)), _) if self.is_posting(id, &room) => {
+                self.answer_post(id, &room);
+            }
             (Ok(Claim::New), Some(index)) => {
                 self.say(index, Some(id.slot), Message::of(message));
                 self.receipt(id, &room, wish, None);
@@ -229,10 +255,10 @@ impl Puddle {
             (Unsaid::Refused(refused), Some(Phase::Knocking(_))) => {
                 self.refuse_entry(id, room, refused);
             }
-            (
-                _,
-                Some(Phase::Upgrading { .. } | Phase::Knocking(_) | Phase::Closing { .. }) | None,
-            ) => {}
+            (Unsaid::TooManyKeys, Some(Phase::Knocking(_))) => {
+                self.refuse_bad(id, &Post::TOO_MANY_KEYS);
+            }
+            (_, Some(Phase::Upgrading { .. } | Phase::Closing { .. }) | None) => {}
         }
     }
 

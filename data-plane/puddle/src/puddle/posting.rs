@@ -8,7 +8,9 @@ use porthouse_model::{MessageKind, Refused, RoomName};
 
 use super::Puddle;
 use super::door::Seen;
+use crate::home::Rated;
 use crate::input::SocketId;
+use crate::network::network_of;
 use crate::policy::Named;
 use crate::room::Message;
 use crate::sequence::Event;
@@ -46,7 +48,7 @@ impl Puddle {
         if post.stage == Posting::Said {
             return;
         }
-        let (kind, bytes) = (post.kind, post.bytes);
+        let (kind, bytes, key) = (post.kind, post.bytes, post.key.clone());
         let rules = governed.rules();
         let device = session.as_ref().and_then(|session| session.device_acts());
         let acts = rules.acts_of(standing, device);
@@ -71,6 +73,10 @@ impl Puddle {
         }
         self.rooms.get_mut(index).governed = governed;
         self.note_strictness(index);
+        let rated = match (&session, self.sockets.get(id)) {
+            (None, Some(socket)) => Rated::Network(network_of(socket.address)),
+            (Some(_), _) | (None, None) => Rated::Client,
+        };
         let message = Message {
             from: Some(self.client_of(id, session.as_deref())),
             kind,
@@ -82,10 +88,19 @@ impl Puddle {
         if let Some(Asks::Post(post)) = self.request_mut(id).map(|request| &mut request.asks) {
             post.stage = Posting::Said;
         }
-        self.post(index, id, message);
+        self.post(index, id, message, (key, rated));
         if self.post_of(id).is_some() {
             self.stop_reading(id);
         }
+    }
+
+    /// Whether somebody who came to say one message in a room has said it, and was
+    /// not answered.
+    pub(super) fn is_posting(&self, id: SocketId, room: &RoomName) -> bool {
+        let posting = self
+            .post_of(id)
+            .is_some_and(|post| post.stage == Posting::Said);
+        posting && self.entry(id, room).is_some()
     }
 
     /// It was taken.

@@ -14,7 +14,7 @@ use crate::input::SocketId;
 use crate::output::WireForm;
 use crate::policy::Found;
 use crate::socket::{Phase, Routed, Via, Who};
-use crate::upgrade::{self, Subprotocol, Upgrade};
+use crate::upgrade::{self, Asks, Subprotocol, Upgrade};
 
 /// What an address says to somebody.
 enum Led {
@@ -47,13 +47,12 @@ impl Puddle {
 
     /// Brings a request to where its address leads, if that is known now.
     pub(super) fn route(&mut self, id: SocketId) {
-        let Some((address, who)) = self
-            .routed(id)
-            .map(|routed| (routed.address.clone(), routed.who.clone()))
-        else {
+        let Some(routed) = self.routed(id) else {
             return;
         };
-        match self.lead(&address, &who) {
+        let (address, who) = (routed.address.clone(), routed.who.clone());
+        let asks = routed.request.asks.clone();
+        match self.lead(&address, &who, Some(&asks)) {
             Led::Unknown(key) => {
                 if self.wait_for(id, key).is_some() {
                     self.unroutable(id);
@@ -77,13 +76,14 @@ impl Puddle {
     }
 
     /// What an address leads somebody to.
-    fn lead(&mut self, address: &Address, who: &Who) -> Led {
+    fn lead(&mut self, address: &Address, who: &Who, asks: Option<&Asks>) -> Led {
         let endpoint = match self.policy.endpoint(self.now, address) {
             None => return Led::Unknown(PolicyKey::Endpoint(address.clone())),
             Some(Found::Absent) => return Led::Nowhere(Refused::NoSuchEndpoint),
             Some(Found::Present(endpoint)) => endpoint,
         };
-        if endpoint.access == EndpointAccess::Anyone {
+        // What a browser asks in front says nothing of who asks (Fetch, 3.2.2).
+        if endpoint.access == EndpointAccess::Anyone || asks == Some(&Asks::Preflight) {
             return Led::To(endpoint);
         }
         let Who::Session(holder) = who else {
@@ -141,6 +141,11 @@ impl Puddle {
                 self.begin(id, request, who);
                 self.keep_posting(id);
             }
+            // Nothing can be posted or heard here over plain HTTP.
+            (WireForm::Raw, _) if request.asks == Asks::Preflight => {
+                self.tell(id, |out| upgrade::preflight(None, out));
+                self.end(id);
+            }
             (WireForm::Raw | WireForm::EventStream, _) => {
                 self.refuse_bad(id, &request.leads_to_several());
             }
@@ -176,7 +181,7 @@ impl Puddle {
         let Some(who) = self.sockets.get(id).map(|socket| socket.who().clone()) else {
             return;
         };
-        match self.lead(address, &who) {
+        match self.lead(address, &who, None) {
             Led::Unknown(key) => {
                 self.wait_for(id, key);
             }

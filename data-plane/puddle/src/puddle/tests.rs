@@ -22,6 +22,8 @@ mod inbound;
 mod slow;
 mod neighbours;
 mod plain;
+mod posted;
+mod proxied;
 mod last_event;
 mod saying;
 mod followed;

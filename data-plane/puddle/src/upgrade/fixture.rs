@@ -1,11 +1,15 @@
 //! Requests for this module's tests, as people's libraries send them.
 
+use core::net::{IpAddr, Ipv4Addr};
+
 use porthouse_model::{Credential, CredentialKind};
 
 use super::{BadUpgrade, Head, Upgrade, read_head};
 use crate::input::PuddleId;
 use crate::settings::Settings;
 
+/// Where requests come from.
+pub(super) const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The handshake of RFC 6455, section 1.3, without its first line and its end.
 const HANDSHAKE: &str = "Host: server.example.com\r\n\
     Upgrade: websocket\r\n\
@@ -35,20 +39,22 @@ pub(super) fn altered(line: &str, by: &str) -> String {
 }
 
 pub(super) fn read(request: &str) -> Head {
-    read_head(request.as_bytes(), &settings())
+    read_head(request.as_bytes(), PEER, &settings())
 }
 
 pub(super) fn upgrade(request: &str) -> Upgrade {
     match read(request) {
         Head::Complete { request, .. } => request,
-        other @ (Head::Partial | Head::Own | Head::Bad(_)) => panic!("no upgrade but {other:?}"),
+        other @ (Head::Partial | Head::Own { .. } | Head::Bad(_)) => {
+            panic!("no upgrade but {other:?}")
+        }
     }
 }
 
 pub(super) fn bad(request: &str) -> BadUpgrade {
     match read(request) {
         Head::Bad(bad) => bad,
-        other @ (Head::Partial | Head::Own | Head::Complete { .. }) => {
+        other @ (Head::Partial | Head::Own { .. } | Head::Complete { .. }) => {
             panic!("not refused but {other:?}")
         }
     }

@@ -213,7 +213,9 @@ fn is_key(key: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{altered, bad, handshake, read, refused_by, settings, upgrade};
+    use super::super::fixture::{
+        PEER, altered, bad, handshake, read, refused_by, settings, upgrade,
+    };
     use super::super::{Head, read_head};
 
     #[test]
@@ -313,13 +315,16 @@ mod tests {
         let request = handshake("/lobby", &[&long]);
         assert_eq!(refused_by(&request), (431, "request_head_bytes_max"));
         let dribbled = &request.as_bytes()[..settings.request_head_bytes_max];
-        assert!(matches!(read_head(dribbled, &settings), Head::Bad(_)));
-        assert_eq!(read_head(&dribbled[1..][..100], &settings), Head::Partial);
+        assert!(matches!(read_head(dribbled, PEER, &settings), Head::Bad(_)));
+        assert_eq!(
+            read_head(&dribbled[1..][..100], PEER, &settings),
+            Head::Partial
+        );
         // Frames behind a head do not count as its bytes.
         let mut pipelined = handshake("/lobby", &[]).into_bytes();
         pipelined.resize(settings.request_head_bytes_max * 2, 0);
         assert!(matches!(
-            read_head(&pipelined, &settings),
+            read_head(&pipelined, PEER, &settings),
             Head::Complete { .. }
         ));
     }

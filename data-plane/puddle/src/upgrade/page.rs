@@ -90,7 +90,7 @@ fn is_of_own_page(request: &Request<'_>, settings: &Settings) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{handshake, refused_by, session, settings, upgrade};
+    use super::super::fixture::{PEER, handshake, refused_by, session, settings, upgrade};
     use super::super::{Head, read_head};
     use super::*;
 
@@ -151,10 +151,10 @@ mod tests {
         settings.hosts.page_origins = vec!["https://app.example.com".to_owned()];
         let by = |origin: &str| {
             let request = handshake("/a", &[&cookie_line(), origin]);
-            match read_head(request.as_bytes(), &settings) {
+            match read_head(request.as_bytes(), PEER, &settings) {
                 Head::Complete { request, .. } => Ok(request.credential),
                 Head::Bad(bad) => Err(bad.rule),
-                other @ (Head::Partial | Head::Own) => panic!("{other:?}"),
+                other @ (Head::Partial | Head::Own { .. }) => panic!("{other:?}"),
             }
         };
         assert_eq!(

@@ -2,11 +2,14 @@
 //! (`Accept: text/event-stream`), and a page that asks what it may. Owns what is
 //! well formed of them; never reads a body.
 
-use porthouse_model::MessageKind;
+use std::sync::Arc;
+
+use porthouse_model::{MessageKind, Retry};
 
 use super::head::{Repeated, Request};
 use super::{Asks, BadUpgrade, LastEvent};
 use crate::wire::event_id;
+use crate::wire::multiplexed::KEY_BYTES_MAX;
 
 /// The type of an event stream.
 const EVENT_STREAM: &[u8] = b"text/event-stream";
@@ -24,6 +27,8 @@ pub(crate) struct Post {
     pub bytes: usize,
     /// Whether they wait until they are asked for.
     pub waits: bool,
+    /// Its sender's own name for it (`Idempotency-Key`).
+    pub key: Option<Arc<str>>,
     /// How far it is.
     pub stage: Posting,
 }
@@ -43,6 +48,25 @@ impl Post {
     /// What a message is refused with that is not of its type.
     pub(crate) const NO_TEXT: BadUpgrade =
         BadUpgrade::new(400, "http.body", "text in UTF-8, or another content type");
+    /// As many keys of its sender are remembered as may be.
+    pub(crate) const TOO_MANY_KEYS: BadUpgrade = BadUpgrade {
+        retry: Retry::AfterMs(60_000),
+        ..BadUpgrade::new(
+            429,
+            "keys_per_client_max",
+            "fewer keys within the time that they are remembered",
+        )
+    };
+    /// A key of somebody who is another client with each connection.
+    pub(super) const NOBODYS_KEY: BadUpgrade = BadUpgrade {
+        retry: Retry::Authenticate,
+        ..BadUpgrade::new(
+            401,
+            "http.idempotency_key",
+            "a session with `Idempotency-Key`, or no key: who does not sign in is another client \
+             each time, and its key could not be told from another's",
+        )
+    };
 }
 
 /// Reads what a request asks that opens no WebSocket, if it does not.
@@ -88,8 +112,33 @@ fn post(request: &Request<'_>) -> Result<Post, BadUpgrade> {
         waits: expects
             .into_iter()
             .any(|expected| expected.eq_ignore_ascii_case(b"100-continue")),
+        key: key(request)?,
         stage: Posting::Knocks,
     })
+}
+
+/// Its sender's own name for it, in quotes or not: what is quoted is the name.
+fn key(request: &Request<'_>) -> Result<Option<Arc<str>>, BadUpgrade> {
+    let bad = BadUpgrade::new(
+        400,
+        "http.idempotency_key",
+        "one `Idempotency-Key`: 1 to 64 visible characters of ASCII, in quotes or not",
+    );
+    let Ok(value) = request.once("idempotency-key") else {
+        return Err(bad);
+    };
+    let Some(value) = value.map(<[u8]>::trim_ascii) else {
+        return Ok(None);
+    };
+    let quoted = value.strip_prefix(b"\"");
+    let quoted = quoted.and_then(|value| value.strip_suffix(b"\""));
+    let key = quoted.unwrap_or(value);
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\".contains(byte);
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.iter().all(is_plain) {
+        return Err(bad);
+    }
+    let key = core::str::from_utf8(key).expect("what is visible is ASCII");
+    Ok(Some(key.into()))
 }
 
 /// How long the body is, said once and in digits: where two ways to say it
@@ -202,6 +251,44 @@ mod tests {
         }
         let endless = format!("Content-Length: {}", "9".repeat(100));
         assert_eq!(posted(&[&endless]).bytes, usize::MAX);
+    }
+
+    #[test]
+    fn a_message_has_one_key_of_its_sender_in_quotes_or_not() {
+        let bearer = format!("Authorization: Bearer {}", session().reveal());
+        let with = |line: &str| request("POST", "/lobby", &["Content-Length: 0", &bearer, line]);
+        let key = |line: &str| match upgrade(&with(line)).asks {
+            Asks::Post(post) => post.key,
+            other @ (Asks::Socket(_) | Asks::Stream(_) | Asks::Preflight) => panic!("{other:?}"),
+        };
+        for line in [
+            "Idempotency-Key: 8e03-a",
+            "idempotency-key:  \"8e03-a\" ",
+            "IDEMPOTENCY-KEY:8e03-a",
+        ] {
+            assert_eq!(key(line).as_deref(), Some("8e03-a"), "{line}");
+        }
+        assert_eq!(key("X: y"), None);
+        let longest = "k".repeat(KEY_BYTES_MAX);
+        let line = format!("Idempotency-Key: {longest}");
+        assert_eq!(key(&line).as_deref(), Some(&longest[..]));
+        for line in [
+            "Idempotency-Key:",
+            "Idempotency-Key: \"\"",
+            "Idempotency-Key: \"a",
+            "Idempotency-Key: a b",
+            "Idempotency-Key: \u{e9}",
+            &format!("Idempotency-Key: {longest}k"),
+            "Idempotency-Key: a\r\nIdempotency-Key: a",
+        ] {
+            let told = (400, "http.idempotency_key");
+            assert_eq!(refused_by(&with(line)), told, "{line}");
+        }
+        let nobodys = ["Content-Length: 0", "Idempotency-Key: a"];
+        assert_eq!(
+            refused_by(&request("POST", "/lobby", &nobodys)),
+            (401, "http.idempotency_key")
+        );
     }
 
     #[test]

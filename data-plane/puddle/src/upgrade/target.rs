@@ -238,7 +238,7 @@ mod tests {
     use porthouse_model::{Credential, CredentialKind};
 
     use super::super::Presented;
-    use super::super::fixture::{altered, handshake, read, refused_by, session, upgrade};
+    use super::super::fixture::{PEER, altered, handshake, read, refused_by, session, upgrade};
     use super::super::{Endpoint, Head};
 
     const V1: &str = "Sec-WebSocket-Protocol: porthouse.v1";
@@ -328,7 +328,7 @@ mod tests {
             "POST /-/session HTTP/1.1\r\nContent-Length: 5\r\n\r\n".to_owned(),
             "GET /-/ready HTTP/1.0\r\n\r\n".to_owned(),
         ] {
-            assert_eq!(read(&request), Head::Own, "{request}");
+            assert_eq!(read(&request), Head::Own { from: PEER }, "{request}");
         }
         assert_eq!(read("GET /-/live HTTP/1.1\r\n"), Head::Partial);
         assert_eq!(
@@ -381,12 +381,12 @@ mod tests {
     fn a_host_is_an_address_where_its_suffix_is_set() {
         let mut settings = super::super::fixture::settings();
         settings.hosts.endpoint_suffix = Some(".example.com".into());
-        let endpoint = |request: &str| match super::super::read_head(request.as_bytes(), &settings)
-        {
-            Head::Complete { request, .. } => Ok(request.endpoint),
-            Head::Bad(bad) => Err((bad.status, bad.rule)),
-            other @ (Head::Partial | Head::Own) => panic!("{other:?}"),
-        };
+        let endpoint =
+            |request: &str| match super::super::read_head(request.as_bytes(), PEER, &settings) {
+                Head::Complete { request, .. } => Ok(request.endpoint),
+                Head::Bad(bad) => Err((bad.status, bad.rule)),
+                other @ (Head::Partial | Head::Own { .. }) => panic!("{other:?}"),
+            };
         let at = |host: &str, target: &str| {
             let request = handshake(target, &[V1]);
             endpoint(&request.replace("server.example.com", host))

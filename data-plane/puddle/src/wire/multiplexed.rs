@@ -19,6 +19,7 @@ use crate::sequence::Asked;
 use crate::settings::Settings;
 use crate::waiting::Decision;
 pub(crate) use event::{Event, Level, Place, Step as AskedStep, message};
+pub(crate) use header::KEY_BYTES_MAX;
 pub(crate) use id::Id;
 pub(crate) use people::PeopleEvent;
 

@@ -15,7 +15,7 @@ use porthouse_api::live::v1::{KickRequest, PublishRequest, publish_request};
 use porthouse_e2e::events::Events;
 use porthouse_e2e::house::House;
 use porthouse_e2e::raw::{self, Raw};
-use porthouse_e2e::vector::{Case, Message as Said, Names, Request, Step, read, same_event};
+use porthouse_e2e::vector::{Case, Keyed, Message as Said, Names, Request, Step, read, same_event};
 use porthouse_e2e::wire::Wire;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -97,7 +97,10 @@ impl<'a> Replay<'a> {
             Step::Alias(name, rooms) => self.endpoint(name, None, rooms).await,
             Step::Withdraw(name) => self.withdraw(place, name).await,
             Step::Listen(name, request) => self.listen(place, name, request).await,
-            Step::Post(path, status, text) => self.post(place, path, *status, text).await,
+            Step::Post(path, status, text) => {
+                self.post(place, (path, *status), "", text).await;
+            }
+            Step::Keyed(keyed) => self.keyed(place, keyed).await,
             Step::Open(name, request) => {
                 let opened = Raw::ask(self.house.ws(), self.request(request)).await;
                 let socket = opened.unwrap_or_else(|refused| panic!("{place}: {refused:?}"));
@@ -184,12 +187,19 @@ impl<'a> Replay<'a> {
         self.streams.insert(name.to_owned(), stream);
     }
 
-    async fn post(&self, place: &str, path: &str, status: u16, text: &str) {
+    async fn keyed(&self, place: &str, keyed: &Keyed) {
+        let (token, key) = (self.names.fill(&keyed.token), &keyed.key);
+        let lines = format!("Authorization: Bearer {token}\r\nIdempotency-Key: {key}\r\n");
+        let at = (&keyed.path[..], keyed.status);
+        self.post(place, at, &lines, &keyed.text).await;
+    }
+
+    async fn post(&self, place: &str, (path, status): (&str, u16), lines: &str, text: &str) {
         let (ws, path, bytes) = (self.house.ws(), self.own_path(path), text.len());
         let mut wire = Wire::connect(ws).await;
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: {ws}\r\nContent-Type: text/plain\r\n\
-             Content-Length: {bytes}\r\n\r\n{text}",
+             {lines}Content-Length: {bytes}\r\n\r\n{text}",
         );
         wire.send(request.as_bytes()).await;
         let answer = wire.answer().await;

@@ -26,8 +26,8 @@ const PASSWORD_BYTES_MAX: usize = 1024;
 const JWT_BYTES_MAX: usize = 16 * 1024;
 /// The longest code, recovery codes included.
 const CODE_BYTES_MAX: usize = 64;
-/// The longest key.
-const KEY_BYTES_MAX: usize = 64;
+/// The longest key of a message.
+pub(crate) const KEY_BYTES_MAX: usize = 64;
 /// What is shown of something found.
 const FOUND_BYTES_MAX: usize = 32;
 
