@@ -35,6 +35,7 @@ mod returning;
 mod storing;
 mod line;
 mod forgetting;
+mod foreign;
 mod closing;
 mod recalling;
 mod foreseeing;
@@ -78,6 +79,7 @@ use crate::socket::{Phase, SignedIn, Sockets};
 use crate::timer::Timers;
 use crate::waiting::WaitingRooms;
 use counting::Tallying;
+use foreign::Foreign;
 use homing::Asking;
 use resting::Resting;
 use storing::Storing;
@@ -154,6 +156,8 @@ pub struct Puddle {
     paced_until: Time,
     /// When the last flush began, and how long it should have taken.
     flushed: Option<(Time, Duration)>,
+    /// What is logged of pages that are refused.
+    foreign: Foreign,
     /// The revision last said to be applied.
     acknowledged: Revision,
     drain: Option<Drain>,
@@ -204,6 +208,10 @@ pub struct Counters {
     pub admitted: u64,
     /// Refusals told.
     pub refused: u64,
+    /// Those of them to pages of an origin that the room does not name.
+    pub pages_refused: u64,
+    /// Those of them to pages that may not use the session cookie they came with.
+    pub cookies_refused: u64,
     /// Messages taken from sockets and backends.
     pub messages: u64,
     /// Messages queued for a socket.
@@ -272,6 +280,7 @@ impl Puddle {
             outputs: Vec::new(),
             paced_until: now,
             flushed: None,
+            foreign: Foreign::new(now),
             acknowledged: Revision::default(),
             drain: None,
             recall: Recall::new(REFUSALS_KEPT_MAX),

@@ -189,6 +189,12 @@ impl Endpoint {
 }
 
 impl BadUpgrade {
+    /// The session's cookie, from a page that may not use it.
+    pub(crate) const FOREIGN_PAGE: Self = Self::new(
+        403,
+        "page.origin",
+        "a page of this host, or of an origin that --page-origins names, to use the session cookie",
+    );
     /// The request did not come in time.
     pub(crate) const SLOW: Self = Self {
         retry: Retry::AfterMs(1_000),

@@ -43,13 +43,23 @@ const GAUGES: [Row; 3] = [
     ),
 ];
 /// What has happened since the puddle began.
-const COUNTERS: [Row; 7] = [
+const COUNTERS: [Row; 9] = [
     ("porthouse_admitted", "Entries to rooms", |read| {
         read.puddle.admitted
     }),
     ("porthouse_refused", "Refusals told", |read| {
         read.puddle.refused
     }),
+    (
+        "porthouse_pages_refused",
+        "Refusals told to pages of an origin that the room does not name",
+        |read| read.puddle.pages_refused,
+    ),
+    (
+        "porthouse_cookies_refused",
+        "Refusals told to pages that may not use the session cookie they came with",
+        |read| read.puddle.cookies_refused,
+    ),
     (
         "porthouse_messages",
         "Messages taken from sockets and backends",

@@ -39,6 +39,7 @@ impl Puddle {
 
     fn keep_refusal(&mut self, id: SocketId, room: Option<RoomName>, cause: Cause) -> RefusalId {
         self.counters.refused += 1;
+        self.count_page(&cause);
         let name = self.refusal_id();
         let recalled = self.recalled(id, room, name, cause);
         self.recall.keep(recalled);

@@ -12,12 +12,6 @@ use crate::settings::Settings;
 /// this very host alone, over TLS, for all paths (RFC 6265bis, section 4.1.3.2).
 pub const SESSION_COOKIE: &str = "__Host-porthouse";
 
-/// What is refused to other pages.
-const FOREIGN_PAGE: BadUpgrade = BadUpgrade::new(
-    403,
-    "page.origin",
-    "a page of this host, or of an origin that --page-origins names, to use the session cookie",
-);
 const TWO_COOKIES: BadUpgrade = BadUpgrade::new(
     400,
     "credential",
@@ -48,7 +42,7 @@ pub(super) fn credential(
         return Ok(given);
     };
     if !is_of_own_page(request, settings) {
-        return Err(FOREIGN_PAGE);
+        return Err(BadUpgrade::FOREIGN_PAGE);
     }
     if given != Presented::Nothing {
         return Ok(given);

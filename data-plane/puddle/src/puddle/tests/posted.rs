@@ -221,3 +221,35 @@ fn a_page_that_the_room_names_reads_the_answer_at_every_address_of_the_room() {
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     assert!(!answer.contains("Access-Control"), "{answer}");
 }
+
+#[test]
+fn pages_that_are_refused_are_counted_by_what_refuses_them() {
+    let mut world = World::new(1);
+    let naming = RoomRules {
+        connection: ConnectionRules {
+            origins: ["https://shop.example".to_owned()].into(),
+            ..ConnectionRules::default()
+        },
+        ..RoomRules::default()
+    };
+    world.room("shop", naming);
+    let other = "Origin: https://other.example";
+    let answer = post(&mut world, 0, "/shop", &[other], "hello");
+    assert!(
+        answer.contains(r#""rule":"connection.origins""#),
+        "{answer}"
+    );
+    let cookie = "Cookie: __Host-porthouse=x";
+    let answer = post(&mut world, 0, "/open", &[other, cookie], "hello");
+    assert!(answer.contains(r#""rule":"page.origin""#), "{answer}");
+    post(
+        &mut world,
+        0,
+        "/shop",
+        &["Origin: https://shop.example"],
+        "hello",
+    );
+    let counters = world.puddles[0].counters();
+    let counted = (counters.pages_refused, counters.cookies_refused);
+    assert_eq!((counted, counters.refused), ((1, 1), 2));
+}
