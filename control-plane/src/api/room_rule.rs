@@ -13,7 +13,7 @@ mod users;
 mod tests;
 
 use porthouse_api::control::v1 as wire;
-use porthouse_model::{EntryStep, Format, RoomRules};
+use porthouse_model::{EntryStep, Format, HistoryRules, Keep, RoomRules};
 use porthouse_rules::Rules;
 
 use crate::store::Connection;
@@ -102,6 +102,7 @@ pub(super) fn check(
     compiled: &Compiled,
 ) -> Result<(), ApiError> {
     fits(rules)?;
+    outlives(&rules.history)?;
     let mut users = draft.clone();
     users.messages.format = Format::Any;
     let named = &rules.connection;
@@ -121,6 +122,18 @@ fn fits(rules: &RoomRules) -> Result<(), ApiError> {
         // What takes most is a schema or a description.
         let rule = format!("rules of at most {RULES_BYTES_MAX} bytes in all");
         return Err(ApiError::field("messages.format", rule));
+    }
+    Ok(())
+}
+
+/// What waits for members who are away is in a node's memory: where nothing else is
+/// kept, nothing survives the node. Looked at when it is written alone, so that a
+/// room that was written before goes on.
+fn outlives(history: &HistoryRules) -> Result<(), ApiError> {
+    if history.durable && history.waiting.is_some() && history.keep == Keep::None {
+        let rule = "a `keep` other than `none` with it: what waits for members who are away does \
+                    not survive the node";
+        return Err(ApiError::field("history.durable", rule));
     }
     Ok(())
 }

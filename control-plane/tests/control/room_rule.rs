@@ -289,3 +289,37 @@ async fn rules_have_a_greatest_size() {
         )
     );
 }
+
+#[tokio::test]
+async fn what_is_in_a_nodes_memory_alone_is_not_promised_to_survive_it() {
+    let world = World::start().await;
+    world.room("lobby").await;
+    let durable = |keep| {
+        with(wire::RoomRules {
+            history: Some(wire::HistoryRules {
+                keep,
+                durable: Some(true),
+                waiting: Some(wire::Waiting {
+                    messages_max: 10,
+                    age_max: Some(prost_types::Duration {
+                        seconds: 60,
+                        nanos: 0,
+                    }),
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        })
+    };
+    let refused = update(&world, durable(None), &["rules"]).await;
+    let refused = refused.expect_err("nothing that is kept survives");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(field(&refused).ends_with("history.durable"), "{refused}");
+    let latest = wire::history_rules::Keep::Latest(wire::KeepLatest {});
+    update(&world, durable(Some(latest)), &["rules"])
+        .await
+        .expect("the latest message does");
+    let none = with(wire::RoomRules::default());
+    let refused = update(&world, none, &["rules.history.none"]).await;
+    assert!(refused.is_err(), "not by one field either");
+}
