@@ -7,6 +7,7 @@ use std::time::Duration;
 use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedService;
 use porthouse_api::node::v1::{
     CloseSessionRequest, CloseSessionResponse, CompleteSessionRequest, CompleteSessionResponse,
+    FindDeletedRoomsRequest, FindDeletedRoomsResponse, KeepOutRequest, KeepOutResponse,
     MakeTicketRequest, MakeTicketResponse, OpenSessionRequest, OpenSessionResponse,
     RedeemTicketRequest, RedeemTicketResponse, ResolveRequest, ResolveResponse,
     VerifyRoomPasswordRequest, VerifyRoomPasswordResponse, VerifyStepRequest, VerifyStepResponse,
@@ -17,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::api::{CallersKey, CodeCheck, RoomCodeCheck, SignIn, Tickets, asker};
+use crate::api::{CallersKey, CodeCheck, Kicks, RoomCodeCheck, SignIn, Tickets, asker};
 use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
 use crate::store::Store;
@@ -29,9 +30,11 @@ use refusal::Refusal;
 pub(crate) mod applied;
 pub(crate) mod asking;
 mod attempts;
+mod deleted;
 mod hook;
 pub(crate) mod idle;
 mod introduction;
+mod kick;
 mod last_seen;
 mod lease;
 mod opening;
@@ -88,6 +91,7 @@ pub(crate) struct Verifiers {
     pub(crate) room_code: RoomCodeCheck,
     pub(crate) hooks: Hooks,
     pub(crate) tickets: Tickets,
+    pub(crate) kicks: Kicks,
 }
 
 /// The service that nodes ask.
@@ -196,6 +200,24 @@ impl PolicyFeedService for PolicyFeed {
         request: Request<CloseSessionRequest>,
     ) -> Result<Response<CloseSessionResponse>, Status> {
         self.sign_out(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn keep_out(
+        &self,
+        request: Request<KeepOutRequest>,
+    ) -> Result<Response<KeepOutResponse>, Status> {
+        self.keep_out_of_room(request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn find_deleted_rooms(
+        &self,
+        request: Request<FindDeletedRoomsRequest>,
+    ) -> Result<Response<FindDeletedRoomsResponse>, Status> {
+        self.deleted_of(request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn make_ticket(

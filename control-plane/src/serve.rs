@@ -20,8 +20,8 @@ use tonic_reflection::server::Builder as Reflection;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::api::{
-    self, AUDIT_WATCHES_MAX, Api, CodeCheck, GuardLayer, Keys, RoomCodeCheck, Sealing, SignIn,
-    Tickets,
+    self, AUDIT_WATCHES_MAX, Api, CodeCheck, GuardLayer, Keys, Kicks, RoomCodeCheck, Sealing,
+    SignIn, Tickets,
 };
 use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
@@ -241,6 +241,7 @@ fn verifiers(
         code: code_check.clone(),
         hooks: Hooks::new(settings.hook.clone()),
         tickets: Tickets::new(store.clone()),
+        kicks: Kicks::new(store.clone()),
     }
 }
 

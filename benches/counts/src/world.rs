@@ -51,7 +51,8 @@ impl Shell for Far {
             | Output::Applied { .. }
             | Output::Reply { .. }
             | Output::Followed { .. }
-            | Output::Seen { .. } => {}
+            | Output::Seen { .. }
+            | Output::KeepOut(_) => {}
         }
     }
 }

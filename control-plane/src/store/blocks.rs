@@ -92,6 +92,23 @@ pub(crate) async fn by_id(
         .optional()
 }
 
+/// Reads the block of a user, or of a device, in a room, expired or not.
+pub(crate) async fn of_client(
+    c: &mut Connection,
+    room: Uuid,
+    (user, device): (Option<Uuid>, Option<Uuid>),
+) -> QueryResult<Option<BlockRow>> {
+    room_blocks::table
+        .filter(room_blocks::room_id.eq(room))
+        .filter(room_blocks::user_id.is_not_distinct_from(user))
+        .filter(room_blocks::device_id.is_not_distinct_from(device))
+        .filter(room_blocks::address_range.is_null())
+        .select(BlockRow::as_select())
+        .first(c)
+        .await
+        .optional()
+}
+
 /// Reads the blocks of a room's page that have not expired, all or one user's,
 /// with their users' names, ordered by identity, which is by when they were made.
 pub(crate) async fn page(

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Connection;
 use super::page::{NAME_BYTE_AFTER, Page};
-use super::schema::rooms;
+use super::schema::{deleted_rooms, rooms};
 
 /// What an owner may change of a room, as columns.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -96,6 +96,15 @@ pub(crate) async fn hold(c: &mut Connection, name: &RoomName) -> QueryResult<Opt
         .first(c)
         .await
         .optional()
+}
+
+/// Those of these rooms that were deleted.
+pub(crate) async fn deleted_of(c: &mut Connection, ids: Vec<Uuid>) -> QueryResult<Vec<Uuid>> {
+    deleted_rooms::table
+        .filter(deleted_rooms::id.eq_any(ids))
+        .select(deleted_rooms::id)
+        .load(c)
+        .await
 }
 
 /// Reads the rooms of a page whose names begin with `prefix`, ordered by name.

@@ -160,6 +160,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    deleted_rooms (id) {
+        id -> Uuid,
+        delete_time -> Timestamptz,
+    }
+}
+
+diesel::table! {
     rooms (id) {
         id -> Uuid,
         name -> Text,

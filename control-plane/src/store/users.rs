@@ -118,6 +118,18 @@ pub(crate) async fn hold(c: &mut Connection, name: &Username) -> QueryResult<Opt
         .optional()
 }
 
+/// Reads a user's name and keeps others from deleting it until the transaction
+/// ends.
+pub(crate) async fn hold_by_id(c: &mut Connection, id: Uuid) -> QueryResult<Option<String>> {
+    users::table
+        .find(id)
+        .select(users::username)
+        .for_key_share()
+        .first(c)
+        .await
+        .optional()
+}
+
 /// Reads the identities of those of these users that are there, by name.
 pub(crate) async fn ids(
     c: &mut Connection,

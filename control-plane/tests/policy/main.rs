@@ -22,6 +22,7 @@ mod second_factor;
 mod resealed;
 mod sign_in;
 mod idle;
+mod kick;
 mod ticket;
 mod races;
 mod audit;

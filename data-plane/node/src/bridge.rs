@@ -3,12 +3,14 @@
 
 mod nats;
 mod sign;
+mod sweep;
 
 use std::sync::Arc;
 
 use porthouse_puddle::{FromStore, PuddleId, StoreRequest, StoredRoom, ToStore};
 use tokio::sync::mpsc;
 
+use crate::policy::client::Replicas;
 use crate::settings::NatsSettings;
 use nats::Nats;
 pub use nats::StoreError;
@@ -80,6 +82,16 @@ impl Bridge {
             // Nobody waits for an answer when the node has ended.
             let _ = answered.send(answer).await;
         });
+    }
+
+    /// Has the store forget rooms that were deleted while no node was there to do
+    /// so. Nothing to do without a store.
+    pub(crate) fn swept(
+        &self,
+        replicas: Arc<Replicas>,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let store = self.store.clone()?;
+        Some(sweep::run(store, replicas))
     }
 
     /// How the store stands, if there is one.

@@ -28,6 +28,7 @@ use crate::own::front::Front;
 use crate::own::session::Sessions;
 use crate::policy::Control;
 use crate::policy::client::Replicas;
+use crate::policy::kept_out::KeptOut;
 use crate::policy::seen::Seen;
 use crate::policy::watch::About;
 use crate::refusals::Refusals;
@@ -101,7 +102,12 @@ impl Node {
         })?;
 
         let sign = Arc::new(Sign::new());
-        let ways = Ways::new(settings, &sign, (&replicas, &live))?;
+        let (kept_out, writes) = KeptOut::new(Arc::clone(&replicas));
+        runtime.spawn(writes);
+        if let Some(sweeps) = bridge.swept(Arc::clone(&replicas)) {
+            runtime.spawn(sweeps);
+        }
+        let ways = Ways::new(settings, &sign, (&replicas, &live), kept_out)?;
         let made = threads(settings, clock, &ways, listeners)?;
         let operators = operators(settings, &sign, &made.tallies, bridge.sign())?;
         let about = About {
@@ -223,6 +229,7 @@ struct Ways {
     front: Front,
     refusals: Arc<Refusals>,
     seen: Seen,
+    kept_out: KeptOut,
 }
 
 impl Ways {
@@ -230,6 +237,7 @@ impl Ways {
         settings: &Settings,
         sign: &Arc<Sign>,
         (replicas, live): (&Arc<Replicas>, &Live),
+        kept_out: KeptOut,
     ) -> Result<Self, StartError> {
         Ok(Self {
             sign: Arc::clone(sign),
@@ -240,6 +248,7 @@ impl Ways {
             })?,
             refusals: Arc::clone(live.refusals()),
             seen: Seen::of(settings.puddles),
+            kept_out,
         })
     }
 }
@@ -286,6 +295,7 @@ fn threads(
             refusals: Arc::clone(&ways.refusals),
             seen: ways.seen.clone(),
             followers: Followers::default(),
+            kept_out: ways.kept_out.clone(),
             now: clock.now(),
         };
         made.lines.push(Line::new(

@@ -4,6 +4,7 @@
 
 mod answer;
 pub(crate) mod client;
+pub(crate) mod kept_out;
 pub(crate) mod seen;
 pub(crate) mod sign_in;
 mod step;

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use crate::follow::{Follow, Followers};
 use crate::own::front::Front;
 use crate::own::{self, Sign};
+use crate::policy::kept_out::KeptOut;
 use crate::policy::seen::Seen;
 use crate::refusals::Refusals;
 use crate::ring::{Ends, Peers};
@@ -94,6 +95,7 @@ pub(crate) struct Io {
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) seen: Seen,
     pub(crate) followers: Followers,
+    pub(crate) kept_out: KeptOut,
     /// When this turn began.
     pub(crate) now: Time,
 }
@@ -149,6 +151,7 @@ impl Shell for Io {
             Output::Applied { revision } => self.say(Said::Applied { revision }),
             Output::Seen { sessions } => self.seen.tell(self.puddle, sessions),
             Output::Followed { message, place } => self.followers.tell(&message, place),
+            Output::KeepOut(kicked) => self.kept_out.tell(*kicked),
             Output::Reply { order, reply } => self.say(Said::Replied { order, reply }),
         }
     }

@@ -457,6 +457,7 @@ mod tests {
             refusals: Arc::new(crate::refusals::Refusals::new()),
             seen: crate::policy::seen::Seen::of(1),
             followers: crate::follow::Followers::default(),
+            kept_out: crate::policy::kept_out::KeptOut::nowhere(),
             now: clock.now(),
         };
         let wake = Arc::clone(&wakes[0]);

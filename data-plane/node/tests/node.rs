@@ -406,6 +406,20 @@ impl PolicyFeedService for Control {
         Err(Status::unimplemented("there is no ticket"))
     }
 
+    async fn keep_out(
+        &self,
+        _: Request<v1::KeepOutRequest>,
+    ) -> Result<Response<v1::KeepOutResponse>, Status> {
+        Err(Status::unimplemented("there is no user"))
+    }
+
+    async fn find_deleted_rooms(
+        &self,
+        _: Request<v1::FindDeletedRoomsRequest>,
+    ) -> Result<Response<v1::FindDeletedRoomsResponse>, Status> {
+        Err(Status::unimplemented("there is no store"))
+    }
+
     async fn close_session(
         &self,
         _: Request<v1::CloseSessionRequest>,

@@ -39,8 +39,8 @@ pub use home::{FromHome, Placed, ToHome};
 pub use hop::{Hop, RoomMessage};
 pub use input::{Changed, ChangedItem, Command, Input, OrderId, Publish, PuddleId, SocketId};
 pub use output::{
-    Deadline, Foreseen, ListedClient, ListedPresent, ListedRoom, ListedSocket, ListedWaiting,
-    Moved, MovedSocket, Output, Reply, Shell, WireForm, Wrote,
+    Deadline, Foreseen, KeptOut, ListedClient, ListedPresent, ListedRoom, ListedSocket,
+    ListedWaiting, Moved, MovedSocket, Output, Reply, Shell, WireForm, Wrote,
 };
 pub use people::{OwnerRule, RoomLife};
 pub use policy::{RoomPolicy, TemplatePolicy};

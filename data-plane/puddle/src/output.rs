@@ -2,10 +2,13 @@
 //! [`Shell`] trait; decides nothing.
 
 use core::net::IpAddr;
+use core::time::Duration;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use porthouse_model::{ClientId, Refusal, Refused, Revision, RoomName, SessionId, Time, Username};
+use porthouse_model::{
+    ClientId, Refusal, Refused, Revision, RoomId, RoomName, SessionId, Time, Username,
+};
 
 use crate::bridge::{StoreRequest, StoredRoom, ToStore};
 use crate::hop::{Hop, RoomMessage};
@@ -106,6 +109,9 @@ pub enum Output {
         /// Its epoch and its offset, where the room keeps messages.
         place: Option<(u64, u64)>,
     },
+    /// Have somebody kept out of a room on all nodes who was put out of it here,
+    /// and is kept out here already.
+    KeepOut(Box<KeptOut>),
     /// The reply to an order.
     Reply {
         /// The order.
@@ -113,6 +119,21 @@ pub enum Output {
         /// The reply.
         reply: Reply,
     },
+}
+
+/// A signed-in client that was put out of a room for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptOut {
+    /// The room.
+    pub room: RoomName,
+    /// Which room of that name; `None`: it is not known here whether one was made.
+    pub room_id: Option<RoomId>,
+    /// Who.
+    pub client: ClientId,
+    /// Who put them out; `None`: a backend.
+    pub by: Option<ClientId>,
+    /// For how long.
+    pub time: Duration,
 }
 
 /// The reply to a [`crate::Command`].

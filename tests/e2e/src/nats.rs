@@ -1,14 +1,18 @@
 //! A NATS server that keeps durable rooms, in a directory of its own. Owns that
-//! it can be killed and started again where it was. Never looks into its streams.
+//! it can be killed and started again where it was. Looks at no message of its stream.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 use crate::program::{Process, Stream};
+use crate::wait::within;
 
 /// Names the server's program; else it is looked for on the path and among the
 /// tools that `scripts/setup` fetches.
@@ -54,6 +58,31 @@ impl Nats {
     pub async fn start_again(&mut self) {
         assert!(self.process.is_none(), "it was killed");
         self.run().await;
+    }
+
+    /// How many records its one stream has, as it says itself.
+    ///
+    /// # Panics
+    /// When it does not say so.
+    pub async fn records(&self) -> u64 {
+        let stream = within("NATS", TcpStream::connect(("127.0.0.1", self.port))).await;
+        let (reader, mut writer) = stream.expect("it listens").into_split();
+        let ask = "CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB told 1\r\n\
+                   PUB $JS.API.STREAM.INFO.PORTHOUSE_HISTORY told 0\r\n\r\n";
+        let asked = writer.write_all(ask.as_bytes()).await;
+        asked.expect("it reads");
+        let mut lines = BufReader::new(reader).lines();
+        let told = async {
+            loop {
+                let line = lines.next_line().await.expect("text").expect("an answer");
+                if line.starts_with('{') {
+                    return line;
+                }
+            }
+        };
+        let told = within("what the stream is", told).await;
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        told["state"]["messages"].as_u64().expect("a number")
     }
 
     async fn run(&mut self) {

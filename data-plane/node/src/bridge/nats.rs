@@ -13,10 +13,12 @@ use async_nats::jetstream::consumer::pull::OrderedConfig;
 use async_nats::jetstream::context::{Context, GetStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+    Config, DiscardPolicy, InfoWithSubjects, LastRawMessageErrorKind, RetentionPolicy, StorageType,
+    Stream,
 };
 use async_nats::{Client, ConnectOptions, Event};
 use futures_util::StreamExt;
+use porthouse_model::RoomId;
 use porthouse_puddle::{FromStore, Mark, Record, StoredRoom, ToStore};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -265,6 +267,27 @@ impl Nats {
         }
     }
 
+    /// The subjects of all rooms, with how many records each has.
+    pub(super) async fn subjects(&self) -> Option<InfoWithSubjects> {
+        if self.is_away() {
+            return None;
+        }
+        let stream = self.stream().await?;
+        let subjects = stream.info_with_subjects(format!("{SUBJECT}.>"));
+        let subjects = timeout(REQUEST_TIME_MAX, subjects).await;
+        subjects.ok()?.ok()
+    }
+
+    /// Forgets all that is of this identity, whatever the name.
+    pub(super) async fn forget_all_of(&self, room: RoomId) -> Option<()> {
+        let mut subject = SUBJECT.to_owned();
+        part(&mut subject, room.as_bytes());
+        subject.push_str(".>");
+        let forget = self.forget(&subject, None);
+        timeout(REQUEST_TIME_MAX, forget).await.ok().flatten()?;
+        Some(())
+    }
+
     /// The last record of a subject.
     async fn last(&self, subject: &str) -> Option<Mark> {
         let stream = self.stream().await?;
@@ -389,14 +412,27 @@ fn unfit(found: &Config) -> Option<&'static str> {
 /// A room's subject. Names have characters that mean something in a subject.
 fn subject(room: &StoredRoom) -> String {
     let mut subject = SUBJECT.to_owned();
-    for part in [&room.id.as_bytes()[..], room.name.as_str().as_bytes()] {
-        subject.push('.');
-        for byte in part {
-            // A `String` takes everything.
-            let _ = write!(subject, "{byte:02x}");
-        }
-    }
+    part(&mut subject, room.id.as_bytes());
+    part(&mut subject, room.name.as_str().as_bytes());
     subject
+}
+
+fn part(subject: &mut String, bytes: &[u8]) {
+    subject.push('.');
+    for byte in bytes {
+        // A `String` takes everything.
+        let _ = write!(subject, "{byte:02x}");
+    }
+}
+
+/// The identity in a subject; `None`: it is none of ours.
+pub(super) fn room_of(subject: &str) -> Option<RoomId> {
+    let id = subject.strip_prefix(SUBJECT)?.strip_prefix('.')?;
+    let (id, _) = id.split_once('.')?;
+    let id = u128::from_str_radix(id, 16)
+        .ok()
+        .filter(|_| id.len() == 32)?;
+    Some(RoomId::from_bytes(id.to_be_bytes()))
 }
 
 #[cfg(test)]

@@ -92,7 +92,8 @@ impl Replicas {
         request
     }
 
-    pub(super) fn request<T>(&self, message: T) -> tonic::Request<T> {
+    /// The same, answered within a time.
+    pub(crate) fn request<T>(&self, message: T) -> tonic::Request<T> {
         let mut request = self.call(message);
         request.set_timeout(self.request_time_max);
         request

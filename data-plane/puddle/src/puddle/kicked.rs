@@ -6,11 +6,13 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use porthouse_model::{Act, AddressRange, ClientId, Refused, RoomName, Time};
+use porthouse_model::{Act, AddressRange, ClientId, Refused, RoomId, RoomName, Time};
 
-use super::Puddle;
+use super::{Puddle, slot_of};
 use crate::hop::Hop;
 use crate::input::SocketId;
+use crate::output::{KeptOut, Output};
+use crate::policy::Named;
 use crate::room::{Governed, RoomIndex};
 use crate::socket::{Habit, Who};
 use crate::wire::multiplexed::{Comeback, Event as Told, Id};
@@ -159,7 +161,54 @@ impl Puddle {
             let room = room.clone();
             self.peers.send(puddle, Hop::Kick { room, client, time });
         }
+        let room_id = self.rooms.get(index).governed.id();
+        let by = self.client_inside(id, index);
         self.kick(client, Some(room), time);
+        if room_id.is_some() {
+            self.keep_out_everywhere(room, room_id, (client, by), time);
+        }
+    }
+
+    /// The client that somebody inside is.
+    fn client_inside(&self, id: SocketId, index: RoomIndex) -> Option<ClientId> {
+        let stay = self.sockets.get(id)?.stay(index)?;
+        Some(self.rooms.get(index).seats.sitter(stay.seat).client)
+    }
+
+    /// A backend puts a client out of a room, and every puddle of the node is
+    /// told: the room's home alone has it kept out on other nodes.
+    pub(super) fn kicked_by_backend(&mut self, client: ClientId, room: &RoomName, time: Duration) {
+        if self.home_of(room) != self.settings.puddle {
+            return;
+        }
+        let room_id = match self.policy.room(self.now, room) {
+            Some(Named::Room(policy)) => Some(policy.room.id),
+            Some(Named::Templated(_) | Named::Absent) => return,
+            None => None,
+        };
+        self.keep_out_everywhere(room, room_id, (client, None), time);
+    }
+
+    /// Has a signed-in client kept out of a room that was made, on all nodes and
+    /// after a restart. An anonymous one is known by where it comes from, and who
+    /// is signed in there may come in: it is kept out here alone.
+    fn keep_out_everywhere(
+        &mut self,
+        room: &RoomName,
+        room_id: Option<RoomId>,
+        (client, by): (ClientId, Option<ClientId>),
+        time: Duration,
+    ) {
+        if time.is_zero() || slot_of(client).is_some() {
+            return;
+        }
+        self.outputs.push(Output::KeepOut(Box::new(KeptOut {
+            room: room.clone(),
+            room_id,
+            client,
+            by,
+            time,
+        })));
     }
 
     /// Who owns a room, if somebody does.

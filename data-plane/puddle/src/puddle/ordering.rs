@@ -70,6 +70,9 @@ impl Puddle {
                 block,
             } => {
                 let time = block.unwrap_or(self.settings.kick_block_time);
+                if let Some(room) = &room {
+                    self.kicked_by_backend(client, room, time);
+                }
                 self.kick(client, room.as_ref(), time)
             }
         }

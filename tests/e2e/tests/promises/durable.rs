@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use porthouse_api::control::v1::{HistoryRules, Room, RoomRules};
+use porthouse_api::control::v1::{DeleteRoomRequest, HistoryRules, Room, RoomRules};
 use porthouse_e2e::multiplexed::{Multiplexed, Told};
 use porthouse_e2e::nats::Nats;
 use porthouse_e2e::planes::Planes;
@@ -169,4 +169,49 @@ async fn without_a_store_a_durable_room_is_refused_and_the_setting_named() {
     assert!(needed.contains("--nats-url"), "{needed}");
     drop(client);
     planes.close(node, vec![replica], Vec::new()).await;
+}
+
+#[tokio::test]
+async fn a_room_that_was_deleted_while_its_node_was_dead_is_forgotten_by_the_store() {
+    let nats = Nats::start().await;
+    let planes = Planes::found().await;
+    let replica = planes.replica(None).await;
+    let backend = planes.backend(&replica);
+    let url = nats.url();
+    let flags = ["--nats-url", &url];
+    backend.make_room("ledger", durable()).await;
+    let revision = backend.make_room("gone", durable()).await;
+    let node = planes.node("alpha", &replica, &flags).await;
+    backend.applied(revision).await;
+    let (mut client, _) = join(node.ws).await;
+    assert_eq!(store(&mut client, "kept").await["level"], "stored");
+    let admitted = client.ask("join", json!({"room": "gone"})).await;
+    assert_eq!(admitted["op"], "admitted", "{admitted}");
+    let send = json!({"room": "gone", "receipt": "stored"});
+    for _ in 0..3 {
+        let text = Message::text("to be forgotten");
+        let receipt = client.ask_with("send", send.clone(), text).await;
+        assert_eq!(receipt["level"], "stored", "{receipt}");
+    }
+    assert_eq!(nats.records().await, 4);
+    drop(client);
+    let killed = node.kill().await;
+    let request = DeleteRoomRequest {
+        name: "rooms/gone".to_owned(),
+        ..DeleteRoomRequest::default()
+    };
+    backend.rooms().delete_room(request).await.expect("there");
+
+    let node = planes.node("alpha", &replica, &flags).await;
+    let forgotten = async {
+        while nats.records().await != 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    within("the store has forgotten", forgotten).await;
+    let (mut client, _) = join(node.ws).await;
+    let kept = history(&mut client).await;
+    assert_eq!(kept, [(1, "kept".to_owned())]);
+    drop(client);
+    planes.close(node, vec![replica], vec![killed]).await;
 }

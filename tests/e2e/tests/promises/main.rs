@@ -20,6 +20,7 @@ mod rules;
 mod counted;
 mod covered;
 mod blocked;
+mod kicked;
 mod devices;
 mod away;
 mod durable;

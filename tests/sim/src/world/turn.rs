@@ -123,6 +123,8 @@ impl World {
             // When sessions were last seen is nothing that a client sees.
             Output::Seen { .. } => {}
             Output::Followed { .. } => unreachable!("no backend follows a room here"),
+            // There is one node, which keeps them out by itself.
+            Output::KeepOut(_) => {}
             Output::Reply { order, reply } => {
                 let replied = porthouse_puddle::Event::Replied {
                     puddle: from,

@@ -323,3 +323,40 @@ async fn operators_are_told_of_a_store_that_is_away_or_is_none() {
         .await
         .expect("it is noticed");
 }
+
+#[tokio::test]
+async fn all_of_a_room_is_forgotten_by_its_identity_and_nothing_else() {
+    let server = Server::start();
+    let nats = server.open().await;
+    let room = |id: u8, name: &str| StoredRoom {
+        id: RoomId::from_bytes([id; 16]),
+        name: name.parse().expect("a name"),
+    };
+    let kept = room(2, "chat:a");
+    for room in [room(1, "chat:a"), room(1, "chat:b"), kept.clone()] {
+        let record = ToStore::Append {
+            after: Mark::default(),
+            record: Box::from(*b"said"),
+            lasts: None,
+        };
+        let answer = nats.answer(&room, record).await;
+        assert!(matches!(answer, FromStore::Appended(_)), "{answer:?}");
+    }
+    let subjects = async || {
+        let listed = nats.subjects().await.expect("subjects");
+        let listed = listed.filter_map(async |subject| subject.ok().map(|(subject, _)| subject));
+        let mut listed: Vec<String> = listed.collect().await;
+        listed.sort();
+        listed
+    };
+    let ids: Vec<_> = subjects().await.iter().map(|name| room_of(name)).collect();
+    let [one, two] = [1, 2].map(|id| Some(RoomId::from_bytes([id; 16])));
+    assert_eq!(ids, [one, one, two]);
+    nats.forget_all_of(RoomId::from_bytes([1; 16]))
+        .await
+        .expect("forgotten");
+    assert_eq!(subjects().await, [subject(&kept)]);
+    for other in ["", "porthouse.history", "porthouse.history.01.61", "a.b"] {
+        assert_eq!(room_of(other), None, "{other}");
+    }
+}

@@ -26,6 +26,7 @@ fn asked(world: &mut World) -> Vec<(crate::QuestionId, Question)> {
             | Output::Applied { .. }
             | Output::Seen { .. }
             | Output::Followed { .. }
+            | Output::KeepOut(_)
             | Output::Reply { .. } => None,
         })
         .collect()

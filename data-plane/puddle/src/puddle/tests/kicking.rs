@@ -1,7 +1,11 @@
 //! A client inside puts another one out, by a line: only who may, never the
 //! owner, on whatever puddle anybody is.
 
-use porthouse_model::RoomName;
+use core::time::Duration;
+
+use porthouse_model::{ClientId, RoomName};
+
+use crate::KeptOut;
 
 use super::world::{Client, World, asking, close_frame, token};
 
@@ -119,4 +123,76 @@ fn the_owner_of_a_transient_room_kicks_and_its_guests_do_not() {
     let told = kick(&mut world, owner, "den", &id);
     assert!(told.contains(r#""op":"kicked""#), "{told}");
     assert!(world.take_text(guest).contains(r#""code":4006"#));
+}
+
+/// A kick of a client from `hall`, as a backend orders it.
+fn kick_by_backend(world: &mut World, client: ClientId, block: Option<Duration>) {
+    let room = Some("hall".parse().expect("a name"));
+    world.order(&crate::Command::Kick {
+        client,
+        room,
+        block,
+    });
+}
+
+#[test]
+fn who_is_put_out_of_a_room_that_was_made_is_to_be_kept_out_on_all_nodes_once() {
+    let mut world = World::new(3);
+    let hall = world.room("hall", asking(&[]));
+    let (host, host_id) = inside(&mut world, 0, 1, "hall");
+    let (_, id) = inside(&mut world, 1, 2, "hall");
+    kick(&mut world, host, "hall", &id);
+    let client = ClientId::from_bytes([2; 16]);
+    let mut expected = KeptOut {
+        room: "hall".parse().expect("a name"),
+        room_id: Some(hall),
+        client,
+        by: Some(ClientId::from_bytes([1; 16])),
+        time: Duration::from_mins(5),
+    };
+    assert_eq!(host_id, expected.by.expect("the host").to_string());
+    assert_eq!(std::mem::take(&mut world.kept_out), [expected.clone()]);
+
+    kick_by_backend(&mut world, client, Some(Duration::from_mins(1)));
+    (expected.by, expected.time) = (None, Duration::from_mins(1));
+    // The room's home may not know it: then the control plane says which it is.
+    let kept_out = std::mem::take(&mut world.kept_out);
+    expected.room_id = kept_out.first().and_then(|kicked| kicked.room_id);
+    assert_eq!(kept_out, [expected]);
+}
+
+#[test]
+fn a_kick_that_lets_back_in_and_one_of_who_is_nobody_stay_on_the_node() {
+    let mut world = World::new(1);
+    world.room("hall", asking(&[]));
+    let (host, _) = inside(&mut world, 0, 1, "hall");
+    let (_, id) = inside(&mut world, 0, 2, "hall");
+    let back = format!(r#"{{"op":"kick","room":"hall","client":"{id}","rejoin":true}}"#);
+    world.line(host, &back);
+    kick_by_backend(
+        &mut world,
+        ClientId::from_bytes([2; 16]),
+        Some(Duration::ZERO),
+    );
+    let stranger = world.lobby(0);
+    world.line(stranger, r#"{"op":"join","room":"hall","id":1}"#);
+    let told = world.take_text(stranger);
+    let at = told.find(r#""client":""#).expect("who it is") + 10;
+    let stranger = told[at..at + 36].to_owned();
+    kick(&mut world, host, "hall", &stranger);
+    // A transient room is the node's own.
+    let (owner, _) = inside(&mut world, 0, 3, "den");
+    let (_, guest) = inside(&mut world, 0, 4, "den");
+    kick(&mut world, owner, "den", &guest);
+    assert_eq!(world.kept_out, []);
+}
+
+#[test]
+fn the_last_one_in_a_room_may_put_itself_out() {
+    let mut world = World::new(1);
+    world.room("hall", asking(&[]));
+    let (host, id) = inside(&mut world, 0, 1, "hall");
+    let told = kick(&mut world, host, "hall", &id);
+    assert!(told.contains(r#""code":4006"#), "{told}");
+    assert_eq!(world.kept_out.len(), 1);
 }

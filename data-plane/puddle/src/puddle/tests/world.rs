@@ -4,6 +4,7 @@
 mod rules;
 mod sign_in;
 mod store;
+mod wire;
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
@@ -27,6 +28,7 @@ use crate::{
 
 pub(super) use rules::{asking, members_only, password_rules, taking};
 use store::Store;
+pub(super) use wire::{close_frame, frame};
 
 pub(super) const HOUR: u64 = 3_600_000;
 
@@ -76,6 +78,7 @@ impl Shell for Links {
             | Output::Applied { .. }
             | Output::Seen { .. }
             | Output::Followed { .. }
+            | Output::KeepOut(_)
             | Output::Reply { .. }) => self.outputs.push(other),
         }
     }
@@ -123,6 +126,8 @@ pub(super) struct World {
     pub(super) seen: Vec<Vec<SessionId>>,
     /// What was given of rooms that are followed.
     pub(super) followed: Vec<super::followed::Given>,
+    /// Who is to be kept out on all nodes.
+    pub(super) kept_out: Vec<crate::KeptOut>,
     slots: Vec<u32>,
 }
 
@@ -182,6 +187,7 @@ impl World {
             replies: Vec::new(),
             seen: Vec::new(),
             followed: Vec::new(),
+            kept_out: Vec::new(),
             slots: vec![0; usize::from(puddles)],
         }
     }
@@ -480,6 +486,7 @@ impl World {
             Output::Reply { reply, .. } => self.replies.push(reply),
             Output::Seen { sessions } => self.seen.push(sessions),
             Output::Followed { message, place } => self.followed.push((message, place)),
+            Output::KeepOut(kicked) => self.kept_out.push(*kicked),
             Output::Bridge {
                 request,
                 room,
@@ -572,27 +579,4 @@ pub(super) fn hash(user: u8) -> TokenHash {
 
 pub(super) fn token(user: u8) -> String {
     credential(user).reveal()
-}
-
-/// The code and reason of the close frame that these bytes end with.
-pub(super) fn close_frame(bytes: &[u8]) -> (u16, String) {
-    let at = bytes
-        .iter()
-        .rposition(|byte| *byte == 0x88)
-        .expect("a close frame");
-    let payload = &bytes[at + 2..];
-    assert_eq!(
-        payload.len(),
-        usize::from(bytes[at + 1]),
-        "the close frame is the last"
-    );
-    let code = u16::from_be_bytes([payload[0], payload[1]]);
-    (code, String::from_utf8_lossy(&payload[2..]).into_owned())
-}
-
-/// A frame as the server sends it.
-pub(super) fn frame(kind: MessageKind, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    crate::wire::frame::message(kind, payload, &mut out);
-    out
 }
