@@ -6,6 +6,7 @@ use porthouse_model::{
     Device, DeviceBlock, Member, MessageKind, RoomRules, Session, SessionId, UnixTime, UserId,
 };
 
+use super::resuming;
 use super::world::{Client, HOUR, World, close_frame, frame, members_only, token};
 
 use MessageKind::Text;
@@ -297,4 +298,32 @@ fn a_device_that_is_blocked_is_put_out_and_its_owner_stays() {
         world.take_text(again).starts_with("HTTP/1.1 101"),
         "it has ended"
     );
+}
+
+#[test]
+fn a_device_that_comes_back_reads_on_for_it_is_inside_before_it_could_show_a_token() {
+    let mut world = resuming::house(RoomRules::default());
+    world.device(9, 1, Acts::ALL, &["news"]);
+    let device = world.device_lobby(9);
+    let token = resuming::token(&world.take_text(device));
+    let (speaker, _) = resuming::enter(&mut world, 1, Some(2), "");
+    resuming::say(&mut world, speaker, "", "heard");
+    assert!(world.take_text(device).ends_with("\nheard"));
+    resuming::cut(&mut world, device);
+    resuming::say(&mut world, speaker, "", "missed");
+    let again = world.device_lobby(9);
+    let told = world.take_text(again);
+    assert!(told.contains(r#""op":"admitted""#), "{told}");
+    assert!(!told.contains("missed"), "{told}");
+    let join = r#"{"op":"join","room":"news","id":1"#;
+    world.line(again, &format!("{join}{}}}", resuming::shows(&token, 1)));
+    let told = world.take_text(again);
+    assert!(
+        told.contains(r#""op":"error","id":1,"rule":"join""#),
+        "{told}"
+    );
+    world.line(again, r#"{"op":"history","room":"news","id":2,"since":1}"#);
+    let told = world.take_text(again);
+    assert_eq!(resuming::messages(&told), ["2"]);
+    assert!(told.contains("missed"), "{told}");
 }
