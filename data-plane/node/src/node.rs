@@ -64,13 +64,7 @@ impl Node {
     ///
     /// [`StartError`] names the setting to change.
     pub fn start(settings: &Settings) -> Result<Self, StartError> {
-        if !(1..=PUDDLES_MAX).contains(&settings.puddles) {
-            return Err(StartError::Puddles(settings.puddles));
-        }
-        if settings.trusted_proxies.len() > TRUSTED_PROXIES_MAX {
-            let given = settings.trusted_proxies.len();
-            return Err(StartError::TrustedProxies(given));
-        }
+        check(settings)?;
         let (ws, listeners) = listen::bind(
             settings.listen,
             settings.puddles,
@@ -193,6 +187,18 @@ impl Node {
         }
         ended.unwrap_or(Err(NodeError::Broken))
     }
+}
+
+/// What no value of a single setting says.
+fn check(settings: &Settings) -> Result<(), StartError> {
+    if !(1..=PUDDLES_MAX).contains(&settings.puddles) {
+        return Err(StartError::Puddles(settings.puddles));
+    }
+    let proxies = settings.trusted_proxies.len();
+    if proxies > TRUSTED_PROXIES_MAX {
+        return Err(StartError::TrustedProxies(proxies));
+    }
+    Ok(())
 }
 
 fn operators(

@@ -120,11 +120,10 @@ impl World {
                 };
                 self.say(puddle, applied);
             }
-            // When sessions were last seen is nothing that a client sees.
-            Output::Seen { .. } => {}
+            // When sessions were last seen is nothing that a client sees; who was put
+            // out, one node alone keeps out by itself.
+            Output::Seen { .. } | Output::KeepOut(_) => {}
             Output::Followed { .. } => unreachable!("no backend follows a room here"),
-            // There is one node, which keeps them out by itself.
-            Output::KeepOut(_) => {}
             Output::Reply { order, reply } => {
                 let replied = porthouse_puddle::Event::Replied {
                     puddle: from,
