@@ -15,7 +15,7 @@ CREATE TABLE member_groups (
 CREATE INDEX member_groups_label ON member_groups (label_key, label_value);
 
 -- The group by which a user is a member; null: a membership of the user's own, which
--- counts before any group's.
+-- counts before any group's while it lasts.
 ALTER TABLE members ADD COLUMN group_name text COLLATE "C";
 CREATE INDEX members_group ON members (room_id, group_name) WHERE group_name IS NOT NULL;
 
@@ -28,6 +28,7 @@ BEGIN
     IF EXISTS (
         SELECT FROM members
         WHERE room_id = room AND user_id = member AND group_name IS NULL
+            AND (expire_time IS NULL OR expire_time > now())
     ) THEN
         RETURN;
     END IF;
@@ -37,7 +38,8 @@ BEGIN
         AND (g.expire_time IS NULL OR g.expire_time > now())
     ORDER BY g.expire_time DESC NULLS FIRST, g.name LIMIT 1;
     IF NOT FOUND THEN
-        DELETE FROM members WHERE room_id = room AND user_id = member;
+        DELETE FROM members
+        WHERE room_id = room AND user_id = member AND group_name IS NOT NULL;
         RETURN;
     END IF;
     INSERT INTO members (room_id, user_id, role, expire_time, group_name)

@@ -2,11 +2,12 @@
 //! membership of one's own counts before.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use porthouse_api::control::v1 as wire;
 use tonic::Code;
 
-use crate::world::{Caller, World, field, mask, reason};
+use crate::world::{Caller, World, field, from_now, mask, reason};
 
 async fn label(world: &Caller, user: &str, team: Option<&str>) -> i64 {
     let labels = team.map(|team| ("team".to_owned(), team.to_owned()));
@@ -176,6 +177,35 @@ async fn a_membership_of_ones_own_counts_before_the_groups_and_falls_back_to_it(
     };
     let refused = service.update_member(update).await.expect_err("so it is");
     assert_eq!(reason(&refused), "MEMBER_BY_GROUP");
+}
+
+#[tokio::test]
+async fn a_membership_of_ones_own_that_has_ended_hides_no_groups() {
+    let world = world().await;
+    label(&world.admin(), "ada", None).await;
+    let soon = from_now(Duration::from_secs(1));
+    let own = wire::CreateMemberRequest {
+        parent: "rooms/den".into(),
+        user_id: "ada".into(),
+        member: Some(wire::Member {
+            expire_time: Some(soon),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let mut service = world.admin().members();
+    service.create_member(own).await.expect("her own");
+    let ended = async {
+        while !members(&world).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let within = Duration::from_secs(30);
+    tokio::time::timeout(within, ended).await.expect("it ends");
+    make(&world, "reds", "red", "moderator").await;
+    label(&world.admin(), "ada", Some("red")).await;
+    let now = members(&world).await;
+    assert_eq!(told(&now)[0], ("ada", "moderator", "reds"));
 }
 
 #[tokio::test]
