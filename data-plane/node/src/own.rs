@@ -112,9 +112,9 @@ pub(crate) fn answer(head: &[u8], readiness: Readiness) -> Vec<u8> {
 
 /// The whole answer to a connection for which there is no slot, whatever it
 /// will ask for. It is kept by its id, as any refusal is.
-pub(crate) fn no_place(refusals: &Refusals, address: Option<IpAddr>) -> Vec<u8> {
+pub(crate) fn no_place(refusals: &Refusals, address: IpAddr) -> Vec<u8> {
     let refused = Refused::TooMany;
-    let id = refusals.keep(Cause::Refused(refused), None, address);
+    let id = refusals.keep(Cause::Refused(refused), None, Some(address));
     let (rule, needed, retry) = (refused.rule(), refused.needed(), refused.retry());
     let body = format!(
         "{{\"rule\":\"{rule}\",\"needed\":\"{needed}\",\"retry\":\"{retry}\",\
@@ -175,7 +175,7 @@ mod tests {
     fn who_finds_no_place_is_told_an_id_that_is_kept() {
         let refusals = Refusals::new();
         let address = IpAddr::from([192, 0, 2, 7]);
-        let answer = no_place(&refusals, Some(address));
+        let answer = no_place(&refusals, address);
         let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("content-length: {}", body.len())));

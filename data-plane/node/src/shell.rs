@@ -2,7 +2,7 @@
 //! and replies to the switchboard. Decides nothing, and never waits.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use porthouse_model::{Revision, Time};
@@ -13,7 +13,7 @@ use porthouse_puddle::{
 use rtrb::Producer;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, getpeername, send, sendmsg};
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use tokio::sync::mpsc;
 
 use crate::follow::{Follow, Followers};
@@ -181,16 +181,13 @@ impl Io {
             return;
         };
         if let Err(fd) = self.front.hand(fd, from, head) {
-            self.turn_away(fd);
+            self.turn_away(fd, from);
         }
     }
 
-    /// Tells a connection that there is no place for it.
-    pub(crate) fn turn_away(&mut self, fd: OwnedFd) {
-        let peer = getpeername(&fd).ok().flatten();
-        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-        let address = peer.map(|peer| peer.ip().to_canonical());
-        let answer = own::no_place(&self.refusals, address);
+    /// Tells a connection from this client that there is no place for it.
+    pub(crate) fn turn_away(&mut self, fd: OwnedFd, from: IpAddr) {
+        let answer = own::no_place(&self.refusals, from);
         // Who does not take it has left.
         let _ = send(&fd, &answer, SendFlags::NOSIGNAL);
         self.sockets.part(fd, self.now);

@@ -364,7 +364,7 @@ impl Thread {
     ) {
         let Some(address) = address else { return };
         if self.io.sockets.is_full() {
-            return self.io.turn_away(fd);
+            return self.io.turn_away(fd, address.ip().to_canonical());
         }
         match self.io.sockets.insert(fd) {
             Ok(socket) => {
