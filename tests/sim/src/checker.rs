@@ -235,8 +235,9 @@ impl Checker {
                 socket,
                 room,
                 stand,
+                written,
             } => {
-                let applied = self.policy.applied();
+                let applied = self.policy.applied_at(written.step);
                 self.stands(socket, room, Some(stand), applied);
             }
             Line::Recovers {

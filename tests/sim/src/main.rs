@@ -9,9 +9,10 @@ use porthouse_sim::{Options, Plant, Report, Returns, Verdict, run};
 const USAGE: &str = "\
 usage: cargo sim SEED [--trace] [--twice] [--resume] [--plant BUG]
                                                            one seed again
-       cargo sim ci [--seconds N] [--from SEED]           as many seeds as fit
+       cargo sim ci [--seeds N] [--seconds N] [--from SEED]
+                                                          as many seeds as fit
        cargo sim plant BUG [--seeds N] [--from SEED]      until the bug is caught
-       cargo sim resume [--times N] [--seconds N] [--from SEED]
+       cargo sim resume [--times N] [--seeds N] [--seconds N] [--from SEED]
                                                           until so many connections were lost
 
 exit status: 0 passed, 1 a planted bug was not caught, or too few who came back were told
@@ -93,11 +94,12 @@ fn replay(seed: u64, words: &[&str]) -> Option<u8> {
 
 fn ci(words: &[&str]) -> Option<u8> {
     let span = Duration::from_secs(option(words, "--seconds", 180)?);
+    let seeds = option(words, "--seeds", u64::MAX)?;
     let first = option(words, "--from", FIRST_SEED)?;
     println!("simulator: seeds from {first} for {} s", span.as_secs());
     let began = Instant::now();
     let (mut seed, mut events, mut failed, mut worst) = (first, 0, 0_u64, 0);
-    while began.elapsed() < span {
+    while seed - first < seeds && began.elapsed() < span {
         let report = run(seed, Options::default());
         events += report.events;
         if report.verdict != Verdict::Passed {
@@ -117,6 +119,7 @@ fn ci(words: &[&str]) -> Option<u8> {
 fn resume(words: &[&str]) -> Option<u8> {
     let times = option(words, "--times", 100_000)?;
     let span = Duration::from_secs(option(words, "--seconds", u64::MAX)?);
+    let seeds = option(words, "--seeds", u64::MAX)?;
     let first = option(words, "--from", FIRST_SEED)?;
     let options = Options {
         coming_and_going: true,
@@ -126,7 +129,7 @@ fn resume(words: &[&str]) -> Option<u8> {
     let began = Instant::now();
     let (mut seed, mut events, mut failed, mut worst) = (first, 0, 0_u64, 0);
     let mut returns = Returns::default();
-    while returns.disconnects < times && began.elapsed() < span {
+    while returns.disconnects < times && seed - first < seeds && began.elapsed() < span {
         let report = run(seed, options);
         events += report.events;
         returns += report.returns;

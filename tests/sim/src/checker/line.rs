@@ -338,6 +338,7 @@ pub(crate) enum Line<'a> {
         socket: u32,
         room: u32,
         stand: Stand,
+        written: Stamp,
     },
     /// Whoever reads a room's events is told that all comes since then, or that it may not.
     Recovers {

@@ -356,6 +356,28 @@ fn whoever_is_told_of_an_order_is_judged_by_the_rules_when_that_was_written() {
     course.breaks("P3", unplaced);
 }
 
+#[test]
+fn whoever_is_told_that_a_room_begins_anew_is_judged_by_the_rules_when_that_was_written() {
+    let mut course = Course::of(door());
+    course.enters(ADA, 0);
+    course.enters(BOB, 0);
+    let written = course.now();
+    course.rules(2, door());
+    course.goes(Line::Acknowledged { revision: 2 });
+    // The rules of before had an order, of which it hears when those of now have none.
+    course.goes(Line::Epoch {
+        socket: ADA,
+        room: ROOM,
+        stand: Stand {
+            epoch: 2,
+            offset: 0,
+        },
+        written,
+    });
+    course.says(BOB, 0, &[]);
+    course.hears(ADA, (BOB, 0), None::<Place>);
+}
+
 /// Ada comes in, and is handed this from a place in an epoch.
 fn hand_over(course: &mut Course, epoch: u64) -> Result<(), Violation> {
     let written = course.now();

@@ -300,6 +300,7 @@ impl World {
                 socket,
                 room,
                 stand,
+                written: heard.written,
             });
         } else {
             let what = "an epoch that says nothing";

@@ -100,11 +100,11 @@ impl World {
                 }
             }
             "recovered" => self.hear_recovered((socket, client, room), data, written),
-            "epoch" => self.hear_place((socket, client, room), event.id, None),
-            "" if event.id.is_some() => {
-                self.hear_place((socket, client, room), event.id, Some(written));
-            }
-            "" => self.see(&Line::Other { socket, written }),
+            "epoch" => self.hear_epoch((socket, client, room), event.id, written),
+            "" => match event.id {
+                Some(stand) => self.hear_place((socket, client, room), stand, written),
+                None => self.see(&Line::Other { socket, written }),
+            },
             "gap" => {
                 let dropped = field(data, "dropped").unwrap_or(0);
                 let dropped = u32::try_from(dropped).unwrap_or(0);
@@ -156,6 +156,7 @@ impl World {
                     socket,
                     room,
                     stand,
+                    written,
                 });
             }
             self.clients[at(client)].reader.last = id;
@@ -201,37 +202,49 @@ impl World {
         });
     }
 
-    /// It is told how far the room is, in words written then, or that it begins anew.
-    fn hear_place(
+    /// It is told that the room begins anew.
+    fn hear_epoch(
         &mut self,
         (socket, client, room): (u32, u32, u32),
         id: Option<Stand>,
-        placed: Option<Stamp>,
+        written: Stamp,
     ) {
         let Some(stand) = id else {
             let what = "an epoch that says nothing";
             return self.see(&Line::Broken { socket, what });
         };
-        let reader = &mut self.clients[at(client)].reader;
-        if reader.placed && placed.is_some() {
+        self.is_placed(client, stand);
+        self.see(&Line::Epoch {
+            socket,
+            room,
+            stand,
+            written,
+        });
+    }
+
+    /// It is told how far the room is.
+    fn hear_place(
+        &mut self,
+        (socket, client, room): (u32, u32, u32),
+        stand: Stand,
+        written: Stamp,
+    ) {
+        if self.clients[at(client)].reader.placed {
             let what = "a place where it is known";
             self.see(&Line::Broken { socket, what });
         }
+        self.is_placed(client, stand);
+        self.see(&Line::Stands {
+            socket,
+            room,
+            stand,
+            written,
+        });
+    }
+
+    fn is_placed(&mut self, client: u32, stand: Stand) {
         let reader = &mut self.clients[at(client)].reader;
-        (reader.placed, reader.goes_on, reader.last) = (true, false, id);
-        match placed {
-            None => self.see(&Line::Epoch {
-                socket,
-                room,
-                stand,
-            }),
-            Some(written) => self.see(&Line::Stands {
-                socket,
-                room,
-                stand,
-                written,
-            }),
-        }
+        (reader.placed, reader.goes_on, reader.last) = (true, false, Some(stand));
     }
 }
 
