@@ -9,6 +9,7 @@ pub(crate) mod hash;
 pub(crate) mod line;
 mod arriving;
 mod coded;
+mod ticketed;
 mod entry;
 mod message;
 mod ordered;
@@ -41,6 +42,7 @@ use policy::{Policy, Since, Visitor};
 use present::{Batch, Page, Views};
 use recovered::Recovered;
 use request::Requests;
+use ticketed::{Show, Tickets};
 use violation::{Violation, broken};
 
 /// How much longer than a room's `deliver_max` its word may take: the beat of progress, its way,
@@ -69,6 +71,8 @@ struct Socket {
     entries: Vec<(u32, u32)>,
     /// Versions of rooms' passwords it gave.
     passed: Vec<(u32, Vec<u64>)>,
+    /// The ticket it showed, until it is seen whether that let it in.
+    ticket: Option<Show>,
     out: Out,
     requests: Requests,
 }
@@ -107,6 +111,7 @@ pub(crate) struct Checker {
     recovered: Recovered,
     kicks: Kicks,
     codes: Codes,
+    tickets: Tickets,
     healed: Option<u64>,
     /// Rooms that an administrator has made.
     identities: BTreeSet<u64>,
@@ -132,6 +137,7 @@ impl Checker {
             recovered: Recovered::default(),
             kicks: Kicks::default(),
             codes: Codes::default(),
+            tickets: Tickets::default(),
             healed: None,
             identities: BTreeSet::new(),
             bounds,
@@ -171,6 +177,17 @@ impl Checker {
                 self.connect(socket, room, session, bogus);
                 self.socket(socket).way = way;
             }
+            Line::Ticket {
+                ticket,
+                session,
+                bound,
+            } => self.ticket(ticket, session, bound),
+            Line::Shows {
+                socket,
+                ticket,
+                bound,
+            } => self.shows_ticket(socket, ticket, bound),
+            Line::Unopened { socket } => return self.unopened(socket),
             Line::Upgraded {
                 socket,
                 admits,

@@ -14,6 +14,7 @@ mod resuming;
 mod streaming;
 mod handshaking;
 mod posting;
+mod ticketing;
 
 use crate::chance::Chance;
 use crate::checker::line::Way;
@@ -22,6 +23,7 @@ pub(crate) use answering::Question;
 use asking::Keyed;
 use resuming::Token;
 use streaming::Reader;
+pub(crate) use ticketing::Ticket;
 
 /// How a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,8 @@ pub(crate) enum Credentials {
     Bearer,
     /// A subprotocol, as browsers must.
     Subprotocol,
+    /// A ticket in the URL; the header where it has none.
+    Ticket,
     /// After connecting: the token.
     Token,
     /// After connecting: name and password.
@@ -204,6 +208,13 @@ impl Client {
             && self.speech == Speech::Multiplexed
             && self.credentials != Credentials::Password;
         self.device = devices > 0 && may_be && chance.percent(devices);
+        let tickets = plan.reach.tickets;
+        let may_have = self.user.is_some()
+            && !self.device
+            && !matches!(self.speech, Speech::Stream { .. } | Speech::Post { .. });
+        if tickets > 0 && may_have && chance.percent(tickets) {
+            self.credentials = Credentials::Ticket;
+        }
         self
     }
 }

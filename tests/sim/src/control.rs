@@ -6,6 +6,7 @@ mod commit;
 mod covering;
 mod feed;
 mod judging;
+mod ticketing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,11 +20,14 @@ use sha2::{Digest, Sha256};
 
 use crate::chance::Chance;
 use crate::checker::line::Door;
+use crate::plant::Plant;
 pub(crate) use commit::{Commit, Intent, Numbering, TransactionId};
 pub(crate) use covering::PREFIXES;
 use covering::{Covered, TemplateRow};
 pub(crate) use feed::{Feed, Frame};
 use judging::Codes;
+pub(crate) use ticketing::TICKET_NANOS;
+use ticketing::TicketRow;
 
 /// Sessions of the simulated world never end by themselves.
 const NEVER: UnixTime = UnixTime::from_millis(u64::MAX / 2);
@@ -71,8 +75,10 @@ pub(crate) struct Control {
     identities: u64,
     versions: u64,
     codes: Codes,
+    tickets: BTreeMap<TokenHash, TicketRow>,
     log: Vec<Row>,
     numbering: Numbering,
+    plant: Option<Plant>,
 }
 
 impl Control {
@@ -91,9 +97,16 @@ impl Control {
             identities: 0,
             versions: 0,
             codes: Codes::default(),
+            tickets: BTreeMap::new(),
             log: Vec::new(),
             numbering,
+            plant: None,
         }
+    }
+
+    /// Puts a bug in.
+    pub(crate) const fn plant(&mut self, plant: Option<Plant>) {
+        self.plant = plant;
     }
 
     /// The highest revision a snapshot taken now holds.
@@ -181,10 +194,7 @@ impl Control {
 
     fn open(&mut self, user: u32, device: Option<Box<Device>>) -> u32 {
         let number = self.sessions.len();
-        let mut secret = [0; 32];
-        for word in secret.as_chunks_mut::<8>().0 {
-            *word = self.chance.next().to_le_bytes();
-        }
+        let secret = self.secret();
         let kind = match device {
             None => CredentialKind::Session,
             Some(_) => CredentialKind::DeviceToken,
@@ -209,6 +219,14 @@ impl Control {
             ended: false,
         });
         u32::try_from(number).expect("fewer than 2^32 sessions")
+    }
+
+    fn secret(&mut self) -> [u8; 32] {
+        let mut secret = [0; 32];
+        for word in secret.as_chunks_mut::<8>().0 {
+            *word = self.chance.next().to_le_bytes();
+        }
+        secret
     }
 
     /// How these stand now, in one snapshot.
@@ -279,7 +297,8 @@ impl Control {
                 };
                 (code.expose() == CODE).then_some(user)
             }
-            SignInBy::Jwt(_) | SignInBy::Ticket(_) => None,
+            SignInBy::Ticket(_) => unreachable!("no session is opened by one"),
+            SignInBy::Jwt(_) => None,
         };
         let Some(user) = user else {
             return (SignInVerdict::Wrong, None);

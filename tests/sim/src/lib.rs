@@ -342,6 +342,26 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_that_opens_two_sockets_is_caught() {
+        is_caught(Plant::TicketTwice, "P13");
+    }
+
+    #[test]
+    fn a_ticket_that_outlives_its_time_is_caught() {
+        is_caught(Plant::TicketOutlives, "P13");
+    }
+
+    #[test]
+    fn a_ticket_that_is_good_anywhere_is_caught() {
+        is_caught(Plant::TicketAnywhere, "P13");
+    }
+
+    #[test]
+    fn a_ticket_that_forgets_its_upgrade_is_caught() {
+        is_caught(Plant::TicketForgetsUpgrade, "P13");
+    }
+
+    #[test]
     fn a_move_that_is_untold_is_caught() {
         is_caught(Plant::MovedUntold, "P16");
     }

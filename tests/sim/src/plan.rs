@@ -187,6 +187,10 @@ impl Plan {
             Plant::EarlyMessageSaid => self.shake_hands_much(),
             Plant::CodeTwice | Plant::HookUnheard => self.ask_much(),
             Plant::PostedTwice => self.post_much(),
+            Plant::TicketTwice
+            | Plant::TicketOutlives
+            | Plant::TicketAnywhere
+            | Plant::TicketForgetsUpgrade => self.show_tickets(),
             Plant::ActsForgotten => self.ruling.quiet = 60,
             Plant::BlockUntold => self.ruling.blocks = 60,
             Plant::PrefixIgnored => {

@@ -87,11 +87,19 @@ pub enum Plant {
     HookUnheard,
     /// Something on the way sends a posted message once more.
     PostedTwice,
+    /// A ticket is read, and written as used a while after.
+    TicketTwice,
+    /// A ticket is good for ever.
+    TicketOutlives,
+    /// A ticket is good at every path and for every page.
+    TicketAnywhere,
+    /// By which upgrade a ticket was used is not known when its answer was lost.
+    TicketForgetsUpgrade,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 38] = [
+    pub const ALL: [(&'static str, Self); 42] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -130,6 +138,10 @@ impl Plant {
         ("code-twice", Self::CodeTwice),
         ("hook-unheard", Self::HookUnheard),
         ("posted-twice", Self::PostedTwice),
+        ("ticket-twice", Self::TicketTwice),
+        ("ticket-outlives", Self::TicketOutlives),
+        ("ticket-anywhere", Self::TicketAnywhere),
+        ("ticket-forgets-upgrade", Self::TicketForgetsUpgrade),
     ];
 
     /// The bug of this name.

@@ -30,6 +30,8 @@ pub(crate) struct Reach {
     pub(crate) devices: u64,
     /// Of a hundred changes, administrators wait so often until they are applied.
     pub(crate) waits: u64,
+    /// Of a hundred clients that may, so many come by tickets.
+    pub(crate) tickets: u64,
 }
 
 impl Reach {
@@ -96,6 +98,14 @@ impl Plan {
         self.admin_gap = 50 * MILLIS;
     }
 
+    /// Nearly all come by tickets, few users have many clients each, and all come often.
+    pub(crate) fn show_tickets(&mut self) {
+        self.reach.tickets = 90;
+        self.users = self.users.min(8);
+        self.rooms = self.rooms.min(3);
+        self.habits.vanish = 60;
+    }
+
     /// Draws how far the world reaches; in half of all worlds no further.
     pub(crate) fn reach_out(&mut self, seed: u64) {
         let mut chance = Chance::new(seed ^ COURSE);
@@ -111,6 +121,7 @@ impl Plan {
             devices: sometimes(&mut chance, 60),
             handshakes: sometimes(&mut chance, 50),
             posts: sometimes(&mut chance, 40),
+            tickets: sometimes(&mut chance, 60),
         };
     }
 }

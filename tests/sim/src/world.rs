@@ -23,9 +23,9 @@ use crate::checker::hash::Fold;
 use crate::checker::line::Line;
 use crate::checker::violation::Violation;
 use crate::checker::{Bounds, Checker};
-use crate::client::Client;
 use crate::client::payload::Payloads;
-use crate::control::{Commit, Control, Numbering, TransactionId};
+use crate::client::{Client, Ticket};
+use crate::control::{Commit, Control, Numbering, TICKET_NANOS, TransactionId};
 use crate::link::Written;
 use crate::plan::{Broken, Plan};
 use crate::plant::Plant;
@@ -124,6 +124,8 @@ pub(crate) struct World {
     said: u32,
     /// Client ids that are known to somebody.
     known: Vec<u128>,
+    /// In the order in which they were made.
+    pub(crate) tickets: Vec<Ticket>,
     control: Control,
     commit: Commit,
     watch: Watch,
@@ -161,6 +163,7 @@ impl World {
             Some(_) | None => Numbering::Locked,
         };
         let mut control = Control::new(chance.fork(), (plan.users, plan.rooms), numbering);
+        control.plant(plant);
         if plant == Some(Plant::CodeTwice) {
             control.take_late(SECONDS);
         }
@@ -170,6 +173,7 @@ impl World {
             handshake_nanos_max: nanos(plan.settings.handshake_time_max),
             key_nanos_max: nanos(plan.settings.key_time_max),
             presence_entries_max: plan.settings.presence_entries_max,
+            ticket_nanos_max: TICKET_NANOS,
         });
         let mut world = Self {
             payloads: Payloads::new(&mut chance.fork()),
@@ -189,6 +193,7 @@ impl World {
             clients: Vec::new(),
             said: 0,
             known: Vec::new(),
+            tickets: Vec::new(),
             control,
             commit: Commit::default(),
             watch: Watch::default(),

@@ -146,6 +146,10 @@ impl Checker {
             );
         }
         let (client, is_told) = (known.client, known.is_told());
+        if let Some(show) = known.ticket {
+            self.socket(socket).ticket = None;
+            self.opened(socket, show)?;
+        }
         self.not_put_out(number, written)?;
         self.make_sure(number, written);
         let entry = &self.entries[index(number)];

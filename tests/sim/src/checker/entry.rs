@@ -152,6 +152,9 @@ impl Checker {
             );
         }
         self.socket(socket).recognised = true;
+        if let Some(show) = self.socket(socket).ticket.take() {
+            self.opened(socket, show)?;
+        }
         self.not_kept_out(socket, room, written)?;
         self.insert(socket, room, written);
         self.admitted_in_time(socket, room)?;

@@ -194,6 +194,13 @@ pub(crate) struct Named<'a> {
     pub(crate) except: &'a [u128],
 }
 
+/// What a ticket is bound to, or a socket is: the room of its path, and whether a page opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Bound {
+    pub(crate) room: Option<u32>,
+    pub(crate) page: bool,
+}
+
 /// A message as it was sent or as it came.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Body {
@@ -278,6 +285,20 @@ pub(crate) enum Line<'a> {
         session: Option<u32>,
         bogus: bool,
     },
+    /// Somebody has a ticket of a session's made, for one socket.
+    Ticket {
+        ticket: u32,
+        session: u32,
+        bound: Bound,
+    },
+    /// A socket shows a ticket at its upgrade, which is there.
+    Shows {
+        socket: u32,
+        ticket: u32,
+        bound: Bound,
+    },
+    /// It is told that the ticket opens nothing.
+    Unopened { socket: u32 },
     /// The upgrade was accepted. `admits`: a raw socket without an Origin is inside by it.
     Upgraded {
         socket: u32,

@@ -13,6 +13,8 @@ pub(crate) struct Bounds {
     pub(crate) key_nanos_max: u64,
     /// Clients in one word about who is there.
     pub(crate) presence_entries_max: usize,
+    /// A ticket is good for so long.
+    pub(crate) ticket_nanos_max: u64,
 }
 
 /// Deadlines are seen in a turn, and answers take their way.

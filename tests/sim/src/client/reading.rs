@@ -125,7 +125,11 @@ impl World {
         known.stage = Stage::Closing;
         known.closed = true;
         let owner = known.client;
+        let by_ticket = known.by_ticket;
         self.turned_away(owner, code);
+        if by_ticket && code == 4114 {
+            self.ticket_is_refused(socket);
+        }
         self.see(&Line::Closed {
             socket,
             code,

@@ -1,17 +1,17 @@
 //! A client's opening handshake (RFC 6455, section 4.1), and what it makes of the answer.
 
+use tungstenite::handshake::derive_accept_key;
+
+use super::ticketing::{ORIGIN, path};
 use super::{Credentials, Speech};
 use crate::checker::line::{Line, Stamp};
 use crate::control::room_name;
 use crate::world::{Stage, World};
 
-/// The key of RFC 6455's own example, and the answer that belongs to it.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-
 /// What a client shows at the door.
 struct Shown {
     token: Option<String>,
+    ticket: Option<u32>,
     session: Option<u32>,
     bogus: bool,
 }
@@ -35,6 +35,7 @@ impl World {
         if let Some(open) = self.sockets[usize::try_from(socket).expect("an index")].as_mut() {
             open.session = shown.session;
             open.authenticated = shown.session.is_some();
+            open.by_ticket = shown.ticket.is_some();
         }
         let room = client.speech.room();
         self.see(&Line::Connect {
@@ -44,6 +45,9 @@ impl World {
             session: shown.session,
             bogus: shown.bogus,
         });
+        if let Some(ticket) = shown.ticket {
+            self.shows_ticket(socket, &client, ticket);
+        }
         let is_hostile = self.is_troubled() && self.in_thousand(self.habits().hostile);
         let request = match client.speech {
             _ if is_hostile => "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
@@ -58,7 +62,12 @@ impl World {
                 self.event_request(number, &path, shown.token.as_deref())
             }
             Speech::Raw { .. } | Speech::Handshake { .. } | Speech::Multiplexed => {
-                request(&client, room, shown.token.as_deref())
+                let ticket = shown.ticket.and_then(|ticket| self.tickets.get(at(ticket)));
+                let mut path = path(room);
+                if let Some(ticket) = ticket {
+                    path = format!("{path}?ticket={}", ticket.text);
+                }
+                request(&client, (&path, socket), shown.token.as_deref())
             }
         };
         self.send_up(socket, request.as_bytes());
@@ -68,18 +77,26 @@ impl World {
     fn show(&mut self, client: &super::Client) -> Shown {
         let is_early = matches!(
             client.credentials,
-            Credentials::Bearer | Credentials::Subprotocol
+            Credentials::Bearer | Credentials::Subprotocol | Credentials::Ticket
         );
         if self.is_troubled() && is_early && self.in_thousand(self.habits().hostile) {
             return Shown {
                 token: Some(self.token_of_nobody()),
+                ticket: None,
                 session: None,
                 bogus: true,
             };
         }
         let session = client.session.filter(|_| is_early);
+        let ticket = if client.credentials == Credentials::Ticket {
+            self.ticket_of(client)
+        } else {
+            None
+        };
+        let token = session.filter(|_| ticket.is_none());
         Shown {
-            token: session.map(|session| self.token(session)),
+            token: token.map(|session| self.token(session)),
+            ticket,
             session,
             bogus: false,
         }
@@ -99,7 +116,8 @@ impl World {
             at: written.at,
         };
         let place = usize::try_from(number).expect("an index");
-        let owner = self.sockets[place].as_ref()?.client;
+        let known = self.sockets[place].as_ref()?;
+        let (owner, by_ticket) = (known.client, known.by_ticket);
         let client = &self.clients[usize::try_from(owner).expect("an index")];
         let (speech, browser) = (client.speech, client.browser);
         let expected = match speech {
@@ -108,6 +126,16 @@ impl World {
             Speech::Raw { .. } | Speech::Handshake { .. } | Speech::Multiplexed => 101,
         };
         if status != expected {
+            if status == 401 && by_ticket {
+                // Why is said behind the head.
+                let text = String::from_utf8_lossy(bytes);
+                if !text.ends_with("}\n") {
+                    return None;
+                }
+                if text.contains(r#""rule":"ticket""#) {
+                    self.ticket_is_refused(number);
+                }
+            }
             self.turned_away(owner, status);
             self.see(&Line::Rejected {
                 socket: number,
@@ -119,7 +147,7 @@ impl World {
             self.see(&Line::Posted { socket: number });
             return Some(bytes.len());
         }
-        if (!speech.is_stream() && !head.contains(ACCEPT)) || head.contains("bearer") {
+        if (!speech.is_stream() && !head.contains(&derive_accept_key(key(number).as_bytes()))) || head.contains("bearer") {
             let what = "an upgrade that no client can accept";
             self.see(&Line::Broken {
                 socket: number,
@@ -142,14 +170,21 @@ impl World {
     }
 }
 
-fn request(client: &super::Client, room: Option<u32>, token: Option<&str>) -> String {
-    let path = room.map_or_else(|| "/".to_owned(), |room| format!("/{}", room_name(room)));
+/// The key of a socket's upgrade: 16 bytes in base64, and no other socket's.
+fn key(socket: u32) -> String {
+    format!("{socket:021}A==")
+}
+
+fn request(client: &super::Client, (path, socket): (&str, u32), token: Option<&str>) -> String {
+    let key = key(socket);
     let mut request = format!(
         "GET {path} HTTP/1.1\r\nHost: sim.example\r\nUpgrade: websocket\r\n\
-         Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
+         Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
     );
     if client.browser {
-        request.push_str("Origin: https://sim.example\r\n");
+        request.push_str("Origin: ");
+        request.push_str(ORIGIN);
+        request.push_str("\r\n");
     }
     let mut offers = Vec::new();
     match client.speech {
@@ -159,7 +194,7 @@ fn request(client: &super::Client, room: Option<u32>, token: Option<&str>) -> St
     }
     match (token, client.credentials) {
         (Some(token), Credentials::Subprotocol) => {
-            if room.is_some() && !client.speech.shakes_hands() {
+            if client.speech.room().is_some() && !client.speech.shakes_hands() {
                 offers.push("porthouse.plain".to_owned());
             }
             offers.push(format!("porthouse.bearer.{token}"));
@@ -178,4 +213,8 @@ fn request(client: &super::Client, room: Option<u32>, token: Option<&str>) -> St
     }
     request.push_str("\r\n");
     request
+}
+
+fn at(number: u32) -> usize {
+    usize::try_from(number).expect("an index")
 }

@@ -1,9 +1,11 @@
 //! What the switchboard asks the control plane, from the question to the answer: when it is read,
 //! and when it comes. Every question is answered within the time it has.
 
+use std::collections::BTreeSet;
+
 use porthouse_model::{PolicyKey, Resolved};
 use porthouse_puddle::{
-    Action, Call, CallId, CallResult, Event as Told, Publish, RequestId, Snapshot,
+    Action, Call, CallId, CallResult, Event as Told, Publish, RequestId, SignInBy, Snapshot,
 };
 
 use super::node::at;
@@ -19,6 +21,8 @@ use crate::queue::{MILLIS, SECONDS};
 pub(crate) struct Calls {
     asked: Vec<Option<Action>>,
     answers: Vec<Option<Told>>,
+    /// Those that were asked again.
+    again: BTreeSet<u32>,
     /// A backend's calls that wait to be completed.
     backend: Vec<(u64, bool)>,
     backend_calls: u64,
@@ -43,6 +47,11 @@ impl World {
         let action = self.calls.asked[at(number)].take().expect("read once");
         let can_read = !self.watch.down && !self.watch.unreadable;
         let answer = self.answer_call(&action, can_read);
+        if self.is_asked_again(number, &action) {
+            self.calls.asked[at(number)] = Some(action);
+            let delay = self.chance.below(200 * MILLIS);
+            return self.queue.after(delay, Event::Read(number));
+        }
         self.calls.answers[at(number)] = Some(answer);
         // Now and then an answer is very late.
         let late = self.chance.one_in(10) && !self.phase.is_healed();
@@ -53,6 +62,15 @@ impl World {
         };
         let delay = delay + self.chance.below(2 * self.plan.rpc_delay);
         self.queue.after(delay, Event::Found(number));
+    }
+
+    /// Whether the answer is lost, and who has asked about a ticket asks a second time.
+    fn is_asked_again(&mut self, number: u32, action: &Action) -> bool {
+        let is_ticket = matches!(action, Action::SignIn { by: SignInBy::Ticket(_), .. });
+        is_ticket
+            && !self.phase.is_healed()
+            && self.chance.one_in(6)
+            && self.calls.again.insert(number)
     }
 
     fn resolve(&self, keys: &[PolicyKey]) -> Snapshot {
@@ -95,6 +113,10 @@ impl World {
                 if !can_read {
                     return signed_in(*request, None);
                 }
+                if let SignInBy::Ticket(shown) = by {
+                    let verdict = self.control.redeem(shown, self.queue.now());
+                    return signed_in(*request, Some(verdict));
+                }
                 let (verdict, session) = self.control.sign_in(by);
                 if let Some(session) = session {
                     let user = self.control.session(session).user;
@@ -130,6 +152,19 @@ impl World {
             snapshot.revision = self.control.head().revision;
         }
         self.tell_board(answer);
+    }
+
+    /// A ticket for who has a session, if anybody can be asked for one.
+    pub(crate) fn ticket_for(
+        &mut self,
+        session: u32,
+        bound: (Option<&str>, String),
+    ) -> Option<String> {
+        if self.watch.down || self.watch.unreadable {
+            return None;
+        }
+        let now = self.queue.now();
+        self.control.make_ticket(session, bound, now)
     }
 
     /// A backend says something.

@@ -58,6 +58,8 @@ pub(crate) struct Socket {
     pub(crate) asked: Vec<(u64, Ask)>,
     pub(crate) authenticated: bool,
     pub(crate) authenticating: bool,
+    /// It showed a ticket.
+    pub(crate) by_ticket: bool,
     /// A close frame came.
     pub(crate) closed: bool,
     /// The session it says, or is told, it is of.
@@ -92,6 +94,7 @@ impl Socket {
             asked: Vec::new(),
             authenticated: false,
             authenticating: false,
+            by_ticket: false,
             closed: false,
             session: None,
             inside: Vec::new(),
