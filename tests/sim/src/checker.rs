@@ -11,6 +11,7 @@ mod arriving;
 mod coded;
 mod ticketed;
 mod entry;
+mod lasting;
 mod message;
 mod ordered;
 mod keyed;
@@ -73,6 +74,8 @@ struct Socket {
     passed: Vec<(u32, Vec<u64>)>,
     /// The ticket it showed, until it is seen whether that let it in.
     ticket: Option<Show>,
+    /// When its session ends by itself.
+    until: Option<u64>,
     out: Out,
     requests: Requests,
 }
@@ -161,8 +164,9 @@ impl Checker {
                 session,
                 user,
                 client,
+                until,
                 rooms,
-            } => self.policy.sign_in(session, user, (client, rooms)),
+            } => self.policy.sign_in(session, user, (client, until, rooms)),
             Line::Acknowledged { revision } => {
                 self.policy.acknowledge(revision, step);
                 self.cut();
@@ -393,7 +397,14 @@ impl Checker {
                 dropped,
             } => return self.gap(socket, room, dropped),
             Line::Other { socket, written } => return self.other(socket, written),
-            Line::Closed { socket, .. } => self.close(socket),
+            Line::Closed {
+                socket,
+                code,
+                written,
+            } => {
+                self.close(socket);
+                return self.not_cut_short(socket, code, written);
+            }
             Line::Broken { socket, what } => {
                 return broken("P1", format!("socket {socket} got {what}"));
             }

@@ -6,14 +6,15 @@ mod commit;
 mod covering;
 mod feed;
 mod judging;
+mod lasting;
 mod ticketing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use porthouse_model::{
     Acts, Change, ChangeItem, Credential, CredentialKind, Device, Member, PasswordVersion,
-    PolicyKey, Resolved, Role, Room, RoomId, RoomName, Session, SessionId, TokenHash, UnixTime,
-    UserId, Username,
+    PolicyKey, Resolved, Role, Room, RoomId, RoomName, Session, SessionId, TokenHash, UserId,
+    Username,
 };
 use porthouse_puddle::{Chain, Position, Secret, SignInBy, SignInVerdict, Snapshot};
 use sha2::{Digest, Sha256};
@@ -21,16 +22,16 @@ use sha2::{Digest, Sha256};
 use crate::chance::Chance;
 use crate::checker::line::Door;
 use crate::plant::Plant;
+use crate::queue::Nanos;
 pub(crate) use commit::{Commit, Intent, Numbering, TransactionId};
 pub(crate) use covering::PREFIXES;
 use covering::{Covered, TemplateRow};
 pub(crate) use feed::{Feed, Frame};
 use judging::Codes;
+pub(crate) use lasting::Lives;
+use lasting::NEVER;
 pub(crate) use ticketing::TICKET_NANOS;
 use ticketing::TicketRow;
-
-/// Sessions of the simulated world never end by themselves.
-const NEVER: UnixTime = UnixTime::from_millis(u64::MAX / 2);
 
 /// One committed revision.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct SessionRow {
     pub(crate) token: String,
     pub(crate) hash: TokenHash,
     pub(crate) ended: bool,
+    /// When it ends by itself.
+    pub(crate) until: Option<Nanos>,
 }
 
 /// The control plane.
@@ -78,6 +81,8 @@ pub(crate) struct Control {
     tickets: BTreeMap<TokenHash, TicketRow>,
     log: Vec<Row>,
     numbering: Numbering,
+    lives: Lives,
+    now: Nanos,
     plant: Option<Plant>,
 }
 
@@ -100,6 +105,8 @@ impl Control {
             tickets: BTreeMap::new(),
             log: Vec::new(),
             numbering,
+            lives: Lives::default(),
+            now: 0,
             plant: None,
         }
     }
@@ -204,12 +211,13 @@ impl Control {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&(number as u64 + 1).to_be_bytes());
         self.by_hash.insert(hash, number);
+        let until = self.draw_until(device.is_some());
         self.sessions.push(SessionRow {
             session: Session {
                 id: SessionId::from_bytes(id),
                 user: user_id(user),
                 username: username(user),
-                expires: NEVER,
+                expires: lasting::expires(until),
                 second_factor: None,
                 device,
             },
@@ -217,6 +225,7 @@ impl Control {
             token: credential.reveal(),
             hash,
             ended: false,
+            until,
         });
         u32::try_from(number).expect("fewer than 2^32 sessions")
     }
@@ -243,8 +252,8 @@ impl Control {
                 room_number(name).map_or(Resolved::Absent, |room| self.look_up_room(room))
             }
             PolicyKey::Session(hash) => match self.by_hash.get(hash) {
-                Some(&at) if !self.sessions[at].ended => {
-                    Resolved::Session(self.sessions[at].session.clone())
+                Some(&at) if !self.is_over(&self.sessions[at]) => {
+                    Resolved::Session(self.told_of(&self.sessions[at]))
                 }
                 Some(_) | None => Resolved::Absent,
             },
@@ -314,7 +323,7 @@ impl Control {
         let revision = self.head().revision;
         let row = self.session(number);
         let verdict = SignInVerdict::Right {
-            session: std::sync::Arc::new(row.session.clone()),
+            session: std::sync::Arc::new(self.told_of(row)),
             token: row.hash,
             revision,
         };

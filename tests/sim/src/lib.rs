@@ -362,6 +362,16 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_outlives_its_end_is_caught() {
+        is_caught(Plant::SessionOutlives, "P6");
+    }
+
+    #[test]
+    fn a_session_that_is_cut_short_is_caught() {
+        is_caught(Plant::SessionCutShort, "P17");
+    }
+
+    #[test]
     fn a_move_that_is_untold_is_caught() {
         is_caught(Plant::MovedUntold, "P16");
     }

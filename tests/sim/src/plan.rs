@@ -141,15 +141,7 @@ impl Plan {
     pub(crate) fn suit(&mut self, plant: Plant, chance: &mut Chance) {
         match plant {
             Plant::NumberWithoutLock => self.admin_gap = 300 * MILLIS,
-            Plant::ProgressFromTimer => {
-                self.heal_at = 14 * SECONDS;
-                self.rooms = self.rooms.max(4);
-                self.faults = vec![Fault {
-                    from: chance.between(1, 3) * SECONDS,
-                    until: self.heal_at,
-                    what: Broken::Database,
-                }];
-            }
+            Plant::ProgressFromTimer => self.be_unreadable(chance),
             Plant::PredicateDropped => self.habits.named = 300,
             // Many leave a room that stays, and others stay in it.
             Plant::PresenceLeaveLost => {
@@ -191,6 +183,7 @@ impl Plan {
             | Plant::TicketOutlives
             | Plant::TicketAnywhere
             | Plant::TicketForgetsUpgrade => self.show_tickets(),
+            Plant::SessionOutlives | Plant::SessionCutShort => self.live_briefly(),
             Plant::ActsForgotten => self.ruling.quiet = 60,
             Plant::BlockUntold => self.ruling.blocks = 60,
             Plant::PrefixIgnored => {

@@ -95,11 +95,15 @@ pub enum Plant {
     TicketAnywhere,
     /// By which upgrade a ticket was used is not known when its answer was lost.
     TicketForgetsUpgrade,
+    /// The node is told that sessions never end by themselves.
+    SessionOutlives,
+    /// The node is told that sessions end long before they do.
+    SessionCutShort,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 42] = [
+    pub const ALL: [(&'static str, Self); 44] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -142,6 +146,8 @@ impl Plant {
         ("ticket-outlives", Self::TicketOutlives),
         ("ticket-anywhere", Self::TicketAnywhere),
         ("ticket-forgets-upgrade", Self::TicketForgetsUpgrade),
+        ("session-outlives", Self::SessionOutlives),
+        ("session-cut-short", Self::SessionCutShort),
     ];
 
     /// The bug of this name.

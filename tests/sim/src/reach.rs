@@ -32,6 +32,8 @@ pub(crate) struct Reach {
     pub(crate) waits: u64,
     /// Of a hundred clients that may, so many come by tickets.
     pub(crate) tickets: u64,
+    /// Sessions end by themselves, this long after they were opened at the most; 0: never.
+    pub(crate) lives: Nanos,
 }
 
 impl Reach {
@@ -59,6 +61,17 @@ impl Plan {
     pub(crate) const fn wait_much(&mut self) {
         self.reach.waits = 100;
         self.part_delay = 20 * MILLIS;
+    }
+
+    /// The database cannot be read for long.
+    pub(crate) fn be_unreadable(&mut self, chance: &mut Chance) {
+        self.heal_at = 14 * SECONDS;
+        self.rooms = self.rooms.max(4);
+        self.faults = vec![Fault {
+            from: chance.between(1, 3) * SECONDS,
+            until: self.heal_at,
+            what: Broken::Database,
+        }];
     }
 
     /// The watch is silent for long, and people come and go.
@@ -106,6 +119,11 @@ impl Plan {
         self.habits.vanish = 60;
     }
 
+    /// Sessions last for seconds.
+    pub(crate) const fn live_briefly(&mut self) {
+        self.reach.lives = 4 * SECONDS;
+    }
+
     /// Draws how far the world reaches; in half of all worlds no further.
     pub(crate) fn reach_out(&mut self, seed: u64) {
         let mut chance = Chance::new(seed ^ COURSE);
@@ -122,6 +140,7 @@ impl Plan {
             handshakes: sometimes(&mut chance, 50),
             posts: sometimes(&mut chance, 40),
             tickets: sometimes(&mut chance, 60),
+            lives: sometimes(&mut chance, 8_000) * MILLIS,
         };
     }
 }

@@ -25,7 +25,7 @@ use crate::checker::violation::Violation;
 use crate::checker::{Bounds, Checker};
 use crate::client::payload::Payloads;
 use crate::client::{Client, Ticket};
-use crate::control::{Commit, Control, Numbering, TICKET_NANOS, TransactionId};
+use crate::control::{Commit, Control, Lives, Numbering, TICKET_NANOS, TransactionId};
 use crate::link::Written;
 use crate::plan::{Broken, Plan};
 use crate::plant::Plant;
@@ -158,15 +158,7 @@ impl World {
             plan.come_and_go(seed);
         }
         let node = node(&plan, &mut chance.fork());
-        let numbering = match plant {
-            Some(Plant::NumberWithoutLock) => Numbering::Unlocked,
-            Some(_) | None => Numbering::Locked,
-        };
-        let mut control = Control::new(chance.fork(), (plan.users, plan.rooms), numbering);
-        control.plant(plant);
-        if plant == Some(Plant::CodeTwice) {
-            control.take_late(SECONDS);
-        }
+        let control = control(&plan, chance.fork(), plant);
         let nanos = |span: core::time::Duration| u64::try_from(span.as_nanos()).expect("short");
         let checker = Checker::new(Bounds {
             entry_nanos_max: nanos(plan.settings.entry_time_max),
@@ -239,6 +231,7 @@ impl World {
             && let Some(event) = self.queue.take(until)
         {
             self.step += 1;
+            self.control.tell_time(self.queue.now());
             self.hash.fold(self.queue.now());
             event.hash(&mut self.hash);
             self.happen(event);
@@ -322,7 +315,7 @@ impl World {
     /// A second has passed.
     fn tick(&mut self) {
         self.queue.after(SECONDS, Event::Wall);
-        let wall = UnixTime::from_millis(1_700_000_000_000 + self.now() / 1_000_000);
+        let wall = wall(self.now());
         for puddle in 0..self.plan.puddles {
             self.input(puddle, Input::Wall(wall));
         }
@@ -360,6 +353,28 @@ impl World {
     fn socket(&self, number: u32) -> Option<&Socket> {
         self.sockets[at(number)].as_deref()
     }
+}
+
+/// What the wall clock shows at a moment.
+pub(crate) const fn wall(now: Nanos) -> UnixTime {
+    UnixTime::from_millis(1_700_000_000_000 + now / 1_000_000)
+}
+
+fn control(plan: &Plan, chance: Chance, plant: Option<Plant>) -> Control {
+    let numbering = match plant {
+        Some(Plant::NumberWithoutLock) => Numbering::Unlocked,
+        Some(_) | None => Numbering::Locked,
+    };
+    let mut control = Control::new(chance, (plan.users, plan.rooms), numbering);
+    control.plant(plant);
+    control.let_live(Lives {
+        longest: plan.reach.lives,
+        before: plan.heal_at,
+    });
+    if plant == Some(Plant::CodeTwice) {
+        control.take_late(SECONDS);
+    }
+    control
 }
 
 fn node(plan: &Plan, chance: &mut Chance) -> Node {

@@ -19,6 +19,7 @@ impl Checker {
         );
         let user = session.and_then(|session| self.policy.user(session));
         let out = self.policy.out_by(session);
+        let until = session.and_then(|session| self.policy.until(session));
         self.sockets.push(Socket {
             raw_room: room,
             session,
@@ -27,6 +28,7 @@ impl Checker {
             client: session.and_then(|session| self.policy.client(session)),
             begun: self.at,
             begun_step: self.step,
+            until,
             out,
             ..Socket::default()
         });
@@ -85,9 +87,11 @@ impl Checker {
         let user = session.and_then(|session| self.policy.user(session));
         let out = self.policy.out_by(session);
         let client = session.and_then(|session| self.policy.client(session));
+        let until = session.and_then(|session| self.policy.until(session));
         let known = self.socket(socket);
         known.recognised = true;
         (known.user, known.out, known.client) = (user, out, client);
+        known.until = until;
     }
 
     pub(super) fn admitted(

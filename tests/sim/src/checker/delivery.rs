@@ -320,6 +320,7 @@ impl Checker {
         let known = &self.sockets[index(socket)];
         if known.recognised {
             known.out.not_waited_for(written)?;
+            known.not_expired(socket, written)?;
         }
         match known.out.cut.filter(|_| known.recognised) {
             Some(cut) if written.step > cut => broken(

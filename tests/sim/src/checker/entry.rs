@@ -350,7 +350,8 @@ impl Checker {
     pub(super) fn are_closed(&self) -> Result<(), Violation> {
         let healed = self.healed.unwrap_or_default();
         for (number, known) in self.sockets.iter().enumerate() {
-            let is_out = known.recognised && known.out.cut.is_some_and(|cut| cut < healed);
+            let is_out = known.out.cut.is_some_and(|cut| cut < healed);
+            let is_out = known.recognised && (is_out || known.is_expired(self.at));
             if is_out && !known.over {
                 return broken(
                     "P8",
@@ -396,6 +397,7 @@ impl Checker {
         written: Stamp,
     ) -> Result<(), Violation> {
         out.not_waited_for(written)?;
+        self.sockets[index(socket)].not_expired(socket, written)?;
         if out.is_broken_by(written) {
             return broken(
                 "P6",
@@ -419,7 +421,7 @@ impl Checker {
     /// What this socket sends to this room now can be no message.
     pub(super) fn may_not_speak(&self, socket: u32, room: u32) -> bool {
         let known = &self.sockets[index(socket)];
-        if known.bogus || known.out.cut.is_some() {
+        if known.bogus || known.out.cut.is_some() || known.is_expired(self.at) {
             return true;
         }
         if known.way == Way::Post {

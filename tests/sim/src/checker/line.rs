@@ -258,6 +258,9 @@ pub(crate) enum Line<'a> {
         session: u32,
         user: u32,
         client: u128,
+        /// The moment at which its session ends by itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<u64>,
         /// For a device: the rooms it may enter, each by a bit.
         #[serde(skip_serializing_if = "Option::is_none")]
         rooms: Option<u32>,

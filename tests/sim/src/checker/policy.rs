@@ -39,6 +39,8 @@ struct Session {
     client: u128,
     /// The rooms that a device may enter, each by a bit, and since when.
     rooms: Option<(u32, Since)>,
+    /// When it ends by itself.
+    until: Option<u64>,
     ended: Option<Since>,
 }
 
@@ -121,12 +123,13 @@ impl Policy {
         &mut self,
         session: u32,
         user: u32,
-        (client, rooms): (u128, Option<u32>),
+        (client, until, rooms): (u128, Option<u64>, Option<u32>),
     ) {
         let opened = Session {
             user,
             client,
             rooms: rooms.map(|rooms| (rooms, Since::default())),
+            until,
             ended: None,
         };
         self.sessions.insert(session, opened);
@@ -184,6 +187,11 @@ impl Policy {
     /// Since when a session is over.
     pub(crate) fn ended(&self, session: u32) -> Option<Since> {
         self.sessions.get(&session)?.ended
+    }
+
+    /// When a session ends by itself.
+    pub(crate) fn until(&self, session: u32) -> Option<u64> {
+        self.sessions.get(&session)?.until
     }
 
     /// When the room was deleted last.

@@ -42,6 +42,7 @@ impl Course {
                 session: user,
                 user,
                 client,
+                until: None,
                 rooms: None,
             });
         }

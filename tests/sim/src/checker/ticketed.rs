@@ -82,7 +82,7 @@ impl Checker {
         let ticket = self.tickets.made[index(show.ticket)];
         let is_first = ticket.shown == 1 && ticket.bound == show.bound;
         let is_good = self.at < ticket.made + self.bounds.ticket_nanos_max;
-        if is_first && is_good && self.policy.ended(ticket.session).is_none() {
+        if is_first && is_good && self.is_live(ticket.session) {
             return broken(
                 "P13",
                 format!("socket {socket} is refused by {ticket:?}, which nobody has used"),

@@ -250,7 +250,7 @@ impl World {
             ("receipt", Some(room)) => self.taken(socket, room, heard),
             ("epoch", _) if self.is_planted(Plant::EpochDropped) => {}
             ("epoch", Some(room)) => self.begins_anew(socket, room, heard),
-            ("pong" | "error" | "draining" | "owner" | "rules" | "history", _) => {}
+            ("pong" | "error" | "draining" | "owner" | "rules" | "history" | "expiring", _) => {}
             ("gap", Some(room)) => {
                 let dropped = heard.dropped.unwrap_or_default();
                 self.see(&Line::Gap {

@@ -65,7 +65,7 @@ impl World {
             return;
         };
         let heard = known.turned_away || !self.is_troubled();
-        let is_over = self.control().session(session).ended;
+        let is_over = self.control().is_over(self.control().session(session));
         if is_over && heard && (!self.is_troubled() || self.chance.one_in(2)) {
             let session = self.sign_in(user, device);
             self.clients[at(client)].session = Some(session);

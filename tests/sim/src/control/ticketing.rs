@@ -43,7 +43,7 @@ impl Control {
         (origin, path): (Option<&str>, String),
         at: Nanos,
     ) -> Option<String> {
-        if self.session(session).ended {
+        if self.is_over(self.session(session)) {
             return None;
         }
         let ticket = Credential::new(CredentialKind::Ticket, self.secret());
@@ -61,13 +61,13 @@ impl Control {
     /// Uses a ticket for an upgrade: one step, whoever else is asked at once.
     pub(crate) fn redeem(&mut self, shown: &ShownTicket, at: Nanos) -> SignInVerdict {
         let session = self.take_ticket(shown, at);
-        let live = session.filter(|session| !self.session(*session).ended);
+        let live = session.filter(|session| !self.is_over(self.session(*session)));
         let Some(session) = live else {
             return SignInVerdict::Gone;
         };
         let row = self.session(session);
         SignInVerdict::Right {
-            session: Arc::new(row.session.clone()),
+            session: Arc::new(self.told_of(row)),
             token: row.hash,
             revision: self.head().revision,
         }

@@ -53,20 +53,27 @@ impl World {
             .filter(|client| client.user == Some(user) && !client.device);
         let shared = shared.filter_map(|client| client.session).next_back();
         if let Some(session) = shared
-            && !self.control.session(session).ended
+            && !self.control.is_over(self.control.session(session))
             && self.chance.one_in(2)
         {
             return session;
         }
         let session = self.control.open_session(user);
-        let client = user_client(user);
+        self.signed_in(session);
+        session
+    }
+
+    /// Somebody is told that they are signed in, and until when.
+    pub(super) fn signed_in(&mut self, session: u32) {
+        let row = self.control.session(session);
+        let (user, until) = (row.user, row.until);
         self.see(&Line::SignedIn {
             session,
             user,
-            client,
+            client: user_client(user),
+            until,
             rooms: None,
         });
-        session
     }
 
     /// A user gives a device a token of its own, for some rooms.
@@ -78,6 +85,7 @@ impl World {
             session,
             user,
             client: u128::from_be_bytes(*client.as_bytes()),
+            until: None,
             rooms: Some(rooms),
         });
         session

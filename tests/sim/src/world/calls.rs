@@ -12,7 +12,6 @@ use super::node::at;
 use super::socket::socket_of;
 use super::{Event, World};
 use crate::checker::line::Line;
-use crate::control::user_client;
 use crate::plant::{Plant, let_all_speak};
 use crate::queue::{MILLIS, SECONDS};
 
@@ -119,14 +118,7 @@ impl World {
                 }
                 let (verdict, session) = self.control.sign_in(by);
                 if let Some(session) = session {
-                    let user = self.control.session(session).user;
-                    let client = user_client(user);
-                    self.see(&Line::SignedIn {
-                        session,
-                        user,
-                        client,
-                        rooms: None,
-                    });
+                    self.signed_in(session);
                     let number = socket_of(*address).expect("a socket's own address");
                     if let Some(socket) = self.sockets[at(number)].as_mut() {
                         socket.session = Some(session);
