@@ -39,7 +39,7 @@ use line::{Line, Stand, Way};
 use message::{Messages, Moment};
 use ordered::Orders;
 use past::{PageEnd, Past};
-use policy::{Policy, Since, Visitor};
+use policy::{Policy, Session, Since, Visitor};
 use present::{Batch, Page, Views};
 use recovered::Recovered;
 use request::Requests;
@@ -165,8 +165,22 @@ impl Checker {
                 user,
                 client,
                 until,
+                issuer,
                 rooms,
-            } => self.policy.sign_in(session, user, (client, until, rooms)),
+            } => {
+                let ended = None;
+                let rooms = rooms.map(|rooms| (rooms, Since::default()));
+                let opened = Session {
+                    user,
+                    client,
+                    until,
+                    issuer,
+                    rooms,
+                    ended,
+                };
+                return self.policy.sign_in(session, opened);
+            }
+            Line::Trusted { issuer } => self.policy.trust(issuer),
             Line::Acknowledged { revision } => {
                 self.policy.acknowledge(revision, step);
                 self.cut();

@@ -91,6 +91,8 @@ pub(crate) enum Credentials {
     Token,
     /// After connecting: name and password.
     Password,
+    /// After connecting: an issuer's word.
+    Jwt,
 }
 
 /// One client: one socket at a time.
@@ -214,6 +216,15 @@ impl Client {
             && !matches!(self.speech, Speech::Stream { .. } | Speech::Post { .. });
         if tickets > 0 && may_have && chance.percent(tickets) {
             self.credentials = Credentials::Ticket;
+        }
+        let issuers = plan.ruling.issuers;
+        // Each time it opens another session.
+        let may_come = self.user.is_some()
+            && !self.device
+            && !plan.coming_and_going
+            && matches!(self.credentials, Credentials::Token | Credentials::Password);
+        if issuers > 0 && may_come && chance.percent(issuers) {
+            self.credentials = Credentials::Jwt;
         }
         self
     }

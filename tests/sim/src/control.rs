@@ -5,6 +5,7 @@
 mod commit;
 mod covering;
 mod feed;
+mod issuing;
 mod judging;
 mod lasting;
 mod ticketing;
@@ -27,6 +28,7 @@ pub(crate) use commit::{Commit, Intent, Numbering, TransactionId};
 pub(crate) use covering::PREFIXES;
 use covering::{Covered, TemplateRow};
 pub(crate) use feed::{Feed, Frame};
+pub(crate) use issuing::{ISSUERS, jwt_of};
 use judging::Codes;
 pub(crate) use lasting::Lives;
 use lasting::NEVER;
@@ -58,6 +60,8 @@ pub(crate) struct SessionRow {
     pub(crate) ended: bool,
     /// When it ends by itself.
     pub(crate) until: Option<Nanos>,
+    /// By whose word it was opened.
+    pub(crate) issuer: Option<u32>,
 }
 
 /// The control plane.
@@ -78,6 +82,8 @@ pub(crate) struct Control {
     identities: u64,
     versions: u64,
     codes: Codes,
+    /// Issuers that are not trusted.
+    withdrawn: BTreeSet<u32>,
     tickets: BTreeMap<TokenHash, TicketRow>,
     log: Vec<Row>,
     numbering: Numbering,
@@ -102,6 +108,7 @@ impl Control {
             identities: 0,
             versions: 0,
             codes: Codes::default(),
+            withdrawn: BTreeSet::new(),
             tickets: BTreeMap::new(),
             log: Vec::new(),
             numbering,
@@ -226,6 +233,7 @@ impl Control {
             hash,
             ended: false,
             until,
+            issuer: None,
         });
         u32::try_from(number).expect("fewer than 2^32 sessions")
     }
@@ -294,32 +302,33 @@ impl Control {
 
     /// Signs a user in; answers the session's number too.
     pub(crate) fn sign_in(&mut self, by: &SignInBy) -> (SignInVerdict, Option<u32>) {
-        let user = match by {
+        let (user, issuer) = match by {
             SignInBy::Password { username, password } => {
                 let known = (0..self.users).find(|&user| self::username(user) == *username);
-                known.filter(|&user| password.expose() == user_password(user))
+                let known = known.filter(|&user| password.expose() == user_password(user));
+                (known, None)
             }
+            SignInBy::Jwt(jwt) => (self.user_by(jwt.expose()), Some(())),
             SignInBy::Code { challenge, code } => {
-                let known = (0..self.users).find(|&user| challenge_of(user) == challenge.expose());
-                let Some(user) = known else {
+                let Some((user, issuer)) = self.challenged(challenge.expose()) else {
                     return (SignInVerdict::Gone, None);
                 };
-                (code.expose() == CODE).then_some(user)
+                ((code.expose() == CODE).then_some(user), issuer)
             }
             SignInBy::Ticket(_) => unreachable!("no session is opened by one"),
-            SignInBy::Jwt(_) => None,
         };
         let Some(user) = user else {
             return (SignInVerdict::Wrong, None);
         };
-        if has_second_factor(user) && matches!(by, SignInBy::Password { .. }) {
+        if has_second_factor(user) && !matches!(by, SignInBy::Code { .. }) {
             let needed = SignInVerdict::CodeNeeded {
-                challenge: Secret::new(challenge_of(user)),
+                challenge: Secret::new(challenge_of(user, issuer)),
                 expires: NEVER,
             };
             return (needed, None);
         }
         let number = self.open_session(user);
+        self.vouch(number, issuer);
         let revision = self.head().revision;
         let row = self.session(number);
         let verdict = SignInVerdict::Right {
@@ -370,9 +379,12 @@ const fn has_second_factor(user: u32) -> bool {
     user % 4 == 3
 }
 
-/// What waits for a user's code.
-fn challenge_of(user: u32) -> String {
-    format!("challenge-{user}")
+/// What waits for a user's code, after a password or an issuer's word.
+fn challenge_of(user: u32, issuer: Option<()>) -> String {
+    match issuer {
+        Some(()) => format!("challenge-{user}-by-issuer"),
+        None => format!("challenge-{user}"),
+    }
 }
 
 /// The name of a user.

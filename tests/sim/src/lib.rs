@@ -372,6 +372,11 @@ mod tests {
     }
 
     #[test]
+    fn an_issuer_that_is_withdrawn_in_part_is_caught() {
+        is_caught(Plant::IssuerKept, "P7");
+    }
+
+    #[test]
     fn a_move_that_is_untold_is_caught() {
         is_caught(Plant::MovedUntold, "P16");
     }

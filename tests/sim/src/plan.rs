@@ -184,6 +184,7 @@ impl Plan {
             | Plant::TicketAnywhere
             | Plant::TicketForgetsUpgrade => self.show_tickets(),
             Plant::SessionOutlives | Plant::SessionCutShort => self.live_briefly(),
+            Plant::IssuerKept => self.trust_issuers(),
             Plant::ActsForgotten => self.ruling.quiet = 60,
             Plant::BlockUntold => self.ruling.blocks = 60,
             Plant::PrefixIgnored => {

@@ -99,11 +99,13 @@ pub enum Plant {
     SessionOutlives,
     /// The node is told that sessions end long before they do.
     SessionCutShort,
+    /// An issuer that is withdrawn takes only some of its sessions with it.
+    IssuerKept,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 44] = [
+    pub const ALL: [(&'static str, Self); 45] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -148,6 +150,7 @@ impl Plant {
         ("ticket-forgets-upgrade", Self::TicketForgetsUpgrade),
         ("session-outlives", Self::SessionOutlives),
         ("session-cut-short", Self::SessionCutShort),
+        ("issuer-kept", Self::IssuerKept),
     ];
 
     /// The bug of this name.

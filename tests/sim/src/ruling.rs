@@ -11,6 +11,7 @@ use porthouse_model::{
 
 use crate::chance::Chance;
 use crate::plan::Plan;
+use crate::queue::MILLIS;
 
 /// Tells this generator's course from the world's.
 const COURSE: u64 = 0x7275_6c65;
@@ -26,6 +27,9 @@ pub(crate) struct Ruling {
     pub(crate) quiet: u64,
     /// In so many more is asked for at the door than a password.
     pub(crate) steps: u64,
+    /// Of a hundred clients that may, so many come by an issuer's word, and issuers are
+    /// withdrawn and trusted again.
+    pub(crate) issuers: u64,
 }
 
 impl Ruling {
@@ -81,6 +85,12 @@ impl Plan {
         self.habits.wrong_password = 0;
     }
 
+    /// Whoever can comes by an issuer's word, and issuers come and go.
+    pub(crate) fn trust_issuers(&mut self) {
+        self.ruling.issuers = 90;
+        self.admin_gap = 100 * MILLIS;
+    }
+
     /// Draws how administrators rule; in half of all worlds by rooms' rules alone.
     pub(crate) fn rule(&mut self, seed: u64) {
         let mut chance = Chance::new(seed ^ COURSE);
@@ -92,6 +102,7 @@ impl Plan {
             templates: sometimes(&mut chance, 40),
             quiet: sometimes(&mut chance, 60),
             steps: sometimes(&mut chance, 60),
+            issuers: sometimes(&mut chance, 80),
         };
     }
 }

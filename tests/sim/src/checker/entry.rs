@@ -249,6 +249,7 @@ impl Checker {
                 | Edit::BlockGone { .. }
                 | Edit::SessionGone { .. }
                 | Edit::DeviceRooms { .. }
+                | Edit::IssuerGone { .. }
                 | Edit::UserGone { .. } => None,
             })
             .collect();

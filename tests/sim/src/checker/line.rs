@@ -156,6 +156,10 @@ pub(crate) enum Edit {
     UserGone {
         user: u32,
     },
+    /// An issuer is not trusted any more, and its sessions are over.
+    IssuerGone {
+        issuer: u32,
+    },
     /// A device may enter these rooms, each by a bit.
     DeviceRooms {
         session: u32,
@@ -261,10 +265,15 @@ pub(crate) enum Line<'a> {
         /// The moment at which its session ends by itself.
         #[serde(skip_serializing_if = "Option::is_none")]
         until: Option<u64>,
+        /// By whose word.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        issuer: Option<u32>,
         /// For a device: the rooms it may enter, each by a bit.
         #[serde(skip_serializing_if = "Option::is_none")]
         rooms: Option<u32>,
     },
+    /// An administrator trusts an issuer again.
+    Trusted { issuer: u32 },
     /// The node says it has applied everything up to here.
     Acknowledged { revision: u64 },
     /// An administrator who waited is told that everything up to here is applied.

@@ -1,9 +1,10 @@
 //! What administrators have said, by revision, and since when somebody is shut out by it. Judges
 //! doors only; knows no sockets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::line::{Door, Edit, Who};
+use super::violation::{Violation, broken};
 
 /// Since when something holds: the revision, and the moment it was committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +21,8 @@ pub(crate) struct Policy {
     members: BTreeMap<(u64, u32), (bool, Since)>,
     blocks: BTreeMap<(u64, u32), (bool, Since)>,
     sessions: BTreeMap<u32, Session>,
+    /// Issuers that are not trusted.
+    withdrawn: BTreeSet<u32>,
     acknowledged: Vec<(u64, u64)>,
 }
 
@@ -33,15 +36,18 @@ struct Room {
     gone: Option<Since>,
 }
 
+/// A session, as whoever opened it knows it.
 #[derive(Debug)]
-struct Session {
-    user: u32,
-    client: u128,
+pub(crate) struct Session {
+    pub(super) user: u32,
+    pub(super) client: u128,
     /// The rooms that a device may enter, each by a bit, and since when.
-    rooms: Option<(u32, Since)>,
+    pub(super) rooms: Option<(u32, Since)>,
     /// When it ends by itself.
-    until: Option<u64>,
-    ended: Option<Since>,
+    pub(super) until: Option<u64>,
+    /// By whose word it was opened.
+    pub(super) issuer: Option<u32>,
+    pub(super) ended: Option<Since>,
 }
 
 /// Who stands at a door.
@@ -76,12 +82,16 @@ impl Policy {
                     self.blocks.insert((identity, user), (false, since));
                 }
                 Edit::SessionGone { session } => self.end(|number, _| number == session, since),
+                Edit::IssuerGone { issuer } => {
+                    self.withdrawn.insert(issuer);
+                    self.end(|_, session| session.issuer == Some(issuer), since);
+                }
                 Edit::DeviceRooms { session, rooms } => {
                     if let Some(session) = self.sessions.get_mut(&session) {
                         session.rooms = Some((rooms, since));
                     }
                 }
-                Edit::UserGone { user } => self.end(|_, owner| owner == user, since),
+                Edit::UserGone { user } => self.end(|_, session| session.user == user, since),
             }
         }
     }
@@ -111,28 +121,30 @@ impl Policy {
         }
     }
 
-    fn end(&mut self, is_meant: impl Fn(u32, u32) -> bool, since: Since) {
+    fn end(&mut self, is_meant: impl Fn(u32, &Session) -> bool, since: Since) {
         for (&number, session) in &mut self.sessions {
-            if session.ended.is_none() && is_meant(number, session.user) {
+            if session.ended.is_none() && is_meant(number, session) {
                 session.ended = Some(since);
             }
         }
     }
 
-    pub(crate) fn sign_in(
-        &mut self,
-        session: u32,
-        user: u32,
-        (client, until, rooms): (u128, Option<u64>, Option<u32>),
-    ) {
-        let opened = Session {
-            user,
-            client,
-            rooms: rooms.map(|rooms| (rooms, Since::default())),
-            until,
-            ended: None,
-        };
+    /// Somebody has signed in, by the word of nobody who was withdrawn.
+    pub(crate) fn sign_in(&mut self, session: u32, opened: Session) -> Result<(), Violation> {
+        let withdrawn = opened.issuer.filter(|issuer| self.withdrawn.contains(issuer));
+        if let Some(issuer) = withdrawn {
+            return broken(
+                "P6",
+                format!("session {session} is opened by issuer {issuer}, which is withdrawn"),
+            );
+        }
         self.sessions.insert(session, opened);
+        Ok(())
+    }
+
+    /// An issuer's word is taken again.
+    pub(crate) fn trust(&mut self, issuer: u32) {
+        self.withdrawn.remove(&issuer);
     }
 
     /// The node has applied everything up to `revision`, and said so at `step`.

@@ -43,6 +43,7 @@ impl Course {
                 user,
                 client,
                 until: None,
+                issuer: None,
                 rooms: None,
             });
         }

@@ -7,7 +7,7 @@ use super::{Credentials, Speech, frame};
 use crate::checker::TAG_BYTES;
 use crate::checker::line::{Ask, Body, Kind, Line, Named, Resumes, Shown};
 use crate::client::frame::Opcode;
-use crate::control::{CODE, room_name, user_password, username};
+use crate::control::{CODE, jwt_of, room_name, user_password, username};
 use crate::queue::{MILLIS, SECONDS};
 use crate::world::{Phase, Stage, World};
 
@@ -170,6 +170,7 @@ impl World {
                 known.session = Some(session);
                 asking.text("token", &self.token(session))
             }
+            (Credentials::Jwt, _) => asking.text("jwt", &jwt_of(user)),
             _ => asking
                 .text("username", username(user).as_str())
                 .text("password", &user_password(user)),

@@ -4,7 +4,7 @@
 use porthouse_model::{Content, Credential, CredentialKind, EntryStep};
 use porthouse_puddle::TransientMakers;
 
-use super::Speech;
+use super::{Credentials, Speech};
 use crate::checker::line::{Kind, Line, Who};
 use crate::control::{room_name, room_password};
 use crate::plan::Habits;
@@ -174,6 +174,11 @@ impl World {
     fn may_enter(&self, client: u32, room: u32) -> bool {
         let known = &self.clients[at(client)];
         if matches!(known.speech, Speech::Post { .. }) {
+            return false;
+        }
+        // Nobody vouches for it, and it cannot come as somebody else.
+        let is_unknown = |user| !self.control().is_vouched_for(user);
+        if known.credentials == Credentials::Jwt && known.user.is_some_and(is_unknown) {
             return false;
         }
         if known.device {

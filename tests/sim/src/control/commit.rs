@@ -62,6 +62,10 @@ pub(crate) enum Intent {
     EndUser {
         user: u32,
     },
+    /// An issuer is not trusted any more.
+    Withdraw {
+        issuer: u32,
+    },
     /// A device may enter these rooms from now on, each by a bit.
     DeviceRooms {
         session: u32,
@@ -218,6 +222,7 @@ impl Control {
                 let item = ChangeItem::SessionGone(row.session.id);
                 (!ended).then(|| vec![(item, Edit::SessionGone { session })])
             }
+            Intent::Withdraw { issuer } => self.withdraw(issuer),
             Intent::DeviceRooms { session, rooms } => {
                 let row = self.sessions.get_mut(usize::try_from(session).ok()?)?;
                 (!row.ended).then_some(())?;

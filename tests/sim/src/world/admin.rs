@@ -9,7 +9,7 @@ use porthouse_puddle::{Call, Publish};
 use super::{Event, Phase, World};
 use crate::checker::line::{Edit, Kind, Line, Named};
 use crate::client::{Client, Speech};
-use crate::control::{Intent, PREFIXES, TransactionId, room_name, user_client};
+use crate::control::{ISSUERS, Intent, PREFIXES, TransactionId, room_name, user_client};
 use crate::plan::{deliver_max, rules, slow_consumer};
 use crate::plant::Plant;
 use crate::queue::{MILLIS, SECONDS};
@@ -66,12 +66,13 @@ impl World {
     /// Somebody is told that they are signed in, and until when.
     pub(super) fn signed_in(&mut self, session: u32) {
         let row = self.control.session(session);
-        let (user, until) = (row.user, row.until);
+        let (user, until, issuer) = (row.user, row.until, row.issuer);
         self.see(&Line::SignedIn {
             session,
             user,
             client: user_client(user),
             until,
+            issuer,
             rooms: None,
         });
     }
@@ -86,6 +87,7 @@ impl World {
             user,
             client: u128::from_be_bytes(*client.as_bytes()),
             until: None,
+            issuer: None,
             rooms: Some(rooms),
         });
         session
@@ -246,6 +248,9 @@ impl World {
                 Intent::Unblock { room, user }
             };
         }
+        if self.plan.ruling.issuers > 0 && self.chance.one_in(8) {
+            return self.trust_or_not();
+        }
         let templates = self.plan.ruling.templates;
         if templates > 0 && self.chance.percent(templates) {
             return self.rule_names();
@@ -264,6 +269,17 @@ impl World {
                 None => Intent::EndUser { user },
             },
             _ => Intent::EndUser { user },
+        }
+    }
+
+    /// An issuer is withdrawn; one that was is trusted again first.
+    fn trust_or_not(&mut self) -> Intent {
+        let issuer = self.chance.index_u32(ISSUERS);
+        if self.control.trust(issuer) {
+            self.see(&Line::Trusted { issuer });
+        }
+        Intent::Withdraw {
+            issuer: self.chance.index_u32(ISSUERS),
         }
     }
 
