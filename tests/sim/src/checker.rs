@@ -21,6 +21,7 @@ mod delivery;
 mod finish;
 mod recovered;
 mod policy;
+mod grouped;
 mod request;
 mod kicked;
 pub(crate) mod violation;

@@ -5,6 +5,7 @@
 mod commit;
 mod covering;
 mod feed;
+mod grouping;
 mod issuing;
 mod judging;
 mod lasting;
@@ -13,8 +14,8 @@ mod ticketing;
 use std::collections::{BTreeMap, BTreeSet};
 
 use porthouse_model::{
-    Acts, Change, ChangeItem, Credential, CredentialKind, Device, Member, PasswordVersion,
-    PolicyKey, Resolved, Role, Room, RoomId, RoomName, Session, SessionId, TokenHash, UserId,
+    Acts, Change, ChangeItem, Credential, CredentialKind, Device, PasswordVersion, PolicyKey,
+    Resolved, Room, RoomId, RoomName, Session, SessionId, TokenHash, UserId,
     Username,
 };
 use porthouse_puddle::{Chain, Position, Secret, SignInBy, SignInVerdict, Snapshot};
@@ -28,6 +29,8 @@ pub(crate) use commit::{Commit, Intent, Numbering, TransactionId};
 pub(crate) use covering::PREFIXES;
 use covering::{Covered, TemplateRow};
 pub(crate) use feed::{Feed, Frame};
+use grouping::Groups;
+pub(crate) use grouping::LABELS;
 pub(crate) use issuing::{ISSUERS, jwt_of};
 use judging::Codes;
 pub(crate) use lasting::Lives;
@@ -76,6 +79,7 @@ pub(crate) struct Control {
     templates: BTreeMap<u32, TemplateRow>,
     covered: BTreeMap<u32, Covered>,
     members: BTreeSet<(RoomId, u32)>,
+    groups: Groups,
     blocks: BTreeSet<(RoomId, u32)>,
     sessions: Vec<SessionRow>,
     by_hash: BTreeMap<TokenHash, usize>,
@@ -102,6 +106,7 @@ impl Control {
             templates: BTreeMap::new(),
             covered: BTreeMap::new(),
             members: BTreeSet::new(),
+            groups: Groups::default(),
             blocks: BTreeSet::new(),
             sessions: Vec::new(),
             by_hash: BTreeMap::new(),
@@ -178,7 +183,7 @@ impl Control {
     }
 
     pub(crate) fn is_member(&self, room: RoomId, user: u32) -> bool {
-        self.members.contains(&(room, user))
+        self.members.contains(&(room, user)) || self.groups.gives(room, user)
     }
 
     /// Whether the user is kept out of the room.
@@ -267,14 +272,8 @@ impl Control {
             },
             PolicyKey::Member(room, user) => {
                 let known = user_number(*user).is_some_and(|user| self.is_member(*room, user));
-                let member = Member {
-                    role: Role::MEMBER,
-                    room: *room,
-                    user: *user,
-                    expires: None,
-                };
                 if known {
-                    Resolved::Member(member)
+                    Resolved::Member(commit::member(*room, *user))
                 } else {
                     Resolved::Absent
                 }

@@ -377,6 +377,11 @@ mod tests {
     }
 
     #[test]
+    fn a_membership_that_outlives_its_label_is_caught() {
+        is_caught(Plant::GroupKept, "P6");
+    }
+
+    #[test]
     fn a_move_that_is_untold_is_caught() {
         is_caught(Plant::MovedUntold, "P16");
     }

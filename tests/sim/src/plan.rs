@@ -185,6 +185,7 @@ impl Plan {
             | Plant::TicketForgetsUpgrade => self.show_tickets(),
             Plant::SessionOutlives | Plant::SessionCutShort => self.live_briefly(),
             Plant::IssuerKept => self.trust_issuers(),
+            Plant::GroupKept => self.label_much(),
             Plant::ActsForgotten => self.ruling.quiet = 60,
             Plant::BlockUntold => self.ruling.blocks = 60,
             Plant::PrefixIgnored => {

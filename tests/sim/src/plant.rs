@@ -101,11 +101,13 @@ pub enum Plant {
     SessionCutShort,
     /// An issuer that is withdrawn takes only some of its sessions with it.
     IssuerKept,
+    /// Who loses a label keeps what a group gave by it.
+    GroupKept,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 45] = [
+    pub const ALL: [(&'static str, Self); 46] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -151,6 +153,7 @@ impl Plant {
         ("session-outlives", Self::SessionOutlives),
         ("session-cut-short", Self::SessionCutShort),
         ("issuer-kept", Self::IssuerKept),
+        ("group-kept", Self::GroupKept),
     ];
 
     /// The bug of this name.

@@ -30,6 +30,8 @@ pub(crate) struct Ruling {
     /// Of a hundred clients that may, so many come by an issuer's word, and issuers are
     /// withdrawn and trusted again.
     pub(crate) issuers: u64,
+    /// Of a hundred things that administrators do, so many are about users' labels and rooms' groups.
+    pub(crate) labels: u64,
 }
 
 impl Ruling {
@@ -91,6 +93,14 @@ impl Plan {
         self.admin_gap = 100 * MILLIS;
     }
 
+    /// Members come and go by their labels.
+    pub(crate) fn label_much(&mut self) {
+        self.ruling.labels = 80;
+        self.rooms = self.rooms.min(4);
+        self.users = self.users.min(12);
+        self.admin_gap = 100 * MILLIS;
+    }
+
     /// Draws how administrators rule; in half of all worlds by rooms' rules alone.
     pub(crate) fn rule(&mut self, seed: u64) {
         let mut chance = Chance::new(seed ^ COURSE);
@@ -103,6 +113,7 @@ impl Plan {
             quiet: sometimes(&mut chance, 60),
             steps: sometimes(&mut chance, 60),
             issuers: sometimes(&mut chance, 80),
+            labels: sometimes(&mut chance, 60),
         };
     }
 }

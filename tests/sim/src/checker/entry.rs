@@ -25,6 +25,29 @@ pub(crate) struct Entry {
     pub(crate) put_out: Option<u64>,
 }
 
+/// Whether a change may make somebody a member of a room.
+const fn joins(edit: &Edit, user: Option<u32>) -> bool {
+    let Some(user) = user else {
+        return false;
+    };
+    match *edit {
+        Edit::Member { user: of, .. } | Edit::Labelled { user: of, some: true, .. } => of == user,
+        Edit::Grouped { some, .. } => some,
+        Edit::Room { .. }
+        | Edit::RoomGone { .. }
+        | Edit::Template { .. }
+        | Edit::Uncovered { .. }
+        | Edit::MemberGone { .. }
+        | Edit::Block { .. }
+        | Edit::BlockGone { .. }
+        | Edit::SessionGone { .. }
+        | Edit::DeviceRooms { .. }
+        | Edit::Labelled { .. }
+        | Edit::IssuerGone { .. }
+        | Edit::UserGone { .. } => false,
+    }
+}
+
 /// A password was given that is right for this version.
 pub(crate) fn pass(passed: &mut Vec<(u32, Vec<u64>)>, room: u32, version: u64) {
     match passed.iter_mut().find(|(of, _)| *of == room) {
@@ -249,6 +272,8 @@ impl Checker {
                 | Edit::BlockGone { .. }
                 | Edit::SessionGone { .. }
                 | Edit::DeviceRooms { .. }
+                | Edit::Labelled { .. }
+                | Edit::Grouped { .. }
                 | Edit::IssuerGone { .. }
                 | Edit::UserGone { .. } => None,
             })
@@ -261,8 +286,7 @@ impl Checker {
             if known.out.since.is_none() {
                 known.out.since = known.session.and_then(|session| self.policy.ended(session));
             }
-            let joins = |edit: &Edit| matches!(edit, Edit::Member { user, .. } if Some(*user) == known.user);
-            let joins = edits.iter().any(joins);
+            let joins = edits.iter().any(|edit| joins(edit, known.user));
             for &(room, entry) in &known.entries {
                 let entry = &mut self.entries[index(entry)];
                 if joins {
@@ -305,9 +329,8 @@ impl Checker {
             }
             let (room, user) = (known.raw_room, known.user);
             let socket = u32::try_from(number).expect("a socket's number");
-            let joins =
-                |edit: &Edit| matches!(edit, Edit::Member { user: of, .. } if Some(*of) == user);
-            if let Some(room) = room.filter(|_| edits.iter().any(joins)) {
+            let joins = edits.iter().any(|edit| joins(edit, user));
+            if let Some(room) = room.filter(|_| joins) {
                 self.messages.may_speak((socket, room));
             }
             self.may_post(socket);

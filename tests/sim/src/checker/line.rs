@@ -156,6 +156,18 @@ pub(crate) enum Edit {
     UserGone {
         user: u32,
     },
+    /// A user has a label from now on, or has it no more.
+    Labelled {
+        user: u32,
+        label: u32,
+        some: bool,
+    },
+    /// Whoever has a label is a member of a room from now on, or is no more.
+    Grouped {
+        identity: u64,
+        label: u32,
+        some: bool,
+    },
     /// An issuer is not trusted any more, and its sessions are over.
     IssuerGone {
         issuer: u32,

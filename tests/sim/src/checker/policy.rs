@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::grouped::Groups;
 use super::line::{Door, Edit, Who};
 use super::violation::{Violation, broken};
 
@@ -19,6 +20,7 @@ pub(crate) struct Policy {
     pub(crate) head: u64,
     rooms: BTreeMap<u32, Room>,
     members: BTreeMap<(u64, u32), (bool, Since)>,
+    groups: Groups,
     blocks: BTreeMap<(u64, u32), (bool, Since)>,
     sessions: BTreeMap<u32, Session>,
     /// Issuers that are not trusted.
@@ -75,6 +77,14 @@ impl Policy {
                 Edit::MemberGone { identity, user } => {
                     self.members.insert((identity, user), (false, since));
                 }
+                Edit::Labelled { user, label, some } => {
+                    self.groups.label((user, label), (some, since));
+                }
+                Edit::Grouped {
+                    identity,
+                    label,
+                    some,
+                } => self.groups.group((identity, label), (some, since)),
                 Edit::Block { identity, user } => {
                     self.blocks.insert((identity, user), (true, since));
                 }
@@ -258,8 +268,17 @@ impl Policy {
 
     /// Whether a user is a member of a room, by its identity.
     pub(crate) fn is_member(&self, identity: u64, user: Option<u32>) -> bool {
-        let member = user.and_then(|user| self.members.get(&(identity, user)));
-        member.is_some_and(|(is_member, _)| *is_member)
+        user.is_some_and(|user| self.stands(identity, user).is_some_and(|(is, _)| is))
+    }
+
+    /// Whether somebody is a member of their own or by a group, and since when that may be so.
+    fn stands(&self, identity: u64, user: u32) -> Option<(bool, Since)> {
+        let own = self.members.get(&(identity, user)).copied();
+        match (own, self.groups.stands(identity, user)) {
+            (Some((own, since)), Some((given, also))) => Some((own || given, since.max(also))),
+            (own, None) => own,
+            (None, given) => given,
+        }
     }
 
     /// Since when a device may not enter a room.
@@ -274,19 +293,19 @@ impl Policy {
         let door = known.door.as_ref()?;
         let member = visitor
             .user
-            .and_then(|user| self.members.get(&(door.identity, user)));
+            .and_then(|user| self.stands(door.identity, user));
         let block = visitor
             .user
-            .and_then(|user| self.blocks.get(&(door.identity, user)));
+            .and_then(|user| self.blocks.get(&(door.identity, user)).copied());
         let is_meant = match door.who {
             Who::Anyone => true,
             Who::Users => visitor.user.is_some(),
-            Who::Members => member.is_some_and(|(is_member, _)| *is_member),
+            Who::Members => member.is_some_and(|(is_member, _)| is_member),
         };
-        let enters = is_meant && !block.is_some_and(|(is_blocked, _)| *is_blocked);
+        let enters = is_meant && !block.is_some_and(|(is_blocked, _)| is_blocked);
         let passed = door.needs().all(|needed| visitor.passed.contains(&needed));
         let words = [member, block].into_iter().flatten();
-        let last = words.fold(known.changed, |last, (_, since)| last.max(*since));
+        let last = words.fold(known.changed, |last, (_, since)| last.max(since));
         (!enters || !passed).then_some(last)
     }
 
@@ -297,9 +316,10 @@ impl Policy {
         };
         let identity = known.door.as_ref().map(|door| door.identity);
         let key = identity.zip(user);
-        let words = [&self.members, &self.blocks].map(|of| key.and_then(|key| of.get(&key)));
-        let words = words.into_iter().flatten();
-        let last = words.fold(known.changed, |last, (_, since)| last.max(*since));
+        let member = key.and_then(|(identity, user)| self.stands(identity, user));
+        let block = key.and_then(|key| self.blocks.get(&key).copied());
+        let words = [member, block].into_iter().flatten();
+        let last = words.fold(known.changed, |last, (_, since)| last.max(since));
         last.revision
     }
 }

@@ -62,6 +62,18 @@ pub(crate) enum Intent {
     EndUser {
         user: u32,
     },
+    /// A user has a label from now on, or has it no more.
+    Label {
+        user: u32,
+        label: u32,
+        some: bool,
+    },
+    /// Whoever has a label is a member from now on, or is no more.
+    Group {
+        room: u32,
+        label: u32,
+        some: bool,
+    },
     /// An issuer is not trusted any more.
     Withdraw {
         issuer: u32,
@@ -153,6 +165,11 @@ impl Control {
     pub(crate) fn apply(&mut self, revision: u64, intent: &Intent) -> Option<(u64, Vec<Edit>)> {
         let changes = self.changes(intent)?;
         let (items, mut edits): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+        let items: Vec<_> = items.into_iter().flatten().collect();
+        // What concerns nobody who is told is no revision.
+        if items.is_empty() {
+            return Some((self.head().revision.0, edits));
+        }
         edits.extend(self.cover());
         let payload = revision.to_le_bytes().to_vec();
         let before = self.log.last().map(|row| row.chain);
@@ -167,8 +184,11 @@ impl Control {
         Some((revision, edits))
     }
 
-    fn changes(&mut self, intent: &Intent) -> Option<Vec<(ChangeItem, Edit)>> {
-        match *intent {
+    /// What is told to nodes, and what an administrator has written; what tells nodes nothing alone.
+    fn changes(&mut self, intent: &Intent) -> Option<Vec<(Option<ChangeItem>, Edit)>> {
+        let told = match *intent {
+            Intent::Label { user, label, some } => return self.label(user, label, some),
+            Intent::Group { room, label, some } => return self.group(room, label, some),
             Intent::PutTemplate { prefix, ref rules } => {
                 let item = self.put_template(prefix, rules);
                 Some(vec![(item, Edit::Template { prefix })])
@@ -195,6 +215,7 @@ impl Control {
             Intent::DeleteRoom { room } => {
                 let row = self.rooms.remove(&room)?;
                 self.members.retain(|(of, _)| *of != row.room.id);
+                self.groups.forget(row.room.id);
                 self.blocks.retain(|(of, _)| *of != row.room.id);
                 let item = ChangeItem::RoomGone {
                     id: row.room.id,
@@ -204,16 +225,7 @@ impl Control {
                 Some(vec![(item, Edit::RoomGone { room })])
             }
             Intent::AddMember { room, user } => self.add_member(room, user),
-            Intent::RemoveMember { room, user } => {
-                let row = self.rooms.get(&room)?;
-                let identity = row.identity;
-                let item = ChangeItem::MemberGone {
-                    room: row.room.id,
-                    user: user_id(user),
-                };
-                self.members.remove(&(row.room.id, user)).then_some(())?;
-                Some(vec![(item, Edit::MemberGone { identity, user })])
-            }
+            Intent::RemoveMember { room, user } => self.remove_member(room, user),
             Intent::Block { room, user } => self.block(room, user),
             Intent::Unblock { room, user } => self.unblock(room, user),
             Intent::EndSession { session } => {
@@ -236,7 +248,9 @@ impl Control {
                 let item = ChangeItem::UserGone(user_id(user));
                 Some(vec![(item, Edit::UserGone { user })])
             }
-        }
+        }?;
+        let told = told.into_iter().map(|(item, edit)| (Some(item), edit));
+        Some(told.collect())
     }
 
     /// A new room, or a changed one. A password without a version is set anew.
@@ -271,16 +285,30 @@ impl Control {
         let row = self.rooms.get(&room)?;
         let (room, identity) = (row.room.id, row.identity);
         self.members.insert((room, user)).then_some(())?;
-        let member = Member {
-            room,
-            user: user_id(user),
-            role: Role::MEMBER,
-            expires: None,
-        };
+        let member = member(room, user_id(user));
         Some(vec![(
             ChangeItem::Member(member),
             Edit::Member { identity, user },
         )])
+    }
+
+    /// What a group gives stands in its place, and nobody is told of a moment between.
+    fn remove_member(&mut self, room: u32, user: u32) -> Option<Vec<(ChangeItem, Edit)>> {
+        let row = self.rooms.get(&room)?;
+        let (room, identity) = (row.room.id, row.identity);
+        self.members.remove(&(room, user)).then_some(())?;
+        let item = self.membership(room, user);
+        Some(vec![(item, Edit::MemberGone { identity, user })])
+    }
+
+    /// How somebody stands in a room, as it is told.
+    pub(super) fn membership(&self, room: RoomId, user: u32) -> ChangeItem {
+        if self.is_member(room, user) {
+            ChangeItem::Member(member(room, user_id(user)))
+        } else {
+            let user = user_id(user);
+            ChangeItem::MemberGone { room, user }
+        }
     }
 
     /// With the room's first block of a user, the room says that there are some.
@@ -320,6 +348,16 @@ impl Control {
         let door = door(row.identity, &row.room.rules);
         let item = ChangeItem::Room(row.room.clone());
         Some((item, Edit::Room { room, door }))
+    }
+}
+
+/// A member, for good.
+pub(super) const fn member(room: RoomId, user: UserId) -> Member {
+    Member {
+        role: Role::MEMBER,
+        room,
+        user,
+        expires: None,
     }
 }
 

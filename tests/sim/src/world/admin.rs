@@ -9,7 +9,7 @@ use porthouse_puddle::{Call, Publish};
 use super::{Event, Phase, World};
 use crate::checker::line::{Edit, Kind, Line, Named};
 use crate::client::{Client, Speech};
-use crate::control::{ISSUERS, Intent, PREFIXES, TransactionId, room_name, user_client};
+use crate::control::{ISSUERS, Intent, LABELS, PREFIXES, TransactionId, room_name, user_client};
 use crate::plan::{deliver_max, rules, slow_consumer};
 use crate::plant::Plant;
 use crate::queue::{MILLIS, SECONDS};
@@ -251,6 +251,10 @@ impl World {
         if self.plan.ruling.issuers > 0 && self.chance.one_in(8) {
             return self.trust_or_not();
         }
+        let labels = self.plan.ruling.labels;
+        if labels > 0 && self.chance.percent(labels) {
+            return self.label_or_group((room, user));
+        }
         let templates = self.plan.ruling.templates;
         if templates > 0 && self.chance.percent(templates) {
             return self.rule_names();
@@ -269,6 +273,17 @@ impl World {
                 None => Intent::EndUser { user },
             },
             _ => Intent::EndUser { user },
+        }
+    }
+
+    /// A user is given a label or loses it, or a room a group.
+    fn label_or_group(&mut self, (room, user): (u32, u32)) -> Intent {
+        let label = self.chance.index_u32(LABELS);
+        let some = self.chance.one_in(2);
+        if self.chance.one_in(3) {
+            Intent::Group { room, label, some }
+        } else {
+            Intent::Label { user, label, some }
         }
     }
 
