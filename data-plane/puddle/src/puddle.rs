@@ -271,7 +271,7 @@ impl Puddle {
             waiting_rooms: WaitingRooms::new(settings.waiting_max),
             crowds: BTreeMap::new(),
             signed_in: SignedIn::new(hasher),
-            seen_next: now + signing_in::SEEN_EVERY,
+            seen_next: now + settings.seen_every,
             kicked: Kicked::new(settings.kicked_max),
             strict: BTreeSet::new(),
             clogged: Vec::new(),

@@ -93,6 +93,8 @@ pub struct Settings {
     /// How long before a session, or the right to be in a room, ends by itself
     /// a multiplexed client is told.
     pub expiring_ahead: Duration,
+    /// How often it is told whose sessions have sockets.
+    pub seen_every: Duration,
     /// How long somebody may wait to be let in by those inside.
     pub approval_time_max: Duration,
     /// Sockets that may wait to be let in to one room; past it 4214.
@@ -320,6 +322,7 @@ impl Settings {
             password_attempts_max: 3,
             code_attempts_max: 3,
             expiring_ahead: Duration::from_mins(1),
+            seen_every: Duration::from_secs(30),
             approval_time_max: Duration::from_mins(5),
             waiting_max: 64,
             before_start_bytes_max: 64 * 1024,

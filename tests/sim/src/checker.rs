@@ -77,6 +77,8 @@ struct Socket {
     ticket: Option<Show>,
     /// When its session ends by itself.
     until: Option<u64>,
+    /// When it was written to first and last, as somebody's.
+    heard: Option<(u64, u64)>,
     out: Out,
     requests: Requests,
 }
@@ -160,6 +162,7 @@ impl Checker {
                 self.policy.commit(revision, at, edits);
                 self.shut_doors(edits);
                 self.messages.note_rules(edits);
+                return self.were_idle(edits);
             }
             Line::SignedIn {
                 session,
@@ -174,6 +177,7 @@ impl Checker {
                 let opened = Session {
                     user,
                     client,
+                    opened: at,
                     until,
                     issuer,
                     rooms,

@@ -6,6 +6,7 @@ mod commit;
 mod covering;
 mod feed;
 mod grouping;
+mod idling;
 mod issuing;
 mod judging;
 mod lasting;
@@ -15,8 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use porthouse_model::{
     Acts, Change, ChangeItem, Credential, CredentialKind, Device, PasswordVersion, PolicyKey,
-    Resolved, Room, RoomId, RoomName, Session, SessionId, TokenHash, UserId,
-    Username,
+    Resolved, Room, RoomId, RoomName, Session, SessionId, TokenHash, UserId, Username,
 };
 use porthouse_puddle::{Chain, Position, Secret, SignInBy, SignInVerdict, Snapshot};
 use sha2::{Digest, Sha256};
@@ -31,6 +31,7 @@ use covering::{Covered, TemplateRow};
 pub(crate) use feed::{Feed, Frame};
 use grouping::Groups;
 pub(crate) use grouping::LABELS;
+use idling::Watched;
 pub(crate) use issuing::{ISSUERS, jwt_of};
 use judging::Codes;
 pub(crate) use lasting::Lives;
@@ -63,6 +64,8 @@ pub(crate) struct SessionRow {
     pub(crate) ended: bool,
     /// When it ends by itself.
     pub(crate) until: Option<Nanos>,
+    /// When it was seen last, as far as that was told.
+    seen: Nanos,
     /// By whose word it was opened.
     pub(crate) issuer: Option<u32>,
 }
@@ -92,6 +95,7 @@ pub(crate) struct Control {
     log: Vec<Row>,
     numbering: Numbering,
     lives: Lives,
+    watched: Watched,
     now: Nanos,
     plant: Option<Plant>,
 }
@@ -118,6 +122,7 @@ impl Control {
             log: Vec::new(),
             numbering,
             lives: Lives::default(),
+            watched: Watched::default(),
             now: 0,
             plant: None,
         }
@@ -238,6 +243,7 @@ impl Control {
             hash,
             ended: false,
             until,
+            seen: self.now,
             issuer: None,
         });
         u32::try_from(number).expect("fewer than 2^32 sessions")

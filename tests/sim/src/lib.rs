@@ -372,6 +372,11 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_is_used_during_an_outage_and_ends_as_idle_is_caught() {
+        is_caught(Plant::IdleExpiryAfterAnOutage, "P17");
+    }
+
+    #[test]
     fn an_issuer_that_is_withdrawn_in_part_is_caught() {
         is_caught(Plant::IssuerKept, "P7");
     }

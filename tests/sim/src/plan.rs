@@ -184,6 +184,7 @@ impl Plan {
             | Plant::TicketAnywhere
             | Plant::TicketForgetsUpgrade => self.show_tickets(),
             Plant::SessionOutlives | Plant::SessionCutShort => self.live_briefly(),
+            Plant::IdleExpiryAfterAnOutage => self.be_away(chance),
             Plant::IssuerKept => self.trust_issuers(),
             Plant::GroupKept => self.label_much(),
             Plant::ActsForgotten => self.ruling.quiet = 60,
@@ -208,10 +209,12 @@ impl Plan {
 
     /// The settings of one puddle.
     pub(crate) fn puddle(&self, puddle: u8) -> Settings {
-        Settings {
-            puddle: PuddleId(puddle),
-            ..self.settings.clone()
+        let mut settings = self.settings.clone();
+        settings.puddle = PuddleId(puddle);
+        if self.reach.idle > 0 {
+            settings.seen_every = Duration::from_secs(1);
         }
+        settings
     }
 }
 

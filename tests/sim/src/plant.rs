@@ -99,6 +99,8 @@ pub enum Plant {
     SessionOutlives,
     /// The node is told that sessions end long before they do.
     SessionCutShort,
+    /// Idle time is counted by the clock, and not by what is known of who was seen.
+    IdleExpiryAfterAnOutage,
     /// An issuer that is withdrawn takes only some of its sessions with it.
     IssuerKept,
     /// Who loses a label keeps what a group gave by it.
@@ -107,7 +109,7 @@ pub enum Plant {
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 46] = [
+    pub const ALL: [(&'static str, Self); 47] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -152,6 +154,7 @@ impl Plant {
         ("ticket-forgets-upgrade", Self::TicketForgetsUpgrade),
         ("session-outlives", Self::SessionOutlives),
         ("session-cut-short", Self::SessionCutShort),
+        ("idle-expiry-after-an-outage", Self::IdleExpiryAfterAnOutage),
         ("issuer-kept", Self::IssuerKept),
         ("group-kept", Self::GroupKept),
     ];

@@ -34,6 +34,8 @@ pub(crate) struct Reach {
     pub(crate) tickets: u64,
     /// Sessions end by themselves, this long after they were opened at the most; 0: never.
     pub(crate) lives: Nanos,
+    /// And when nobody has seen them for so long; 0: never.
+    pub(crate) idle: Nanos,
 }
 
 impl Reach {
@@ -124,6 +126,18 @@ impl Plan {
         self.reach.lives = 4 * SECONDS;
     }
 
+    /// The control plane is away for longer than sessions may be idle, while they are used.
+    pub(crate) fn be_away(&mut self, chance: &mut Chance) {
+        self.heal_at = 14 * SECONDS;
+        self.reach.idle = 3 * SECONDS;
+        let from = chance.between(2, 4) * SECONDS;
+        self.faults = vec![Fault {
+            from,
+            until: from + 5 * SECONDS,
+            what: Broken::Control,
+        }];
+    }
+
     /// Draws how far the world reaches; in half of all worlds no further.
     pub(crate) fn reach_out(&mut self, seed: u64) {
         let mut chance = Chance::new(seed ^ COURSE);
@@ -141,6 +155,11 @@ impl Plan {
             posts: sometimes(&mut chance, 40),
             tickets: sometimes(&mut chance, 60),
             lives: sometimes(&mut chance, 8_000) * MILLIS,
+            idle: if chance.one_in(2) {
+                0
+            } else {
+                chance.between(3, 8) * SECONDS
+            },
         };
     }
 }

@@ -9,6 +9,7 @@ mod network;
 mod watch;
 mod calls;
 mod deciding;
+mod seeing;
 mod admin;
 mod phase;
 
@@ -34,6 +35,7 @@ use crate::returns::Returns;
 use calls::Calls;
 use node::{Node, Worker, at};
 pub(crate) use phase::Phase;
+use seeing::Seen;
 pub(crate) use socket::{Socket, Stage};
 use watch::Watch;
 
@@ -90,6 +92,12 @@ pub(crate) enum Event {
     Fault { what: Broken, begins: bool },
     /// An administrator hears that everything up to here is applied.
     Waited(u64),
+    /// The node says whose sessions have sockets.
+    Say,
+    /// The control plane hears it.
+    Seen,
+    /// And looks for sessions that nobody has seen for too long.
+    Idle,
 }
 
 /// How a run failed.
@@ -130,6 +138,7 @@ pub(crate) struct World {
     commit: Commit,
     watch: Watch,
     calls: Calls,
+    seen: Seen,
     pub(crate) scratch: Vec<u8>,
     /// Those who came back to go on.
     pub(crate) returns: Returns,
@@ -165,6 +174,7 @@ impl World {
             handshake_nanos_max: nanos(plan.settings.handshake_time_max),
             key_nanos_max: nanos(plan.settings.key_time_max),
             presence_entries_max: plan.settings.presence_entries_max,
+            idle_nanos_max: plan.reach.idle,
             ticket_nanos_max: TICKET_NANOS,
         });
         let mut world = Self {
@@ -190,6 +200,7 @@ impl World {
             commit: Commit::default(),
             watch: Watch::default(),
             calls: Calls::default(),
+            seen: Seen::default(),
             scratch: Vec::new(),
             returns: Returns::default(),
             plan,
@@ -257,6 +268,9 @@ impl World {
             Event::Tail => self.tail(),
             Event::Progress => self.progress(),
             Event::Frame => self.frame(),
+            Event::Say => self.say_seen(),
+            Event::Seen => self.seen(),
+            Event::Idle => self.end_idle(),
             Event::Waited(revision) => self.see(&Line::Waited { revision }),
             Event::Opened(watch) => self.watch_opened(watch),
             Event::Read(call) => self.read(call),

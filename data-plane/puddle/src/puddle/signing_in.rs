@@ -2,8 +2,6 @@
 //! a code where the user has a second factor. Keeps no password, and of a sign-in
 //! that waits only what goes on with it.
 
-use core::time::Duration;
-
 use porthouse_model::{Refused, UnixTime};
 
 use super::{Puddle, Verifying};
@@ -12,9 +10,6 @@ use crate::output::Output;
 use crate::question::{Question, Secret, SignInBy};
 use crate::socket::SignIn;
 use crate::wire::multiplexed::{AskedStep, Event as Told, Id, LineError};
-
-/// How often it is told whose sessions have sockets.
-pub(super) const SEEN_EVERY: Duration = Duration::from_secs(30);
 
 impl Puddle {
     /// Asks whether somebody is who they say.
@@ -82,7 +77,7 @@ impl Puddle {
     /// Tells whose sessions have sockets, at its time.
     pub(super) fn tell_seen(&mut self) {
         if self.now >= self.seen_next {
-            self.seen_next = self.now + SEEN_EVERY;
+            self.seen_next = self.now + self.settings.seen_every;
             let sessions = self.signed_in.take_seen();
             self.outputs.push(Output::Seen { sessions });
         }

@@ -316,9 +316,11 @@ impl Checker {
         }
     }
 
-    pub(super) fn other(&self, socket: u32, written: Stamp) -> Result<(), Violation> {
-        let known = &self.sockets[index(socket)];
+    pub(super) fn other(&mut self, socket: u32, written: Stamp) -> Result<(), Violation> {
+        let known = &mut self.sockets[index(socket)];
         if known.recognised {
+            let first = known.heard.map_or(written.at, |(first, _)| first);
+            known.heard = Some((first, written.at));
             known.out.not_waited_for(written)?;
             known.not_expired(socket, written)?;
         }

@@ -31,7 +31,12 @@ const fn joins(edit: &Edit, user: Option<u32>) -> bool {
         return false;
     };
     match *edit {
-        Edit::Member { user: of, .. } | Edit::Labelled { user: of, some: true, .. } => of == user,
+        Edit::Member { user: of, .. }
+        | Edit::Labelled {
+            user: of,
+            some: true,
+            ..
+        } => of == user,
         Edit::Grouped { some, .. } => some,
         Edit::Room { .. }
         | Edit::RoomGone { .. }
@@ -41,6 +46,7 @@ const fn joins(edit: &Edit, user: Option<u32>) -> bool {
         | Edit::Block { .. }
         | Edit::BlockGone { .. }
         | Edit::SessionGone { .. }
+        | Edit::SessionIdle { .. }
         | Edit::DeviceRooms { .. }
         | Edit::Labelled { .. }
         | Edit::IssuerGone { .. }
@@ -271,6 +277,7 @@ impl Checker {
                 | Edit::Block { .. }
                 | Edit::BlockGone { .. }
                 | Edit::SessionGone { .. }
+                | Edit::SessionIdle { .. }
                 | Edit::DeviceRooms { .. }
                 | Edit::Labelled { .. }
                 | Edit::Grouped { .. }

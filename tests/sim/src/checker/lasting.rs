@@ -1,7 +1,7 @@
 //! Sessions that end by themselves, at a moment that is known when they are opened: nobody is
 //! inside or heard after it (P6), everybody is closed by then (P8), and nobody before it (P17).
 
-use super::line::Stamp;
+use super::line::{Edit, Stamp};
 use super::violation::{Violation, broken};
 use super::{Checker, Socket};
 
@@ -23,7 +23,9 @@ impl Socket {
             let until = self.until;
             return broken(
                 "P6",
-                format!("socket {socket} is written to at {written:?}, its session being over: {until:?}"),
+                format!(
+                    "socket {socket} is written to at {written:?}, its session being over: {until:?}"
+                ),
             );
         }
         Ok(())
@@ -35,6 +37,35 @@ impl Checker {
     pub(super) fn is_live(&self, session: u32) -> bool {
         let until = self.policy.until(session);
         self.policy.ended(session).is_none() && until.is_none_or(|until| self.at < until)
+    }
+
+    /// No session ends as idle that was in use all the time: never unused for as long as it may be.
+    /// What is told of it again within a quarter of that changes nothing.
+    pub(super) fn were_idle(&self, edits: &[Edit]) -> Result<(), Violation> {
+        let idle = self.bounds.idle_nanos_max / 4 * 3;
+        for edit in edits {
+            let Edit::SessionIdle { session } = *edit else {
+                continue;
+            };
+            let own = self.sockets.iter();
+            let own = own.filter(|known| known.session == Some(session));
+            let mut used: Vec<_> = own.filter_map(|known| known.heard).collect();
+            used.sort_unstable();
+            used.push((self.at, self.at));
+            let mut until = self.policy.opened(session);
+            let is_idle = used.into_iter().any(|(from, to)| {
+                let unused = from.saturating_sub(until);
+                until = until.max(to);
+                unused > idle
+            });
+            if !is_idle {
+                return broken(
+                    "P17",
+                    format!("session {session} ends as idle, and was in use all the time"),
+                );
+            }
+        }
+        Ok(())
     }
 
     /// By its own end no socket is closed before that.

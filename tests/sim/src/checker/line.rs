@@ -156,6 +156,10 @@ pub(crate) enum Edit {
     UserGone {
         user: u32,
     },
+    /// A session that nobody has seen for too long.
+    SessionIdle {
+        session: u32,
+    },
     /// A user has a label from now on, or has it no more.
     Labelled {
         user: u32,

@@ -43,6 +43,7 @@ struct Room {
 pub(crate) struct Session {
     pub(super) user: u32,
     pub(super) client: u128,
+    pub(super) opened: u64,
     /// The rooms that a device may enter, each by a bit, and since when.
     pub(super) rooms: Option<(u32, Since)>,
     /// When it ends by itself.
@@ -91,7 +92,9 @@ impl Policy {
                 Edit::BlockGone { identity, user } => {
                     self.blocks.insert((identity, user), (false, since));
                 }
-                Edit::SessionGone { session } => self.end(|number, _| number == session, since),
+                Edit::SessionGone { session } | Edit::SessionIdle { session } => {
+                    self.end(|number, _| number == session, since);
+                }
                 Edit::IssuerGone { issuer } => {
                     self.withdrawn.insert(issuer);
                     self.end(|_, session| session.issuer == Some(issuer), since);
@@ -141,7 +144,9 @@ impl Policy {
 
     /// Somebody has signed in, by the word of nobody who was withdrawn.
     pub(crate) fn sign_in(&mut self, session: u32, opened: Session) -> Result<(), Violation> {
-        let withdrawn = opened.issuer.filter(|issuer| self.withdrawn.contains(issuer));
+        let withdrawn = opened
+            .issuer
+            .filter(|issuer| self.withdrawn.contains(issuer));
         if let Some(issuer) = withdrawn {
             return broken(
                 "P6",
@@ -209,6 +214,11 @@ impl Policy {
     /// Since when a session is over.
     pub(crate) fn ended(&self, session: u32) -> Option<Since> {
         self.sessions.get(&session)?.ended
+    }
+
+    /// When somebody signed in.
+    pub(crate) fn opened(&self, session: u32) -> u64 {
+        self.sessions.get(&session).map_or(0, |known| known.opened)
     }
 
     /// When a session ends by itself.

@@ -13,6 +13,8 @@ pub(crate) struct Bounds {
     pub(crate) key_nanos_max: u64,
     /// Clients in one word about who is there.
     pub(crate) presence_entries_max: usize,
+    /// A session ends when nobody has seen it for so long.
+    pub(crate) idle_nanos_max: u64,
     /// A ticket is good for so long.
     pub(crate) ticket_nanos_max: u64,
 }

@@ -27,6 +27,7 @@ impl Course {
             handshake_nanos_max: SECOND,
             key_nanos_max: 60 * SECOND,
             presence_entries_max: 1_000,
+            idle_nanos_max: 0,
             ticket_nanos_max: 30 * SECOND,
         });
         let mut course = Self {

@@ -147,7 +147,9 @@ impl World {
             self.see(&Line::Posted { socket: number });
             return Some(bytes.len());
         }
-        if (!speech.is_stream() && !head.contains(&derive_accept_key(key(number).as_bytes()))) || head.contains("bearer") {
+        if (!speech.is_stream() && !head.contains(&derive_accept_key(key(number).as_bytes())))
+            || head.contains("bearer")
+        {
             let what = "an upgrade that no client can accept";
             self.see(&Line::Broken {
                 socket: number,

@@ -11,6 +11,7 @@ use porthouse_model::{
 
 use super::{Control, RoomRow, Row, chain, device, room_name, user_id};
 use crate::checker::line::{Door, Edit, Who};
+use crate::queue::Nanos;
 
 /// Names a transaction under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,11 @@ pub(crate) enum Intent {
         room: u32,
         label: u32,
         some: bool,
+    },
+    /// Sessions that nobody has seen since then.
+    EndIdle {
+        seen_before: Nanos,
+        sessions: Vec<u32>,
     },
     /// An issuer is not trusted any more.
     Withdraw {
@@ -234,6 +240,10 @@ impl Control {
                 let item = ChangeItem::SessionGone(row.session.id);
                 (!ended).then(|| vec![(item, Edit::SessionGone { session })])
             }
+            Intent::EndIdle {
+                seen_before,
+                ref sessions,
+            } => self.end_idle(seen_before, sessions),
             Intent::Withdraw { issuer } => self.withdraw(issuer),
             Intent::DeviceRooms { session, rooms } => {
                 let row = self.sessions.get_mut(usize::try_from(session).ok()?)?;

@@ -50,7 +50,10 @@ impl Control {
         some: bool,
     ) -> Option<Vec<(Option<ChangeItem>, Edit)>> {
         let rooms: Vec<RoomId> = self.rooms.values().map(|row| row.room.id).collect();
-        let before: Vec<bool> = rooms.iter().map(|&room| self.is_member(room, user)).collect();
+        let before: Vec<bool> = rooms
+            .iter()
+            .map(|&room| self.is_member(room, user))
+            .collect();
         set(&mut self.groups.labels, (user, label), some).then_some(())?;
         let edit = Edit::Labelled { user, label, some };
         let changed = rooms.into_iter().zip(before);
@@ -67,7 +70,9 @@ impl Control {
     ) -> Option<Vec<(Option<ChangeItem>, Edit)>> {
         let row = self.rooms.get(&room)?;
         let (id, identity) = (row.room.id, row.identity);
-        let before: Vec<bool> = (0..self.users).map(|user| self.is_member(id, user)).collect();
+        let before: Vec<bool> = (0..self.users)
+            .map(|user| self.is_member(id, user))
+            .collect();
         set(&mut self.groups.groups, (id, label), some).then_some(())?;
         let edit = Edit::Grouped {
             identity,
@@ -83,8 +88,7 @@ impl Control {
     /// What nodes are told, each with what was written.
     fn told(&self, items: Vec<ChangeItem>, edit: Edit) -> Vec<(Option<ChangeItem>, Edit)> {
         let keeps = self.plant == Some(Plant::GroupKept);
-        let is_kept =
-            |item: &ChangeItem| keeps && matches!(item, ChangeItem::MemberGone { .. });
+        let is_kept = |item: &ChangeItem| keeps && matches!(item, ChangeItem::MemberGone { .. });
         let items = items.into_iter().filter(|item| !is_kept(item));
         let mut told: Vec<_> = items.map(|item| (Some(item), edit)).collect();
         if told.is_empty() {

@@ -65,7 +65,13 @@ impl World {
 
     /// Whether the answer is lost, and who has asked about a ticket asks a second time.
     fn is_asked_again(&mut self, number: u32, action: &Action) -> bool {
-        let is_ticket = matches!(action, Action::SignIn { by: SignInBy::Ticket(_), .. });
+        let is_ticket = matches!(
+            action,
+            Action::SignIn {
+                by: SignInBy::Ticket(_),
+                ..
+            }
+        );
         is_ticket
             && !self.phase.is_healed()
             && self.chance.one_in(6)

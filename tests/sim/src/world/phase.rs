@@ -44,6 +44,7 @@ impl World {
         self.queue.after(100 * MILLIS, Event::Tail);
         self.queue.after(SECONDS, Event::Progress);
         self.queue.after(self.plan.admin_gap, Event::Admin);
+        self.watch_idle();
         for fault in self.plan.faults.clone() {
             let what = fault.what;
             self.queue

@@ -120,9 +120,9 @@ impl World {
                 };
                 self.say(puddle, applied);
             }
-            // When sessions were last seen is nothing that a client sees; who was put
-            // out, one node alone keeps out by itself.
-            Output::Seen { .. } | Output::KeepOut(_) => {}
+            Output::Seen { sessions } => self.puddle_saw(puddle, sessions),
+            // Who was put out, one node alone keeps out by itself.
+            Output::KeepOut(_) => {}
             Output::Followed { .. } => unreachable!("no backend follows a room here"),
             Output::Reply { order, reply } => {
                 let replied = porthouse_puddle::Event::Replied {

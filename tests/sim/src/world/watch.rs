@@ -36,6 +36,12 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// The watch that is open now.
+    pub(crate) fn open(&self) -> Option<u64> {
+        self.feed?;
+        self.asked.map(|(watch, _)| watch)
+    }
+
     pub(crate) const fn is_silent(&self) -> bool {
         self.silent
     }
