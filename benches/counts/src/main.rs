@@ -1,14 +1,14 @@
-//! Instructions of the message path, counted by valgrind's callgrind: a
-//! regression is seen without a clock, on a machine however busy.
+//! Instructions of the message path, and the heap of a silent socket, counted by
+//! valgrind: a regression is seen without a clock, on a machine however busy.
 //!
 //! * [`world`]: a puddle, and a far end that takes everything
 //! * [`operation`]: what is counted, from outside the puddle as its shell sees it
-//! * [`callgrind`]: how often an operation is run, and what one came to
+//! * [`valgrind`]: how often an operation is run, and what one came to
 //! * [`record`]: what each came to before, and for which toolchain
 
 mod world;
 mod operation;
-mod callgrind;
+mod valgrind;
 mod record;
 
 use std::process::ExitCode;
@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn counted() -> anyhow::Result<Vec<(Operation, f64)>> {
-    let count = |operation: Operation| Ok((operation, callgrind::instructions(operation)?));
+    let count = |operation: Operation| Ok((operation, valgrind::count(operation)?));
     Operation::ALL.into_iter().map(count).collect()
 }
 

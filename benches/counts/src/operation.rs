@@ -27,16 +27,28 @@ pub(crate) enum Operation {
     Assemble,
     /// A raw socket that comes into a known room, and leaves.
     Join,
+    /// The heap of a raw socket that sits in a room and is silent.
+    Sit,
+}
+
+/// What is counted of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Instructions, by callgrind.
+    Instructions,
+    /// Bytes of heap that are still in use at the end, by DHAT.
+    Bytes,
 }
 
 impl Operation {
     /// Each.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Frame,
         Self::Header,
         Self::Route,
         Self::Assemble,
         Self::Join,
+        Self::Sit,
     ];
 
     /// What it is called.
@@ -47,6 +59,7 @@ impl Operation {
             Self::Route => "route",
             Self::Assemble => "assemble",
             Self::Join => "join",
+            Self::Sit => "sit",
         }
     }
 
@@ -66,7 +79,7 @@ impl Operation {
             Self::Frame | Self::Header => 64,
             Self::Route => LISTENERS,
             Self::Assemble => LISTENERS * 8,
-            Self::Join => 1,
+            Self::Join | Self::Sit => 1,
         }
     }
 
@@ -78,6 +91,26 @@ impl Operation {
             Self::Assemble => say(LISTENERS, rounds, &raw_frames(TURN_MESSAGES)),
             Self::Header => say_multiplexed(rounds),
             Self::Join => join(rounds),
+            Self::Sit => sit(rounds),
+        }
+    }
+
+    /// What is counted of it.
+    pub(crate) const fn unit(self) -> Unit {
+        match self {
+            Self::Frame | Self::Header | Self::Route | Self::Assemble | Self::Join => {
+                Unit::Instructions
+            }
+            Self::Sit => Unit::Bytes,
+        }
+    }
+
+    /// Rounds of two runs, whose difference is counted. The first are for what is made
+    /// once; where memory is counted, tables that double are full at both.
+    pub(crate) const fn rounds(self) -> [u32; 2] {
+        match self.unit() {
+            Unit::Instructions => [20, 120],
+            Unit::Bytes => [1 << 10, 1 << 12],
         }
     }
 }
@@ -163,6 +196,16 @@ fn join(rounds: u32) {
     }
     assert_eq!(world.puddle.counters().admitted, u64::from(rounds) + 1);
     assert_eq!(world.puddle.counters().sockets, 1);
+}
+
+/// So many come into a room, and stay to the end of the process.
+fn sit(rounds: u32) {
+    let mut world = World::new();
+    for slot in 0..rounds {
+        enter(&mut world, socket(slot));
+    }
+    assert_eq!(world.puddle.counters().sockets, u64::from(rounds));
+    std::mem::forget(world);
 }
 
 /// A raw socket comes into the room.

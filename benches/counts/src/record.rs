@@ -14,8 +14,8 @@ use crate::operation::Operation;
 const APART_MAX: f64 = 0.05;
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/recorded.txt");
 const HEAD: &str = "\
-# Instructions of one operation, as callgrind counts them; `./test counts` fails where a count is not
-# within 5 %. Renewed by: cargo run --profile sim -p porthouse-counts -- record
+# Instructions of one operation, as callgrind counts them, and of `sit` the bytes of heap, as DHAT does;
+# `./test counts` fails where a count is not within 5 %. Renewed by: cargo run --profile sim -p porthouse-counts -- record
 ";
 
 /// What was recorded.

@@ -411,7 +411,7 @@ impl Puddle {
 
     /// The page a socket is of, where a browser said so.
     fn page_of(&self, id: SocketId) -> Option<&str> {
-        self.sockets.get(id)?.page.as_deref()
+        self.sockets.get(id)?.page()
     }
 
     /// Whom a socket's messages are from: a user, a device, or a client of its own whose id

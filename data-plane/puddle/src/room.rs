@@ -22,7 +22,7 @@ use crate::policy::{RoomPolicy, TemplatePolicy};
 use crate::seed::{Hasher, Map};
 pub(crate) use joins::Joins;
 pub(crate) use receivers::{Message, count, deliver, encode};
-pub(crate) use seats::{Pinned, Rights, Seats, Sitter};
+pub(crate) use seats::{Pinned, Rights, Seats, Sitter, Steps};
 
 /// A room's place in [`Rooms`]; used again once the room is gone.
 pub(crate) type RoomIndex = u32;

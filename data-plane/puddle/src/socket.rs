@@ -52,18 +52,25 @@ pub(crate) struct Socket {
     pub pinged: bool,
     /// Whether the answer to its request is queued, and nothing of it written.
     pub unanswered: bool,
-    /// The page it is of, where a browser said so.
-    pub page: Option<Box<str>>,
+    /// What few sockets have.
+    pub particulars: Option<Box<Particulars>>,
     /// What it does often. Boxed, for most do nothing of it.
     pub conduct: Option<Box<Conduct>>,
     /// How it speaks; raw until its request says otherwise.
     pub form: WireForm,
-    /// The address it came by, if it did by one.
-    pub via: Option<Box<Via>>,
-    /// Its sibling, where it is a raw socket that has shown a secret.
-    pub beside: Option<Box<Beside>>,
     /// Where it is in its life.
     pub phase: Phase,
+}
+
+/// What few sockets have, and most take no room for.
+#[derive(Debug, Default)]
+pub(crate) struct Particulars {
+    /// The page it is of, where a browser said so.
+    pub page: Option<Box<str>>,
+    /// The address it came by, if it did by one.
+    pub via: Option<Via>,
+    /// Its sibling, where it is a raw socket that has shown a secret.
+    pub beside: Option<Beside>,
 }
 
 /// Bytes that came and could not be used yet.
@@ -275,11 +282,9 @@ impl Socket {
             reading: Reading::On,
             pinged: false,
             unanswered: false,
-            page: None,
+            particulars: None,
             conduct: None,
             form: WireForm::Raw,
-            via: None,
-            beside: None,
             phase: Phase::Upgrading {
                 until,
                 routed: None,
@@ -292,6 +297,26 @@ impl Socket {
     pub(crate) fn inbound(&self) -> usize {
         let held = self.held.as_ref().map_or(0, |held| held.0.len());
         held + self.assembly.held_bytes()
+    }
+
+    /// The page it is of, where a browser said so.
+    pub(crate) fn page(&self) -> Option<&str> {
+        self.particulars.as_ref()?.page.as_deref()
+    }
+
+    /// Its sibling, where it is a raw socket that has shown a secret.
+    pub(crate) fn beside(&self) -> Option<&Beside> {
+        self.particulars.as_ref()?.beside.as_ref()
+    }
+
+    /// The same, to change it.
+    pub(crate) fn beside_mut(&mut self) -> Option<&mut Beside> {
+        self.particulars.as_mut()?.beside.as_mut()
+    }
+
+    /// What few sockets have, to have it from here on.
+    pub(crate) fn particulars_mut(&mut self) -> &mut Particulars {
+        self.particulars.get_or_insert_default()
     }
 
     /// As whom it comes.

@@ -1,10 +1,13 @@
 //! Who is inside a room, on all puddles. Owns the list and the numbers in it;
 //! never decides who may be.
 
+use core::hash::BuildHasherDefault;
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use porthouse_model::{ClientId, Revision, Username};
 use porthouse_rules::Hearing;
+use siphasher::sip::SipHasher13;
 
 use super::away::Absence;
 use super::missed::Heard;
@@ -33,12 +36,13 @@ pub(crate) struct Guest {
     pub makes: Option<RoomLife>,
     /// What they receive of what is said to some.
     pub hearing: Hearing,
-    /// What had waited for them when they arrived.
-    pub waited: Option<Absence>,
+    /// What had waited for them when they arrived. Boxed like the two that follow, for
+    /// few have any.
+    pub waited: Option<Box<Absence>>,
     /// Where they had been before, if they come back to go on from there.
-    pub resumes: Option<Resumes>,
+    pub resumes: Option<Box<Resumes>>,
     /// How far it was, if it is a stream whose reader comes back and may read.
-    pub heard: Option<Heard>,
+    pub heard: Option<Box<Heard>>,
     /// What the puddle that lets them in has applied.
     pub as_of: Revision,
 }
@@ -46,7 +50,9 @@ pub(crate) struct Guest {
 /// Who is inside.
 #[derive(Debug, Default)]
 pub(crate) struct Guests {
-    by_socket: BTreeMap<(PuddleId, SocketId), Guest>,
+    /// Dense: a tree that is filled in order is half empty. Its keys are the shell's, so
+    /// nobody can aim at one bucket.
+    by_socket: IndexMap<(PuddleId, SocketId), Guest, BuildHasherDefault<SipHasher13>>,
     sockets_of: BTreeMap<ClientId, u32>,
 }
 
@@ -68,7 +74,7 @@ impl Guests {
 
     /// One has gone. Answers who, if it was the last of its client.
     pub(crate) fn remove(&mut self, puddle: PuddleId, socket: SocketId) -> Option<Guest> {
-        let guest = self.by_socket.remove(&(puddle, socket))?;
+        let guest = self.by_socket.swap_remove(&(puddle, socket))?;
         let sockets = self
             .sockets_of
             .get_mut(&guest.client)

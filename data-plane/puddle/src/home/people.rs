@@ -237,7 +237,10 @@ impl Home {
 /// there.
 fn still_waits(guest: &Guest, how: Gone) -> Option<(ClientId, Absence)> {
     match how {
-        Gone::Outside => guest.waited.map(|absence| (guest.client, absence)),
+        Gone::Outside => {
+            let waited = guest.waited.as_deref();
+            waited.map(|absence| (guest.client, *absence))
+        }
         Gone::Cut | Gone::Left | Gone::PutOut => None,
     }
 }

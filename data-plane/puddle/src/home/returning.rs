@@ -104,8 +104,9 @@ impl Home {
         allowance: &Allowance,
     ) -> (Option<(Resumes, Since)>, Option<Thread>) {
         let rules = self.governed.rules().source();
+        let resumes = guest.resumes.as_deref().copied();
         if guest.form != WireForm::Multiplexed || !keeps(rules) {
-            return (guest.resumes.map(|resumes| (resumes, Since::Gap)), None);
+            return (resumes.map(|resumes| (resumes, Since::Gap)), None);
         }
         self.strands.keep(now, allowance.resume_time_max);
         let at = (from, guest.socket);
@@ -113,7 +114,7 @@ impl Home {
             revision: guest.as_of,
             ..self.ruling
         };
-        if let Some(resumes) = guest.resumes
+        if let Some(resumes) = resumes
             && self.knows(&resumes)
             && let Some(client) = self.strands.client(resumes.strand)
         {
@@ -144,10 +145,7 @@ impl Home {
             number,
             floor: self.offset,
         };
-        (
-            guest.resumes.map(|resumes| (resumes, Since::Gap)),
-            Some(thread),
-        )
+        (resumes.map(|resumes| (resumes, Since::Gap)), Some(thread))
     }
 
     /// Everything that was said after a place in the order, as far as it is

@@ -355,10 +355,10 @@ impl Home {
         allowance: &Allowance,
     ) -> Said {
         let waited = self.away.back(guest.client);
-        guest.waited = waited;
+        guest.waited = waited.map(Box::new);
         let (client, hearing) = (guest.client, guest.hearing);
         let (since, thread) = self.go_on(from, &guest, now, allowance);
-        let heard = guest.heard;
+        let heard = guest.heard.as_deref().copied();
         let missed = heard.map(|heard| self.missed(&heard, client, now, allowance));
         self.guests.add(from, guest);
         let (waited, dropped) = waited.map_or_else(Default::default, |absence| {
@@ -415,7 +415,7 @@ impl Home {
             return;
         };
         let absence = match how {
-            Gone::Outside => gone.waited,
+            Gone::Outside => gone.waited.as_deref().copied(),
             Gone::Cut | Gone::Left if as_of >= self.touched => Some(Absence {
                 after: self.offset,
                 since: now,

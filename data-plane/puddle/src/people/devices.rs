@@ -1,6 +1,8 @@
 //! The sockets of one client in one room: how many on which puddle, by the way
 //! they speak. Knows nothing about who the client is.
 
+use smallvec::SmallVec;
+
 use crate::input::PuddleId;
 use crate::output::WireForm;
 
@@ -33,12 +35,12 @@ impl Devices {
 /// The same, told apart by the puddle that holds them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Whereabouts {
-    /// Few: a client is on one or two puddles.
-    places: Vec<(PuddleId, Devices)>,
+    /// Few: a client is on one or two puddles, most on one.
+    places: SmallVec<[(PuddleId, Devices); 1]>,
 }
 
 impl Whereabouts {
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 

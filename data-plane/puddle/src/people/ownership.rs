@@ -3,13 +3,17 @@
 //! Owns the order in which clients came and the owner's succession, one decision
 //! for all puddles. Never knows what an owner may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use porthouse_model::{ClientId, Refused, Time};
 
 use super::devices::Whereabouts;
 use crate::input::PuddleId;
 use crate::output::WireForm;
+
+/// So many who have gone are kept in the order of those who came, beside as many as are
+/// there.
+const GONE_MAX: usize = 16;
 
 /// How long a transient room lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,8 +54,9 @@ pub(crate) enum Follows {
 pub(crate) struct Ownership {
     owned: Owned,
     inside: BTreeMap<ClientId, Inside>,
-    /// The same in the order in which they came.
-    order: BTreeMap<u64, ClientId>,
+    /// The same in the order in which they came. Some of them have gone since; the
+    /// first has not.
+    order: VecDeque<(u64, ClientId)>,
     next: u64,
     /// The owner is known from others only, and must show up by then.
     awaited_until: Option<Time>,
@@ -69,7 +74,7 @@ impl Ownership {
         Self {
             owned,
             inside: BTreeMap::new(),
-            order: BTreeMap::new(),
+            order: VecDeque::new(),
             next: 0,
             awaited_until: Some(awaited_until),
         }
@@ -95,7 +100,7 @@ impl Ownership {
         let inside = self.inside.entry(client).or_default();
         if inside.here.is_empty() {
             inside.since = self.next;
-            self.order.insert(self.next, client);
+            self.order.push_back((self.next, client));
             self.next += 1;
         }
         inside.here.add(puddle, form);
@@ -175,8 +180,23 @@ impl Ownership {
         if let Some(inside) = self.inside.get(&client)
             && inside.here.is_empty()
         {
-            self.order.remove(&inside.since);
             self.inside.remove(&client);
+            self.forget_gone();
+        }
+    }
+
+    /// Whoever is first is there, and half of the others are, of more than a few.
+    fn forget_gone(&mut self) {
+        let inside = &self.inside;
+        let is_there = |(since, client): &(u64, ClientId)| {
+            let known = inside.get(client);
+            known.is_some_and(|known| known.since == *since)
+        };
+        if self.order.len() > 2 * inside.len() + GONE_MAX {
+            self.order.retain(is_there);
+        }
+        while self.order.front().is_some_and(|first| !is_there(first)) {
+            self.order.pop_front();
         }
     }
 
@@ -184,13 +204,13 @@ impl Ownership {
         if self.awaited_until.is_some() || self.inside.contains_key(&self.owned.owner) {
             return Follows::Nothing;
         }
-        let Some((_, next)) = self.order.first_key_value() else {
+        let Some(&(_, next)) = self.order.front() else {
             return Follows::Empty;
         };
         match self.owned.life {
             RoomLife::Peer => Follows::Ended(Refused::OwnerLeft),
             RoomLife::Peerless => {
-                self.succeed(*next);
+                self.succeed(next);
                 Follows::Passed(self.owned)
             }
         }

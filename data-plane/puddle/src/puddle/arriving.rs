@@ -133,7 +133,9 @@ impl Puddle {
         self.ended_handshake(id);
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.form = request.form;
-            socket.page.clone_from(&request.origin);
+            if request.origin.is_some() {
+                socket.particulars_mut().page.clone_from(&request.origin);
+            }
         }
         match request.form {
             WireForm::Raw | WireForm::EventStream => self.knock(id, request, who),

@@ -9,7 +9,7 @@ use crate::input::{PuddleId, SocketId};
 use crate::sequence::Event;
 use crate::sibling::{BindSecret, Claim, End, Pair, Shown, SiblingHop, SiblingSaid};
 use crate::socket::{
-    Beside, Binding, Offered, Opening, Origin, Phase, Renewal, Sibling, SignIn, Who,
+    Beside, Binding, Offered, Opening, Origin, Phase, Renewal, Sibling, SignIn, Socket, Who,
 };
 use crate::wire::frame;
 use crate::wire::multiplexed::Event as Told;
@@ -58,12 +58,12 @@ impl Puddle {
         let Some((shown, socket)) = shown.zip(self.sockets.get_mut(id)) else {
             return self.close_refused(id, Refused::BindingWrong);
         };
-        socket.beside = Some(Box::new(Beside {
+        socket.particulars_mut().beside = Some(Beside {
             puddle: shown.puddle,
             sibling: shown.sibling,
             binding: Binding::Asked,
             renewal: Renewal::None,
-        }));
+        });
         let claim = Claim {
             secret: shown.secret,
             token: token_of(socket.who()),
@@ -78,10 +78,7 @@ impl Puddle {
 
     /// Whether a raw socket waits until its sibling is found.
     pub(super) fn is_binding(&self, id: SocketId) -> bool {
-        let beside = self
-            .sockets
-            .get(id)
-            .and_then(|socket| socket.beside.as_ref());
+        let beside = self.sockets.get(id).and_then(Socket::beside);
         beside.is_some_and(|beside| beside.binding == Binding::Asked)
     }
 
@@ -247,7 +244,7 @@ impl Puddle {
     pub(super) fn part_from(&mut self, puddle: PuddleId) {
         let sockets: Vec<SocketId> = self.sockets.iter().map(|socket| socket.id).collect();
         for id in sockets {
-            let beside = self.sockets.get(id).and_then(|known| known.beside.as_ref());
+            let beside = self.sockets.get(id).and_then(Socket::beside);
             if let Some(beside) = beside.filter(|beside| beside.puddle == puddle) {
                 let sibling = beside.sibling;
                 self.deserted(Pair { raw: id, sibling });
@@ -287,12 +284,13 @@ impl Puddle {
     }
 
     fn beside_mut(&mut self, pair: Pair) -> Option<&mut Beside> {
-        let beside = self.sockets.get_mut(pair.raw)?.beside.as_deref_mut()?;
+        let beside = self.sockets.get_mut(pair.raw)?.beside_mut()?;
         (beside.sibling == pair.sibling).then_some(beside)
     }
 
-    fn forget_beside(&mut self, id: SocketId) -> Option<Box<Beside>> {
-        self.sockets.get_mut(id)?.beside.take()
+    fn forget_beside(&mut self, id: SocketId) -> Option<Beside> {
+        let particulars = self.sockets.get_mut(id)?.particulars.as_mut()?;
+        particulars.beside.take()
     }
 
     /// Tells the other half's puddle; at once where that is here.

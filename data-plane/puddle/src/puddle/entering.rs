@@ -15,7 +15,7 @@ use crate::input::SocketId;
 use crate::output::WireForm;
 use crate::policy::Asked;
 use crate::resume::Claims;
-use crate::room::{Governed, Pinned, RoomIndex, Sitter};
+use crate::room::{Governed, Pinned, RoomIndex, Sitter, Steps};
 use crate::sequence::{Action, Event, Sequence};
 use crate::socket::{Entry, Opening, Origin, Phase, Stay, Who};
 use crate::wire::multiplexed::{self, AskedStep};
@@ -243,7 +243,7 @@ impl Puddle {
             Sitter {
                 socket: id,
                 client,
-                passed,
+                passed: Steps::new(passed),
                 pinned,
                 rights,
                 spoken: Bucket::default(),

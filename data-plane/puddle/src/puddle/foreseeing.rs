@@ -91,7 +91,7 @@ impl Puddle {
             return Fate::Leaves;
         }
         let passed = if room.governed.verified_as() == verified_as {
-            room.seats.sitter(stay.seat).passed
+            room.seats.sitter(stay.seat).passed.passed()
         } else {
             Passed::default()
         };

@@ -438,7 +438,7 @@ impl Puddle {
         let steps = &known.governed.rules().source().entry.steps;
         if steps.contains(&EntryStep::Approval) {
             for sitter in known.seats.sitters_mut() {
-                sitter.passed.approval = true;
+                sitter.passed.approve();
             }
         }
     }

@@ -271,7 +271,8 @@ impl Puddle {
             return;
         };
         let room = self.rooms.get(index);
-        let (name, passed) = (room.name.clone(), room.seats.sitter(stay.seat).passed);
+        let sitter = room.seats.sitter(stay.seat);
+        let (name, passed) = (room.name.clone(), sitter.passed.passed());
         let seen = self.see(id, &name, true);
         let Some(judgement) = self.judgement(id, &seen, &passed) else {
             return self.ask_again(id, index, &name, passed);

@@ -74,7 +74,7 @@ impl Puddle {
                 standing,
                 is_device: session.is_some_and(|session| session.device.is_some()),
                 address: socket.map(|socket| socket.address),
-                origin: socket.and_then(|socket| socket.page.as_deref().map(Into::into)),
+                origin: socket.and_then(|socket| socket.page().map(Into::into)),
                 wall: self.wall_now(),
                 word_age: Some(self.policy.age(self.now)),
             },

@@ -217,7 +217,7 @@ impl Puddle {
 
     /// The sibling of a raw socket, and its puddle.
     pub(super) fn beside(&self, id: SocketId) -> Option<(PuddleId, SocketId)> {
-        let beside = self.sockets.get(id)?.beside.as_deref()?;
+        let beside = self.sockets.get(id)?.beside()?;
         (beside.binding == Binding::Bound).then_some((beside.puddle, beside.sibling))
     }
 

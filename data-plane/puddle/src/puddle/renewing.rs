@@ -187,7 +187,7 @@ impl Puddle {
     }
 
     fn renewal_beside(&mut self, id: SocketId) -> Option<&mut Renewal> {
-        let beside = self.sockets.get_mut(id)?.beside.as_deref_mut()?;
+        let beside = self.sockets.get_mut(id)?.beside_mut()?;
         Some(&mut beside.renewal)
     }
 

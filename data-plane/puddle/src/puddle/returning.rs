@@ -96,18 +96,18 @@ impl Puddle {
     }
 
     /// Where somebody in a door was before, if they come to go on from there.
-    pub(super) fn resumes(&self, id: SocketId, room: &RoomName) -> Option<Resumes> {
+    pub(super) fn resumes(&self, id: SocketId, room: &RoomName) -> Option<Box<Resumes>> {
         match self.entry(id, room)?.returns.as_deref()? {
-            Return::Own(resumes, _) => Some(*resumes),
+            Return::Own(resumes, _) => Some(Box::new(*resumes)),
             Return::Shown(..) | Return::LastHeard(_) | Return::Heard(_) | Return::Lapsed => None,
         }
     }
 
     /// How far the reader of a stream in a door was, if it may read what came
     /// after.
-    pub(super) fn heard_last(&self, id: SocketId, room: &RoomName) -> Option<Heard> {
+    pub(super) fn heard_last(&self, id: SocketId, room: &RoomName) -> Option<Box<Heard>> {
         match self.entry(id, room)?.returns.as_deref()? {
-            Return::Heard(heard) => Some(*heard),
+            Return::Heard(heard) => Some(Box::new(*heard)),
             Return::Shown(..) | Return::Own(..) | Return::LastHeard(_) | Return::Lapsed => None,
         }
     }

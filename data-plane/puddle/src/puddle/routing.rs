@@ -115,10 +115,10 @@ impl Puddle {
         self.policy.pin(&PolicyKey::Endpoint(address.clone()));
         let rooms = endpoint.rooms.clone();
         if let Some(socket) = self.sockets.get_mut(id) {
-            socket.via = Some(Box::new(Via {
+            socket.particulars_mut().via = Some(Via {
                 address,
                 rooms: rooms.clone(),
-            }));
+            });
         }
         let is_sibling = request.subprotocol == Some(Subprotocol::SiblingV1);
         match (request.form, &rooms[..]) {
@@ -196,7 +196,7 @@ impl Puddle {
         let Some(via) = self
             .sockets
             .get_mut(id)
-            .and_then(|socket| socket.via.as_mut())
+            .and_then(|socket| socket.particulars.as_mut()?.via.as_mut())
         else {
             return;
         };
@@ -227,7 +227,7 @@ impl Puddle {
         let via = self
             .sockets
             .get_mut(id)
-            .and_then(|socket| socket.via.take());
+            .and_then(|socket| socket.particulars.as_mut()?.via.take());
         if let Some(via) = via {
             self.release_arrival(id, &via.address);
             self.policy.unpin(&PolicyKey::Endpoint(via.address));

@@ -40,7 +40,7 @@ pub(crate) struct Sitter {
     /// Its client.
     pub client: ClientId,
     /// The steps it passed at the door.
-    pub passed: Passed,
+    pub passed: Steps,
     /// What is kept known of it meanwhile. Boxed, for in most rooms nothing is.
     pub pinned: Option<Box<Pinned>>,
     /// What they may do here.
@@ -53,6 +53,27 @@ pub(crate) struct Sitter {
     pub goes: Option<Gone>,
     /// The offset after which they hear what is said, where there are offsets.
     pub since: u64,
+}
+
+/// The steps that somebody has passed. Boxed, for most doors have none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Steps(Option<Box<Passed>>);
+
+impl Steps {
+    /// These.
+    pub(crate) fn new(passed: Passed) -> Self {
+        Self((passed != Passed::default()).then(|| Box::new(passed)))
+    }
+
+    /// Which.
+    pub(crate) fn passed(&self) -> Passed {
+        self.0.as_deref().copied().unwrap_or_default()
+    }
+
+    /// Somebody inside has let them in.
+    pub(crate) fn approve(&mut self) {
+        self.0.get_or_insert_default().approval = true;
+    }
 }
 
 /// What a sitter may do: decided when they are admitted, and again whenever they
@@ -149,7 +170,7 @@ impl Seats {
     /// What was passed here was passed at another door.
     pub(crate) fn forget_passed(&mut self) {
         for sitter in &mut self.sitters {
-            sitter.passed = Passed::default();
+            sitter.passed = Steps::default();
         }
     }
 

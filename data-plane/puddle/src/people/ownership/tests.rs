@@ -141,5 +141,9 @@ fn ten_thousand_random_comings_and_goings_have_one_owner_each() {
         } else {
             assert_eq!(follows, Follows::Nothing);
         }
+        assert!(
+            room.order.len() <= 2 * order.len() + GONE_MAX,
+            "who has gone is forgotten"
+        );
     }
 }
