@@ -72,8 +72,7 @@ struct Serve {
         default_value_t = GuardSettings::default().guards_max
     )]
     guards_max: u32,
-    /// Rooms and templates that one guard is judged of when it is written; no other
-    /// write that nodes obey goes on meanwhile
+    /// Rooms and templates that one guard is judged of when it is written
     #[arg(
         long,
         value_name = "NUMBER",

@@ -47,8 +47,7 @@ pub struct Settings {
     pub stop_time_max: Duration,
 }
 
-/// What guards may cost: they are judged while no other write that nodes obey
-/// goes on.
+/// What guards may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuardSettings {
     /// Guards there may be: each is judged with each write of a room.

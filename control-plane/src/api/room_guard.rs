@@ -1,5 +1,6 @@
 //! `GuardService`: assertions about rooms that no write may break. Whether one
-//! holds is judged by `store::guarded`, under the lock that every write takes.
+//! holds is judged by `store::guarded`, of everything before a lock is taken, and
+//! of what changed meanwhile under the lock that every write takes.
 
 use futures_util::FutureExt;
 use porthouse_api::control::v1 as wire;
@@ -8,8 +9,7 @@ use porthouse_rules::Guarded;
 use tonic::{Request, Response, Status};
 
 use crate::identity::chance;
-use crate::settings::GuardSettings;
-use crate::store::guarded::Assertion;
+use crate::store::guarded::{Assertion, Judged};
 use crate::store::guards::{self, GuardColumns, GuardRow, NewGuard};
 use crate::store::{Connection, audit, log};
 
@@ -35,16 +35,19 @@ impl wire::guard_service_server::GuardService for Api {
         let name = resource_name::guard_id("guard_id", &request.guard_id)?;
         let assertion = from_wire(&request.guard.unwrap_or_default())?;
         let columns = stored(&assertion)?;
-        let limits = self.guards;
+        let guards_max = i64::from(self.guards.guards_max);
+        let judged = self.judged(assertion, &name).await?;
+        let write = Write::of(request.validate_only);
         let (made, _) = self
-            .write(Write::of(request.validate_only), move |c| {
+            .write(write, move |c| {
                 async move {
-                    alone(c).await?;
-                    let guards_max = i64::from(limits.guards_max);
+                    if write == Write::Keep {
+                        alone(c).await?;
+                        judged.hold(c).await?;
+                    }
                     if guards::count(c).await? >= guards_max {
                         return Err(ApiError::GuardsTooMany(guards_max));
                     }
-                    judge(c, &assertion, &name, limits).await?;
                     let new = NewGuard {
                         id: chance::identity(),
                         name: name.clone(),
@@ -116,23 +119,35 @@ impl wire::guard_service_server::GuardService for Api {
         let fields = fields(request.update_mask)?;
         let given = request.guard.unwrap_or_default();
         let name = resource_name::guard("guard.name", &given.name)?;
-        let limits = self.guards;
-        let (changed, _) = self
-            .write(Write::of(request.validate_only), move |c| {
+        let (seen, wanted) = (name.clone(), given.clone());
+        let masked = fields.clone();
+        let assertion = self
+            .read(move |c| {
                 async move {
-                    alone(c).await?;
-                    let old = locked(c, &name, &given.etag).await?;
-                    let mut wanted = to_wire(old.clone())?;
-                    for field in fields {
-                        match field {
-                            Field::Prefix => wanted.room_prefix.clone_from(&given.room_prefix),
-                            Field::Audience => wanted.audience = given.audience,
-                            Field::Role => wanted.role.clone_from(&given.role),
-                            Field::Act => wanted.act = given.act,
-                        }
+                    let old = guards::by_name(c, &seen).await?;
+                    let old = same(old.ok_or_else(|| absent(&seen))?, &wanted.etag)?;
+                    changed(&old, &wanted, &masked)
+                }
+                .boxed()
+            })
+            .await?;
+        let judged = self.judged(assertion, &name).await?;
+        let write = Write::of(request.validate_only);
+        let (changed, _) = self
+            .write(write, move |c| {
+                async move {
+                    if write == Write::Keep {
+                        alone(c).await?;
                     }
-                    let assertion = from_wire(&wanted)?;
-                    judge(c, &assertion, &name, limits).await?;
+                    let old = locked(c, &name, &given.etag).await?;
+                    let assertion = changed(&old, &given, &fields)?;
+                    if assertion != *judged.assertion() {
+                        // Somebody changed the guard meanwhile.
+                        return Err(ApiError::StoreContended);
+                    }
+                    if write == Write::Keep {
+                        judged.hold(c).await?;
+                    }
                     let columns = stored(&assertion)?;
                     if columns == old.columns {
                         return to_wire(old);
@@ -166,6 +181,36 @@ impl wire::guard_service_server::GuardService for Api {
     }
 }
 
+impl Api {
+    /// Judges a guard to be of everything there is, if that is not too much, and then
+    /// of what was written in that time. Takes no lock: what is written from now on is
+    /// judged by [`Judged::hold`].
+    async fn judged(&self, assertion: Assertion, name: &str) -> Result<Judged, ApiError> {
+        let rooms_max = i64::from(self.guards.guarded_rooms_max);
+        let name = name.to_owned();
+        let mut judged = self
+            .read(move |c| {
+                async move {
+                    let prefix = assertion.prefix.as_str();
+                    if guards::under(c, prefix, rooms_max + 1).await? > rooms_max {
+                        return Err(ApiError::GuardTooWide(rooms_max));
+                    }
+                    Ok(Judged::everywhere(c, assertion, &name).await?)
+                }
+                .boxed()
+            })
+            .await?;
+        self.read(move |c| {
+            async move {
+                judged.catch_up(c).await?;
+                Ok(judged)
+            }
+            .boxed()
+        })
+        .await
+    }
+}
+
 fn fields(mask: Option<prost_types::FieldMask>) -> Result<Vec<Field>, ApiError> {
     const KNOWN: &mask::Paths<Field> = &[
         ("room_prefix", &[Field::Prefix]),
@@ -184,30 +229,34 @@ async fn alone(c: &mut Connection) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Judges a guard of everything there is, if that is not too much: nobody else
-/// writes meanwhile.
-async fn judge(
-    c: &mut Connection,
-    assertion: &Assertion,
-    name: &str,
-    limits: GuardSettings,
-) -> Result<(), ApiError> {
-    let rooms_max = i64::from(limits.guarded_rooms_max);
-    let prefix = assertion.prefix.as_str();
-    if guards::under(c, prefix, rooms_max + 1).await? > rooms_max {
-        return Err(ApiError::GuardTooWide(rooms_max));
-    }
-    Ok(assertion.everywhere(c, name).await?)
-}
-
 /// The guard to change, which nobody else changes meanwhile.
 async fn locked(c: &mut Connection, name: &str, etag: &str) -> Result<GuardRow, ApiError> {
-    let guard = guards::lock(c, name).await?.ok_or_else(|| absent(name))?;
+    let guard = guards::lock(c, name).await?;
+    same(guard.ok_or_else(|| absent(name))?, etag)
+}
+
+/// The guard, if it is the one that was read.
+fn same(guard: GuardRow, etag: &str) -> Result<GuardRow, ApiError> {
     if etag::holds(etag, guard.id, guard.version) {
         Ok(guard)
     } else {
-        Err(ApiError::Stale(Kind::Guard, format!("guards/{name}")))
+        let name = format!("guards/{}", guard.name);
+        Err(ApiError::Stale(Kind::Guard, name))
     }
+}
+
+/// What a guard asserts with these fields changed.
+fn changed(old: &GuardRow, given: &wire::Guard, fields: &[Field]) -> Result<Assertion, ApiError> {
+    let mut wanted = to_wire(old.clone())?;
+    for field in fields {
+        match field {
+            Field::Prefix => wanted.room_prefix.clone_from(&given.room_prefix),
+            Field::Audience => wanted.audience = given.audience,
+            Field::Role => wanted.role.clone_from(&given.role),
+            Field::Act => wanted.act = given.act,
+        }
+    }
+    from_wire(&wanted)
 }
 
 fn absent(name: &str) -> ApiError {

@@ -1,18 +1,27 @@
 //! Whether every guard holds: judged of what a write changes, under the log's
 //! lock and before its revision is given, and of everything there is when a guard
-//! is written under the same lock. So whichever comes second sees the first.
+//! is written: without a lock as the log stood at a position, and under the lock
+//! of what the log says since. So whichever comes second sees the first, and
+//! nobody waits while ten thousand rooms are read.
 
 use std::fmt;
 
+use porthouse_api::node::v1;
 use porthouse_model::{Act, ChangeItem, NamePrefix, Role, RoomRules, Template};
 use porthouse_rules::{Guarded, Standing, capability_line};
+use prost::Message;
 use uuid::Uuid;
 
 use super::guards::{self, GuardColumns, GuardRow};
-use super::{Connection, StoreError, covering, resolve};
+use super::position::{Entry, Position};
+use super::{Connection, StoreError, covering, log, resolve};
 
 /// Rooms or templates read at once when a guard is written.
 const PAGE_MAX: i64 = 64;
+/// Revisions read at once by what catches up.
+const CAUGHT_UP_AT_ONCE: i64 = 16;
+/// Revisions that may be left to judge under the locks, in pages.
+const PAGES_LEFT_MAX: usize = 16;
 
 /// A guard's columns, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,11 +178,7 @@ impl Assertion {
     }
 
     /// Judges everything there is.
-    pub(crate) async fn everywhere(
-        &self,
-        c: &mut Connection,
-        guard: &str,
-    ) -> Result<(), StoreError> {
+    async fn everywhere(&self, c: &mut Connection, guard: &str) -> Result<(), StoreError> {
         self.uncovered(c, guard).await?;
         let prefix = self.prefix.as_str();
         let mut after = String::new();
@@ -247,6 +252,83 @@ impl Assertion {
         }
         Ok(())
     }
+}
+
+/// A guard to be, which held of everything there was as the log stood.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    assertion: Assertion,
+    /// Its name.
+    guard: String,
+    at: Position,
+}
+
+impl Judged {
+    /// Judges everything there is. Call it in a snapshot, in which the rooms are those
+    /// of the log's head.
+    pub(crate) async fn everywhere(
+        c: &mut Connection,
+        assertion: Assertion,
+        guard: &str,
+    ) -> Result<Self, StoreError> {
+        let at = log::head_position(c).await?;
+        assertion.everywhere(c, guard).await?;
+        Ok(Self {
+            assertion,
+            guard: guard.to_owned(),
+            at,
+        })
+    }
+
+    /// What was judged.
+    pub(crate) const fn assertion(&self) -> &Assertion {
+        &self.assertion
+    }
+
+    /// Judges all that was written since.
+    pub(crate) async fn catch_up(&mut self, c: &mut Connection) -> Result<(), StoreError> {
+        while !self.go_on(c).await? {}
+        Ok(())
+    }
+
+    /// Judges what is left, if it is little. Call it under the log's lock, and it holds
+    /// till the transaction ends.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] if it is too much for others to wait for.
+    pub(crate) async fn hold(mut self, c: &mut Connection) -> Result<(), StoreError> {
+        for _ in 0..PAGES_LEFT_MAX {
+            if self.go_on(c).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    /// Judges the next revisions; whether they were the last. Each counts, also where
+    /// a later one mends it: it was broken then, and then is as good a moment of this
+    /// call as any.
+    async fn go_on(&mut self, c: &mut Connection) -> Result<bool, StoreError> {
+        let entries = log::entries_after(c, &self.at, CAUGHT_UP_AT_ONCE).await?;
+        // The log was compacted or replaced meanwhile.
+        let entries = entries.ok_or(StoreError::Contended)?;
+        let at_end = i64::try_from(entries.len()).is_ok_and(|n| n < CAUGHT_UP_AT_ONCE);
+        for entry in entries {
+            let items = items_of(&entry)?;
+            self.assertion.changed(c, &self.guard, &items).await?;
+            self.at = entry.at;
+        }
+        Ok(at_end)
+    }
+}
+
+/// What a revision changed.
+fn items_of(entry: &Entry) -> Result<Vec<ChangeItem>, StoreError> {
+    const CORRUPT: StoreError = StoreError::Corrupt("policy_log.payload");
+    let payload = v1::ChangePayload::decode(&*entry.payload).map_err(|_| CORRUPT)?;
+    let items = payload.items.into_iter().map(ChangeItem::try_from);
+    items.collect::<Result<_, _>>().map_err(|_| CORRUPT)
 }
 
 /// Refuses changes that break a guard. Call it under the log's lock.

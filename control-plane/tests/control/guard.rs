@@ -22,7 +22,7 @@ fn create(id: &str, prefix: &str, audience: GuardAudience, act: Act) -> wire::Cr
 }
 
 /// No anonymous ever reads `hr:*`.
-fn no_strangers() -> wire::CreateGuardRequest {
+pub(crate) fn no_strangers() -> wire::CreateGuardRequest {
     create(
         "no-strangers",
         "hr:*",
@@ -31,12 +31,15 @@ fn no_strangers() -> wire::CreateGuardRequest {
     )
 }
 
-async fn guard(world: &World, request: wire::CreateGuardRequest) -> Result<wire::Guard, Status> {
+pub(crate) async fn guard(
+    world: &World,
+    request: wire::CreateGuardRequest,
+) -> Result<wire::Guard, Status> {
     let made = world.admin().guards().create_guard(request).await?;
     Ok(made.into_inner().guard.expect("a guard"))
 }
 
-fn preset(preset: wire::Preset) -> wire::RoomRules {
+pub(crate) fn preset(preset: wire::Preset) -> wire::RoomRules {
     wire::RoomRules {
         capabilities: Some(wire::CapabilityRules {
             preset: preset.into(),
@@ -46,7 +49,11 @@ fn preset(preset: wire::Preset) -> wire::RoomRules {
     }
 }
 
-async fn template(world: &World, prefix: &str, rules: wire::RoomRules) -> Result<(), Status> {
+pub(crate) async fn template(
+    world: &World,
+    prefix: &str,
+    rules: wire::RoomRules,
+) -> Result<(), Status> {
     let request = wire::CreateRoomTemplateRequest {
         room_template_id: prefix.into(),
         room_template: Some(wire::RoomTemplate {
@@ -91,18 +98,22 @@ fn change(name: &str, visibility: Visibility) -> wire::UpdateRoomRequest {
     }
 }
 
-async fn room(world: &World, name: &str, visibility: Visibility) -> Result<(), Status> {
+pub(crate) async fn room(world: &World, name: &str, visibility: Visibility) -> Result<(), Status> {
     let request = new_room(name, visibility);
     world.admin().rooms().create_room(request).await.map(|_| ())
 }
 
-async fn update(world: &World, name: &str, visibility: Visibility) -> Result<(), Status> {
+pub(crate) async fn update(
+    world: &World,
+    name: &str,
+    visibility: Visibility,
+) -> Result<(), Status> {
     let request = change(name, visibility);
     world.admin().rooms().update_room(request).await.map(|_| ())
 }
 
 /// The counterexample of a broken guard, and the guard's name.
-fn broken(refused: &Status) -> [String; 5] {
+pub(crate) fn broken(refused: &Status) -> [String; 5] {
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
     assert_eq!(reason(refused), "GUARD_BROKEN");
     let details = details(refused);

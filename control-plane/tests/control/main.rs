@@ -20,6 +20,7 @@ mod policy;
 mod explain;
 mod provider;
 mod guard;
+mod guard_judged;
 mod world;
 #[path = "../policy/cluster.rs"]
 mod cluster;

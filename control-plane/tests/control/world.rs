@@ -98,8 +98,20 @@ impl World {
 
     /// Does something to the database behind the control plane's back.
     pub(crate) async fn execute(&self, sql: &str) {
-        let client = self.cluster.connect().await;
-        client.batch_execute(sql).await.expect("it is done");
+        let done = self.connect().await.batch_execute(sql).await;
+        done.expect("it is done");
+    }
+
+    /// A connection to the database that goes around the control plane.
+    pub(crate) async fn connect(&self) -> tokio_postgres::Client {
+        self.cluster.connect().await
+    }
+
+    /// Tells the replica to stop; returns once it has.
+    pub(crate) async fn stop(&mut self) {
+        self.stop.cancel();
+        let ended = (&mut self.replica).await.expect("it ends");
+        ended.expect("it served");
     }
 
     /// Calls with the first key, which may do everything.
