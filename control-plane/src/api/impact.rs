@@ -8,6 +8,8 @@ use porthouse_api::node::v1::{self, watch_answer, watch_question::What};
 use porthouse_model::ChangeItem;
 use tokio::time::{Instant, sleep};
 
+use crate::policy::asking::Heard;
+
 use super::Api;
 use super::error::ApiError;
 
@@ -17,44 +19,7 @@ const COUNT_TIME_MAX: Duration = Duration::from_secs(3);
 const LEARN_TIME: Duration = Duration::from_millis(100);
 
 impl Api {
-    /// Has every node count. Where one must know something first, it is asked
-    /// again when it has had time to.
-    async fn impact(&self, item: &ChangeItem) -> Result<wire::Impact, ApiError> {
-        let until = Instant::now() + COUNT_TIME_MAX;
-        loop {
-            let question = v1::ForeseeQuestion {
-                item: Some(item.into()),
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            let asked = self.asking.ask(What::Foresee(question), left, |_| false);
-            let heard = asked.await.map_err(ApiError::from)?;
-            let mut impact = wire::Impact {
-                nodes: Vec::new(),
-                silent: heard.silent.iter().map(|node| named(node)).collect(),
-            };
-            for (node, answer) in heard.answers {
-                match answer.what {
-                    Some(watch_answer::What::Foreseen(foreseen)) => {
-                        impact.nodes.push(counted(&node, foreseen));
-                    }
-                    // It could not count.
-                    Some(watch_answer::What::Recalled(_)) | None => {
-                        impact.silent.push(named(&node));
-                    }
-                }
-            }
-            impact.silent.sort_unstable();
-            let unsure = impact.nodes.iter().any(|node| node.unsure > 0);
-            if !unsure || Instant::now() + LEARN_TIME >= until {
-                return Ok(impact);
-            }
-            sleep(LEARN_TIME).await;
-        }
-    }
-}
-
-impl Api {
-    /// The same of what nodes would be told, if a write is only rehearsed.
+    /// What nodes would be told if a write is only rehearsed, as they count it.
     pub(super) async fn impact_of(
         &self,
         would_be: Option<ChangeItem>,
@@ -64,6 +29,60 @@ impl Api {
             None => Ok(None),
         }
     }
+
+    /// Has every node count. Where one must know something first, it is asked
+    /// again when it has had time to.
+    async fn impact(&self, item: &ChangeItem) -> Result<wire::Impact, ApiError> {
+        let until = Instant::now() + COUNT_TIME_MAX;
+        let mut impact = wire::Impact::default();
+        loop {
+            let question = v1::ForeseeQuestion {
+                item: Some(item.into()),
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            let asked = self.asking.ask(What::Foresee(question), left, |_| false);
+            impact = kept(impact, said(asked.await.map_err(ApiError::from)?));
+            let unsure = impact.nodes.iter().any(|node| node.unsure > 0);
+            if !unsure || Instant::now() + LEARN_TIME >= until {
+                return Ok(impact);
+            }
+            sleep(LEARN_TIME).await;
+        }
+    }
+}
+
+/// What nodes said to one question.
+fn said(heard: Heard) -> wire::Impact {
+    let mut impact = wire::Impact {
+        nodes: Vec::new(),
+        silent: heard.silent.iter().map(|node| named(node)).collect(),
+    };
+    for (node, answer) in heard.answers {
+        match answer.what {
+            Some(watch_answer::What::Foreseen(foreseen)) => {
+                impact.nodes.push(counted(&node, foreseen));
+            }
+            // It could not count.
+            Some(watch_answer::What::Recalled(_)) | None => {
+                impact.silent.push(named(&node));
+            }
+        }
+    }
+    impact
+}
+
+/// What was said now; and by nodes that were silent this time, for they may have
+/// been left less of it, what they said before.
+fn kept(before: wire::Impact, mut now: wire::Impact) -> wire::Impact {
+    for node in before.nodes {
+        if let Some(at) = now.silent.iter().position(|name| *name == node.name) {
+            now.silent.swap_remove(at);
+            now.nodes.push(node);
+        }
+    }
+    now.nodes.sort_by(|one, other| one.name.cmp(&other.name));
+    now.silent.sort_unstable();
+    now
 }
 
 fn named(node: &str) -> String {
@@ -77,5 +96,41 @@ fn counted(node: &str, foreseen: v1::Foreseen) -> wire::NodeImpact {
         leaving: number(foreseen.leaving),
         asked: number(foreseen.asked),
         unsure: number(foreseen.unsure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(nodes: &[(&str, u64, u64)], silent: &[&str]) -> wire::Impact {
+        let answer = |&(node, leaving, unsure): &(&str, u64, u64)| {
+            let foreseen = v1::Foreseen {
+                leaving,
+                unsure,
+                ..v1::Foreseen::default()
+            };
+            let what = Some(watch_answer::What::Foreseen(foreseen));
+            let answer = v1::WatchAnswer {
+                what,
+                ..v1::WatchAnswer::default()
+            };
+            (node.to_owned(), answer)
+        };
+        said(Heard {
+            answers: nodes.iter().map(answer).collect(),
+            silent: silent.iter().map(|&node| node.to_owned()).collect(),
+        })
+    }
+
+    #[test]
+    fn a_node_that_is_asked_again_and_has_no_time_left_is_told_as_it_counted() {
+        let first = answers(&[("a", 3, 0), ("c", 1, 2)], &["b"]);
+        let nothing = answers(&[], &["a", "b", "c"]);
+        let told = kept(kept(wire::Impact::default(), first.clone()), nothing);
+        assert_eq!(told, first);
+        // What it says anew counts, and a node that is gone is gone.
+        let later = answers(&[("b", 5, 0), ("c", 4, 0)], &[]);
+        assert_eq!(kept(told, later.clone()), later);
     }
 }
