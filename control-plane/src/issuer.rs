@@ -21,8 +21,11 @@ use crate::store::{Store, StoreError};
 
 mod fetch;
 mod keeping;
+mod known;
 mod trusting;
 mod url;
+
+use known::Known;
 
 pub(crate) use keeping::{SESSIONS_PER_WRITE_MAX, end_rest, end_slice, run};
 pub(crate) use trusting::{Claims, key_set, key_thumbprints, trust};
@@ -134,25 +137,30 @@ pub(crate) struct Issuers {
     places: Arc<Semaphore>,
     /// Issuers whose keys are being fetched; only those that are.
     flights: Arc<Mutex<HashMap<Uuid, Arc<Waiting<()>>>>>,
+    known: Known,
 }
 
 impl Issuers {
-    /// Tokens that are refused to one network before it is kept waiting.
-    pub(crate) const fn refused_tokens_max(&self) -> u32 {
-        self.settings.refused_tokens_max
-    }
-
     pub(crate) fn new(store: Store, settings: IssuerSettings) -> Self {
         Self {
             store,
             settings,
             places: Arc::new(Semaphore::new(WAITING_MAX)),
             flights: Arc::default(),
+            known: Known::default(),
         }
+    }
+
+    /// From now on an issuer is known that was just made here.
+    pub(crate) async fn one_was_made(&self) {
+        self.known.forget().await;
     }
 
     /// Judges a token; keys that could mend a refusal are fetched.
     pub(crate) async fn judge(&self, token: &Token) -> Result<Believed, NotBelieved> {
+        if !self.known.has(&self.store, token.issuer()).await? {
+            return Err(NotBelieved::IssuerUnknown);
+        }
         let mut row = self.read(token.issuer().to_owned()).await?;
         let mut judged = self.judge_by(&row, token);
         // Twice: keys that were under way may be older than the token's.

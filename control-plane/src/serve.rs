@@ -20,8 +20,8 @@ use tonic_reflection::server::Builder as Reflection;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::api::{
-    self, AUDIT_WATCHES_MAX, Api, CodeCheck, GuardLayer, Keys, Kicks, RoomCodeCheck, Sealing,
-    SignIn, Tickets,
+    self, AUDIT_WATCHES_MAX, Api, CodeCheck, GuardLayer, Keys, Kicks, RefusedTokens, RoomCodeCheck,
+    Sealing, SignIn, Tickets,
 };
 use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
@@ -36,6 +36,9 @@ use crate::store::{Store, StoreError, migrate, users};
 
 /// How often a connection is asked whether it lives.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// How long what is counted in memory may take to be written at the end.
+const LAST_WRITE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// How long a client may take to agree on TLS.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
@@ -79,6 +82,7 @@ impl From<StoreError> for ServeError {
 pub struct Replica {
     guard: GuardLayer,
     routes: Routes,
+    refused: RefusedTokens,
     /// The reader outlives the calls that wait for it.
     _reading: Arc<DropGuard>,
 }
@@ -107,7 +111,17 @@ impl Replica {
         let sealing = Sealing::new(settings.sealing_keys.clone());
         let issuers = Issuers::new(store.clone(), settings.issuer.clone());
         tokio::spawn(issuer::run(issuers.clone(), stop.clone()));
-        let sign_in = sign_in(&store, &hashing, &sealing, issuers, settings);
+        let refused_max = settings.issuer.refused_tokens_max;
+        let refused = RefusedTokens::new(store.clone(), refused_max);
+        tokio::spawn(refused.clone().run(stop.clone()));
+        let sign_in = SignIn {
+            store: store.clone(),
+            hashing: hashing.clone(),
+            sealing: sealing.clone(),
+            issuers,
+            refused: refused.clone(),
+            lifetime_max: settings.session_lifetime_max,
+        };
         let code_check = CodeCheck::new(store.clone(), sealing.clone());
         let feed = PolicyFeed::new(
             store.clone(),
@@ -135,6 +149,7 @@ impl Replica {
             guard: GuardLayer::new(keys),
             routes: with_reflection_and_health(merge(routes, beside)).await,
             _reading: Arc::new(reading.drop_guard()),
+            refused,
         })
     }
 
@@ -186,7 +201,13 @@ pub async fn serve(
         ended = &mut serving => return Ok(ended?),
         () = stop.cancelled() => {}
     }
-    if let Ok(ended) = timeout(settings.stop_time_max, serving).await {
+    let ended = timeout(settings.stop_time_max, serving).await;
+    // Of calls that ended since they were told to.
+    let written = timeout(LAST_WRITE_TIME_MAX, replica.refused.write_all());
+    if written.await.is_err() {
+        tracing::warn!("the last refused tokens are not written");
+    }
+    if let Ok(ended) = ended {
         return Ok(ended?);
     }
     tracing::warn!("calls that did not end in time were cut");
@@ -205,23 +226,6 @@ fn by(settings: &TlsSettings) -> ServerTlsConfig {
         Some(authority) => tls
             .client_ca_root(Certificate::from_pem(authority))
             .client_auth_optional(true),
-    }
-}
-
-/// What opens sessions.
-fn sign_in(
-    store: &Store,
-    hashing: &Hashing,
-    sealing: &Sealing,
-    issuers: Issuers,
-    settings: &Settings,
-) -> SignIn {
-    SignIn {
-        store: store.clone(),
-        hashing: hashing.clone(),
-        sealing: sealing.clone(),
-        issuers,
-        lifetime_max: settings.session_lifetime_max,
     }
 }
 

@@ -45,6 +45,7 @@ impl wire::issuer_service_server::IssuerService for Api {
                 .boxed()
             })
             .await?;
+        self.sign_in.issuers.one_was_made().await;
         Ok(Response::new(wire::CreateIssuerResponse {
             issuer: Some(to_wire(row)?),
             revision: revision_to_wire(revision),

@@ -3,13 +3,14 @@
 //! replicas together. A known device of the user's is counted by itself, so that
 //! strangers, however many, do not lock it out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use diesel::QueryResult;
 use porthouse_model::Username;
 use uuid::Uuid;
 
-use crate::identity::backoff::Patience;
+use crate::identity::backoff::{Patience, Wrongs};
 use crate::identity::network::network;
 use crate::store::{Connection, lockouts};
 
@@ -48,27 +49,6 @@ impl Attempt {
         Self {
             target: target(user),
             sources,
-        }
-    }
-
-    /// Of a token that is refused, whosever it says it is, to a network that bears so
-    /// many.
-    pub(super) fn of_token(address: &str, refused_max: u32) -> Self {
-        let patience = Patience {
-            free_max: refused_max,
-            wait_max: ALL.wait_max,
-        };
-        Self {
-            target: TOKENS.to_owned(),
-            sources: vec![(format!("network {}", network(address)), patience)],
-        }
-    }
-
-    /// Of one that is noted in the audit log, so that it is not filled from everywhere.
-    pub(super) fn of_noted_token() -> Self {
-        Self {
-            target: TOKENS.to_owned(),
-            sources: vec![(EVERYWHERE.to_owned(), ALL)],
         }
     }
 
@@ -112,6 +92,60 @@ impl Attempt {
         }
         Ok(())
     }
+}
+
+/// How refused tokens of a network are borne with, of which it may show so many.
+pub(super) const fn of_tokens(refused_max: u32) -> Patience {
+    Patience {
+        free_max: refused_max,
+        wait_max: ALL.wait_max,
+    }
+}
+
+/// Adds to the refused tokens of these networks, by name in order; answers how many
+/// there are now of each.
+pub(super) async fn add_tokens(
+    c: &mut Connection,
+    networks: &[(String, u32)],
+) -> QueryResult<Vec<(String, u32)>> {
+    lockouts::sweep(c).await?;
+    let count = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    let added = networks.iter();
+    let added = added.map(|(network, new)| (format!("network {network}"), count(*new)));
+    let (sources, counts): (Vec<_>, Vec<_>) = added.unzip();
+    let all = lockouts::add(c, TOKENS, &sources, &counts).await?;
+    let mut all: BTreeMap<String, i32> = all.into_iter().collect();
+    let told = networks
+        .iter()
+        .zip(&sources)
+        .filter_map(|((name, _), source)| {
+            let count = all.remove(source)?;
+            Some((name.clone(), u32::try_from(count).unwrap_or_default()))
+        });
+    Ok(told.collect())
+}
+
+/// How many of so many refused tokens are noted in the audit log, so that it is not
+/// filled from everywhere.
+pub(super) async fn notable_tokens(c: &mut Connection, tokens: usize) -> QueryResult<usize> {
+    if tokens == 0 {
+        return Ok(0);
+    }
+    let row = lockouts::lock(c, TOKENS, EVERYWHERE).await?;
+    let mut noted = wrongs(row.wrong_count, Some(row.wrong_time), row.now);
+    let mut many = 0;
+    while many < tokens && noted.wait_of(ALL).is_none() {
+        noted = Wrongs {
+            count: noted.and_one(),
+            age: Duration::ZERO,
+        };
+        many += 1;
+    }
+    if many > 0 {
+        let count = i32::try_from(noted.count).unwrap_or(i32::MAX);
+        lockouts::set(c, TOKENS, EVERYWHERE, count).await?;
+    }
+    Ok(many)
 }
 
 /// Forgets all wrong answers of a user; answers from how many places they were.

@@ -24,6 +24,7 @@ use crate::store::{Connection, Store, StoreError, second_factors};
 use super::code_check::{self, Checked, Given};
 use super::error::ApiError;
 use super::lockout::Attempt;
+use super::refused_token::RefusedTokens;
 use super::sealing::Sealing;
 use super::{call, note, user};
 
@@ -39,6 +40,7 @@ pub(crate) struct SignIn {
     pub(crate) hashing: Hashing,
     pub(crate) sealing: Sealing,
     pub(crate) issuers: Issuers,
+    pub(crate) refused: RefusedTokens,
     /// The longest a session may last, and how long it does unless asked.
     pub(crate) lifetime_max: Duration,
 }

@@ -20,7 +20,6 @@ use crate::store::issuers::{self, IssuerRow};
 use crate::store::users::{self, NewUser, UserRow};
 
 use super::error::ApiError;
-use super::lockout::Attempt;
 use super::sign_in::{ByToken, Client, Opening, Second, SignIn, SignedIn, ended};
 use super::{call, label, note};
 
@@ -46,36 +45,24 @@ impl SignIn {
     pub(crate) async fn open_by_token(&self, shown: ShownToken) -> Result<SignedIn, ApiError> {
         let address = shown.client.address.clone();
         match self.open_by_right_token(shown).await {
-            Err(ApiError::TokenRefused(why)) => Err(self.refuse(why, address).await?),
+            Err(ApiError::TokenRefused(why)) => Err(self.refuse(why, &address)),
             opened => opened,
         }
     }
 
-    /// Counts a token that is refused, and notes it: as often as a network is borne
+    /// Counts a token that is refused, and has it noted: as often as a network is borne
     /// with, and then none before its wait is over. Only what is refused waits: nobody
     /// guesses a signature, and whoever shares the network with a broken client, or with
     /// a bully, signs in.
-    async fn refuse(&self, why: String, address: String) -> Result<ApiError, ApiError> {
+    fn refuse(&self, why: String, address: &str) -> ApiError {
         let event = call::event("TOKEN_REFUSED").map(|event| wire::AuditEvent {
-            client_address: address.clone(),
+            client_address: address.to_owned(),
             ..event
         });
-        let refused_max = self.issuers.refused_tokens_max();
-        self.store
-            .transact(move |c| {
-                async move {
-                    let of_network = Attempt::of_token(&address, refused_max);
-                    if let Some(delay) = of_network.begin(c).await? {
-                        return Ok(ApiError::TokensTooMany(delay));
-                    }
-                    if Attempt::of_noted_token().begin(c).await?.is_none() {
-                        note(c, event).await?;
-                    }
-                    Ok(ApiError::TokenRefused(why))
-                }
-                .boxed()
-            })
-            .await
+        match self.refused.count(address, event) {
+            Some(delay) => ApiError::TokensTooMany(delay),
+            None => ApiError::TokenRefused(why),
+        }
     }
 
     async fn open_by_right_token(&self, shown: ShownToken) -> Result<SignedIn, ApiError> {

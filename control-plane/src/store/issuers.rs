@@ -74,6 +74,11 @@ pub(crate) async fn count(c: &mut Connection) -> QueryResult<i64> {
     issuers::table.count().get_result(c).await
 }
 
+/// What all issuers call themselves, which are few.
+pub(crate) async fn identities(c: &mut Connection) -> QueryResult<Vec<String>> {
+    issuers::table.select(issuers::issuer).load(c).await
+}
+
 /// Reads an issuer.
 pub(crate) async fn by_name(c: &mut Connection, name: &str) -> QueryResult<Option<IssuerRow>> {
     issuers::table

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Integer, Text, Timestamptz};
+use diesel::sql_types::{Array, Integer, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::Connection;
@@ -54,6 +54,43 @@ pub(crate) async fn set(
         .execute(c)
         .await?;
     Ok(())
+}
+
+/// Adds to those of many sources, the last of each now; answers how many there are.
+/// Those of more than a day ago are forgotten. Sources are locked in the order given.
+pub(crate) async fn add(
+    c: &mut Connection,
+    target: &str,
+    sources: &[String],
+    counts: &[i32],
+) -> QueryResult<Vec<(String, i32)>> {
+    let added: Vec<Added> = diesel::sql_query(
+        "INSERT INTO sign_in_wrongs AS known (target, source, wrong_count, wrong_time)
+         SELECT $1, source, more, clock_timestamp()
+         FROM unnest($2, $3) WITH ORDINALITY AS added (source, more, place) ORDER BY place
+         ON CONFLICT (target, source) DO UPDATE SET
+             wrong_count = least(2147483647, excluded.wrong_count::bigint + CASE
+                 WHEN known.wrong_time > clock_timestamp() - interval '1 day'
+                 THEN known.wrong_count ELSE 0 END),
+             wrong_time = excluded.wrong_time
+         RETURNING source, wrong_count",
+    )
+    .bind::<Text, _>(target)
+    .bind::<Array<Text>, _>(sources)
+    .bind::<Array<Integer>, _>(counts)
+    .load(c)
+    .await?;
+    let added = added.into_iter().map(|row| (row.source, row.wrong_count));
+    Ok(added.collect())
+}
+
+/// How many there are of one source.
+#[derive(QueryableByName)]
+struct Added {
+    #[diesel(sql_type = Text)]
+    source: String,
+    #[diesel(sql_type = Integer)]
+    wrong_count: i32,
 }
 
 /// Takes one back that was counted ahead.
