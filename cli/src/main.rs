@@ -27,6 +27,7 @@ mod caller;
 mod database;
 mod log;
 mod secret;
+mod typed;
 mod store;
 mod sealing;
 mod tls;

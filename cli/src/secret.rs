@@ -12,13 +12,14 @@ use anyhow::{Context, ensure};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, FromArgMatches};
+use zeroize::Zeroizing;
 
 /// The longest secret that is read from a file, in bytes.
 const SECRET_BYTES_MAX: u64 = 4096;
 
-/// A secret. Its `Debug` form does not hold it.
+/// A secret. Its `Debug` form does not hold it, and its memory is wiped.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// The secret itself, for the one place that needs it.
@@ -40,15 +41,16 @@ impl Secret {
             "{shown} is too long to hold a secret"
         );
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+        let text = Zeroizing::new(text);
         let line = text.lines().next().unwrap_or_default().trim();
         ensure!(!line.is_empty(), "{shown} is empty");
-        Ok(Self(line.to_owned()))
+        Ok(Self::from(line.to_owned()))
     }
 }
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {
-        Self(text)
+        Self(Zeroizing::new(text))
     }
 }
 

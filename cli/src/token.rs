@@ -4,15 +4,14 @@
 //! Owns how a password and a code come in from a person: by the environment, by a
 //! pipe, or typed without being shown. Never as a flag.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::process::{Command, Stdio};
-
 use anyhow::{Context, bail, ensure};
 use porthouse_api::control::v1 as wire;
+use porthouse_process::shutdown;
 use wire::session_service_client::SessionServiceClient;
 
 use crate::caller;
 use crate::secret::Secret;
+use crate::typed;
 
 /// Where the password may be.
 const PASSWORD: &str = "PORTHOUSE_USER_PASSWORD";
@@ -35,10 +34,18 @@ pub(crate) struct Arguments {
     control: caller::Arguments,
 }
 
-/// Runs the command.
+/// Runs the command. A signal drops it where it stands, the terminal as it was.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let stop = shutdown::on_signals()?;
+    tokio::select! {
+        done = sign_in(arguments) => done,
+        () = stop.cancelled() => bail!("told to stop: nobody was signed in"),
+    }
+}
+
+async fn sign_in(arguments: Arguments) -> anyhow::Result<()> {
     let mut sessions = SessionServiceClient::new(arguments.control.caller()?);
-    let password = told(PASSWORD, "password")?;
+    let password = told(PASSWORD, "password").await?;
     let request = wire::CreateSessionRequest {
         username: arguments.user.trim_start_matches("users/").to_owned(),
         password: password.reveal().to_owned(),
@@ -54,7 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let request = wire::CompleteSessionRequest {
         challenge: challenge.challenge,
-        code: told(CODE, "code")?.reveal().to_owned(),
+        code: told(CODE, "code").await?.reveal().to_owned(),
     };
     let completed = sessions.complete_session(request).await;
     let completed = completed.map_err(|status| arguments.control.told(&status))?;
@@ -64,57 +71,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// A secret of a person: from the environment, typed, or the next line that is
 /// piped in.
-fn told(variable: &str, what: &str) -> anyhow::Result<Secret> {
+async fn told(variable: &str, what: &str) -> anyhow::Result<Secret> {
     if let Ok(given) = std::env::var(variable) {
         ensure!(!given.is_empty(), "{variable} is empty");
         return Ok(Secret::from(given));
     }
-    let input = std::io::stdin();
-    let line = if input.is_terminal() {
-        eprint!("{what}: ");
-        std::io::stderr().flush()?;
-        let hidden = Hidden::begin()?;
-        let line = line(&input);
-        drop(hidden);
-        eprintln!();
-        line
-    } else {
-        line(&input)
-    };
-    let line = line.with_context(|| format!("no {what} was given: type it, or set {variable}"))?;
-    Ok(Secret::from(line))
-}
-
-fn line(input: &std::io::Stdin) -> anyhow::Result<String> {
-    let mut line = String::new();
-    input.lock().read_line(&mut line)?;
-    let line = line.trim_end_matches(['\r', '\n']);
-    if line.is_empty() {
-        bail!("the line is empty");
-    }
-    Ok(line.to_owned())
-}
-
-/// A terminal that does not show what is typed, for as long as this lives.
-struct Hidden;
-
-impl Hidden {
-    fn begin() -> anyhow::Result<Self> {
-        let hidden = terminal("-echo");
-        ensure!(hidden, "this terminal would show what is typed: pipe it in");
-        Ok(Self)
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        terminal("echo");
-    }
-}
-
-/// POSIX gives every system with a terminal this program.
-fn terminal(setting: &str) -> bool {
-    let mut set = Command::new("stty");
-    let set = set.arg(setting).stdin(Stdio::inherit()).status();
-    set.is_ok_and(|status| status.success())
+    let line = typed::line(what).await;
+    line.with_context(|| format!("no {what} was given: type it, or set {variable}"))
 }

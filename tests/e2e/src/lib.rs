@@ -4,6 +4,7 @@
 //! anybody sees, and reads what the processes said.
 //!
 //! * [`program`]: the `porthouse` binary, its processes and their output
+//! * [`terminal`]: a terminal that a process is started at
 //! * [`secrets`]: what may not be in any of that output
 //! * [`house`]: a whole `porthouse dev`, and what backends ask of it
 //! * [`planes`]: control plane and node as processes of their own
@@ -22,6 +23,7 @@
 //! * [`wait`]: the bounds of all waiting
 
 pub mod program;
+pub mod terminal;
 pub mod secrets;
 pub mod house;
 pub mod planes;

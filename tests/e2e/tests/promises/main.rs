@@ -13,6 +13,7 @@ mod certificates;
 mod codes;
 mod waiting_room;
 mod two_factors;
+mod typed;
 mod page_session;
 mod tickets;
 mod revocation;
