@@ -80,6 +80,7 @@ use crate::timer::Timers;
 use crate::waiting::WaitingRooms;
 use counting::Tallying;
 use foreign::Foreign;
+use foreseeing::Foreseeing;
 use homing::Asking;
 use resting::Resting;
 use storing::Storing;
@@ -161,6 +162,8 @@ pub struct Puddle {
     /// The revision last said to be applied.
     acknowledged: Revision,
     drain: Option<Drain>,
+    /// Whose fate is counted.
+    foreseeing: Foreseeing,
     /// The last refusals, which can be explained.
     recall: Recall,
     counters: Counters,
@@ -283,6 +286,7 @@ impl Puddle {
             foreign: Foreign::new(now),
             acknowledged: Revision::default(),
             drain: None,
+            foreseeing: Foreseeing::default(),
             recall: Recall::new(REFUSALS_KEPT_MAX),
             counters: Counters::default(),
             chance,
@@ -330,6 +334,7 @@ impl Puddle {
         self.homes.keep(self.now);
         self.keep_people();
         self.keep_storing();
+        self.keep_foreseeing();
         self.tell_owners();
         self.peers.give_back_asks();
         self.keep_waiting_rooms();

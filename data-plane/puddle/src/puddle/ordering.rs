@@ -34,12 +34,14 @@ impl Puddle {
             | Command::Foresee(_)
             | Command::Kick { .. } => {}
         }
-        let reply = self.carry_out(command);
-        self.outputs.push(Output::Reply { order, reply });
+        if let Some(reply) = self.carry_out(order, command) {
+            self.outputs.push(Output::Reply { order, reply });
+        }
     }
 
-    fn carry_out(&mut self, command: Command) -> Reply {
-        match command {
+    /// What came of it; `None`: that takes some turns more.
+    fn carry_out(&mut self, order: OrderId, command: Command) -> Option<Reply> {
+        Some(match command {
             Command::Purge { room, through } => self.purge(&room, through),
             Command::Publish(message) => self.publish(&message),
             Command::ListRooms { after, rooms_max } => self.list_rooms(after.as_ref(), rooms_max),
@@ -55,7 +57,10 @@ impl Puddle {
             } => Reply::Present(self.list_present(&room, after, clients_max)),
             Command::Move { client, from, to } => self.move_client(client, &from, &to),
             Command::Recall(id) => self.recall(id),
-            Command::Foresee(item) => self.foresee(&item),
+            Command::Foresee(item) => {
+                self.foresee(order, &item);
+                return None;
+            }
             Command::ListWaiting { room } => Reply::Waiting(self.waiting_rooms.list(&room)),
             Command::DecideWaiting {
                 room,
@@ -75,7 +80,7 @@ impl Puddle {
                 }
                 self.kick(client, room.as_ref(), time)
             }
-        }
+        })
     }
 
     /// Every puddle is given the order, so that each queues for its own sockets

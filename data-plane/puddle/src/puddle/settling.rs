@@ -270,6 +270,8 @@ impl Puddle {
             .map(|due| at(due, "policy to ask for"));
         let drain = self.drain.as_ref().filter(|drain| drain.is_under_way());
         let drain = drain.map(|_| at(self.now + DRAIN_STEP, "sockets to send away"));
+        let foreseeing = self.foreseeing.is_under_way();
+        let foreseeing = foreseeing.then(|| at(self.now, "sockets to judge"));
         let stale = self
             .stale_at()
             .map(|due| at(due, "rooms whose policy grows old"));
@@ -280,7 +282,7 @@ impl Puddle {
         let resting = self.resting.first();
         let resting = resting.map(|due| at(due, "sockets to read again"));
         [
-            turn, socket, policy, drain, stale, homes, forgetting, resting,
+            turn, socket, policy, drain, foreseeing, stale, homes, forgetting, resting,
         ]
         .into_iter()
         .flatten()

@@ -10,7 +10,7 @@ use porthouse_model::{
 };
 
 use super::world::{Client, World, members_only, token};
-use crate::{Changed, Command, Foreseen, Reply};
+use crate::{Changed, Command, Foreseen, Input, OrderId, Reply};
 
 const PAGE: &str = "Origin: https://app.example";
 
@@ -190,4 +190,73 @@ fn what_is_foreseen_of_a_template_is_what_happens() {
     world.change(vec![item]);
     assert_eq!(happened(&mut world, &all), foreseen);
     assert_eq!(happened(&mut world, &own), Foreseen::default());
+}
+
+/// Orders that those inside be judged by rules that let nobody in.
+fn order(world: &mut World, id: u64) {
+    let mut changed = world.rooms["hall"].clone();
+    changed.rules.connection.audience = Audience::Nobody;
+    let change = Change {
+        revision: Revision(0),
+        items: vec![ChangeItem::Room(changed)],
+    };
+    let item = Changed::compile(change).items.pop().expect("one");
+    let command = Command::Foresee(Arc::new(item));
+    let order = OrderId(id);
+    world.puddles[0].handle(world.now, Input::Ordered { order, command });
+}
+
+#[test]
+fn a_turn_judges_so_many_and_the_rest_in_the_next_ones() {
+    let mut world = World::with(1, |settings| settings.slice_sockets_max = 64);
+    world.room("hall", RoomRules::default());
+    let inside: Vec<_> = (0..40).map(|_| world.raw(0, "hall")).collect();
+    order(&mut world, 1);
+    let now = world.now;
+    let mut turns = 0;
+    while world.links[0].replies() == 0 {
+        turns += 1;
+        assert!(turns < 10, "it ends");
+        let due = world.puddles[0].settle(now, &mut world.links[0]);
+        if turns == 1 {
+            assert_eq!(due.expect("more to do").at, now, "at once");
+            // One leaves and one comes before all are judged.
+            world.puddles[0].handle(
+                now,
+                Input::Lost {
+                    socket: inside[0].socket,
+                },
+            );
+            world.puddles[0].check();
+        }
+    }
+    assert_eq!(turns, 3, "40 sockets, 16 a turn");
+    world.run();
+    let replies = world.order_replies();
+    let [Reply::Foreseen(foreseen)] = replies.as_slice() else {
+        panic!("{replies:?}");
+    };
+    assert_eq!((foreseen.leaving, foreseen.unsure), (39, 0));
+}
+
+#[test]
+fn of_one_count_too_many_nobody_is_judged() {
+    let mut world = World::new(1);
+    world.room("hall", RoomRules::default());
+    for _ in 0..3 {
+        world.raw(0, "hall");
+    }
+    for id in 0..17 {
+        order(&mut world, id);
+    }
+    world.run();
+    let mut counts = Vec::new();
+    for reply in world.order_replies() {
+        let Reply::Foreseen(foreseen) = reply else {
+            panic!("{reply:?} is no reply to that");
+        };
+        counts.push((foreseen.leaving, foreseen.unsure));
+    }
+    assert_eq!(counts.iter().filter(|count| **count == (3, 0)).count(), 16);
+    assert_eq!(counts.iter().filter(|count| **count == (0, 3)).count(), 1);
 }

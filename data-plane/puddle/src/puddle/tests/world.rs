@@ -44,6 +44,14 @@ pub(super) struct Links {
     outputs: Vec<Output>,
 }
 
+impl Links {
+    /// How many orders were replied to, and not taken.
+    pub(super) fn replies(&self) -> usize {
+        let is_reply = |output: &&Output| matches!(output, Output::Reply { .. });
+        self.outputs.iter().filter(is_reply).count()
+    }
+}
+
 impl Shell for Links {
     fn write(&mut self, socket: SocketId, bytes: &[IoSlice<'_>]) -> Wrote {
         self.writes.push(socket);
@@ -396,6 +404,11 @@ impl World {
             );
         }
         self.run();
+        self.order_replies()
+    }
+
+    /// What was replied to orders.
+    pub(super) fn order_replies(&mut self) -> Vec<Reply> {
         std::mem::take(&mut self.replies)
     }
 
@@ -431,8 +444,9 @@ impl World {
             for at in 0..self.puddles.len() {
                 let deadline = self.puddles[at].settle(self.now, &mut self.links[at]);
                 self.puddles[at].check();
-                if deadline.is_some_and(|deadline| deadline.reason == "sockets to write to") {
-                    self.now = self.now.max(deadline.expect("it is some").at);
+                let more = ["sockets to write to", "sockets to judge"];
+                if let Some(deadline) = deadline.filter(|due| more.contains(&due.reason)) {
+                    self.now = self.now.max(deadline.at);
                     quiet = false;
                 }
                 for output in std::mem::take(&mut self.links[at].outputs) {
