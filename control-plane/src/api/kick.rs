@@ -101,7 +101,7 @@ async fn written(c: &mut Connection, kick: &Kick) -> Result<Option<(String, bool
     let ends = Utc::now() + kick.time;
     let found = blocks::of_client(c, room.id, (user, device)).await?;
     let (id, is_new) = match found {
-        Some(block) if outlasts(block.columns.expire_time, ends) => (block.id, false),
+        Some(block) if outlasts(block.columns.expire_time, ends, kick.time) => (block.id, false),
         Some(block) => {
             let changed = (block.columns.reason.as_str(), Some(ends));
             (blocks::update(c, block.id, changed).await?.id, true)
@@ -123,11 +123,13 @@ async fn written(c: &mut Connection, kick: &Kick) -> Result<Option<(String, bool
     Ok(Some((format!("rooms/{}/blocks/{id}", kick.room), is_new)))
 }
 
-/// Whether a block with this end lasts at least until then. One that a node asked
-/// for a second time ends a moment earlier, and stays.
-fn outlasts(end: Option<DateTime<Utc>>, then: DateTime<Utc>) -> bool {
+/// Whether a block with this end lasts about until then. One that a node asked for a
+/// second time ends a moment earlier, and stays. So does one of a client that is kicked
+/// over and over, until a tenth of the time has passed: each is a revision that every
+/// node is told.
+fn outlasts(end: Option<DateTime<Utc>>, then: DateTime<Utc>, time: TimeDelta) -> bool {
     const MOMENT: TimeDelta = TimeDelta::seconds(1);
-    end.is_none_or(|end| end + MOMENT >= then)
+    end.is_none_or(|end| end + MOMENT.max(time / 10) >= then)
 }
 
 /// Whom an identity names, kept from being deleted before its room is locked, as

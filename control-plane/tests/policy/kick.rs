@@ -111,6 +111,9 @@ async fn a_kick_is_a_block_that_nodes_are_told_and_a_longer_one_stays() {
     );
     let shorter = kept_out(&plane, kick(&ada, MINUTE)).await;
     assert_eq!(shorter.revision, first.revision);
+    // Nor by whoever kicks over and over, as time goes by.
+    let a_little = kept_out(&plane, kick(&ada, 5 * MINUTE + 20)).await;
+    assert_eq!(a_little.revision, first.revision);
     let longer = kept_out(&plane, kick(&ada, 10 * MINUTE)).await;
     assert_eq!(longer.block, first.block);
     assert!(longer.revision > first.revision);
