@@ -38,6 +38,7 @@ mod kick;
 mod last_seen;
 mod lease;
 mod opening;
+pub(crate) mod outlived;
 mod questions;
 mod refusal;
 mod resolve;

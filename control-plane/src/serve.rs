@@ -29,7 +29,7 @@ use crate::incoming::incoming;
 use crate::issuer::{self, BadIssuerSettings, Issuers};
 use crate::policy::applied::Applied;
 use crate::policy::asking::Asking;
-use crate::policy::{PolicyFeed, Verifiers, idle};
+use crate::policy::{PolicyFeed, Verifiers, idle, outlived};
 use crate::settings::{Settings, TlsSettings};
 use crate::store::tail::Tail;
 use crate::store::{Store, StoreError, migrate, users};
@@ -132,6 +132,7 @@ impl Replica {
         );
         let idle_max = settings.feed.session_idle_max;
         tokio::spawn(idle::run(store.clone(), idle_max, stop.clone()));
+        tokio::spawn(outlived::run(store.clone(), stop.clone()));
         let api = Arc::new(Api {
             applied: Applied::new(store.clone(), tail.clone()),
             asking: Asking::new(store.clone(), tail),
@@ -148,8 +149,8 @@ impl Replica {
         Ok(Self {
             guard: GuardLayer::new(keys),
             routes: with_reflection_and_health(merge(routes, beside)).await,
-            _reading: Arc::new(reading.drop_guard()),
             refused,
+            _reading: Arc::new(reading.drop_guard()),
         })
     }
 

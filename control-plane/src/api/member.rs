@@ -6,6 +6,7 @@ use porthouse_api::control::v1 as wire;
 use porthouse_model::{Role, RoomName, Username};
 use tonic::{Request, Response, Status};
 
+use crate::store::member_groups;
 use crate::store::members::{self, MemberColumns, MemberKey, MemberRow};
 use crate::store::{Connection, rooms, users};
 
@@ -41,13 +42,17 @@ impl wire::member_service_server::MemberService for Api {
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let key = hold(c, &names).await?;
-                    if let Some(row) = members::make_own(c, key, &columns).await? {
-                        return Ok(to_wire(&names, &row));
-                    }
-                    members::delete_expired(c, key).await?;
-                    let made = members::insert(c, key, &columns).await;
-                    let row =
-                        made.map_err(|error| ApiError::taken(error, Kind::Member, names.full()))?;
+                    member_groups::lock(c).await?;
+                    let own = members::make_own(c, key, &columns).await?;
+                    let row = if let Some(row) = own {
+                        row
+                    } else {
+                        members::delete_expired(c, key).await?;
+                        let made = members::insert(c, key, &columns).await;
+                        made.map_err(|error| ApiError::taken(error, Kind::Member, names.full()))?
+                    };
+                    // What groups give once it ends.
+                    member_groups::derive_one(c, key).await?;
                     Ok(to_wire(&names, &row))
                 }
                 .boxed()
@@ -139,6 +144,7 @@ impl wire::member_service_server::MemberService for Api {
             .write(Write::of(request.validate_only), move |c| {
                 async move {
                     let key = hold(c, &names).await?;
+                    member_groups::lock(c).await?;
                     let old = members::by_key(c, key)
                         .await?
                         .ok_or_else(|| names.absent())?;
@@ -154,7 +160,9 @@ impl wire::member_service_server::MemberService for Api {
                         old
                     } else {
                         let updated = members::update(c, key, &columns).await?;
-                        updated.ok_or_else(|| names.absent())?
+                        let updated = updated.ok_or_else(|| names.absent())?;
+                        member_groups::derive_one(c, key).await?;
+                        updated
                     };
                     Ok(to_wire(&names, &row))
                 }

@@ -44,6 +44,12 @@ pub(crate) async fn alone(c: &mut Connection, label: (&str, &str)) -> QueryResul
         .bind::<Jsonb, _>(json!({ label.0: label.1 }))
         .execute(c)
         .await?;
+    lock(c).await
+}
+
+/// Keeps others from writing groups, and from changing labels, until the transaction
+/// ends. Taken after the users and rooms concerned are held, and before any membership.
+pub(crate) async fn lock(c: &mut Connection) -> QueryResult<()> {
     diesel::sql_query("SELECT pg_advisory_xact_lock(hashtext('porthouse.member_groups'))")
         .execute(c)
         .await?;

@@ -139,6 +139,20 @@ pub(crate) async fn update(
         .optional()
 }
 
+/// Some memberships that have ended, and that others give way to; in order.
+pub(crate) async fn outlived(c: &mut Connection, rows_max: i64) -> QueryResult<Vec<MemberKey>> {
+    let keys: Vec<(Uuid, Uuid)> = members::table
+        .filter(members::then_role.is_not_null())
+        .filter(members::expire_time.le(now.into_sql::<Timestamptz>().nullable()))
+        .order(members::expire_time)
+        .limit(rows_max)
+        .select((members::room_id, members::user_id))
+        .load(c)
+        .await?;
+    let keys = keys.into_iter();
+    Ok(keys.map(|(room, user)| MemberKey { room, user }).collect())
+}
+
 /// Takes away a membership that has expired.
 pub(crate) async fn delete_expired(c: &mut Connection, key: MemberKey) -> QueryResult<()> {
     let expired = members::table
@@ -151,6 +165,7 @@ pub(crate) async fn delete_expired(c: &mut Connection, key: MemberKey) -> QueryR
 /// Takes a user's own membership away; says whether there was one. What a group gives
 /// the same user stands in its place, and nobody is told of a moment between.
 pub(crate) async fn delete(c: &mut Connection, key: MemberKey) -> QueryResult<bool> {
+    member_groups::lock(c).await?;
     let own = members::table.find((key.room, key.user));
     let nobodys = diesel::update(own.filter(members::group_name.is_null()))
         .set(members::group_name.eq(""))

@@ -10,7 +10,7 @@ use diesel::sql_types::{self, Array};
 use diesel_async::RunQueryDsl;
 use porthouse_model::{
     ApiKey, ApiKeyId, Member, Room, RoomBlocks, RoomId, RoomName, RoomRules, Session, SessionId,
-    TokenHash, UserId,
+    Then, TokenHash, UserId,
 };
 use uuid::Uuid;
 
@@ -123,9 +123,18 @@ pub(crate) async fn members(
         })
         .unzip();
     let rows: Vec<MemberRow> = diesel::sql_query(
-        "SELECT room_id, user_id, role, expire_time,
-                coalesce(expire_time > now(), true) AS live
-         FROM members JOIN unnest($1, $2) AS wanted (room_id, user_id) USING (room_id, user_id)",
+        "SELECT room_id, user_id,
+                CASE WHEN gone THEN then_role ELSE role END AS role,
+                CASE WHEN gone THEN then_expire_time ELSE expire_time END AS expire_time,
+                CASE WHEN gone THEN NULL ELSE then_role END AS then_role,
+                CASE WHEN gone THEN NULL ELSE then_expire_time END AS then_expire_time,
+                coalesce(CASE WHEN gone THEN then_expire_time ELSE expire_time END > now(), true)
+                    AS live
+         FROM (
+             SELECT members.*, then_role IS NOT NULL AND expire_time <= now() AS gone
+             FROM members
+             JOIN unnest($1, $2) AS wanted (room_id, user_id) USING (room_id, user_id)
+         ) AS known",
     )
     .bind::<Array<sql_types::Uuid>, _>(rooms)
     .bind::<Array<sql_types::Uuid>, _>(users)
@@ -304,20 +313,31 @@ struct MemberRow {
     role: String,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Timestamptz>)]
     expire_time: Option<DateTime<Utc>>,
+    /// What comes after it, where something does.
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    then_role: Option<String>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Timestamptz>)]
+    then_expire_time: Option<DateTime<Utc>>,
     #[diesel(sql_type = sql_types::Bool)]
     live: bool,
 }
 
 impl MemberRow {
     fn member(self) -> Result<Membership, StoreError> {
+        const CORRUPT: StoreError = StoreError::Corrupt("members.role");
+        let then = match self.then_role {
+            None => None,
+            Some(role) => Some(Then {
+                role: role.parse().map_err(|_| CORRUPT)?,
+                expires: self.then_expire_time.map(unix_time),
+            }),
+        };
         let member = Member {
             room: RoomId::from_bytes(self.room_id.into_bytes()),
             user: UserId::from_bytes(self.user_id.into_bytes()),
-            role: self
-                .role
-                .parse()
-                .map_err(|_| StoreError::Corrupt("members.role"))?,
+            role: self.role.parse().map_err(|_| CORRUPT)?,
             expires: self.expire_time.map(unix_time),
+            then,
         };
         Ok(((member.room, member.user), (member, self.live)))
     }

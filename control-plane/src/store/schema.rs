@@ -213,6 +213,8 @@ diesel::table! {
         create_time -> Timestamptz,
         update_time -> Timestamptz,
         group_name -> Nullable<Text>,
+        then_role -> Nullable<Text>,
+        then_expire_time -> Nullable<Timestamptz>,
     }
 }
 

@@ -284,3 +284,68 @@ async fn of_a_group_and_a_label_that_are_written_at_once_none_misses_the_other()
         delete(&world, &id).await;
     }
 }
+
+/// Until when a membership of one's own lasts in these tests.
+const SOON: Duration = Duration::from_secs(3);
+/// Looks for what comes within a few seconds.
+const LOOKS_MAX: usize = 400;
+
+#[tokio::test]
+async fn a_membership_of_ones_own_that_ends_gives_way_to_a_groups() {
+    let world = world().await;
+    let own = wire::CreateMemberRequest {
+        parent: "rooms/den".into(),
+        user_id: "ada".into(),
+        member: Some(wire::Member {
+            role: "guest".into(),
+            expire_time: Some(from_now(SOON)),
+            ..Default::default()
+        }),
+        validate_only: false,
+    };
+    let made = world.admin().members().create_member(own).await;
+    made.expect("a member");
+    // The group comes after the membership, and its role changes before that ends.
+    make(&world, "reds", "red", "staff").await;
+    let then = "SELECT then_role, expire_time > now() FROM members
+        JOIN users ON users.id = user_id WHERE username = 'ada'";
+    let known = world.connect().await;
+    let row = known.query_one(then, &[]).await.expect("a row");
+    assert_eq!(row.get::<_, Option<&str>>(0), Some("staff"));
+    for _ in 0..LOOKS_MAX {
+        let members = members(&world).await;
+        let told = told(&members);
+        match told.iter().find(|(name, ..)| *name == "ada") {
+            Some(("ada", "staff", "reds")) => return,
+            // Its own lasts, or is over since less than a second.
+            Some(("ada", "guest", "")) | None => {}
+            other => panic!("{other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it did not give way");
+}
+
+#[tokio::test]
+async fn what_a_group_gives_anew_is_another_version_of_the_membership() {
+    let world = world().await;
+    make(&world, "reds", "red", "staff").await;
+    let version = "SELECT members.version, members.update_time > members.create_time FROM members
+        JOIN users ON users.id = user_id WHERE username = 'ada'";
+    let known = world.connect().await;
+    let row = known.query_one(version, &[]).await.expect("a row");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, bool>(1)), (1, false));
+    let update = wire::UpdateMemberGroupRequest {
+        member_group: Some(wire::MemberGroup {
+            name: "rooms/den/memberGroups/reds".into(),
+            role: "guard".into(),
+            ..Default::default()
+        }),
+        update_mask: Some(mask(&["role"])),
+        validate_only: false,
+    };
+    let mut groups = world.admin().member_groups();
+    groups.update_member_group(update).await.expect("changed");
+    let row = known.query_one(version, &[]).await.expect("a row");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, bool>(1)), (2, true));
+}

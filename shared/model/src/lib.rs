@@ -22,7 +22,7 @@ pub use identity::{ApiKeyId, BadIdentity, ClientId, EndpointId, RoomId, SessionI
 pub use name::{Address, BadName, NodeName, RoomName, Username};
 pub use policy::{
     ApiKey, Change, ChangeItem, DEVICE_ROOMS_MAX, Device, DeviceBlock, Endpoint, EndpointAccess,
-    Member, PolicyKey, Resolved, Revision, Room, Session,
+    Member, PolicyKey, Resolved, Revision, Room, Session, Then,
 };
 pub use refusal::{CloseCode, Refusal, RefusalId, Refused, Retry};
 pub use rule::{

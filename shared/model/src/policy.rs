@@ -115,6 +115,17 @@ pub struct Member {
     pub role: Role,
     /// When it ends by itself; `None`: never.
     pub expires: Option<UnixTime>,
+    /// What the user is from then on.
+    pub then: Option<Then>,
+}
+
+/// The membership that comes after one that ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Then {
+    /// As what the user comes.
+    pub role: Role,
+    /// When it ends by itself; `None`: never.
+    pub expires: Option<UnixTime>,
 }
 
 /// Where sockets arrive, and where that leads.

@@ -79,7 +79,18 @@ impl Policy {
         let (known, clock) = self.dated(now, &PolicyKey::Member(room, user))?;
         match known {
             Known::Member(member) => {
-                Some(Found::Present(Lasting::new(member, clock, member.expires)))
+                let own = Lasting::new(member, clock, member.expires);
+                // Without a clock nobody knows that it has ended.
+                let then = member.then.filter(|_| clock.is_some() && !own.lasts(now));
+                Some(Found::Present(then.map_or(own, |then| {
+                    let member = Member {
+                        role: then.role,
+                        expires: then.expires,
+                        then: None,
+                        ..member
+                    };
+                    Lasting::new(member, clock, then.expires)
+                })))
             }
             Known::Absent => Some(Found::Absent),
             other @ (Known::Room(_)

@@ -170,12 +170,8 @@ mod tests {
                 expires: Some(UnixTime::from_millis(5)),
             }),
             model::ChangeItem::BlockGone { room, user },
-            model::ChangeItem::Member(model::Member {
-                room,
-                user,
-                role: model::Role::MODERATOR,
-                expires: Some(UnixTime::from_millis(5)),
-            }),
+            model::ChangeItem::Member(member(room, user, None)),
+            model::ChangeItem::Member(member(room, user, Some(UnixTime::from_millis(9)))),
             model::ChangeItem::MemberGone { room, user },
             model::ChangeItem::Session(model::Session {
                 id: SessionId::from_bytes([3; 16]),
@@ -201,6 +197,20 @@ mod tests {
             }),
             model::ChangeItem::EndpointGone("alice.example.com".parse().expect("an address")),
         ]
+    }
+
+    /// Something comes after it, for ever or not.
+    fn member(room: RoomId, user: UserId, expires: Option<UnixTime>) -> model::Member {
+        model::Member {
+            room,
+            user,
+            role: model::Role::MODERATOR,
+            expires: Some(UnixTime::from_millis(5)),
+            then: Some(model::Then {
+                role: model::Role::MEMBER,
+                expires,
+            }),
+        }
     }
 
     fn device_token(user: UserId) -> model::ChangeItem {

@@ -368,6 +368,7 @@ pub(super) const fn member(room: RoomId, user: UserId) -> Member {
         room,
         user,
         expires: None,
+        then: None,
     }
 }
 

@@ -270,6 +270,7 @@ impl World {
                     user: *user,
                     role: Role::MEMBER,
                     expires: None,
+                    then: None,
                 })
             }),
             PolicyKey::ApiKey(hash) => self

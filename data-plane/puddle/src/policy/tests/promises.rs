@@ -245,6 +245,7 @@ fn absence_does_not_outlive_creation() {
             user: user_id(1),
             role: porthouse_model::Role::MEMBER,
             expires: None,
+            then: None,
         }),
     ]);
     let touched = tell(&mut policy, &plane, made);
@@ -279,6 +280,7 @@ fn a_deleted_room_takes_its_members_along_and_no_other_of_its_name() {
         user: user_id(1),
         role: porthouse_model::Role::MEMBER,
         expires: None,
+        then: None,
     };
     plane.commit(vec![
         ChangeItem::Room(room(1, "lobby", 1)),
@@ -487,6 +489,7 @@ fn an_answer_to_another_question_is_none() {
         user: user_id(1),
         role: porthouse_model::Role::MEMBER,
         expires: None,
+        then: None,
     });
     assert!(!same(&other, &Known::Absent));
     let answer = Answer::Resolved {

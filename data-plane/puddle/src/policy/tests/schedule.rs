@@ -75,6 +75,7 @@ pub(crate) fn items() -> impl Strategy<Value = ChangeItem> {
             user: user_id(user),
             role: porthouse_model::Role::MEMBER,
             expires: None,
+            then: None,
         })),
         (1..3_u8, 1..3_u8).prop_map(|(room, user)| ChangeItem::MemberGone {
             room: room_id(room),

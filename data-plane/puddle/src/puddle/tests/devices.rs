@@ -248,6 +248,7 @@ fn a_device_is_inside_only_where_its_owner_may_be() {
         user,
         role: porthouse_model::Role::MEMBER,
         expires: None,
+        then: None,
     };
     world.members.push(member);
     world.change(vec![ChangeItem::Member(member)]);

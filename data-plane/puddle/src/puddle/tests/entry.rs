@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::world::{HOUR, World, close_frame, members_only, password_rules, token};
 use crate::settings::TransientMakers;
-use porthouse_model::{Member, UnixTime};
+use porthouse_model::{Member, Then, UnixTime};
 
 #[test]
 fn a_member_comes_in_and_a_stranger_is_told_why_not() {
@@ -17,6 +17,7 @@ fn a_member_comes_in_and_a_stranger_is_told_why_not() {
         user,
         role: porthouse_model::Role::MEMBER,
         expires: None,
+        then: None,
     });
     let bearer = |user| format!("Authorization: Bearer {}", token(user));
     let ada = world.upgrade(0, "/private", &[&bearer(1)]);
@@ -212,6 +213,7 @@ fn a_membership_ends_in_its_time() {
         user,
         role: porthouse_model::Role::MEMBER,
         expires,
+        then: None,
     });
     let ada = world.lobby_of(0, 1);
     world.line(ada, r#"{"op":"join","room":"private","id":1}"#);
@@ -220,6 +222,42 @@ fn a_membership_ends_in_its_time() {
     let told = world.take_text(ada);
     assert!(told.contains(r#""op":"closed","room":"private""#), "{told}");
     assert!(!world.is_ended(ada));
+}
+
+#[test]
+fn a_membership_that_ends_gives_way_to_the_one_that_comes_after_it() {
+    let mut world = World::new(1);
+    let room = world.room("private", members_only());
+    let user = world.session(1);
+    let at = |seconds: u64| Some(UnixTime::from_millis(HOUR + seconds * 1_000));
+    world.members.push(Member {
+        room,
+        user,
+        role: porthouse_model::Role::MODERATOR,
+        expires: at(10),
+        then: Some(Then {
+            role: porthouse_model::Role::MEMBER,
+            expires: at(20),
+        }),
+    });
+    let ada = world.lobby_of(0, 1);
+    world.line(ada, r#"{"op":"join","room":"private","id":1}"#);
+    world.take(ada);
+    // A moderator may put others out, a member may not.
+    let kick =
+        r#"{"op":"kick","id":2,"room":"private","client":"09090909-0909-0909-0909-090909090909"}"#;
+    world.line(ada, kick);
+    let told = world.take_text(ada);
+    assert!(told.contains(r#""op":"kicked""#), "{told}");
+    world.wait(Duration::from_secs(11));
+    let told = world.take_text(ada);
+    assert!(!told.contains("closed"), "she stays inside: {told}");
+    world.line(ada, kick);
+    let told = world.take_text(ada);
+    assert!(told.contains("capabilities.kick"), "{told}");
+    world.wait(Duration::from_secs(10));
+    let told = world.take_text(ada);
+    assert!(told.contains(r#""op":"closed","room":"private""#), "{told}");
 }
 
 #[test]

@@ -256,6 +256,7 @@ fn write(draw: &Draw, world: &mut World) -> Written {
         user,
         role,
         expires: end.expires(),
+        then: None,
     });
     let block = draw.blocked.map(|end| Block {
         room: id,

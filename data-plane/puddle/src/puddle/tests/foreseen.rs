@@ -132,6 +132,7 @@ fn what_is_foreseen_of_a_room_is_what_happens() {
             user: member,
             role: Role::MEMBER,
             expires: None,
+            then: None,
         });
         let all = inside(&mut world, "hall");
         let mut changed = world.rooms["hall"].clone();

@@ -66,6 +66,7 @@ fn a_removed_member_leaves_that_room_and_keeps_the_others() {
         user,
         role: porthouse_model::Role::MEMBER,
         expires: None,
+        then: None,
     });
     let ada = world.lobby_of(0, 1);
     for room in ["private", "lobby"] {

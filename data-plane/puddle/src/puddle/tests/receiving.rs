@@ -23,6 +23,7 @@ fn house(change: fn(&mut RoomRules)) -> (World, Client, String) {
             user,
             role: "guest".parse().expect("a role"),
             expires: None,
+            then: None,
         });
     }
     let (ada, _) = join(&mut world, 0, "news");

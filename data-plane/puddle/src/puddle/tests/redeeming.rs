@@ -22,6 +22,7 @@ fn with_ticket(page: Option<&'static str>, path: &'static str) -> World {
         user,
         role: porthouse_model::Role::MEMBER,
         expires: None,
+        then: None,
     });
     world.tickets.insert(ticket().hash(), (page, path, 7));
     world

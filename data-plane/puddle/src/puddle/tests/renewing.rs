@@ -134,6 +134,7 @@ fn a_membership_that_ends_is_told_ahead_for_its_room() {
         user,
         role: Role::MEMBER,
         expires: Some(UnixTime::from_millis(HOUR + 70_000)),
+        then: None,
     });
     let ada = world.lobby_of(0, 7);
     world.line(ada, r#"{"op":"join","room":"club","id":1}"#);

@@ -65,6 +65,7 @@ fn who_may_only_listen_does_not_speak() {
         user,
         role: Role::MODERATOR,
         expires: None,
+        then: None,
     });
     let [ada, ben] = [(); 2].map(|()| world.raw(0, "stage"));
     world.say(ada, Text, b"hi");
@@ -239,6 +240,7 @@ fn a_role_that_never_receives_hears_nothing_and_one_that_always_does_hears_all()
             user: user_id,
             role,
             expires: None,
+            then: None,
         });
         let bearer = format!("Authorization: Bearer {}", token(user));
         let client = world.upgrade(puddle, "/watched", &[&bearer]);

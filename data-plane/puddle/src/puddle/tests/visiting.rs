@@ -173,6 +173,7 @@ fn only_users_and_roles_that_are_allowed_and_not_denied_enter() {
             user,
             role: speaker,
             expires: None,
+            then: None,
         });
     }
     for (user, room, enters) in [

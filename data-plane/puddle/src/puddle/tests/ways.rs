@@ -310,6 +310,7 @@ fn world(row: &Row) -> (World, Client) {
         user,
         role,
         expires: None,
+        then: None,
     }));
     let listener = match row.act {
         Act::Say(..) | Act::Hear | Act::HearOthers | Act::HearOwn => world.raw(1, "room"),
