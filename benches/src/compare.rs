@@ -8,9 +8,10 @@ use clap::ValueEnum;
 use porthouse_load::talk::{Pace, Plan};
 use porthouse_load::{cores, files, to_float};
 
+use crate::budget::Budget;
 use crate::peer::{self, Peer};
-use crate::subject::{self, Subject, Told};
-use crate::table::{self, Figures};
+use crate::record::{self, Curve, Kind, Point, Record, Row};
+use crate::subject::{self, Subject};
 
 /// A message's payload.
 const PAYLOAD_BYTES: usize = 128;
@@ -47,6 +48,9 @@ pub(crate) struct Compare {
     /// Seconds of each run.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
+    /// Write all of it there as JSON too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 /// Something that is measured of both.
@@ -69,73 +73,98 @@ enum Measure {
 pub(crate) fn run(wanted: &Compare) -> anyhow::Result<()> {
     files::raise(wanted.idle_sockets.max(wanted.sockets) * 2 + 500)?;
     cores::pin(cores::CLIENT)?;
-    table::head();
+    let mut record = Record::begin("compare", "peer");
     for peer in &wanted.peers {
+        let name = peer.to_string();
         let mut theirs = match peer.start() {
             Ok(theirs) => theirs,
             Err(peer::Absent(why)) => {
-                println!("| {peer} | left out: {why} | | | | |");
+                record.left_out(&name, &format!("left out: {why}"));
                 continue;
             }
         };
+        record.versions.insert(name.clone(), peer.version());
         // Its own for each peer: what one left behind is not the next one's.
         let mut ours = subject::porthouse(&wanted.porthouse)?;
-        if let Err(error) = beside(wanted, &mut ours, theirs.as_mut()) {
-            println!("| {peer} | failed: {error:#} | | | | |");
+        let mut pair = Pair {
+            wanted,
+            peer: *peer,
+            ours: &mut ours,
+            theirs: theirs.as_mut(),
+            record: &mut record,
+        };
+        if let Err(error) = pair.beside() {
+            record.left_out(&name, &format!("failed: {error:#}"));
         }
     }
-    Ok(())
+    record.write(wanted.json.as_deref())
 }
 
-/// All that is measured of a pair.
-fn beside(
-    wanted: &Compare,
-    ours: &mut dyn Subject,
-    theirs: &mut dyn Subject,
-) -> anyhow::Result<()> {
-    ours.open(wanted.sockets)?;
-    theirs.open(wanted.sockets)?;
-    for measure in &wanted.measures {
-        if let Measure::Idle = measure {
-            ours.close();
-            theirs.close();
-        }
-        pairs(wanted, *measure, ours, theirs)?;
-    }
-    Ok(())
+/// Porthouse and a peer, and what came of them.
+struct Pair<'a> {
+    wanted: &'a Compare,
+    peer: Peer,
+    ours: &'a mut dyn Subject,
+    theirs: &'a mut dyn Subject,
+    record: &'a mut Record,
 }
 
-/// Ours, theirs, ours, theirs … and the ratio of each pair.
-fn pairs(
-    wanted: &Compare,
-    measure: Measure,
-    ours: &mut dyn Subject,
-    theirs: &mut dyn Subject,
-) -> anyhow::Result<()> {
-    let count = match measure {
-        // What was freed once is used again: only the first time tells.
-        Measure::Idle => 1,
-        Measure::Window8 | Measure::Window64 | Measure::Calm | Measure::Busy | Measure::Rising => {
-            wanted.pairs
+impl Pair<'_> {
+    /// All that is measured of a pair.
+    fn beside(&mut self) -> anyhow::Result<()> {
+        self.ours.open(self.wanted.sockets)?;
+        self.theirs.open(self.wanted.sockets)?;
+        for measure in &self.wanted.measures {
+            if let Measure::Idle = measure {
+                self.ours.close();
+                self.theirs.close();
+            }
+            self.measure(*measure)?;
         }
-    };
-    let (mut our, mut their, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..count {
-        theirs.sleep();
-        let one = measure.of(wanted, ours);
-        theirs.wake();
-        let (one, other) = (one?, measure.of(wanted, theirs)?);
-        our.push(one);
-        their.push(other);
-        ratios.push(one / other);
+        Ok(())
     }
-    table::row(
-        theirs.name(),
-        &measure.name(wanted),
-        measure.unit(),
-        &[Figures::new(our), Figures::new(their), Figures::new(ratios)],
-    );
-    Ok(())
+
+    /// Ours, theirs, ours, theirs … and the ratio of each pair.
+    fn measure(&mut self, measure: Measure) -> anyhow::Result<()> {
+        let wanted = self.wanted;
+        let count = match measure {
+            // What was freed once is used again: only the first time tells.
+            Measure::Idle => 1,
+            Measure::Window8
+            | Measure::Window64
+            | Measure::Calm
+            | Measure::Busy
+            | Measure::Rising => wanted.pairs,
+        };
+        let mut pairs = Vec::new();
+        let mut points = [Vec::new(), Vec::new()];
+        for _ in 0..count {
+            self.theirs.sleep();
+            let ours = measure.of(wanted, self.ours, &mut points[0]);
+            self.theirs.wake();
+            let ours = ours?;
+            let theirs = measure.of(wanted, self.theirs, &mut points[1])?;
+            pairs.push((ours, theirs));
+        }
+        let names = [
+            format!("porthouse beside {}", self.peer),
+            self.peer.to_string(),
+        ];
+        for (subject, points) in names.into_iter().zip(points) {
+            if let (Some(kind), false) = (measure.curve(), points.is_empty()) {
+                let points = record::medians(&points);
+                self.record.curves.push(Curve {
+                    kind,
+                    subject,
+                    points,
+                });
+            }
+        }
+        let (name, what) = (self.peer.to_string(), measure.name(wanted));
+        let row = Row::new(&name, &what, measure.unit(), &pairs);
+        self.record.row(row.within(measure.budget(self.peer)));
+        Ok(())
+    }
 }
 
 impl Measure {
@@ -161,7 +190,35 @@ impl Measure {
         }
     }
 
-    fn of(self, wanted: &Compare, subject: &mut dyn Subject) -> anyhow::Result<f64> {
+    /// What it draws beside its figure.
+    const fn curve(self) -> Option<Kind> {
+        match self {
+            Self::Rising => Some(Kind::Latency),
+            Self::Idle => Some(Kind::Memory),
+            Self::Window8 | Self::Window64 | Self::Calm | Self::Busy => None,
+        }
+    }
+
+    /// What it shall come to beside a peer.
+    const fn budget(self, peer: Peer) -> Option<Budget> {
+        match (self, peer) {
+            (Self::Window8, Peer::Uwebsockets) => Some(Budget::ratio_from(1.0, 1.15)),
+            (Self::Window64, Peer::Uwebsockets) => Some(Budget::ratio_from(1.5, 2.0)),
+            (Self::Busy, Peer::Uwebsockets) => Some(Budget::ratio_up_to(1.0, 0.8)),
+            (Self::Rising, Peer::Uwebsockets) => Some(Budget::ratio_from(1.3, 2.0)),
+            (Self::Window8, Peer::Plain) => Some(Budget::ratio_from(8.0, 10.0)),
+            (Self::Idle, _) => Some(Budget::ratio_up_to(512.0, 256.0).ours()),
+            (Self::Window8 | Self::Window64 | Self::Calm | Self::Busy | Self::Rising, _) => None,
+        }
+    }
+
+    /// Measures it once; what it draws is put to the points.
+    fn of(
+        self,
+        wanted: &Compare,
+        subject: &mut dyn Subject,
+        points: &mut Vec<Point>,
+    ) -> anyhow::Result<f64> {
         let mut run = |pace| {
             subject.talk(&Plan {
                 pace,
@@ -172,26 +229,33 @@ impl Measure {
         Ok(match self {
             Self::Window8 => run(Pace::Window(8))?.outcome.rate() / MEGA,
             Self::Window64 => run(Pace::Window(64))?.outcome.rate() / MEGA,
-            Self::Calm => {
-                let Told { outcome, cpu } = run(Pace::Rate(CALM_RATE))?;
-                cpu.as_secs_f64() * MEGA / to_float(outcome.deliveries)
-            }
-            Self::Busy => {
-                let outcome = run(Pace::Rate(BUSY_RATE))?.outcome;
-                outcome.latency.percentile(99.0).as_secs_f64() * 1e3
-            }
+            Self::Calm => run(Pace::Rate(CALM_RATE))?.cpu_a_delivery(),
+            Self::Busy => run(Pace::Rate(BUSY_RATE))?.p99(),
             Self::Rising => {
-                let mut kept = f64::NAN;
+                let mut kept = 0.0;
                 for rate in RISING_RATES {
-                    let outcome = run(Pace::Rate(rate))?.outcome;
-                    if outcome.held_back > 0 || outcome.latency.percentile(99.0) > KEPT_P99_MAX {
+                    let told = run(Pace::Rate(rate))?;
+                    points.push(Point {
+                        at: rate,
+                        values: vec![told.p50(), told.p99()],
+                    });
+                    let p99 = told.outcome.latency.percentile(99.0);
+                    if told.outcome.held_back > 0 || p99 > KEPT_P99_MAX {
                         break;
                     }
                     kept = rate;
                 }
                 kept
             }
-            Self::Idle => subject.bytes_a_socket(wanted.idle_sockets)?,
+            Self::Idle => {
+                let steps = subject.idle(wanted.idle_sockets)?;
+                points.extend(steps.iter().map(|step| Point {
+                    at: to_float(step.sockets as u64),
+                    values: vec![to_float(step.bytes)],
+                }));
+                let last = steps.last().map(|step| step.bytes).unwrap_or_default();
+                to_float(last) / to_float(wanted.idle_sockets as u64)
+            }
         })
     }
 }

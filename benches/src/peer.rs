@@ -24,6 +24,7 @@ use crate::subject::{Held, Running, Subject};
 mod mqtt;
 mod nats;
 mod nchan;
+mod version;
 
 /// How long a peer may take to listen.
 const READY_TIME_MAX: Duration = Duration::from_secs(15);
@@ -77,6 +78,11 @@ impl Peer {
         Self::Nats,
         Self::Mosquitto,
     ];
+
+    /// Which one is installed, as it says itself.
+    pub(crate) fn version(self) -> String {
+        version::of(self)
+    }
 
     /// Starts it.
     pub(crate) fn start(self) -> Result<Box<dyn Subject>, Absent> {
@@ -162,7 +168,7 @@ fn started<S: Speech + Clone + 'static>(
     let log = log.context("its log")?;
     let errors = log.try_clone().context("its log")?;
     command.stdin(Stdio::null()).stdout(log).stderr(errors);
-    let child = cores::spawn(cores::SERVER, &mut command).context("it does not start")?;
+    let child = cores::spawn(&[cores::SERVER], &mut command).context("it does not start")?;
     let mut started = Started::new(child);
     let listens = || match TcpStream::connect(place.address) {
         // Where nobody listens, a socket may be given that very port, and meet itself.
@@ -176,7 +182,7 @@ fn started<S: Speech + Clone + 'static>(
         started,
         _directory: place.directory,
     };
-    let running = Running::new(&peer.to_string(), held, Target::at(place.address), speech);
+    let running = Running::new(held, Target::at(place.address), speech);
     Ok(match peer {
         // nginx: its one worker does.
         Peer::Nchan => Box::new(running.by_its_child()?),

@@ -18,19 +18,19 @@ use rustix::process::{Pid, Signal, kill_process};
 const AT_ONCE: usize = 32;
 /// Sockets that come before memory is looked at, and pay for what all share.
 const FIRST_SOCKETS: usize = 100;
+/// How often it is looked at while they come.
+const IDLE_STEPS: usize = 5;
 
 /// What can be asked of a server, whatever is spoken to it.
 pub(crate) trait Subject {
-    /// What it is called.
-    fn name(&self) -> &str;
     /// Opens its room: one speaks, so many listen.
     fn open(&mut self, listeners: usize) -> anyhow::Result<()>;
     /// Closes its room.
     fn close(&mut self);
     /// Runs a plan in its room.
     fn talk(&mut self, plan: &Plan) -> anyhow::Result<Told>;
-    /// Bytes of user memory that each of so many idle sockets takes.
-    fn bytes_a_socket(&mut self, sockets: usize) -> anyhow::Result<f64>;
+    /// Bytes of user memory that so many idle sockets take, by steps.
+    fn idle(&mut self, sockets: usize) -> anyhow::Result<Vec<Idle>>;
     /// Takes it off its core until it is woken.
     fn sleep(&self);
     /// Has it go on.
@@ -42,6 +42,50 @@ pub(crate) struct Told {
     pub(crate) outcome: Outcome,
     /// CPU time of the server.
     pub(crate) cpu: Duration,
+}
+
+/// What idle sockets take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Idle {
+    pub(crate) sockets: usize,
+    pub(crate) bytes: u64,
+}
+
+/// Runs a plan in a crowd, and reads what it costs a process.
+pub(crate) fn told<S: Speech>(
+    crowd: &mut Crowd<S>,
+    process: Process,
+    plan: &Plan,
+) -> anyhow::Result<Told> {
+    let mut cpu = [Duration::ZERO; 2];
+    let read = |edge| {
+        cpu[usize::from(edge == Edge::Over)] = process.cpu()?;
+        Ok(())
+    };
+    let outcome = talk::talk(crowd, plan, read, &mut |_| ControlFlow::Continue(()))?;
+    let cpu = cpu[1].saturating_sub(cpu[0]);
+    Ok(Told { outcome, cpu })
+}
+
+impl Told {
+    /// CPU of the server a delivery, in microseconds.
+    pub(crate) fn cpu_a_delivery(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / to_float(self.outcome.deliveries)
+    }
+
+    /// The 99th percentile, in milliseconds.
+    pub(crate) fn p99(&self) -> f64 {
+        milliseconds(self.outcome.latency.percentile(99.0))
+    }
+
+    /// The median, in milliseconds.
+    pub(crate) fn p50(&self) -> f64 {
+        milliseconds(self.outcome.latency.percentile(50.0))
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 /// What holds a server alive.
@@ -68,7 +112,6 @@ impl Held {
 
 /// A server and how it is spoken to.
 pub(crate) struct Running<S: Speech> {
-    name: String,
     held: Held,
     /// The process that does the work.
     process: Process,
@@ -82,18 +125,12 @@ pub(crate) fn porthouse(program: &std::path::Path) -> anyhow::Result<Running<Raw
     let house = House::start(program, 1)?;
     let target = Target::at(house.ws());
     let held = Held::House(Box::new(house));
-    Ok(Running::new(
-        "porthouse",
-        held,
-        target,
-        Raw::in_room("bench"),
-    ))
+    Ok(Running::new(held, target, Raw::in_room("bench")))
 }
 
 impl<S: Speech> Running<S> {
-    pub(crate) fn new(name: &str, held: Held, target: Target, speech: S) -> Self {
+    pub(crate) fn new(held: Held, target: Target, speech: S) -> Self {
         Self {
-            name: name.to_owned(),
             process: held.process(),
             held,
             target,
@@ -131,10 +168,6 @@ impl<S: Speech + Clone> Running<S> {
 }
 
 impl<S: Speech + Clone> Subject for Running<S> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
     fn open(&mut self, listeners: usize) -> anyhow::Result<()> {
         let crowd = self.come(&talk::everybody(1, listeners, 0))?;
         self.crowd = Some(crowd);
@@ -146,29 +179,31 @@ impl<S: Speech + Clone> Subject for Running<S> {
     }
 
     fn talk(&mut self, plan: &Plan) -> anyhow::Result<Told> {
-        let process = self.process;
-        let mut cpu = [Duration::ZERO; 2];
-        let read = |edge| {
-            cpu[usize::from(edge == Edge::Over)] = process.cpu()?;
-            Ok(())
-        };
         let crowd = self.crowd.as_mut();
         let crowd = crowd.ok_or_else(|| anyhow::anyhow!("its room is closed"))?;
-        let outcome = talk::talk(crowd, plan, read, &mut |_| ControlFlow::Continue(()))?;
-        let cpu = cpu[1].saturating_sub(cpu[0]);
-        Ok(Told { outcome, cpu })
+        told(crowd, self.process, plan)
     }
 
-    fn bytes_a_socket(&mut self, sockets: usize) -> anyhow::Result<f64> {
+    fn idle(&mut self, sockets: usize) -> anyhow::Result<Vec<Idle>> {
         let listens = Who {
             room: 0,
             part: Part::Listens,
         };
         let _first = self.come(&vec![listens; FIRST_SOCKETS])?;
         let before = self.process.memory_bytes()?;
-        let _idle = self.come(&vec![listens; sockets])?;
-        let grown = self.process.memory_bytes()?.saturating_sub(before);
-        Ok(to_float(grown) / to_float(sockets as u64))
+        let (mut crowds, mut steps) = (Vec::new(), Vec::new());
+        let mut inside = 0;
+        for step in 1..=IDLE_STEPS {
+            let wanted = sockets * step / IDLE_STEPS;
+            crowds.push(self.come(&vec![listens; wanted - inside])?);
+            inside = wanted;
+            let bytes = self.process.memory_bytes()?.saturating_sub(before);
+            steps.push(Idle {
+                sockets: inside,
+                bytes,
+            });
+        }
+        Ok(steps)
     }
 
     fn sleep(&self) {

@@ -1,4 +1,5 @@
-//! The table: minimum, median and maximum of what was measured.
+//! Several measurements of one thing, as a table shows them: minimum, median and
+//! maximum.
 
 /// Several measurements of one thing.
 pub(crate) struct Figures(Vec<f64>);
@@ -9,31 +10,41 @@ impl Figures {
         Self(figures)
     }
 
-    /// Minimum, median, maximum.
-    fn three(&self) -> String {
-        let at = |place: usize| {
-            let figure = self.0.get(place).copied().unwrap_or(f64::NAN);
-            if figure >= 1_000.0 {
-                format!("{figure:.0}")
-            } else {
-                format!("{figure:.2}")
+    /// The middle one, of an even number the lower; no number where there is none.
+    pub(crate) fn median(&self) -> f64 {
+        self.at(self.0.len().saturating_sub(1) / 2)
+    }
+
+    /// The smallest and the greatest.
+    pub(crate) fn ends(&self) -> (f64, f64) {
+        (self.at(0), self.at(self.0.len().saturating_sub(1)))
+    }
+
+    fn at(&self, place: usize) -> f64 {
+        self.0.get(place).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Minimum, median, maximum; of one the median alone, of none nothing.
+    pub(crate) fn three(&self) -> String {
+        let (least, most) = self.ends();
+        match self.0.len() {
+            0 => String::new(),
+            1 => format!("**{}**", shown(least)),
+            _ => {
+                let median = shown(self.median());
+                format!("{} **{median}** {}", shown(least), shown(most))
             }
-        };
-        let last = self.0.len().saturating_sub(1);
-        format!("{} **{}** {}", at(0), at(last / 2), at(last))
+        }
     }
 }
 
-/// One row: what was measured beside which peer; ours, theirs and their ratio.
-pub(crate) fn row(peer: &str, what: &str, unit: &str, figures: &[Figures; 3]) {
-    let [ours, theirs, ratio] = figures.each_ref().map(Figures::three);
-    println!("| {peer} | {what} | {unit} | {ours} | {theirs} | {ratio} |");
-}
-
-/// The head.
-pub(crate) fn head() {
-    println!("| peer | what | unit | porthouse (min **median** max) | peer | ratio |");
-    println!("|---|---|---|---|---|---|");
+/// With no more decimals than tell something.
+pub(crate) fn shown(figure: f64) -> String {
+    if figure >= 1_000.0 {
+        format!("{figure:.0}")
+    } else {
+        format!("{figure:.2}")
+    }
 }
 
 #[cfg(test)]
@@ -44,6 +55,9 @@ mod tests {
     fn three_figures_stand_for_many() {
         let figures = Figures::new(vec![3.0, 1.0, 2.0, 5_000.4, 4.0]);
         assert_eq!(figures.three(), "1.00 **3.00** 5000");
-        assert_eq!(Figures::new(Vec::new()).three(), "NaN **NaN** NaN");
+        assert_eq!(figures.ends(), (1.0, 5_000.4));
+        assert_eq!(Figures::new(vec![0.5]).three(), "**0.50**");
+        assert_eq!(Figures::new(Vec::new()).three(), "");
+        assert!(Figures::new(Vec::new()).median().is_nan());
     }
 }

@@ -1,5 +1,5 @@
-//! Porthouse as a private process: `porthouse dev` with one puddle, on a core of
-//! its own and a database of its own, both gone afterwards.
+//! Porthouse as a private process: `porthouse dev` on cores of its own and a
+//! database of its own, gone afterwards.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -33,33 +33,52 @@ struct Told {
     admin_key: String,
 }
 
+/// How one is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Built<'a> {
+    /// Threads that hold sockets.
+    pub puddles: usize,
+    /// The cores of it and of its database.
+    pub cores: &'a [usize],
+    /// Further flags of `porthouse dev`.
+    pub flags: &'a [&'a str],
+}
+
 impl House {
-    /// Starts the program, and waits until it lets clients in.
+    /// Starts the program with so many puddles on the server's core, and waits
+    /// until it lets clients in.
     ///
     /// # Errors
     /// When it does not start.
     pub fn start(program: &Path, puddles: usize) -> anyhow::Result<Self> {
+        let built = Built {
+            puddles,
+            cores: &[cores::SERVER],
+            flags: &[],
+        };
+        Self::build(program, built)
+    }
+
+    /// The same, run in some way.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn build(program: &Path, built: Built<'_>) -> anyhow::Result<Self> {
         let shown = program.display();
         ensure!(program.exists(), "{shown} is not there: build it first");
         let data = tempfile::tempdir()?;
         let mut command = Command::new(program);
         command
             .args(["dev", "--grpc", "127.0.0.1:0", "--ws", "127.0.0.1:0"])
-            .args(["--puddles", &puddles.to_string()])
+            .args(["--puddles", &built.puddles.to_string()])
+            .args(built.flags)
             .arg("--data-dir")
             .arg(data.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // Settings of another Porthouse, and its database, are not for this one.
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("PORTHOUSE_") && text != KEPT_VARIABLE {
-                command.env_remove(&name);
-            }
-        }
-        command.env_remove("DATABASE_URL");
-        let child = cores::spawn(cores::SERVER, &mut command);
+        keep_settings_out(&mut command);
+        let child = cores::spawn(built.cores, &mut command);
         let mut started = Started::new(child.with_context(|| format!("{shown} does not start"))?);
         let file = data.path().join("dev.json");
         let told = started
@@ -98,6 +117,17 @@ impl House {
     pub fn process(&self) -> Process {
         self.started.process()
     }
+}
+
+/// Settings of another Porthouse, and its database, are not for a private one.
+pub fn keep_settings_out(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("PORTHOUSE_") && text != KEPT_VARIABLE {
+            command.env_remove(&name);
+        }
+    }
+    command.env_remove("DATABASE_URL");
 }
 
 fn told(text: &str) -> anyhow::Result<Told> {

@@ -7,7 +7,7 @@
 //! * [`process`]: a server's process, started here or not: its CPU and memory
 //! * [`house`]: Porthouse as a private process
 //! * [`target`]: where a server is, and as whom it is spoken to
-//! * [`speech`]: how a server is spoken to; [`raw`]: Porthouse's way
+//! * [`speech`]: how a server is spoken to; [`raw`] and [`multiplexed`]: Porthouse's ways
 //! * [`frames`]: WebSocket frames, counted by their headers
 //! * [`crowd`]: the sockets; [`opening`]: how they come in
 //! * [`talk`]: rooms in which one speaks and the others count; [`room`] is one
@@ -22,6 +22,7 @@ pub mod house;
 pub mod target;
 pub mod speech;
 pub mod raw;
+pub mod multiplexed;
 pub mod frames;
 pub mod crowd;
 pub mod opening;

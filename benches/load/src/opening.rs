@@ -28,6 +28,9 @@ const HEAD_BYTES_MAX: usize = 8 * 1024;
 const TOLD_BYTES_MAX: usize = 400;
 /// What the kernel holds for a socket that stalls, so that it is soon full.
 const STALLED_RECEIVE_BYTES: usize = 4 * 1024;
+/// The segments that it takes, as over Ethernet: the server's kernel holds a multiple of
+/// them for it, and those of the loopback are 64 KiB.
+const STALLED_SEGMENT_BYTES: u32 = 1_400;
 
 /// What came of opening a crowd.
 #[derive(Debug)]
@@ -302,6 +305,7 @@ fn connect(target: &Target, number: usize, part: Part) -> anyhow::Result<TcpStre
     }
     if part == Part::Stalls {
         socket.set_recv_buffer_size(STALLED_RECEIVE_BYTES)?;
+        socket.set_tcp_mss(STALLED_SEGMENT_BYTES)?;
     }
     socket.set_tcp_nodelay(true)?;
     match socket.connect(&target.address.into()) {

@@ -1,6 +1,6 @@
 //! Porthouse's raw sockets: a room is a path, a message is a frame.
 
-use crate::frames::{self, BINARY, Frames};
+use crate::frames::{self, BINARY, Frames, TEXT};
 use crate::speech::{Speech, Who, handshake};
 use crate::target::Target;
 
@@ -10,6 +10,15 @@ pub struct Raw {
     rooms: Rooms,
     /// Of each session, by the number that else tells the room; none: the target's.
     tokens: Vec<String>,
+    words: Words,
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug)]
+enum Words {
+    Binary,
+    /// A text that is a JSON string.
+    Json,
 }
 
 #[derive(Clone, Debug)]
@@ -25,6 +34,7 @@ impl Raw {
         Self {
             rooms: Rooms::Of(name.to_owned()),
             tokens: Vec::new(),
+            words: Words::Binary,
         }
     }
 
@@ -34,6 +44,7 @@ impl Raw {
         Self {
             rooms: Rooms::Numbered(beginning.to_owned()),
             tokens: Vec::new(),
+            words: Words::Binary,
         }
     }
 
@@ -41,6 +52,15 @@ impl Raw {
     #[must_use]
     pub fn as_each(self, tokens: Vec<String>) -> Self {
         Self { tokens, ..self }
+    }
+
+    /// What is said is JSON, a string as long as the payload.
+    #[must_use]
+    pub fn in_json(self) -> Self {
+        Self {
+            words: Words::Json,
+            ..self
+        }
     }
 }
 
@@ -67,7 +87,35 @@ impl Speech for Raw {
 
     fn message(&self, _who: Who, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        frames::encode(&mut bytes, BINARY, payload);
+        match self.words {
+            Words::Binary => frames::encode(&mut bytes, BINARY, payload),
+            Words::Json => {
+                let mut text = payload.to_vec();
+                if let [first, .., last] = text.as_mut_slice() {
+                    (*first, *last) = (b'"', b'"');
+                }
+                frames::encode(&mut bytes, TEXT, &text);
+            }
+        }
         bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::speech::Part;
+
+    #[test]
+    fn a_message_in_json_is_as_long_as_the_binary_one() {
+        let who = Who {
+            room: 0,
+            part: Part::Speaks,
+        };
+        let raw = Raw::in_room("bench");
+        let binary = raw.message(who, b"xxxx");
+        let json = raw.in_json().message(who, b"xxxx");
+        assert_eq!(binary.len(), json.len());
+        assert!(json.ends_with(b"\"xx\""));
     }
 }

@@ -64,7 +64,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         "porthouse-e2e",
         &["porthouse-api", "porthouse-model", "porthouse-sim"],
     ),
-    ("porthouse-benches", &["porthouse-load"]),
+    ("porthouse-benches", &["porthouse-api", "porthouse-load"]),
     ("porthouse-counts", &["porthouse-model", "porthouse-puddle"]),
 ];
 
