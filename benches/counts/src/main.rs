@@ -4,11 +4,13 @@
 //! * [`world`]: a puddle, and a far end that takes everything
 //! * [`operation`]: what is counted, from outside the puddle as its shell sees it
 //! * [`valgrind`]: how often an operation is run, and what one came to
+//! * [`crowd`]: rooms of tens of thousands, by the clock
 //! * [`record`]: what each came to before, and for which toolchain
 
 mod world;
 mod operation;
 mod valgrind;
+mod crowd;
 mod record;
 
 use std::process::ExitCode;
@@ -22,7 +24,8 @@ const USAGE: &str = "\
 usage: porthouse-counts check    count, and fail where more than 5 % came to be than is recorded
        porthouse-counts record   count, and print what to record
        porthouse-counts run OPERATION ROUNDS
-                                 run an operation, for callgrind or a profiler";
+                                 run an operation, for callgrind or a profiler
+       porthouse-counts crowd    time a delivery in rooms of up to 50,000, by the clock";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +34,10 @@ fn main() -> anyhow::Result<ExitCode> {
         ["check"] => check(),
         ["record"] => {
             print!("{}", Recorded::new(toolchain()?, counted()?).text());
+            Ok(ExitCode::SUCCESS)
+        }
+        ["crowd"] => {
+            crowd::print();
             Ok(ExitCode::SUCCESS)
         }
         ["run", name, rounds] => {

@@ -115,7 +115,8 @@ impl Operation {
     }
 }
 
-const fn socket(slot: u32) -> SocketId {
+/// The socket of a slot.
+pub(crate) const fn socket(slot: u32) -> SocketId {
     SocketId {
         slot,
         generation: 0,
@@ -123,7 +124,7 @@ const fn socket(slot: u32) -> SocketId {
 }
 
 /// Who speaks.
-const SPEAKER: SocketId = socket(0);
+pub(crate) const SPEAKER: SocketId = socket(0);
 
 /// One speaks to so many, a read a turn.
 fn say(listeners: u32, rounds: u32, read: &[u8]) {
@@ -209,7 +210,7 @@ fn sit(rounds: u32) {
 }
 
 /// A raw socket comes into the room.
-fn enter(world: &mut World, socket: SocketId) {
+pub(crate) fn enter(world: &mut World, socket: SocketId) {
     open(world, socket, "/bench", "");
 }
 
@@ -224,7 +225,8 @@ fn open(world: &mut World, socket: SocketId, path: &str, further: &str) {
     world.settle();
 }
 
-fn raw_frames(count: usize) -> Vec<u8> {
+/// Messages of a raw socket, as they are read.
+pub(crate) fn raw_frames(count: usize) -> Vec<u8> {
     frame(0x2, &PAYLOAD).repeat(count)
 }
 
