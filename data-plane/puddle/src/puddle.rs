@@ -135,6 +135,8 @@ pub struct Puddle {
     doors: Map<RoomName, BTreeSet<SocketId>>,
     /// Whose answer is being verified, and at which door.
     verifying: Map<QuestionId, Verifying>,
+    /// Rooms whose owner is another: all inside are being judged, and then those of the rest.
+    handed_on: Vec<RoomName>,
     /// Who waits to be let in to the rooms whose home is here.
     waiting_rooms: WaitingRooms,
     /// Who waits, as far as we were told, for the rooms we have.
@@ -269,6 +271,7 @@ impl Puddle {
             timers: Timers::default(),
             waiting: Map::with_hasher(hasher),
             verifying: Map::with_hasher(hasher),
+            handed_on: Vec::new(),
             arrived: Map::with_hasher(hasher),
             doors: Map::with_hasher(hasher),
             waiting_rooms: WaitingRooms::new(settings.waiting_max),

@@ -228,6 +228,12 @@ impl Rooms {
         Some(index)
     }
 
+    /// Whether a room that was here in this visit still is.
+    pub(crate) fn is_here(&self, index: RoomIndex, visit: u64) -> bool {
+        let known = self.rooms[index as usize].as_ref();
+        known.is_some_and(|known| known.visit == visit)
+    }
+
     /// Forgets a room that nobody is in or about to enter; answers its name if so.
     pub(crate) fn close_if_empty(&mut self, index: RoomIndex) -> Option<RoomName> {
         let room = self.get(index);

@@ -138,6 +138,7 @@ impl Puddle {
         );
         let sitter = known.seats.sitter(seat);
         let (pinned, reported) = (sitter.pinned.clone(), sitter.reported);
+        let visit = known.visit;
         let gone = sitter.goes.unwrap_or(gone);
         if let Some(moved) = known.seats.remove(seat) {
             let moved = self.sockets.get_mut(moved).expect("who sits is here");
@@ -150,6 +151,9 @@ impl Puddle {
             let name = self.rooms.get(room).name.clone();
             self.depart(&name, id, gone);
         }
-        self.close_room_if_empty(room);
+        // Whoever was left may have had to go by that.
+        if self.rooms.is_here(room, visit) {
+            self.close_room_if_empty(room);
+        }
     }
 }

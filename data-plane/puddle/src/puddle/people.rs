@@ -428,7 +428,25 @@ impl Puddle {
             self.approve_all(index);
         }
         if ruled || !same {
-            self.judge_all(index);
+            self.judge_handed_on(room);
+        }
+    }
+
+    /// Judges all who are inside. Whoever has to go may have been the next owner, and the room
+    /// is handed on meanwhile: then all are judged once more, and not from within.
+    fn judge_handed_on(&mut self, room: &RoomName) {
+        let is_first = self.handed_on.is_empty();
+        if is_first || !self.handed_on[1..].contains(room) {
+            self.handed_on.push(room.clone());
+        }
+        if !is_first {
+            return;
+        }
+        while let Some(room) = self.handed_on.first().cloned() {
+            if let Some(index) = self.rooms.find(&room) {
+                self.judge_all(index);
+            }
+            self.handed_on.remove(0);
         }
     }
 

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use porthouse_model::{ChangeItem, RoomRules, Shown};
+use porthouse_model::{ChangeItem, RoomRules, Shown, UnixTime};
 
 use super::homes::{home_and_other, restart, told};
-use super::world::{Client, World, close_frame, members_only};
+use super::world::{Client, HOUR, World, close_frame, hash, members_only, token};
 use crate::{OwnerRule, RoomLife};
 
 /// In the room by a join with this further field. With the client's id.
@@ -87,6 +87,30 @@ fn a_peerless_room_passes_to_who_has_been_there_longest_and_ends_with_the_last()
     for puddle in &world.puddles {
         assert_eq!(puddle.homes.rooms().count(), 0, "it is over");
     }
+}
+
+#[test]
+fn a_room_whose_visitors_rights_all_end_at_one_moment_is_over() {
+    let mut world = World::new(1);
+    let users = 40;
+    for user in 1..=users {
+        world.session(user);
+        let session = world.sessions.get_mut(&hash(user)).expect("a session");
+        session.expires = UnixTime::from_millis(HOUR + 2_000);
+    }
+    let inside: Vec<Client> = (1..=users)
+        .map(|user| {
+            let bearer = format!("Authorization: Bearer {}", token(user));
+            let client = world.upgrade(0, "/den", &[&bearer]);
+            assert!(world.take(client).starts_with(b"HTTP/1.1 101"));
+            client
+        })
+        .collect();
+    world.wait(Duration::from_secs(2));
+    for client in inside {
+        assert_eq!(close_frame(&world.take(client)).0, 4102);
+    }
+    assert_eq!(world.puddles[0].rooms.len(), 0, "it is over");
 }
 
 #[test]
