@@ -408,7 +408,7 @@ impl Checker {
                 written,
             } => {
                 let found = self.receiver(socket, room, (body, written))?;
-                return self.delivered(found, (message, from, body), place);
+                return self.delivered(found, (message, from, body), (place, written));
             }
             Line::Gap {
                 socket,

@@ -175,7 +175,7 @@ impl Checker {
         &mut self,
         to: Receiver,
         (message, from, body): (Option<u32>, Option<u128>, Body),
-        place: Option<Place>,
+        (place, written): (Option<Place>, Stamp),
     ) -> Result<(), Violation> {
         self.past.is_whole(to.socket, to.room)?;
         self.entries[index(to.entry)].heard = true;
@@ -200,7 +200,10 @@ impl Checker {
             }
             Some(Place { offset, past: true }) => {
                 self.orders.past(to, said, offset, &self.messages)?;
+                // By the rules of before, what is kept may be handed to everybody.
+                let is_heard = to.rules <= self.policy.applied_at(written.step);
                 let waits = self.policy.door(to.room).is_some_and(|door| door.waits);
+                let waits = waits && is_heard;
                 let stand = self.place(to, offset);
                 self.past.come(to, (stand, said), waits)?;
             }

@@ -415,6 +415,23 @@ fn what_waited_is_handed_over_once_unless_it_was_said_again_elsewhere() {
 }
 
 #[test]
+fn what_is_handed_over_is_judged_by_the_rules_when_that_was_written() {
+    let mut course = Course::of(door());
+    course.enters(BOB, 0);
+    course.says(BOB, 0, &[]);
+    course.connects(ADA, None);
+    // The rules of before may have handed what is kept to everybody.
+    course.rules(2, door());
+    for _ in 0..2 {
+        hand_over(&mut course, 1).expect("nobody has heard that it waits");
+    }
+    course.goes(Line::Acknowledged { revision: 2 });
+    hand_over(&mut course, 1).expect("it waited");
+    let twice = hand_over(&mut course, 1).expect_err("it was handed over");
+    assert_eq!(twice.promise, "P2", "{twice}");
+}
+
+#[test]
 fn what_was_said_by_one_who_was_out_meanwhile_may_arrive_when_it_is_in_again() {
     let mut course = Course::of(door());
     course.enters(BOB, 0);
