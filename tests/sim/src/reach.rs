@@ -116,9 +116,11 @@ impl Plan {
     /// Nearly all come by tickets, few users have many clients each, and all come often.
     pub(crate) fn show_tickets(&mut self) {
         self.reach.tickets = 90;
+        self.clients = self.clients.min(60);
         self.users = self.users.min(8);
         self.rooms = self.rooms.min(3);
         self.habits.vanish = 60;
+        self.heal_at = self.heal_at.max(9 * SECONDS);
     }
 
     /// Sessions last for seconds.

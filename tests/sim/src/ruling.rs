@@ -90,7 +90,8 @@ impl Plan {
     /// Whoever can comes by an issuer's word, and issuers come and go.
     pub(crate) fn trust_issuers(&mut self) {
         self.ruling.issuers = 90;
-        self.admin_gap = 100 * MILLIS;
+        self.clients = self.clients.min(60);
+        self.admin_gap = 50 * MILLIS;
     }
 
     /// Members come and go by their labels.
