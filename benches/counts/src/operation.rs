@@ -11,6 +11,8 @@ const PAYLOAD: [u8; 128] = [b'x'; 128];
 const READ_MESSAGES: usize = 64;
 /// Sockets that listen.
 const LISTENERS: u32 = 1_000;
+/// Sockets that are silent.
+const SILENT: u32 = 4_096;
 /// Messages of a turn that is assembled.
 const TURN_MESSAGES: usize = 8;
 
@@ -27,6 +29,8 @@ pub(crate) enum Operation {
     Assemble,
     /// A raw socket that comes into a known room, and leaves.
     Join,
+    /// A turn in which nothing happens, beside 4,096 silent sockets.
+    Turn,
     /// The heap of a raw socket that sits in a room and is silent.
     Sit,
 }
@@ -42,12 +46,13 @@ pub(crate) enum Unit {
 
 impl Operation {
     /// Each.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Frame,
         Self::Header,
         Self::Route,
         Self::Assemble,
         Self::Join,
+        Self::Turn,
         Self::Sit,
     ];
 
@@ -59,6 +64,7 @@ impl Operation {
             Self::Route => "route",
             Self::Assemble => "assemble",
             Self::Join => "join",
+            Self::Turn => "turn",
             Self::Sit => "sit",
         }
     }
@@ -79,7 +85,7 @@ impl Operation {
             Self::Frame | Self::Header => 64,
             Self::Route => LISTENERS,
             Self::Assemble => LISTENERS * 8,
-            Self::Join | Self::Sit => 1,
+            Self::Join | Self::Turn | Self::Sit => 1,
         }
     }
 
@@ -91,6 +97,7 @@ impl Operation {
             Self::Assemble => say(LISTENERS, rounds, &raw_frames(TURN_MESSAGES)),
             Self::Header => say_multiplexed(rounds),
             Self::Join => join(rounds),
+            Self::Turn => turn(rounds),
             Self::Sit => sit(rounds),
         }
     }
@@ -98,7 +105,7 @@ impl Operation {
     /// What is counted of it.
     pub(crate) const fn unit(self) -> Unit {
         match self {
-            Self::Frame | Self::Header | Self::Route | Self::Assemble | Self::Join => {
+            Self::Frame | Self::Header | Self::Route | Self::Assemble | Self::Join | Self::Turn => {
                 Unit::Instructions
             }
             Self::Sit => Unit::Bytes,
@@ -197,6 +204,19 @@ fn join(rounds: u32) {
     }
     assert_eq!(world.puddle.counters().admitted, u64::from(rounds) + 1);
     assert_eq!(world.puddle.counters().sockets, 1);
+}
+
+/// Nobody says anything for so many turns.
+fn turn(rounds: u32) {
+    let mut world = World::new();
+    for slot in 0..SILENT {
+        enter(&mut world, socket(slot));
+    }
+    let before = world.writes();
+    for _ in 0..rounds {
+        world.turn();
+    }
+    assert_eq!(world.writes(), before, "nobody is told anything");
 }
 
 /// So many come into a room, and stay to the end of the process.

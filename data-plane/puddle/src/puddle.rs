@@ -46,6 +46,7 @@ mod kicked;
 mod moving;
 mod settling;
 mod thinning;
+mod strict;
 #[cfg(test)]
 mod tests;
 
@@ -72,7 +73,7 @@ use crate::output::{Deadline, Output, Shell};
 use crate::policy::{Clock, Policy, PolicyLimits};
 use crate::question::{Question, QuestionId};
 use crate::recall::{REFUSALS_KEPT_MAX, Recall};
-use crate::room::{RoomIndex, Rooms};
+use crate::room::Rooms;
 use crate::seed::{Chance, Map, Secrets, Seeds};
 use crate::settings::Settings;
 use crate::socket::{Phase, SignedIn, Sockets};
@@ -84,6 +85,7 @@ use foreseeing::Foreseeing;
 use homing::Asking;
 use resting::Resting;
 use storing::Storing;
+use strict::Strict;
 
 /// One worker of a node: its sockets, its part of the rooms, and what it knows.
 ///
@@ -112,7 +114,7 @@ pub struct Puddle {
     /// What is asked of those that count.
     tallying: Tallying,
     /// Rooms that stop delivering when there is no word for too long.
-    strict: BTreeSet<RoomIndex>,
+    strict: Strict,
     others: Puddles,
     outbox: Outbox,
     /// What all sockets have sent that cannot be used yet.
@@ -279,7 +281,7 @@ impl Puddle {
             signed_in: SignedIn::new(hasher),
             seen_next: now + settings.seen_every,
             kicked: Kicked::new(settings.kicked_max),
-            strict: BTreeSet::new(),
+            strict: Strict::default(),
             clogged: Vec::new(),
             resting: Resting::default(),
             behind: BTreeSet::new(),

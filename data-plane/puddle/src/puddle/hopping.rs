@@ -118,7 +118,7 @@ impl Puddle {
             return;
         };
         self.outbox.forget_room(room);
-        self.strict.remove(&room);
+        self.strict.forget(room);
         self.policy.unpin(&PolicyKey::Room(name.clone()));
         self.crowds.remove(&name);
         for puddle in self.others.iter() {

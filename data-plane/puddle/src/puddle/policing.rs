@@ -420,24 +420,16 @@ impl Puddle {
     /// Remembers whether a room stops delivering when there is no word.
     pub(super) fn note_strictness(&mut self, index: RoomIndex) {
         let rules = self.rooms.get(index).governed.rules();
-        if rules.source().staleness.deliver_max.is_some() {
-            self.strict.insert(index);
-        } else {
-            self.strict.remove(&index);
-        }
+        let age_max = rules.source().staleness.deliver_max;
+        self.strict.note(index, age_max);
     }
 
     /// Rooms that do not deliver what may be stale put everybody out, retryably,
     /// before anything is written in this turn.
     pub(super) fn keep_staleness(&mut self) {
-        let age = self.policy.age(self.now);
-        for index in self.strict.clone() {
-            let room = self.rooms.get(index);
-            let staleness = room.governed.rules().source().staleness;
-            if staleness.deliver_max.is_some_and(|max| age > max) {
-                for id in room_sitters(self.rooms.get(index)) {
-                    self.put_out(id, index, Refused::Stale);
-                }
+        for index in self.strict.stale(self.policy.age(self.now)) {
+            for id in room_sitters(self.rooms.get(index)) {
+                self.put_out(id, index, Refused::Stale);
             }
         }
     }

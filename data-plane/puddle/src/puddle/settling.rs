@@ -291,16 +291,7 @@ impl Puddle {
 
     fn stale_at(&self) -> Option<Time> {
         let age = self.policy.age(self.now);
-        let strict = self.strict.iter().filter_map(|index| {
-            self.rooms
-                .get(*index)
-                .governed
-                .rules()
-                .source()
-                .staleness
-                .deliver_max
-        });
-        let first = strict.min()?;
+        let first = self.strict.first()?;
         // Just past it: at the bound itself a room still delivers.
         Some(self.now + first.saturating_sub(age) + Duration::from_nanos(1))
     }
