@@ -40,6 +40,9 @@ pub(crate) struct Client {
     /// In each one speaks, too.
     #[arg(long)]
     pub(super) spoken: bool,
+    /// It comes from 127.0.N.x, where N is this.
+    #[arg(long)]
+    pub(super) loopback: u8,
     /// Sockets that come in at one time.
     #[arg(long)]
     pub(super) at_once: usize,
@@ -96,7 +99,8 @@ pub(crate) fn run(wanted: &Client) -> anyhow::Result<()> {
     } else {
         Raw::in_rooms(&wanted.room)
     };
-    let target = Target::at(wanted.at);
+    let mut target = Target::at(wanted.at);
+    target.loopback = wanted.loopback;
     let seats = wanted.seats();
     let (mut crowd, opened) = opening::open(&target, speech, &seats, wanted.at_once, &mut watch)?;
     tell(&Arrived {
@@ -186,6 +190,7 @@ mod tests {
             rooms: 3,
             listeners: 2,
             spoken,
+            loopback: 0,
             at_once: 1,
             gives_way: false,
         };

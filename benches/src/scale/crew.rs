@@ -70,13 +70,14 @@ impl Crew {
     ) -> anyhow::Result<Self> {
         let own = std::env::current_exe().context("this program")?;
         let mut members = Vec::new();
-        for (place, sockets) in fleet.places().zip(shares) {
+        for (number, (place, sockets)) in (1_u8..).zip(fleet.places().zip(shares)) {
             let party = comes(*sockets);
             let mut command = Command::new(&own);
             command
                 .args(["client", "--at", &place.to_string(), "--room", party.room])
                 .args(["--rooms", &party.rooms.to_string()])
                 .args(["--listeners", &party.listeners.to_string()])
+                .args(["--loopback", &number.to_string()])
                 .args(["--at-once", &party.at_once.to_string()])
                 .args(&party.flags)
                 .stdin(Stdio::piped())

@@ -2,13 +2,14 @@
 //! with both numbers and what to change. Changes no setting.
 
 use anyhow::{Context as _, ensure};
+use porthouse_load::target::SOCKETS_PER_SOURCE;
 use rustix::process::{Resource, getrlimit};
 
 use crate::machine;
 
 /// Files of a server or client beside its sockets.
 const OTHER_FILES: u64 = 1_500;
-/// No process is given more than this, limit or not: its own port has so many peers.
+/// No process is given more than this, limit or not.
 const SOCKETS_MAX: u64 = 20_000;
 /// What a connection takes of the machine, both ends and both programs.
 const BYTES_A_CONNECTION: u64 = 16 * 1024;
@@ -47,10 +48,11 @@ pub(super) fn check(sockets: usize) -> anyhow::Result<()> {
     at_least("net/netfilter/nf_conntrack_max", wanted)?;
     let range = machine::setting("net/ipv4/ip_local_port_range");
     let ports = ports(&range).with_context(|| format!("ip_local_port_range is {range:?}"))?;
-    let most = u64::try_from(sockets_of_a_process()?)?.min(wanted);
+    // Of which the kernel hands out one half quickly.
+    let least = u64::try_from(SOCKETS_PER_SOURCE.min(sockets))? * 2;
     ensure!(
-        ports > most,
-        "a client needs {most} ports to a server and net.ipv4.ip_local_port_range has {ports}: \
+        ports >= least,
+        "an address needs {least} ports and net.ipv4.ip_local_port_range has {ports}: \
          widen it (`sysctl -w net.ipv4.ip_local_port_range=\"10000 65000\"`)"
     );
     Ok(())
