@@ -239,18 +239,23 @@ async fn new_user(
     known.ok_or(ApiError::StoreContended)
 }
 
-/// What the user is called and labelled now. What a token lacks, or what does not
-/// fit, stays as it is.
+/// What the user is called and labelled now. A name that a token lacks, or that does
+/// not fit, stays as it is. A label is gone with its claim: who lost a group at the
+/// provider is no member by it any more.
 fn described(user: &UserRow, verified: &Verified, claims: &Claims) -> (String, Value) {
     let name = verified.text(&claims.display_name).map(str::to_owned);
     let name = name.and_then(|name| label::display_name("", name).ok());
     let mut labels = label::from_json(user.labels.clone());
+    labels.retain(|key, _| !claims.labels.contains_key(key));
+    let kept = label::to_json("", labels.clone()).unwrap_or_else(|_| user.labels.clone());
     for (key, claim) in &claims.labels {
-        if let Some(value) = verified.text(claim) {
+        let value = verified.text(claim);
+        if let Some(value) = value.filter(|value| label::one("", key, value).is_ok()) {
             labels.insert(key.clone(), value.to_owned());
         }
     }
-    let labels = label::to_json("", labels).unwrap_or_else(|_| user.labels.clone());
+    // Of more than fit none is given.
+    let labels = label::to_json("", labels).unwrap_or(kept);
     (name.unwrap_or_else(|| user.display_name.clone()), labels)
 }
 

@@ -240,6 +240,11 @@ async fn a_token_signs_in_whom_it_names_and_says_so() {
         .await;
     let again = again.expect("in").session.expect("a session");
     assert_eq!(again.user, "users/acme.sana");
+    let get = wire::GetUserRequest { name: again.user };
+    let user = world.admin().users().get_user(get).await.expect("a user");
+    let user = user.into_inner().user.expect("a user");
+    assert_eq!(user.display_name, "S. L.");
+    assert_eq!(user.labels.get("team"), None, "gone with its claim");
     let other = world
         .show(&key.token_with("s-2", &claims))
         .await
