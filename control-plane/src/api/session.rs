@@ -15,7 +15,7 @@ use crate::store::{issuers, log, users};
 
 use super::code_check::{Checked, Given};
 use super::error::{ApiError, Kind};
-use super::sign_in::{Answer, Client, Opened, Second, SignedIn};
+use super::sign_in::{Answer, Client, Mark, Opened, Second, SignedIn};
 use super::ticket::{self, Bound};
 use super::token_sign_in::{ShownToken, is_alone};
 use super::{Api, Write, asker, page, resource_name, revision_to_wire, time, user};
@@ -275,7 +275,7 @@ fn client(address: String, user_agent: String, mark: &str) -> Result<Client, Api
         address,
         user_agent,
         // What is no mark is none: a device that mistypes it is merely unknown.
-        mark: Credential::parse(CredentialKind::Device, mark).ok(),
+        mark: Credential::parse(CredentialKind::Device, mark).map_or(Mark::New, Mark::Shown),
     })
 }
 

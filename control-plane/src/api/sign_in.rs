@@ -52,8 +52,20 @@ pub(crate) struct Client {
     pub(crate) address: String,
     /// What it says it is, for people to read.
     pub(crate) user_agent: String,
-    /// The mark it was given when somebody signed in on it before.
-    pub(crate) mark: Option<Credential>,
+    /// By what it is known again.
+    pub(crate) mark: Mark,
+}
+
+/// By what a device is known again on which somebody has signed in.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Mark {
+    /// By nothing: it is handed no mark, so none is made.
+    #[default]
+    None,
+    /// By a new one, which it is handed.
+    New,
+    /// By the one that it shows; by a new one where that is nobody's.
+    Shown(Credential),
 }
 
 /// Somebody's answer at the door.
@@ -134,6 +146,7 @@ enum Shown {
 struct Begun {
     found: Option<UserRow>,
     attempt: Attempt,
+    /// It needs no mark.
     device_known: bool,
 }
 
@@ -289,7 +302,11 @@ impl SignIn {
     /// Looks up who it may be, and counts the answer as wrong for now.
     async fn begin(&self, answer: &Answer) -> Result<Begun, ApiError> {
         let (name, address) = (answer.username.clone(), answer.client.address.clone());
-        let mark = answer.client.mark.as_ref().map(Credential::hash);
+        let (mark, marked) = match &answer.client.mark {
+            Mark::None => (None, false),
+            Mark::New => (None, true),
+            Mark::Shown(mark) => (Some(mark.hash()), true),
+        };
         self.store
             .transact(move |c| {
                 async move {
@@ -304,7 +321,7 @@ impl SignIn {
                         None => Ok(Begun {
                             found,
                             attempt,
-                            device_known: device.is_some(),
+                            device_known: device.is_some() || !marked,
                         }),
                     }
                 }

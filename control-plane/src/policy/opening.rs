@@ -15,8 +15,8 @@ use tonic::Status;
 use zeroize::Zeroizing;
 
 use crate::api::{
-    Answer, ApiError, Checked, Client, Given, Opened, Second, ShownToken, SignedIn, is_user_agent,
-    time_to_wire,
+    Answer, ApiError, Checked, Client, Given, Mark, Opened, Second, ShownToken, SignedIn,
+    is_user_agent, time_to_wire,
 };
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
@@ -47,7 +47,7 @@ impl PolicyFeed {
         let client = Client {
             address,
             user_agent: request.user_agent,
-            ..Client::default()
+            mark: Mark::None,
         };
         let sign_in = &self.verifiers.sign_in;
         let lifetime = sign_in.lifetime_max;

@@ -325,6 +325,36 @@ async fn strangers_everywhere_do_not_lock_out_a_known_device_and_an_admin_lets_a
 }
 
 #[tokio::test]
+async fn signing_in_at_nodes_makes_no_known_device_unknown() {
+    let plane = Plane::start().await;
+    make_ada(&plane).await;
+    let known = open(&plane, answer(PASSWORD, "198.51.100.1"))
+        .await
+        .expect("right");
+    for _ in 0..33 {
+        let request = OpenSessionRequest {
+            username: "ada".into(),
+            password: PASSWORD.into(),
+            address: "192.0.2.1".into(),
+            ..OpenSessionRequest::default()
+        };
+        let opened = plane.feed().open_session(request).await;
+        let opened = opened.expect("a verdict").into_inner();
+        assert_eq!(opened.verdict(), Verdict::Right);
+    }
+    let database = plane.cluster.connect().await;
+    let kept = "SELECT count(*) FROM devices";
+    let kept = database.query_one(kept, &[]).await.expect("a count");
+    assert_eq!(kept.get::<_, i64>(0), 1, "none that nobody was handed");
+    let device = control::CreateSessionRequest {
+        device_mark: known.device_mark,
+        ..answer(PASSWORD, "192.0.2.1")
+    };
+    let again = open(&plane, device).await.expect("right");
+    assert!(again.device_mark.is_empty(), "it is known by its mark");
+}
+
+#[tokio::test]
 async fn an_unknown_user_is_locked_as_a_known_one() {
     let plane = Plane::start().await;
     make_ada(&plane).await;
