@@ -2,6 +2,7 @@
 //! with a request; a refusal's own words are the table's.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -14,6 +15,11 @@ use porthouse_puddle::Cause;
 use serde::Serialize;
 
 use crate::refusals::Refusals;
+
+/// The shortest wait that is told.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+/// The longest wait that is told.
+const RETRY_MAX: Duration = Duration::from_hours(1);
 
 /// An answer.
 #[derive(Debug)]
@@ -147,6 +153,16 @@ impl Answer {
         }
     }
 
+    /// Is to be asked for again after so long, which is at least a moment and at most
+    /// an hour, whatever a control plane says.
+    pub(super) fn after(self, delay: Duration) -> Self {
+        let ms = delay.clamp(RETRY_MIN, RETRY_MAX).as_millis();
+        Self {
+            retry: Retry::AfterMs(u32::try_from(ms).unwrap_or(u32::MAX)),
+            ..self
+        }
+    }
+
     /// May be read by this page.
     pub(super) fn readable_by(self, page: Option<HeaderValue>) -> Self {
         Self { page, ..self }
@@ -218,4 +234,26 @@ impl From<Refused> for Answer {
 fn json(body: &impl Serialize) -> String {
     let text = serde_json::to_string(body).expect("an answer is JSON");
     text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_as_long_as_it_is_and_an_hour_at_most() {
+        let told = |delay| {
+            let answer = Answer::from(Refused::SignInBusy).after(delay);
+            let answer = answer.into_http(&Refusals::new(), Ipv4Addr::LOCALHOST.into());
+            let body: serde_json::Value = serde_json::from_str(answer.body()).expect("JSON");
+            let header = answer.headers()[RETRY_AFTER].to_str().expect("a number");
+            (header.to_owned(), body["retry_after_ms"].as_u64())
+        };
+        let minutes = Duration::from_mins(7);
+        assert_eq!(told(minutes), ("420".to_owned(), Some(420_000)));
+        assert_eq!(told(Duration::ZERO), ("1".to_owned(), Some(100)));
+        assert_eq!(told(Duration::MAX), ("3600".to_owned(), Some(3_600_000)));
+    }
 }

@@ -134,7 +134,7 @@ impl Sessions {
             Some(SignInVerdict::Wrong) if by_code => Refused::SignInCodeWrong.into(),
             Some(SignInVerdict::Wrong) => Refused::SignInWrong.into(),
             Some(SignInVerdict::Gone) => Refused::SignInOver.into(),
-            Some(SignInVerdict::Later(_)) => Refused::SignInBusy.into(),
+            Some(SignInVerdict::Later(delay)) => Answer::from(Refused::SignInBusy).after(delay),
             None => Refused::ControlPlaneAway.into(),
         }
     }
