@@ -24,12 +24,11 @@ use crate::identity::hashing::Hashing;
 use crate::store::Store;
 use crate::store::tail::Tail;
 
-use attempts::Attempts;
 use refusal::Refusal;
+use waiting::Waiting;
 
 pub(crate) mod applied;
 pub(crate) mod asking;
-mod attempts;
 mod deleted;
 mod hook;
 pub(crate) mod idle;
@@ -45,6 +44,7 @@ mod resolve;
 mod step;
 mod ticket;
 mod verify;
+mod waiting;
 mod watch;
 
 /// How many times at once it may be noted that device tokens are used.
@@ -107,7 +107,7 @@ pub(crate) struct PolicyFeed {
     resolves_waiting: Arc<Semaphore>,
     /// Places to note that device tokens are used.
     uses: Arc<Semaphore>,
-    attempts: Mutex<Attempts>,
+    waiting: Mutex<Waiting>,
     stop: CancellationToken,
 }
 
@@ -129,7 +129,7 @@ impl PolicyFeed {
             resolves: Arc::new(Semaphore::new(settings.resolves_max)),
             resolves_waiting: Arc::new(Semaphore::new(settings.resolves_waiting_max)),
             uses: Arc::new(Semaphore::new(USES_NOTED_MAX)),
-            attempts: Mutex::default(),
+            waiting: Mutex::default(),
             settings,
             stop,
         }

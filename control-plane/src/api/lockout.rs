@@ -1,7 +1,7 @@
 //! Wrong passwords keep whoever gives them waiting, and nobody else: they are
-//! counted by whose password it is and where the answer comes from, by all
-//! replicas together. A known device of the user's is counted by itself, so that
-//! strangers, however many, do not lock it out.
+//! counted by whose password it is, a user's or a room's, and where the answer comes
+//! from, by all replicas together. A known device of a user's is counted by itself,
+//! so that strangers, however many, do not lock it out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +22,13 @@ const ALL: Patience = Patience {
     wait_max: Duration::from_mins(15),
 };
 
+/// Wrong answers at one door from one network after which it waits. Several people
+/// may be behind it, and come at once.
+const DOOR: Patience = Patience {
+    free_max: 9,
+    wait_max: Duration::from_mins(15),
+};
+
 /// The source of answers from all networks together.
 const EVERYWHERE: &str = "everywhere";
 
@@ -30,7 +37,7 @@ const TOKENS: &str = "tokens";
 
 /// Whose password is tried, and from where.
 #[derive(Clone, Debug)]
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     target: String,
     /// Where it comes from, in the order of locking.
     sources: Vec<(String, Patience)>,
@@ -52,9 +59,19 @@ impl Attempt {
         }
     }
 
+    /// At the door of a room, or of all that a template covers. What comes from
+    /// everywhere is not counted together: rooms know no devices, so strangers could
+    /// shut one to all who know its password.
+    pub(crate) fn at_door(door: Uuid, address: &str) -> Self {
+        Self {
+            target: door_target(door),
+            sources: vec![(format!("network {}", network(address)), DOOR)],
+        }
+    }
+
     /// Counts the answer as wrong before it is looked at, so that many at once are
     /// not tried for one; or answers how long to wait, and counts nothing.
-    pub(super) async fn begin(&self, c: &mut Connection) -> QueryResult<Option<Duration>> {
+    pub(crate) async fn begin(&self, c: &mut Connection) -> QueryResult<Option<Duration>> {
         lockouts::sweep(c).await?;
         let (mut counts, mut wait) = (Vec::new(), None);
         for (source, patience) in &self.sources {
@@ -73,7 +90,7 @@ impl Attempt {
     }
 
     /// It was not looked at after all.
-    pub(super) async fn take_back(&self, c: &mut Connection) -> QueryResult<()> {
+    pub(crate) async fn take_back(&self, c: &mut Connection) -> QueryResult<()> {
         for (source, _) in &self.sources {
             lockouts::take_back(c, &self.target, source).await?;
         }
@@ -82,7 +99,7 @@ impl Attempt {
 
     /// It was right. What came from here is forgotten; of what came from
     /// everywhere only this answer is.
-    pub(super) async fn forgive(&self, c: &mut Connection) -> QueryResult<()> {
+    pub(crate) async fn forgive(&self, c: &mut Connection) -> QueryResult<()> {
         for (source, _) in &self.sources {
             if source == EVERYWHERE {
                 lockouts::take_back(c, &self.target, source).await?;
@@ -151,6 +168,15 @@ pub(super) async fn notable_tokens(c: &mut Connection, tokens: usize) -> QueryRe
 /// Forgets all wrong answers of a user; answers from how many places they were.
 pub(super) async fn clear(c: &mut Connection, user: &Username) -> QueryResult<usize> {
     lockouts::forget_all(c, &target(user)).await
+}
+
+/// Forgets all wrong passwords of a door; answers from how many places they were.
+pub(super) async fn clear_room(c: &mut Connection, door: Uuid) -> QueryResult<usize> {
+    lockouts::forget_all(c, &door_target(door)).await
+}
+
+fn door_target(door: Uuid) -> String {
+    format!("door {door}")
 }
 
 fn target(user: &Username) -> String {

@@ -16,7 +16,7 @@ use crate::store::Connection;
 use crate::store::room_doors::{self, DoorOf, DoorRow, NewHook};
 
 use super::error::{ApiError, Kind};
-use super::{Api, Write, etag, resource_name, revision_to_wire, time};
+use super::{Api, Write, etag, lockout, resource_name, revision_to_wire, time};
 
 /// How long a hook may take unless it is said.
 const HOOK_DEADLINE: Duration = Duration::from_secs(3);
@@ -149,6 +149,27 @@ impl wire::room_door_service_server::RoomDoorService for Api {
         Ok(Response::new(wire::ClearRoomHookResponse {
             door: Some(door),
             revision,
+        }))
+    }
+
+    async fn unlock_room(
+        &self,
+        request: Request<wire::UnlockRoomRequest>,
+    ) -> Result<Response<wire::UnlockRoomResponse>, Status> {
+        let name = resource_name::door("room", &request.into_inner().room)?;
+        let (count, _) = self
+            .write(Write::Keep, move |c| {
+                async move {
+                    let door = room_doors::lock(c, &name).await?;
+                    let door = door.ok_or_else(|| absent(&name))?;
+                    let codes = room_doors::forget_wrong(c, door.id).await?;
+                    Ok(codes + lockout::clear_room(c, door.id).await?)
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(Response::new(wire::UnlockRoomResponse {
+            forgotten_count: i32::try_from(count).unwrap_or(i32::MAX),
         }))
     }
 }

@@ -23,19 +23,6 @@ pub(crate) fn network(address: &str) -> String {
     }
 }
 
-/// Whom an address stands for, as guesses from it are counted where a whole
-/// network would be too many: itself, or of IPv6 what one subscriber has. What is
-/// no address stands for itself.
-pub(crate) fn subscriber(address: &str) -> String {
-    match address
-        .parse::<IpAddr>()
-        .map(|address| address.to_canonical())
-    {
-        Ok(IpAddr::V4(address)) => address.to_string(),
-        Ok(IpAddr::V6(_)) | Err(_) => network(address),
-    }
-}
-
 /// Whether an address is one that anybody on the internet may have, and none of
 /// this machine, its networks or a special use (RFC 6890).
 pub(crate) fn is_public(address: IpAddr) -> bool {
@@ -99,9 +86,6 @@ mod tests {
         assert_eq!(network("192.0.2.255"), "192.0.2.0/24");
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
         assert_eq!(network("unix"), "unix");
-        assert_eq!(subscriber(sprayed[0]), subscriber(sprayed[1]));
-        assert_eq!(subscriber("::ffff:192.0.2.1"), "192.0.2.1");
-        assert_eq!(subscriber("unix"), "unix");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Answers that only the control plane can verify: the password of a room. Says
 //! whether it was right, and nothing else.
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -9,16 +9,18 @@ use porthouse_api::node::v1::{Verdict, VerifyRoomPasswordRequest, VerifyRoomPass
 use porthouse_model::{ClientId, Revision, RoomId};
 use tokio::time::Instant;
 use tonic::Status;
+use uuid::Uuid;
 
+use crate::api::Attempt;
 use crate::identity::hashing::Verified;
-use crate::identity::network::subscriber;
+use crate::identity::network::network;
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
 use crate::store::{log, resolve};
 
 use super::PolicyFeed;
-use super::attempts::Source;
 use super::refusal::Refusal;
+use super::waiting::Waiting;
 
 /// The longest address.
 const ADDRESS_BYTES_MAX: usize = 255;
@@ -40,13 +42,25 @@ impl PolicyFeed {
         let room =
             RoomId::try_from(&*request.room_id).map_err(|_| Refusal::Bad("room_id: 16 bytes"))?;
         ClientId::try_from(&*request.client_id).map_err(|_| Refusal::Bad("client_id: 16 bytes"))?;
-        let source = (room, subscriber(&address(request.address)?));
+        let address = address(request.address)?;
+        let source = (room, network(&address));
+        let later = |delay, revision| VerifyRoomPasswordResponse {
+            verdict: Verdict::Later.into(),
+            password_version: 0,
+            retry_delay: Some(wait(delay)),
+            revision,
+        };
+        // Before the database is asked anything: a flood of guesses is nearly all this.
+        if let Some(delay) = self.waiting().left(&source, Instant::now()) {
+            return Ok(later(delay, 0));
+        }
         let kept = self.kept_password(room).await?;
+        let held = revision(kept.revision);
         let answer = |verdict: Verdict| VerifyRoomPasswordResponse {
             verdict: verdict.into(),
             password_version: kept.version,
             retry_delay: None,
-            revision: revision(kept.revision),
+            revision: held,
         };
         let Some(phc) = kept.phc else {
             return Ok(answer(Verdict::Gone));
@@ -55,26 +69,24 @@ impl PolicyFeed {
         let Ok(password) = Password::given(request.password) else {
             return Ok(answer(Verdict::Wrong));
         };
-        let later = |delay| VerifyRoomPasswordResponse {
-            retry_delay: Some(wait(delay)),
-            ..answer(Verdict::Later)
-        };
-        if let Err(delay) = self.begin(&source) {
-            return Ok(later(delay));
+        let attempt = Attempt::at_door(Uuid::from_bytes(*room.as_bytes()), &address);
+        if let Some(delay) = self.begin(attempt.clone()).await? {
+            self.waiting().note(source, delay, Instant::now());
+            return Ok(later(delay, held));
         }
-        Ok(
-            match self.hashing.verify(asker, password, Some(phc)).await {
-                Ok(Verified::Right | Verified::RightKeepAs(_)) => {
-                    self.forgive(&source);
-                    answer(Verdict::Right)
-                }
-                Ok(Verified::Wrong) => answer(Verdict::Wrong),
-                Err(busy) => {
-                    self.forgive(&source);
-                    later(busy.retry_after)
-                }
-            },
-        )
+        let verified = self.hashing.verify(asker, password, Some(phc.clone()));
+        match verified.await {
+            Ok(Verified::Right) => self.let_in(attempt, room, None).await?,
+            Ok(Verified::RightKeepAs(new)) => {
+                self.let_in(attempt, room, Some((phc, new))).await?;
+            }
+            Ok(Verified::Wrong) => return Ok(answer(Verdict::Wrong)),
+            Err(busy) => {
+                self.take_back(attempt).await?;
+                return Ok(later(busy.retry_after, held));
+            }
+        }
+        Ok(answer(Verdict::Right))
     }
 
     async fn kept_password(&self, room: RoomId) -> Result<Kept, Refusal> {
@@ -95,16 +107,43 @@ impl PolicyFeed {
             .await
     }
 
-    fn begin(&self, source: &Source) -> Result<(), Duration> {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        attempts.begin(source, Instant::now())
+    /// Counts an answer as wrong before it is looked at; or answers how long to wait.
+    async fn begin(&self, attempt: Attempt) -> Result<Option<Duration>, Refusal> {
+        self.store
+            .transact(move |c| async move { Ok(attempt.begin(c).await?) }.boxed())
+            .await
     }
 
-    fn forgive(&self, source: &Source) {
-        self.attempts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .forgive(source);
+    /// It was not looked at after all.
+    async fn take_back(&self, attempt: Attempt) -> Result<(), Refusal> {
+        self.store
+            .transact(move |c| async move { Ok(attempt.take_back(c).await?) }.boxed())
+            .await
+    }
+
+    /// It was right. What to keep of it from now on comes with what was kept, where
+    /// that is outdated.
+    async fn let_in(
+        &self,
+        attempt: Attempt,
+        room: RoomId,
+        rehashed: Option<(String, String)>,
+    ) -> Result<(), Refusal> {
+        self.store
+            .transact(move |c| {
+                async move {
+                    if let Some((old, new)) = rehashed {
+                        resolve::rehash_room_password(c, room, (&old, &new)).await?;
+                    }
+                    Ok(attempt.forgive(c).await?)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

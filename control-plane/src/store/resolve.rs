@@ -203,6 +203,28 @@ pub(crate) async fn room_password(
         .transpose()
 }
 
+/// Keeps the same password of a room or a template by another hash, unless it was
+/// replaced meanwhile. Nodes are told nothing: it is of the same version.
+pub(crate) async fn rehash_room_password(
+    c: &mut Connection,
+    room: RoomId,
+    (old, new): (&str, &str),
+) -> Result<(), StoreError> {
+    let id = Uuid::from_bytes(*room.as_bytes());
+    let kept = diesel::update(rooms::table.find(id).filter(rooms::password_phc.eq(old)))
+        .set(rooms::password_phc.eq(new))
+        .execute(c)
+        .await?;
+    if kept == 0 {
+        let of_template = room_templates::password_phc.eq(old);
+        diesel::update(room_templates::table.find(id).filter(of_template))
+            .set(room_templates::password_phc.eq(new))
+            .execute(c)
+            .await?;
+    }
+    Ok(())
+}
+
 /// A room as it stands in its table.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = rooms)]

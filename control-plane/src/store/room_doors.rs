@@ -162,6 +162,16 @@ pub(crate) async fn count_wrong(c: &mut Connection, uses: Uses<'_>, count: i32) 
     Ok(())
 }
 
+/// Forgets all wrong codes of a door, and no code that was taken; answers how many
+/// had given some.
+pub(crate) async fn forget_wrong(c: &mut Connection, door: Uuid) -> QueryResult<usize> {
+    let of_door = room_code_uses::room_id.eq(door);
+    diesel::update(room_code_uses::table.filter(of_door.and(room_code_uses::wrong_count.gt(0))))
+        .set(room_code_uses::wrong_count.eq(0))
+        .execute(c)
+        .await
+}
+
 /// Takes the code of a step, if none of it or of a later one was taken before;
 /// says whether it did. One statement: of many at once one is answered yes.
 pub(crate) async fn take_step(c: &mut Connection, uses: Uses<'_>, step: i64) -> QueryResult<bool> {

@@ -28,4 +28,5 @@ mod races;
 mod audit;
 mod cancelled;
 mod room_code;
+mod room_password;
 mod hook;

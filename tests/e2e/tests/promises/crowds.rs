@@ -186,7 +186,7 @@ async fn thousands_of_wrong_passwords_let_nobody_in_and_hold_nobody_up() {
     let locked = all.get("\"refused\" 4208").copied().unwrap_or_default();
     assert!(locked > JOINS / 2, "after a few, time must pass: {all:?}");
     // Who guesses keeps their own network waiting, and nobody else's.
-    let elsewhere = connect_from([127, 0, 0, 9], ws).await;
+    let elsewhere = connect_from([127, 0, 9, 9], ws).await;
     let mut client = Multiplexed::open_over(ws, elsewhere).await;
     client.ask("join", json!({"room": "cave"})).await;
     let answer = json!({"room": "cave", "password": password});

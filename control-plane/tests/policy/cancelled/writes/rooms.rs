@@ -63,6 +63,9 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
         scene.plane.doors().set_room_hook(hook(room.clone())).await.expect("set");
         control::ClearRoomHookRequest { room, ..Default::default() }
     };
+    RoomDoorServiceClient.unlock_room |scene, name| control::UnlockRoomRequest {
+        room: room(scene, &name).await,
+    };
     RoomTemplateServiceClient.create_room_template |_, name| template(&name);
     RoomTemplateServiceClient.update_room_template |scene, name| {
         control::UpdateRoomTemplateRequest {
