@@ -21,6 +21,7 @@ mod node;
 mod migrate;
 mod config;
 mod bench;
+mod boxes;
 mod explain;
 mod token;
 mod caller;

@@ -108,6 +108,8 @@ pub(crate) struct Arguments {
     transient: crate::transient::Arguments,
     #[command(flatten)]
     silence: crate::silence::Arguments,
+    #[command(flatten)]
+    boxes: crate::boxes::Arguments,
 }
 
 /// The node's API key.
@@ -176,6 +178,7 @@ pub(crate) async fn start(settings: Settings) -> anyhow::Result<Node> {
         | StartError::ControlTls(_)
         | StartError::Puddles(_)
         | StartError::TrustedProxies(_)
+        | StartError::BlackBoxes { .. }
         | StartError::Store(_)
         | StartError::System(_)) => other.into(),
     })
@@ -214,6 +217,7 @@ impl Arguments {
         settings.transient_makers = self.transient_rooms.into();
         self.transient.apply(&mut settings)?;
         self.silence.apply(&mut settings);
+        self.boxes.apply(&mut settings);
         settings.endpoint_host_suffix = self.endpoint_hosts;
         settings.page_origins = self.page_origins;
         self.proxies.apply(&mut settings);

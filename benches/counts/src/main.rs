@@ -71,7 +71,7 @@ fn check() -> anyhow::Result<ExitCode> {
     let mut worse = Vec::new();
     for (operation, now) in counted()? {
         let judged = recorded.judge(operation, now);
-        println!("{:9} {now:>9.1}  {judged}", operation.name());
+        println!("{:14} {now:>9.1}  {judged}", operation.name());
         if judged.is_failure() && holds {
             worse.push(operation.name());
         }

@@ -1,7 +1,7 @@
 //! What is counted. Each operation is run in rounds, all alike, and says how many
 //! of it a round holds; that it does what it says is asserted at its end.
 
-use porthouse_puddle::SocketId;
+use porthouse_puddle::{BlackBox, SocketId};
 
 use crate::world::World;
 
@@ -33,6 +33,12 @@ pub(crate) enum Operation {
     Turn,
     /// The heap of a raw socket that sits in a room and is silent.
     Sit,
+    /// [`Self::Frame`], kept in a black box.
+    BoxedFrame,
+    /// [`Self::Route`], kept in a black box.
+    BoxedRoute,
+    /// [`Self::Assemble`], kept in a black box.
+    BoxedAssemble,
 }
 
 /// What is counted of an operation.
@@ -46,7 +52,7 @@ pub(crate) enum Unit {
 
 impl Operation {
     /// Each.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Frame,
         Self::Header,
         Self::Route,
@@ -54,6 +60,9 @@ impl Operation {
         Self::Join,
         Self::Turn,
         Self::Sit,
+        Self::BoxedFrame,
+        Self::BoxedRoute,
+        Self::BoxedAssemble,
     ];
 
     /// What it is called.
@@ -66,6 +75,9 @@ impl Operation {
             Self::Join => "join",
             Self::Turn => "turn",
             Self::Sit => "sit",
+            Self::BoxedFrame => "frame_boxed",
+            Self::BoxedRoute => "route_boxed",
+            Self::BoxedAssemble => "assemble_boxed",
         }
     }
 
@@ -82,9 +94,9 @@ impl Operation {
     /// How many a round holds.
     pub(crate) const fn per_round(self) -> u32 {
         match self {
-            Self::Frame | Self::Header => 64,
-            Self::Route => LISTENERS,
-            Self::Assemble => LISTENERS * 8,
+            Self::Frame | Self::Header | Self::BoxedFrame => 64,
+            Self::Route | Self::BoxedRoute => LISTENERS,
+            Self::Assemble | Self::BoxedAssemble => LISTENERS * 8,
             Self::Join | Self::Turn | Self::Sit => 1,
         }
     }
@@ -92,9 +104,12 @@ impl Operation {
     /// Runs so many rounds.
     pub(crate) fn run(self, rounds: u32) {
         match self {
-            Self::Frame => say(0, rounds, &raw_frames(READ_MESSAGES)),
-            Self::Route => say(LISTENERS, rounds, &raw_frames(1)),
-            Self::Assemble => say(LISTENERS, rounds, &raw_frames(TURN_MESSAGES)),
+            Self::Frame => say(off(), 0, rounds, &raw_frames(READ_MESSAGES)),
+            Self::Route => say(off(), LISTENERS, rounds, &raw_frames(1)),
+            Self::Assemble => say(off(), LISTENERS, rounds, &raw_frames(TURN_MESSAGES)),
+            Self::BoxedFrame => say(on(), 0, rounds, &raw_frames(READ_MESSAGES)),
+            Self::BoxedRoute => say(on(), LISTENERS, rounds, &raw_frames(1)),
+            Self::BoxedAssemble => say(on(), LISTENERS, rounds, &raw_frames(TURN_MESSAGES)),
             Self::Header => say_multiplexed(rounds),
             Self::Join => join(rounds),
             Self::Turn => turn(rounds),
@@ -105,9 +120,15 @@ impl Operation {
     /// What is counted of it.
     pub(crate) const fn unit(self) -> Unit {
         match self {
-            Self::Frame | Self::Header | Self::Route | Self::Assemble | Self::Join | Self::Turn => {
-                Unit::Instructions
-            }
+            Self::Frame
+            | Self::Header
+            | Self::Route
+            | Self::Assemble
+            | Self::Join
+            | Self::Turn
+            | Self::BoxedFrame
+            | Self::BoxedRoute
+            | Self::BoxedAssemble => Unit::Instructions,
             Self::Sit => Unit::Bytes,
         }
     }
@@ -122,6 +143,15 @@ impl Operation {
     }
 }
 
+const fn off() -> BlackBox {
+    BlackBox::off()
+}
+
+/// A box so small that what is kept first has to give way.
+fn on() -> BlackBox {
+    BlackBox::new(256 * 1024)
+}
+
 /// The socket of a slot.
 pub(crate) const fn socket(slot: u32) -> SocketId {
     SocketId {
@@ -134,8 +164,8 @@ pub(crate) const fn socket(slot: u32) -> SocketId {
 pub(crate) const SPEAKER: SocketId = socket(0);
 
 /// One speaks to so many, a read a turn.
-fn say(listeners: u32, rounds: u32, read: &[u8]) {
-    let mut world = World::new();
+fn say(black_box: BlackBox, listeners: u32, rounds: u32, read: &[u8]) {
+    let mut world = World::new(black_box);
     for slot in 0..=listeners {
         enter(&mut world, socket(slot));
     }
@@ -163,7 +193,7 @@ fn say(listeners: u32, rounds: u32, read: &[u8]) {
 
 /// One speaks to nobody, over `porthouse.v1`.
 fn say_multiplexed(rounds: u32) {
-    let mut world = World::new();
+    let mut world = World::new(off());
     open(
         &mut world,
         SPEAKER,
@@ -191,7 +221,7 @@ fn say_multiplexed(rounds: u32) {
 
 /// One after the other comes into a room where somebody is, and leaves.
 fn join(rounds: u32) {
-    let mut world = World::new();
+    let mut world = World::new(off());
     enter(&mut world, SPEAKER);
     for generation in 0..rounds {
         let guest = SocketId {
@@ -208,7 +238,7 @@ fn join(rounds: u32) {
 
 /// Nobody says anything for so many turns.
 fn turn(rounds: u32) {
-    let mut world = World::new();
+    let mut world = World::new(off());
     for slot in 0..SILENT {
         enter(&mut world, socket(slot));
     }
@@ -221,7 +251,7 @@ fn turn(rounds: u32) {
 
 /// So many come into a room, and stay to the end of the process.
 fn sit(rounds: u32) {
-    let mut world = World::new();
+    let mut world = World::new(off());
     for slot in 0..rounds {
         enter(&mut world, socket(slot));
     }

@@ -7,8 +7,8 @@ use std::io::IoSlice;
 
 use porthouse_model::{Revision, Time, UnixTime};
 use porthouse_puddle::{
-    Answer, Input, Known, Output, Puddle, PuddleId, Question, QuestionId, Seed, Seeds, Settings,
-    Shell, SocketId, TransientMakers, Wrote,
+    Answer, BlackBox, Input, Known, Output, Puddle, PuddleId, Question, QuestionId, Seed, Seeds,
+    Settings, Shell, SocketId, TransientMakers, Wrote,
 };
 
 /// Of one turn; longer than a flush is ever put off.
@@ -21,6 +21,7 @@ const TURNS_MAX: usize = 100;
 /// The world.
 pub(crate) struct World {
     pub(crate) puddle: Puddle,
+    black_box: BlackBox,
     now: Time,
     far: Far,
 }
@@ -58,12 +59,15 @@ impl Shell for Far {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(mut black_box: BlackBox) -> Self {
         let mut settings = Settings::new(PuddleId(0), 1);
         settings.transient_makers = TransientMakers::Anyone;
-        let puddle = Puddle::new(settings, Seeds::repeatable(Seed(1)), Time::ZERO);
+        let seeds = Seeds::repeatable(Seed(1));
+        black_box.begin(&settings, &seeds, Time::ZERO);
+        let puddle = Puddle::new(settings, seeds, Time::ZERO);
         let mut world = Self {
             puddle,
+            black_box,
             now: Time::ZERO,
             far: Far::default(),
         };
@@ -91,7 +95,8 @@ impl World {
     /// Ends a turn.
     pub(crate) fn turn(&mut self) {
         self.now = self.now + TURN;
-        self.puddle.settle(self.now, &mut self.far);
+        self.black_box
+            .settle(&mut self.puddle, self.now, &mut self.far);
     }
 
     /// Turns until nobody asks anything.
@@ -133,6 +138,6 @@ impl World {
     }
 
     fn handle(&mut self, input: Input<'_>) {
-        self.puddle.handle(self.now, input);
+        self.black_box.handle(&mut self.puddle, self.now, input);
     }
 }

@@ -44,6 +44,14 @@ pub enum StartError {
     /// More ranges of proxies are trusted than may be.
     #[error("a node trusts at most 64 ranges of proxies, not {0} (setting `trusted_proxies`)")]
     TrustedProxies(usize),
+    /// Black boxes have no place to be put.
+    #[error("cannot make {directory}, where black boxes go (setting `black_box_directory`)")]
+    BlackBoxes {
+        /// Where.
+        directory: String,
+        /// Why not.
+        source: io::Error,
+    },
     /// The system has no thread, descriptor or memory left.
     #[error("the system does not give what a node needs")]
     System(#[from] io::Error),

@@ -19,6 +19,7 @@ mod shell;
 mod ring;
 mod follow;
 mod following;
+mod black_box;
 mod clock;
 mod own;
 mod tally;
@@ -33,6 +34,7 @@ mod node;
 mod settings;
 mod error;
 
+pub use black_box::BlackBoxes;
 pub use bridge::StoreError;
 pub use error::{NodeError, StartError};
 pub use live::Live;

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use porthouse_api::live::v1::live_service_server::LiveServiceServer;
 use porthouse_model::{MESSAGE_BYTES_LIMIT, Time};
-use porthouse_puddle::{PuddleId, Seed, Switchboard, SwitchboardSettings};
+use porthouse_puddle::{BlackBox, PuddleId, Seed, Switchboard, SwitchboardSettings};
 use rtrb::RingBuffer;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::black_box::Bell;
 use crate::bridge::{Bridge, StoreSign};
 use crate::clock::Clock;
 use crate::error::{NodeError, StartError};
@@ -38,7 +39,7 @@ use crate::shell::{Io, Said};
 use crate::socket::Sockets;
 use crate::switchboard::{self, Desk, Line};
 use crate::tally::Tally;
-use crate::thread::Thread;
+use crate::thread::{Recorder, Thread};
 
 /// Room in a call for what is not the message.
 const CALL_OVERHEAD_BYTES: usize = 64 * 1024;
@@ -103,7 +104,7 @@ impl Node {
         }
         let ways = Ways::new(settings, &sign, (&replicas, &live), kept_out)?;
         let made = threads(settings, clock, &ways, listeners)?;
-        let operators = operators(settings, &sign, &made.tallies, bridge.sign())?;
+        let operators = operators(settings, &sign, &made, bridge.sign())?;
         let about = About {
             node: settings.name.to_string(),
             incarnation: rand::random(),
@@ -198,20 +199,29 @@ fn check(settings: &Settings) -> Result<(), StartError> {
     if proxies > TRUSTED_PROXIES_MAX {
         return Err(StartError::TrustedProxies(proxies));
     }
+    if let Some(boxes) = &settings.black_boxes {
+        boxes.prepare().map_err(|source| StartError::BlackBoxes {
+            directory: boxes.directory.display().to_string(),
+            source,
+        })?;
+    }
     Ok(())
 }
 
 fn operators(
     settings: &Settings,
     sign: &Arc<Sign>,
-    tallies: &[Arc<Tally>],
+    made: &Made,
     store: Option<Arc<StoreSign>>,
 ) -> Result<Option<Operators>, StartError> {
     let shown = Shown {
         node: settings.name.to_string(),
         sign: Arc::clone(sign),
-        tallies: tallies.to_vec(),
+        tallies: made.tallies.clone(),
         store,
+        bells: made.bells.clone(),
+        boxes: settings.black_boxes.clone(),
+        asking: tokio::sync::Mutex::default(),
     };
     settings
         .operators
@@ -265,6 +275,7 @@ struct Made {
     lines: Vec<Line>,
     heard: mpsc::Receiver<(PuddleId, Said)>,
     tallies: Vec<Arc<Tally>>,
+    bells: Vec<Arc<Bell>>,
 }
 
 fn threads(
@@ -285,9 +296,18 @@ fn threads(
         lines: Vec::new(),
         heard,
         tallies: Vec::new(),
+        bells: Vec::new(),
     };
     for (((listener, peers), wake), puddle) in listeners.into_iter().zip(mesh).zip(wakes).zip(0..) {
         let puddle = PuddleId(puddle);
+        let bell = Arc::new(Bell::new(Arc::clone(&wake)));
+        made.bells.push(Arc::clone(&bell));
+        let boxes = settings.black_boxes.clone();
+        let recorder = Recorder {
+            black_box: BlackBox::new(boxes.as_ref().map_or(0, |boxes| boxes.bytes)),
+            boxes,
+            bell,
+        };
         let settings = settings.puddle(puddle);
         let (inbox, told) = RingBuffer::new(switchboard::inbox_slots(&settings));
         let tally = Arc::new(Tally::default());
@@ -311,7 +331,13 @@ fn threads(
         ));
         made.tallies.push(Arc::clone(&tally));
         made.threads.push(Thread::new(
-            settings, clock, listener, wake, told, io, tally,
+            settings,
+            clock,
+            listener,
+            wake,
+            told,
+            io,
+            (tally, recorder),
         ));
     }
     Ok(made)

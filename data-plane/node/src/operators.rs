@@ -2,6 +2,7 @@
 //! lives, whether it is ready, and what it counts. Never takes a puddle's turn,
 //! and shows nothing of any one client.
 
+mod asked;
 mod metrics;
 mod process;
 
@@ -23,6 +24,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
+use crate::black_box::{Bell, BlackBoxes};
 use crate::bridge::StoreSign;
 use crate::error::StartError;
 use crate::own::{Readiness, Sign};
@@ -55,6 +57,12 @@ pub(crate) struct Shown {
     pub(crate) tallies: Vec<Arc<Tally>>,
     /// The store of durable rooms, if there is one.
     pub(crate) store: Option<Arc<StoreSign>>,
+    /// By puddle: how its thread is asked for something.
+    pub(crate) bells: Vec<Arc<Bell>>,
+    /// Where black boxes go, if they are kept.
+    pub(crate) boxes: Option<BlackBoxes>,
+    /// Held by who asks for them: one at a time.
+    pub(crate) asking: tokio::sync::Mutex<()>,
 }
 
 impl Operators {
@@ -101,11 +109,11 @@ async fn serve(listener: TcpListener, shown: Arc<Shown>) -> io::Result<()> {
         let place = Arc::clone(&places).acquire_owned().await;
         let place = place.expect("the places are never closed");
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let shown = Arc::clone(&shown);
                 tokio::spawn(async move {
                     // Who takes longer is cut.
-                    let _ = timeout(CONNECTION_TIME_MAX, converse(stream, &shown)).await;
+                    let _ = timeout(CONNECTION_TIME_MAX, converse(stream, peer, &shown)).await;
                     drop(place);
                 });
             }
@@ -117,9 +125,12 @@ async fn serve(listener: TcpListener, shown: Arc<Shown>) -> io::Result<()> {
     }
 }
 
-async fn converse(stream: TcpStream, shown: &Shown) {
+async fn converse(stream: TcpStream, peer: SocketAddr, shown: &Shown) {
     let answers = service_fn(async |request: Request<Incoming>| {
-        Ok::<_, Infallible>(answer(request.method(), request.uri().path(), shown))
+        let asked = asked::answer(&request, peer, shown).await;
+        Ok::<_, Infallible>(
+            asked.unwrap_or_else(|| answer(request.method(), request.uri().path(), shown)),
+        )
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -155,15 +166,24 @@ fn answer(method: &Method, path: &str, shown: &Shown) -> Response<String> {
             (status, plain, format!("{}{store}", readiness.sentence()))
         }
         _ => {
-            let body = "operators are answered at /metrics, /live and /ready\n".to_owned();
+            let body =
+                "operators are answered at /metrics, /live, /ready and /black-box\n".to_owned();
             (StatusCode::NOT_FOUND, plain, body)
         }
     };
+    respond((status, kind), "GET, HEAD", body)
+}
+
+fn respond(
+    (status, kind): (StatusCode, &'static str),
+    allowed: &'static str,
+    body: String,
+) -> Response<String> {
     Response::builder()
         .status(status)
         .header(CONTENT_TYPE, kind)
         .header(CACHE_CONTROL, "no-store")
-        .header(ALLOW, "GET, HEAD")
+        .header(ALLOW, allowed)
         .body(body)
         .expect("these are header values")
 }
@@ -185,6 +205,9 @@ mod tests {
             sign: Arc::new(Sign::new()),
             tallies,
             store: Some(Arc::new(StoreSign::new())),
+            bells: Vec::new(),
+            boxes: None,
+            asking: tokio::sync::Mutex::default(),
         }
     }
 
@@ -262,5 +285,21 @@ mod tests {
         while TcpStream::connect(address).is_ok() {
             thread::yield_now();
         }
+    }
+
+    #[test]
+    fn black_boxes_are_for_operators_on_the_machine_and_no_page_of_a_browser() {
+        let operators = start("127.0.0.1:0".parse().unwrap(), shown()).expect("it starts");
+        let post = |further: &str| {
+            let request = format!("POST /black-box HTTP/1.1\r\nHost: x\r\n{further}\r\n");
+            ask(&operators, &request)
+        };
+        let off = post("");
+        assert!(
+            off.starts_with("HTTP/1.1 404") && off.contains("black_box_bytes"),
+            "{off}"
+        );
+        assert!(post("Origin: http://evil.example\r\n").starts_with("HTTP/1.1 403"));
+        assert!(get(&operators, "/black-box").starts_with("HTTP/1.1 405"));
     }
 }

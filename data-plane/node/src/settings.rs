@@ -14,6 +14,8 @@ use porthouse_puddle::{
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use zeroize::Zeroizing;
 
+use crate::black_box::BlackBoxes;
+
 /// How a node is to be.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -74,6 +76,9 @@ pub struct Settings {
     pub subscriptions_max: usize,
     /// Sockets of each puddle; past it a connection is refused with 503.
     pub sockets_per_puddle_max: usize,
+    /// The last of what came to each puddle is kept, so that it can be done again
+    /// by `cargo sim --replay`; `None`: it is not.
+    pub black_boxes: Option<BlackBoxes>,
 }
 
 impl Settings {
@@ -103,11 +108,12 @@ impl Settings {
             endpoint_host_suffix: None,
             page_origins: Vec::new(),
             trusted_proxies: Vec::new(),
-            resume_keys: ResumeKeys::new(&[rand::random()]),
+            resume_keys: ResumeKeys::drawn(rand::random()),
             nats: None,
             silence_time_max: Duration::from_secs(45),
             subscriptions_max: 64,
             sockets_per_puddle_max: 100_000,
+            black_boxes: None,
         }
     }
 

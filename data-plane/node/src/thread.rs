@@ -6,6 +6,7 @@
 //! designs tried it delivered most (1.04 of uWebSockets, a task over `AsyncFd`
 //! 0.98), and what is left for a later turn is reported again by itself.
 
+use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::ControlFlow;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use porthouse_model::Time;
 use porthouse_puddle::{
-    Deadline, Input, Puddle, SecretSeed, Seed, Seeds, Settings, SocketId, ToPuddle,
+    BlackBox, Deadline, End, Input, Puddle, SecretSeed, Seed, Seeds, Settings, SocketId, ToPuddle,
 };
 use rtrb::{Consumer, RingBuffer};
 use rustix::buffer::spare_capacity;
@@ -25,6 +26,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SocketFlags, acceptfrom_with, recv};
 
+use crate::black_box::{Bell, BlackBoxes};
 use crate::clock::Clock;
 use crate::door::{Door, LISTENER};
 use crate::ring::Wake;
@@ -68,9 +70,18 @@ pub(crate) struct Thread {
     io: Io,
     /// For others to read.
     tally: Arc<Tally>,
+    recorder: Recorder,
     scratch: Vec<u8>,
     wall_next: Time,
     emptied: bool,
+}
+
+/// What is kept of what comes to the puddle, and where it goes.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    pub(crate) black_box: BlackBox,
+    pub(crate) boxes: Option<BlackBoxes>,
+    pub(crate) bell: Arc<Bell>,
 }
 
 /// What the kernel reported.
@@ -118,7 +129,7 @@ impl Thread {
         wake: Arc<Wake>,
         inbox: Consumer<Told>,
         io: Io,
-        tally: Arc<Tally>,
+        (tally, recorder): (Arc<Tally>, Recorder),
     ) -> Self {
         Self {
             settings,
@@ -128,6 +139,7 @@ impl Thread {
             inbox,
             io,
             tally,
+            recorder,
             scratch: vec![0; SCRATCH_BYTES],
             wall_next: Time::ZERO,
             emptied: false,
@@ -137,7 +149,7 @@ impl Thread {
     /// Runs until it is told to stop, or has panicked too often.
     pub(crate) fn run(mut self) {
         let mut panics = Vec::new();
-        while catch_unwind(AssertUnwindSafe(|| self.live())).is_err() {
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.live())) {
             let now = self.clock.now();
             panics.retain(|panic| now.since(*panic) < PANICS_TIME);
             panics.push(now);
@@ -147,7 +159,11 @@ impl Thread {
                 panics = panics.len(),
                 "a puddle panicked"
             );
-            if self.begin_anew().is_err() || panics.len() >= PANICS_MAX {
+            let goes_on = self.begin_anew().is_ok() && panics.len() < PANICS_MAX;
+            // Its sockets have been told by now, and nobody waits for the file but
+            // whoever comes anew.
+            self.put_box(&End::Panicked(words(panic.as_ref())));
+            if !goes_on {
                 self.io.say(Said::Broken);
                 return;
             }
@@ -161,6 +177,7 @@ impl Thread {
             chance: Seed(rand::random()),
             secrets: SecretSeed::new(rand::random()),
         };
+        self.recorder.black_box.begin(&self.settings, &seeds, now);
         let mut puddle = Puddle::new(self.settings.clone(), seeds, now);
         self.watch().expect("a fresh epoll takes the listener");
         let mut batch = Batch::new();
@@ -172,7 +189,8 @@ impl Thread {
             if self.take_turn(&mut puddle, now, &mut batch).is_break() {
                 return;
             }
-            deadline = puddle.settle(self.clock.now(), &mut self.io);
+            let black_box = &mut self.recorder.black_box;
+            deadline = black_box.settle(&mut puddle, self.clock.now(), &mut self.io);
             self.io.peers.wake_told();
             self.count(&puddle);
         }
@@ -197,7 +215,8 @@ impl Thread {
             .expect("the wall clock is always due");
         let span = due.since(now);
         self.wake.doze();
-        let told = !(self.inbox.is_empty() && self.io.peers.is_silent());
+        let told =
+            !(self.inbox.is_empty() && self.io.peers.is_silent()) || self.recorder.bell.is_rung();
         batch.wait(
             self.io.sockets.epoll(),
             if told { Duration::ZERO } else { span },
@@ -207,12 +226,17 @@ impl Thread {
 
     /// Control work first, then other puddles, then sockets.
     fn take_turn(&mut self, puddle: &mut Puddle, now: Time, batch: &mut Batch) -> ControlFlow<()> {
+        if self.recorder.bell.is_rung() {
+            self.recorder.bell.answer(&self.recorder.black_box);
+            #[cfg(debug_assertions)]
+            self.break_if_told(puddle, now);
+        }
         if now >= self.wall_next {
             if self.inbox.is_abandoned() {
                 // The node has ended while this puddle began anew.
                 return ControlFlow::Break(());
             }
-            puddle.handle(now, Input::Wall(Clock::wall()));
+            self.handle(puddle, now, Input::Wall(Clock::wall()));
             self.wall_next = now + WALL_EVERY;
         }
         for _ in 0..self.inbox.slots() {
@@ -223,10 +247,46 @@ impl Thread {
             let Some((from, hop)) = self.io.peers.pop() else {
                 break;
             };
-            puddle.handle(now, Input::Hopped { from, hop });
+            self.handle(puddle, now, Input::Hopped { from, hop });
         }
         self.look_at_events(puddle, now, batch);
         ControlFlow::Continue(())
+    }
+
+    fn handle(&mut self, puddle: &mut Puddle, now: Time, input: Input<'_>) {
+        self.recorder.black_box.handle(puddle, now, input);
+    }
+
+    /// More credit comes back than was ever given: no puddle goes on from there.
+    #[cfg(debug_assertions)]
+    fn break_if_told(&mut self, puddle: &mut Puddle, now: Time) {
+        if !self.recorder.bell.breaks() {
+            return;
+        }
+        let other = u8::from(self.io.puddle.0 == 0);
+        let (hops, bytes) = (u32::MAX / 2, 0);
+        let hop = porthouse_puddle::Hop::Credit { hops, bytes };
+        let from = porthouse_puddle::PuddleId(other);
+        self.handle(puddle, now, Input::Hopped { from, hop });
+    }
+
+    /// What came to the puddle is put into a file, where that is kept.
+    fn put_box(&self, end: &End) {
+        let Some(boxes) = &self.recorder.boxes else {
+            return;
+        };
+        let Some(bytes) = self.recorder.black_box.dump(end) else {
+            return;
+        };
+        let puddle = self.io.puddle;
+        match boxes.put(puddle, end, &bytes) {
+            Ok(path) => {
+                tracing::error!(puddle = puddle.0, path = %path.display(), "its black box is kept");
+            }
+            Err(error) => {
+                tracing::error!(puddle = puddle.0, %error, "its black box cannot be kept");
+            }
+        }
     }
 
     fn heed(&mut self, puddle: &mut Puddle, now: Time, told: Told) -> ControlFlow<()> {
@@ -235,27 +295,27 @@ impl Thread {
                 if matches!(message, ToPuddle::Drain { .. }) {
                     self.door.close();
                 }
-                puddle.handle(now, message.into());
+                self.handle(puddle, now, message.into());
             }
             Told::Bridged { request, answer } => {
-                puddle.handle(now, Input::Bridged { request, answer });
+                self.handle(puddle, now, Input::Bridged { request, answer });
             }
             Told::Restarted {
                 puddle: other,
                 ends,
             } => {
                 self.io.peers.replace(other, ends);
-                puddle.handle(now, Input::Restarted { puddle: other });
+                self.handle(puddle, now, Input::Restarted { puddle: other });
             }
             Told::Follow(follow) => {
                 for room in self.io.followers.add(&follow) {
-                    puddle.handle(now, Input::Follow { room });
+                    self.handle(puddle, now, Input::Follow { room });
                 }
                 follow.heard_by_puddle();
             }
             Told::Unfollow(follow) => {
                 for room in self.io.followers.remove(&follow) {
-                    puddle.handle(now, Input::Unfollow { room });
+                    self.handle(puddle, now, Input::Unfollow { room });
                 }
             }
             Told::Stop => return ControlFlow::Break(()),
@@ -295,7 +355,7 @@ impl Thread {
         }
         if flags.contains(EventFlags::OUT) {
             self.io.sockets.wait_writable(socket, false);
-            puddle.handle(now, Input::Writable { socket });
+            self.handle(puddle, now, Input::Writable { socket });
         }
         let broken = flags.intersects(EventFlags::HUP | EventFlags::ERR);
         if !self.io.sockets.is_read(socket) {
@@ -322,7 +382,8 @@ impl Thread {
             }
             Ok((count, _)) => {
                 let bytes = &mut self.scratch[..count];
-                puddle.handle(now, Input::Received { socket, bytes });
+                let input = Input::Received { socket, bytes };
+                self.recorder.black_box.handle(puddle, now, input);
                 count
             }
         }
@@ -330,7 +391,7 @@ impl Thread {
 
     fn lose(&mut self, puddle: &mut Puddle, now: Time, socket: SocketId) {
         self.io.sockets.remove(socket);
-        puddle.handle(now, Input::Lost { socket });
+        self.handle(puddle, now, Input::Lost { socket });
     }
 
     /// Accepts a few; the kernel reports those it still has.
@@ -369,7 +430,7 @@ impl Thread {
         match self.io.sockets.insert(fd) {
             Ok(socket) => {
                 let address = address.ip().to_canonical();
-                puddle.handle(now, Input::Connected { socket, address });
+                self.handle(puddle, now, Input::Connected { socket, address });
             }
             Err(error) => tracing::warn!(%error, "a connection cannot be waited for"),
         }
@@ -404,180 +465,12 @@ impl Thread {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
-
-    use porthouse_puddle::{Hop, PuddleId};
-    use rtrb::Producer;
-    use tokio::sync::mpsc;
-    use tokio::time::timeout;
-
-    use super::*;
-    use crate::listen;
-    use crate::own::Sign;
-    use crate::own::front::Front;
-    use crate::ring::Peers;
-    use crate::socket::Sockets;
-
-    const WAIT_MAX: Duration = Duration::from_secs(20);
-    const SLOTS: usize = 64;
-
-    /// A running thread, as the switchboard and another puddle see it.
-    struct Running {
-        address: SocketAddr,
-        thread: std::thread::JoinHandle<()>,
-        heard: mpsc::Receiver<(PuddleId, Said)>,
-        inbox: Producer<Told>,
-        other: Peers,
-        wake: Arc<Wake>,
-    }
-
-    fn running(sockets_max: usize) -> Running {
-        let (address, mut listeners) =
-            listen::bind("127.0.0.1:0".parse().unwrap(), 1, Duration::from_secs(90)).unwrap();
-        let wakes: Vec<_> = (0..2).map(|_| Wake::new().unwrap()).collect();
-        let settings = Settings {
-            sockets_max,
-            ..Settings::new(PuddleId(0), 2)
-        };
-        let mut mesh = Peers::mesh(&wakes, settings.hop_ring_slots() as usize);
-        let (other, own) = (mesh.pop().unwrap(), mesh.pop().unwrap());
-        let (inbox, told) = RingBuffer::new(SLOTS);
-        let (voice, heard) = mpsc::channel(SLOTS);
-        let clock = Clock::start();
-        let io = Io {
-            puddle: PuddleId(0),
-            sockets: Sockets::new(sockets_max).unwrap(),
-            peers: own,
-            voice,
-            sign: Arc::new(Sign::new()),
-            front: Front::nowhere(),
-            refusals: Arc::new(crate::refusals::Refusals::new()),
-            seen: crate::policy::seen::Seen::of(1),
-            followers: crate::follow::Followers::default(),
-            kept_out: crate::policy::kept_out::KeptOut::nowhere(),
-            now: clock.now(),
-        };
-        let wake = Arc::clone(&wakes[0]);
-        let thread = Thread::new(
-            settings,
-            clock,
-            listeners.remove(0),
-            Arc::clone(&wake),
-            told,
-            io,
-            Arc::new(Tally::default()),
-        );
-        let thread = std::thread::spawn(move || thread.run());
-        Running {
-            address,
-            thread,
-            heard,
-            inbox,
-            other,
-            wake,
-        }
-    }
-
-    impl Running {
-        fn get(&self, path: &str) -> String {
-            let mut stream = TcpStream::connect(self.address).unwrap();
-            stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-            let mut answer = String::new();
-            stream.take(4_096).read_to_string(&mut answer).unwrap();
-            answer
-        }
-
-        fn tell(&mut self, told: Told) {
-            assert!(self.inbox.push(told).is_ok());
-            self.wake.wake();
-        }
-
-        /// Breaks the puddle's trust in its peers: nothing was given, so nothing
-        /// can come back.
-        fn break_puddle(&mut self) {
-            self.other
-                .tell(PuddleId(0), Hop::Credit { hops: 1, bytes: 0 });
-            self.other.wake_told();
-        }
-
-        async fn said(&mut self) -> Said {
-            timeout(WAIT_MAX, self.heard.recv())
-                .await
-                .unwrap()
-                .unwrap()
-                .1
-        }
-
-        async fn restarted(&mut self) {
-            let Said::Restarted { inbox, peers } = self.said().await else {
-                panic!("no restart")
-            };
-            self.inbox = inbox;
-            for (_, ends) in peers {
-                self.other.replace(PuddleId(0), ends);
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_puddle_that_panics_loses_its_sockets_and_begins_anew() {
-        let mut running = running(8);
-        let mut idle = TcpStream::connect(running.address).unwrap();
-        idle.set_read_timeout(Some(WAIT_MAX)).unwrap();
-        assert!(
-            running.get("/-/live").contains("live"),
-            "so `idle` was accepted, too"
-        );
-        running.break_puddle();
-        running.restarted().await;
-        let mut last = Vec::new();
-        Read::by_ref(&mut idle)
-            .take(64)
-            .read_to_end(&mut last)
-            .unwrap();
-        assert_eq!(last, [0x88, 2, 0x03, 0xf3]);
-        assert!(running.get("/-/live").contains("live"));
-        running.tell(Told::Stop);
-        running.thread.join().unwrap();
-    }
-
-    #[tokio::test]
-    async fn the_third_panic_in_a_minute_ends_it() {
-        let mut running = running(8);
-        for _ in 0..PANICS_MAX {
-            running.break_puddle();
-            running.restarted().await;
-        }
-        assert!(matches!(running.said().await, Said::Broken));
-        running.thread.join().unwrap();
-    }
-
-    #[test]
-    fn a_connection_too_many_is_told_so() {
-        let mut running = running(1);
-        let _idle = TcpStream::connect(running.address).unwrap();
-        let refused = running.get("/lobby");
-        assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-        let (head, body) = refused.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
-        assert!(body.contains("sockets_max"));
-        running.tell(Told::Stop);
-        running.thread.join().unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_drain_that_nobody_waits_for_has_ended_once_the_door_is_shut() {
-        let mut running = running(8);
-        running.tell(Told::Message(ToPuddle::Drain {
-            until: Time::ZERO + WAIT_MAX,
-        }));
-        assert!(matches!(running.said().await, Said::Emptied));
-        assert!(TcpStream::connect(running.address).is_err());
-        running.tell(Told::Stop);
-        running.thread.join().unwrap();
-    }
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let owned = || panic.downcast_ref::<String>().cloned();
+    text.or_else(owned)
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,9 @@ mod policy;
 mod switchboard;
 mod timer;
 mod network;
+mod black_box;
 
+pub use black_box::{BlackBox, Dump, End, Garbled, NotABox, Replay, Turn};
 pub use bridge::{FromStore, Mark, Record, StoreRequest, StoredRoom, ToStore};
 pub use counting::CountingHop;
 pub use home::{FromHome, Placed, ToHome};

@@ -40,8 +40,11 @@ const NONCE_BYTES: usize = 24;
 #[derive(Clone, Default)]
 pub struct ResumeKeys(Arc<[Key]>);
 
+#[derive(Clone)]
 struct Key {
     id: [u8; KEY_ID_BYTES],
+    /// What it is made of, where it ends with its process: a black box may keep it.
+    drawn: Option<[u8; RESUME_KEY_BYTES]>,
     cipher: XChaCha20Poly1305,
     /// Makes nonces, and nothing else.
     nonces: Sha256,
@@ -89,6 +92,47 @@ impl ResumeKeys {
     #[must_use]
     pub fn new(keys: &[[u8; RESUME_KEY_BYTES]]) -> Self {
         Self(keys.iter().map(Key::new).collect())
+    }
+
+    /// A key that was drawn for one process, and ends with it.
+    #[must_use]
+    pub fn drawn(key: [u8; RESUME_KEY_BYTES]) -> Self {
+        let drawn = Some(key);
+        Self(
+            [Key {
+                drawn,
+                ..Key::new(&key)
+            }]
+            .into(),
+        )
+    }
+
+    /// What a black box keeps: the keys' names, and those that end with the process.
+    pub(crate) fn kept(&self) -> Vec<([u8; KEY_ID_BYTES], Option<[u8; RESUME_KEY_BYTES]>)> {
+        self.0.iter().map(|key| (key.id, key.drawn)).collect()
+    }
+
+    /// The same again. A key of which only the name is known opens nothing.
+    pub(crate) fn again(keys: &[([u8; KEY_ID_BYTES], Option<[u8; RESUME_KEY_BYTES]>)]) -> Self {
+        let again = |(id, drawn): &([u8; KEY_ID_BYTES], Option<[u8; RESUME_KEY_BYTES]>)| Key {
+            id: *id,
+            drawn: *drawn,
+            ..Key::new(&drawn.unwrap_or_default())
+        };
+        Self(keys.iter().map(again).collect())
+    }
+
+    /// These keys, each of which only the name was known taken from those given.
+    /// Answers how many are not among them.
+    pub(crate) fn complete(&mut self, given: &Self) -> usize {
+        let mut missing = 0;
+        let whole = |key: &Key| {
+            let other = given.0.iter().find(|other| other.id == key.id);
+            missing += usize::from(key.drawn.is_none() && other.is_none());
+            other.filter(|_| key.drawn.is_none()).unwrap_or(key).clone()
+        };
+        self.0 = self.0.iter().map(whole).collect();
+        missing
     }
 
     /// Reads keys as they are written: one a line, `NAME KEY`, the key in base64;
@@ -194,6 +238,7 @@ impl Key {
         let [a, b, c, d, ..] = derived(b"key id");
         Self {
             id: [a, b, c, d],
+            drawn: None,
             cipher: XChaCha20Poly1305::new(&derived(b"seal").into()),
             nonces,
         }

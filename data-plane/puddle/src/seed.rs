@@ -23,6 +23,11 @@ impl SecretSeed {
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
+    /// The bytes, for a black box.
+    pub(crate) const fn reveal(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for SecretSeed {

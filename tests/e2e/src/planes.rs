@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 
 use rustix::process::Signal;
@@ -260,6 +260,11 @@ impl Planes {
 }
 
 impl Node {
+    /// Waits until it has ended by itself.
+    pub async fn ended(mut self) -> ExitStatus {
+        self.process.exit().await
+    }
+
     /// Kills it as an operating system short of memory would.
     pub async fn kill(mut self) -> Process {
         self.process.signal(Signal::KILL);

@@ -110,7 +110,7 @@ impl Plan {
 
 /// The same in all worlds.
 fn resume_keys() -> ResumeKeys {
-    ResumeKeys::new(&[[7; RESUME_KEY_BYTES]])
+    ResumeKeys::drawn([7; RESUME_KEY_BYTES])
 }
 
 impl Keeping {

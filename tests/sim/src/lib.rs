@@ -25,11 +25,14 @@ mod world;
 mod plant;
 mod checker;
 mod alarm;
+mod again;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use again::{Again, Ending, again};
 pub use modelled::{Asked, Command, Modelled};
 pub use plant::Plant;
+pub use porthouse_puddle::Dump;
 pub use returns::Returns;
 
 use alarm::Alarm;
@@ -44,6 +47,8 @@ pub struct Options {
     pub tracing: bool,
     /// Everybody keeps losing their connection, in rooms that keep.
     pub coming_and_going: bool,
+    /// What each puddle's black box may keep, in bytes; 0: there is none.
+    pub black_box_bytes: usize,
 }
 
 /// How a run ended.
@@ -76,6 +81,12 @@ pub struct Report {
 /// Runs the world of a seed to its end, or to the first broken promise.
 #[must_use]
 pub fn run(seed: u64, options: Options) -> Report {
+    recorded(seed, options).0
+}
+
+/// The same, with the puddles' black boxes as they were at the end.
+#[must_use]
+pub fn recorded(seed: u64, options: Options) -> (Report, Vec<Vec<u8>>) {
     Alarm::set();
     let _ = Alarm::heard();
     let mut world = None;
@@ -93,12 +104,14 @@ pub fn run(seed: u64, options: Options) -> Report {
         (Ok(Err(Failure::Liveness(why))), None) => Verdict::Liveness(why),
         (Ok(Ok(())), None) => Verdict::Passed,
     };
-    Report {
+    let boxes = world.as_ref().map(World::boxes).unwrap_or_default();
+    let report = Report {
         verdict,
         hash,
         events,
         returns,
-    }
+    };
+    (report, boxes)
 }
 
 fn words(panic: &(dyn std::any::Any + Send)) -> String {

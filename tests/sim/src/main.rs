@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use porthouse_sim::{Options, Plant, Report, Returns, Verdict, run};
+use porthouse_puddle::{Dump, End, ResumeKeys};
+use porthouse_sim::{Ending, Options, Plant, Report, Returns, Verdict, again, run};
 
 const USAGE: &str = "\
 usage: cargo sim SEED [--trace] [--twice] [--resume] [--plant BUG]
@@ -12,12 +13,16 @@ usage: cargo sim SEED [--trace] [--twice] [--resume] [--plant BUG]
        cargo sim ci [--seeds N] [--seconds N] [--from SEED]
                                                           as many seeds as fit
        cargo sim plant BUG [--seeds N] [--from SEED]      until the bug is caught
+       cargo sim --replay FILE [--trace] [--resume-key-file FILE]
+                                                          a node's black box again
        cargo sim resume [--times N] [--seeds N] [--seconds N] [--from SEED]
                                                           until so many connections were lost
 
 exit status: 0 passed, 1 a planted bug was not caught, or too few who came back were told
              that nothing is missing, 2 usage, 10 crash,
-             11 a promise of safety is broken, 12 a promise of liveness is broken";
+             11 a promise of safety is broken, 12 a promise of liveness is broken;
+             of a black box: 0 it went as then, into the same panic too, 1 otherwise or not to be
+             said, 2 it is none that can be read";
 
 /// The run shows nothing.
 const UNPROVEN: u8 = 1;
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         ["ci", rest @ ..] => ci(rest),
         ["plant", bug, rest @ ..] => plant(bug, rest),
         ["resume", rest @ ..] => resume(rest),
+        ["--replay", file, rest @ ..] => open(file, rest),
         [seed, rest @ ..] => seed.parse().ok().and_then(|seed| replay(seed, rest)),
         [] => None,
     };
@@ -66,6 +72,7 @@ fn replay(seed: u64, words: &[&str]) -> Option<u8> {
         plant,
         tracing: words.contains(&"--trace"),
         coming_and_going: words.contains(&"--resume"),
+        black_box_bytes: 0,
     };
     let began = Instant::now();
     let report = run(seed, options);
@@ -90,6 +97,63 @@ fn replay(seed: u64, words: &[&str]) -> Option<u8> {
         }
     }
     Some(status(&report.verdict))
+}
+
+/// A black box again.
+fn open(file: &str, words: &[&str]) -> Option<u8> {
+    let mut dump = match std::fs::read(file).map(|bytes| Dump::read(&bytes)) {
+        Ok(Ok(dump)) => dump,
+        Ok(Err(error)) => return Some(refuse(file, &error)),
+        Err(error) => return Some(refuse(file, &error)),
+    };
+    let mut keys = ResumeKeys::default();
+    if let Some(at) = words.iter().position(|word| *word == "--resume-key-file") {
+        let of = words.get(at + 1)?;
+        keys = match std::fs::read_to_string(of).map(|text| ResumeKeys::parse(&text)) {
+            Ok(Ok(keys)) => keys,
+            Ok(Err(error)) => return Some(refuse(of, &error)),
+            Err(error) => return Some(refuse(of, &error)),
+        };
+    }
+    let missing = dump.unlock(&keys);
+    let (puddle, puddles) = dump.puddle();
+    println!(
+        "{file}: puddle {puddle} of {puddles}, written by {}: {}",
+        dump.version,
+        match &dump.end {
+            End::Asked => "somebody asked for it".to_owned(),
+            End::Panicked(said) => format!("it panicked: {said}"),
+        }
+    );
+    if missing > 0 {
+        println!(
+            "{missing} of its resume keys are not in it: without --resume-key-file it goes otherwise \
+             where a token is sealed or opened"
+        );
+    }
+    if dump.version != env!("CARGO_PKG_VERSION") {
+        println!("this is {}: it may go otherwise", env!("CARGO_PKG_VERSION"));
+    }
+    let traces = words.contains(&"--trace");
+    let done = again(dump, &mut |at, input| {
+        if traces {
+            println!("{:>15} {input}", at.as_nanos());
+        }
+    });
+    println!("{done}");
+    match done.ending {
+        Ending::Same | Ending::Panicked { as_then: true, .. } => Some(0),
+        Ending::Garbled(_) => Some(BAD_USAGE),
+        Ending::Differs { .. }
+        | Ending::Panicked { as_then: false, .. }
+        | Ending::Calm
+        | Ending::Shown => Some(UNPROVEN),
+    }
+}
+
+fn refuse(file: &str, why: &dyn std::error::Error) -> u8 {
+    eprintln!("{file}: {why}");
+    BAD_USAGE
 }
 
 fn ci(words: &[&str]) -> Option<u8> {

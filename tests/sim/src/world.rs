@@ -16,7 +16,7 @@ mod phase;
 use std::hash::Hash;
 
 use porthouse_model::{Revision, Time, UnixTime};
-use porthouse_puddle::{Input, Puddle, Seed, Seeds, Switchboard};
+use porthouse_puddle::{BlackBox, End, Input, Puddle, Seed, Seeds, Switchboard};
 
 use crate::Options;
 use crate::chance::Chance;
@@ -151,6 +151,7 @@ impl World {
             plant,
             tracing,
             coming_and_going,
+            black_box_bytes,
         } = options;
         let mut chance = Chance::new(seed);
         let mut plan = Plan::draw(&mut chance.fork());
@@ -166,7 +167,7 @@ impl World {
         if coming_and_going {
             plan.come_and_go(seed);
         }
-        let node = node(&plan, &mut chance.fork());
+        let node = node(&plan, &mut chance.fork(), black_box_bytes);
         let control = control(&plan, chance.fork(), plant);
         let nanos = |span: core::time::Duration| u64::try_from(span.as_nanos()).expect("short");
         let checker = Checker::new(Bounds {
@@ -219,6 +220,14 @@ impl World {
     /// clients and administrators saw.
     pub(crate) const fn events(&self) -> u64 {
         self.inputs + self.writes + self.lines
+    }
+
+    /// What the puddles' black boxes hold.
+    pub(crate) fn boxes(&self) -> Vec<Vec<u8>> {
+        let workers = self.node.workers.iter();
+        workers
+            .filter_map(|worker| worker.black_box.dump(&End::Asked))
+            .collect()
     }
 
     /// Those who came back to go on.
@@ -391,14 +400,15 @@ fn control(plan: &Plan, chance: Chance, plant: Option<Plant>) -> Control {
     control
 }
 
-fn node(plan: &Plan, chance: &mut Chance) -> Node {
+fn node(plan: &Plan, chance: &mut Chance, black_box_bytes: usize) -> Node {
     let now = Time::ZERO;
     let worker = |puddle| {
         let settings = plan.puddle(puddle);
-        Worker::new(
-            Puddle::new(settings, Seeds::repeatable(Seed(chance.next())), now),
-            plan.puddles,
-        )
+        let seeds = Seeds::repeatable(Seed(chance.next()));
+        let mut black_box = BlackBox::new(black_box_bytes);
+        black_box.begin(&settings, &seeds, now);
+        let puddle = Puddle::new(settings, seeds, now);
+        Worker::new(puddle, black_box, plan.puddles)
     };
     Node {
         workers: (0..plan.puddles).map(worker).collect(),

@@ -40,6 +40,7 @@ mod presence;
 mod proxied;
 mod returning;
 mod slow;
+mod broken;
 mod lifetime;
 mod sibling;
 mod moderation;

@@ -123,9 +123,8 @@ impl World {
         self.inputs += 1;
         let now = self.time();
         let worker = &mut self.node.workers[usize::from(puddle)];
-        worker
-            .puddle
-            .handle(now, Input::Received { socket: id, bytes });
+        let input = Input::Received { socket: id, bytes };
+        worker.black_box.handle(&mut worker.puddle, now, input);
         socket.up.advance(len);
         self.sockets[at(number)] = Some(socket);
         self.settle_soon(puddle);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use porthouse_puddle::{
-    Hop, Output, Puddle, PuddleId, Shell, SocketId, Switchboard, ToPuddle, Wrote,
+    BlackBox, Hop, Output, Puddle, PuddleId, Shell, SocketId, Switchboard, ToPuddle, Wrote,
 };
 
 use super::Event;
@@ -21,6 +21,8 @@ use crate::queue::{Nanos, Queue};
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) puddle: Puddle,
+    /// What came to it, if that is kept.
+    pub(crate) black_box: BlackBox,
     /// By slot: how often it was used, and which of the world's sockets has it.
     pub(crate) slots: Vec<(u32, Option<u32>)>,
     pub(crate) free: Vec<u32>,
@@ -43,9 +45,10 @@ pub(crate) struct Node {
 }
 
 impl Worker {
-    pub(crate) fn new(puddle: Puddle, puddles: u8) -> Self {
+    pub(crate) fn new(puddle: Puddle, black_box: BlackBox, puddles: u8) -> Self {
         Self {
             puddle,
+            black_box,
             slots: Vec::new(),
             free: Vec::new(),
             told: VecDeque::new(),

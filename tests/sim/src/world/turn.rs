@@ -31,9 +31,8 @@ impl World {
     pub(super) fn input(&mut self, puddle: u8, input: Input<'_>) {
         self.inputs += 1;
         let now = self.time();
-        self.node.workers[usize::from(puddle)]
-            .puddle
-            .handle(now, input);
+        let worker = &mut self.node.workers[usize::from(puddle)];
+        worker.black_box.handle(&mut worker.puddle, now, input);
         self.settle_soon(puddle);
     }
 
@@ -82,7 +81,7 @@ impl World {
             link_delay,
             writes: &mut self.writes,
         };
-        let deadline = worker.puddle.settle(now, &mut hands);
+        let deadline = worker.black_box.settle(&mut worker.puddle, now, &mut hands);
         if self.step.is_multiple_of(CHECKED_STEPS) {
             worker.puddle.check();
         }
