@@ -4,6 +4,8 @@
 
 use std::time::Instant;
 
+use porthouse_puddle::BlackBox;
+
 use crate::operation::{SPEAKER, enter, raw_frames, socket};
 use crate::world::World;
 
@@ -26,7 +28,7 @@ pub(crate) fn print() {
 
 /// Nanoseconds of a delivery, and turns of a message, over so many messages.
 fn time(sockets: u32, messages: u32) -> (f64, u32) {
-    let mut world = World::new();
+    let mut world = World::new(BlackBox::off());
     for slot in 0..=sockets {
         enter(&mut world, socket(slot));
     }

@@ -107,10 +107,16 @@ impl BlackBox {
         now: Time,
         shell: &mut impl Shell,
     ) -> Option<Deadline> {
-        match &mut self.0 {
-            None => puddle.settle(now, shell),
-            Some(ring) => ring.settle(puddle, now, shell),
+        let mut watching = match &mut self.0 {
+            None => Watching::nothing(shell),
+            Some(ring) => ring.watch(now, shell),
+        };
+        let deadline = puddle.settle(now, &mut watching);
+        watching.finish();
+        if let Some(ring) = &mut self.0 {
+            ring.keep();
         }
+        deadline
     }
 
     /// What is kept, as the bytes of a file; nothing where nothing is.
@@ -178,27 +184,19 @@ impl Ring {
         self.last = self.last.max(now);
     }
 
-    fn settle(
-        &mut self,
-        puddle: &mut Puddle,
-        now: Time,
-        shell: &mut impl Shell,
-    ) -> Option<Deadline> {
+    /// Looks on while the turn is settled.
+    fn watch<'a, S: Shell>(&'a mut self, now: Time, shell: &'a mut S) -> Watching<'a, S> {
         // Before it is done: a panic comes after.
         self.stamp(now);
         self.turn.push(SETTLED);
-        let mut watching = Watching::new(shell, &mut self.turn, &mut self.scratch);
-        let deadline = puddle.settle(now, &mut watching);
-        watching.finish();
-        if self.turn.len() + TURN_COST > self.bytes_max {
-            self.give_up();
-        }
-        self.keep();
-        deadline
+        Watching::new(shell, &mut self.turn, &mut self.scratch)
     }
 
     /// The turn is put into the ring, and the oldest give way to it.
     fn keep(&mut self) {
+        if self.turn.len() + TURN_COST > self.bytes_max {
+            self.give_up();
+        }
         if self.too_long {
             self.lost += self.lengths.len() as u64 + 1;
             self.lengths.clear();

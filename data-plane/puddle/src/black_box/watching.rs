@@ -14,9 +14,15 @@ const GONE: u8 = 2;
 /// After the last write that did not take all.
 const NO_MORE: u8 = 0;
 
-/// A shell, and what is kept of it.
+/// A shell, and what is kept of it, if anything is. It is one type either way, so
+/// that a puddle's turn is compiled once.
 pub(super) struct Watching<'a, S> {
     shell: &'a mut S,
+    keeping: Option<Keeping<'a>>,
+}
+
+/// What is kept of a turn's end.
+struct Keeping<'a> {
     /// The turn, into which answers other than [`Wrote::All`] are written, each
     /// behind how many of those came before it.
     turn: &'a mut Vec<u8>,
@@ -26,31 +32,58 @@ pub(super) struct Watching<'a, S> {
 }
 
 impl<'a, S: Shell> Watching<'a, S> {
-    pub(super) fn new(shell: &'a mut S, turn: &'a mut Vec<u8>, scratch: &'a mut Vec<u8>) -> Self {
+    /// Keeps nothing.
+    pub(super) const fn nothing(shell: &'a mut S) -> Self {
         Self {
             shell,
+            keeping: None,
+        }
+    }
+
+    pub(super) fn new(shell: &'a mut S, turn: &'a mut Vec<u8>, scratch: &'a mut Vec<u8>) -> Self {
+        let keeping = Some(Keeping {
             turn,
             scratch,
             did: Did::default(),
             all: 0,
-        }
+        });
+        Self { shell, keeping }
     }
 
     /// Ends the turn: what was done.
     pub(super) fn finish(self) {
-        self.turn.push(NO_MORE);
-        self.turn.extend_from_slice(&self.did.value().to_le_bytes());
+        if let Some(keeping) = self.keeping {
+            keeping.turn.push(NO_MORE);
+            let did = keeping.did.value();
+            keeping.turn.extend_from_slice(&did.to_le_bytes());
+        }
     }
 }
 
 impl<S: Shell> Shell for Watching<'_, S> {
     fn write(&mut self, socket: SocketId, bytes: &[IoSlice<'_>]) -> Wrote {
-        self.did.wrote(socket, bytes);
         let wrote = self.shell.write(socket, bytes);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.did.wrote(socket, bytes);
+            keeping.answered(wrote);
+        }
+        wrote
+    }
+
+    fn output(&mut self, output: Output) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.did.put_out(&output, keeping.scratch);
+        }
+        self.shell.output(output);
+    }
+}
+
+impl Keeping<'_> {
+    fn answered(&mut self, wrote: Wrote) {
         match wrote {
             Wrote::All => {
                 self.all += 1;
-                return wrote;
+                return;
             }
             Wrote::Part(taken) => {
                 self.turn.push(PART);
@@ -63,12 +96,6 @@ impl<S: Shell> Shell for Watching<'_, S> {
             }
         }
         self.all = 0;
-        wrote
-    }
-
-    fn output(&mut self, output: Output) {
-        self.did.put_out(&output, self.scratch);
-        self.shell.output(output);
     }
 }
 

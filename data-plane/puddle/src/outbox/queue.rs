@@ -46,12 +46,14 @@ impl Queue {
         joined
     }
 
+    #[inline]
     pub(super) fn start(&mut self, span: Span) {
         self.spans.push(span);
         self.bytes += span.len();
     }
 
     /// Takes the first bytes off; `release` is told each place that is done.
+    #[inline]
     pub(super) fn advance(&mut self, mut bytes: usize, mut release: impl FnMut(Span)) {
         self.bytes -= bytes;
         let mut done = 0;
@@ -66,9 +68,11 @@ impl Queue {
             release(*span);
             done += 1;
         }
-        self.spans.drain(..done);
-        if self.spans.is_empty() {
-            self.spans.shrink_to_fit();
+        if done == self.spans.len() {
+            // What a long queue took is given back.
+            self.spans = SmallVec::new();
+        } else {
+            self.spans.drain(..done);
         }
     }
 
