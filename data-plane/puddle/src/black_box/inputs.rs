@@ -206,7 +206,7 @@ fields! {
         transient_rooms_max, transient_rooms_per_client_max, owner_silent_time_max,
         presence_entries_max, sockets_max, handshakes_per_address_max, request_head_bytes_max,
         request_headers_max, handshake_time_max, entry_time_max, lobby_time_max, bind_time_max,
-        password_attempts_max, code_attempts_max, expiring_ahead, approval_time_max, waiting_max,
+        password_attempts_max, code_attempts_max, expiring_ahead, seen_every, approval_time_max, waiting_max,
         before_start_bytes_max, rooms_per_socket_max, rooms_max, header_line_bytes_max,
         receivers_named_max, idle_frames_max, socket_backlog_bytes_max, payload_bytes_max,
         inbound_bytes_max, close_time_max, slice_sockets_max, questions_max,

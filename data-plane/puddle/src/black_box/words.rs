@@ -5,8 +5,8 @@ use porthouse_model::{
     Act, Acts, Address, AddressBlock, AddressRange, ApiKey, ApiKeyId, Block, ChangeItem, ClientId,
     CodeVersion, Device, DeviceBlock, Endpoint, EndpointAccess, EndpointId, HookVersion, Member,
     MessageKind, NamePrefix, PasswordVersion, Rate, RefusalId, Refused, Revision, Role, Room,
-    RoomBlocks, RoomId, RoomName, Session, SessionId, Template, Time, TokenHash, UnixTime, UserId,
-    Username,
+    RoomBlocks, RoomId, RoomName, Session, SessionId, Template, Then, Time, TokenHash, UnixTime,
+    UserId, Username,
 };
 use porthouse_rules::Hearing;
 
@@ -140,7 +140,8 @@ fields! {
     Session { id, user, username, expires, second_factor, device }
     Device { display_name, acts, rooms, blocks }
     DeviceBlock { room, expires }
-    Member { room, user, role, expires }
+    Member { room, user, role, expires, then }
+    Then { role, expires }
     Block { room, user, expires }
     Endpoint { id, address, owner, rooms, access }
     ApiKey { id, scopes, expires }
