@@ -141,10 +141,11 @@ impl Puddle {
     }
 
     fn fate(&mut self, id: SocketId, index: RoomIndex, named: &Named) -> Fate {
-        let room = self.rooms.get(index);
         let Some(stay) = self.sockets.get(id).and_then(|socket| socket.stay(index)) else {
             return Fate::Stays;
         };
+        // Not before: with who left, the room may be gone.
+        let room = self.rooms.get(index);
         // The place may be another room's since it was asked.
         if !concerns(named, room) {
             return Fate::Stays;

@@ -241,6 +241,22 @@ fn a_turn_judges_so_many_and_the_rest_in_the_next_ones() {
 }
 
 #[test]
+fn a_room_that_is_gone_before_all_are_judged_has_nobody_left_to_judge() {
+    let mut world = World::with(1, |settings| settings.slice_sockets_max = 64);
+    world.room("hall", RoomRules::default());
+    let inside: Vec<_> = (0..40).map(|_| world.raw(0, "hall")).collect();
+    order(&mut world, 1);
+    let now = world.now;
+    world.puddles[0].settle(now, &mut world.links[0]);
+    for one in &inside {
+        let socket = one.socket;
+        world.puddles[0].handle(now, Input::Lost { socket });
+    }
+    world.run();
+    assert_eq!(world.order_replies().len(), 1);
+}
+
+#[test]
 fn of_one_count_too_many_nobody_is_judged() {
     let mut world = World::new(1);
     world.room("hall", RoomRules::default());
