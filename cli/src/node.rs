@@ -37,6 +37,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     tls: crate::tls::Shown,
     #[command(flatten)]
+    own: crate::tls::Own,
+    #[command(flatten)]
     api_key: Given<ApiKey>,
     /// Its name, of its own among the nodes of a control plane [default: the machine's]
     #[arg(long, alias = "name", value_name = "NAME", env = "PORTHOUSE_NODE_NAME")]
@@ -176,6 +178,7 @@ pub(crate) async fn start(settings: Settings) -> anyhow::Result<Node> {
         | StartError::ControlPlane(_)
         | StartError::ApiKey
         | StartError::ControlTls(_)
+        | StartError::GrpcTls(_)
         | StartError::Puddles(_)
         | StartError::TrustedProxies(_)
         | StartError::BlackBoxes { .. }
@@ -211,6 +214,7 @@ impl Arguments {
         settings.control_tls = tls;
         settings.control_planes = self.control;
         settings.grpc = Some(self.grpc);
+        settings.grpc_tls = self.own.given()?;
         settings.operators = self.operators;
         settings.subscriptions_max = self.subscriptions_max.into();
         settings.puddles = self.puddles.unwrap_or(settings.puddles);

@@ -80,9 +80,10 @@ impl Node {
         let board = SwitchboardSettings::new(puddle_count(settings), Seed(rand::random()));
         let (calls, called) = mpsc::channel(board.calls_max);
         let live = Live::new(calls, puddle_count(settings), settings.subscriptions_max);
-        let grpc = settings
-            .grpc
-            .map(|address| grpc::start(address, live_server(live.clone())));
+        let grpc = settings.grpc.map(|address| {
+            let tls = settings.grpc_tls.as_ref();
+            grpc::start(address, tls, live_server(live.clone()))
+        });
         let grpc = grpc.transpose()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let inside = runtime.enter();
