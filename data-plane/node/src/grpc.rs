@@ -52,18 +52,22 @@ impl Grpc {
     }
 }
 
+/// What serves, over TLS where it is to.
+pub(crate) fn server(tls: Option<&GrpcTls>) -> Result<Server, StartError> {
+    let server = Server::builder();
+    match tls {
+        None => Ok(server),
+        Some(tls) => server.tls_config(tls.config()).map_err(StartError::GrpcTls),
+    }
+}
+
 /// Starts to serve.
 pub(crate) fn start(
     address: SocketAddr,
     tls: Option<&GrpcTls>,
     live: GuardedLive,
 ) -> Result<Grpc, StartError> {
-    let mut server = Server::builder();
-    if let Some(tls) = tls {
-        server = server
-            .tls_config(tls.config())
-            .map_err(StartError::GrpcTls)?;
-    }
+    let server = server(tls)?;
     let listener = TcpListener::bind(address).map_err(|source| StartError::Listen {
         address,
         setting: "grpc",
