@@ -105,6 +105,16 @@ impl Planes {
         execute(&self.database_url, statements).await;
     }
 
+    /// A connection to the planes' database.
+    pub async fn postgres(&self) -> tokio_postgres::Client {
+        let connecting = tokio_postgres::connect(&self.database_url, NoTls);
+        let (client, connection) = within("Postgres", connecting)
+            .await
+            .expect("Postgres lets us in");
+        tokio::spawn(connection);
+        client
+    }
+
     /// What Postgres has logged so far.
     ///
     /// # Panics

@@ -126,6 +126,11 @@ impl Keeping {
     }
 }
 
+/// A room keeps something, or nothing.
+pub(crate) fn keep_some(chance: &mut Chance, rules: &mut RoomRules) {
+    Kept::draw(chance).rule(rules);
+}
+
 impl Kept {
     fn draw(chance: &mut Chance) -> Self {
         let keep = match chance.below(6) {

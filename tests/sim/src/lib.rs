@@ -30,7 +30,7 @@ mod again;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use again::{Again, Ending, again};
-pub use modelled::{Asked, Command, Modelled};
+pub use modelled::{Command, Interleaved, Modelled, Step};
 pub use plant::Plant;
 pub use porthouse_puddle::Dump;
 pub use returns::Returns;

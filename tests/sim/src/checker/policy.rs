@@ -104,7 +104,11 @@ impl Policy {
                         session.rooms = Some((rooms, since));
                     }
                 }
-                Edit::UserGone { user } => self.end(|_, session| session.user == user, since),
+                Edit::UserGone { user } => {
+                    // Tokens of devices stay.
+                    let is_own = |session: &Session| session.user == user;
+                    self.end(|_, own| is_own(own) && own.rooms.is_none(), since);
+                }
             }
         }
     }

@@ -145,20 +145,54 @@ impl Commit {
         id: TransactionId,
         control: &mut Control,
     ) -> (Option<(u64, Vec<Edit>)>, Option<TransactionId>) {
+        let done = self.end(id, control);
+        let next = match self.waiting() {
+            [] => None,
+            waiting => Some(*control.chance.pick(waiting)),
+        };
+        if let Some(next) = next {
+            self.hand(next);
+        }
+        (done, next)
+    }
+
+    /// One commits, and nobody is given the lock after it yet.
+    pub(crate) fn end(
+        &mut self,
+        id: TransactionId,
+        control: &mut Control,
+    ) -> Option<(u64, Vec<Edit>)> {
         let (intent, given) = self.slot(id).take().expect("under way");
         let revision = given.unwrap_or_else(|| control.head().revision.0 + 1);
         let done = control.apply(revision, &intent);
-        if self.holder == Some(id) {
-            self.holder = None;
+        self.release(id);
+        done
+    }
+
+    /// One is undone, and nobody is given the lock after it yet.
+    pub(crate) fn roll_back(&mut self, id: TransactionId) {
+        self.slot(id).take().expect("under way");
+        self.release(id);
+    }
+
+    fn release(&mut self, id: TransactionId) {
+        self.holder.take_if(|holder| *holder == id);
+    }
+
+    /// Who can be given the lock: all who wait, once nobody holds it.
+    pub(crate) fn waiting(&self) -> &[TransactionId] {
+        if self.holder.is_some() {
+            &[]
+        } else {
+            &self.waiting
         }
-        if self.holder.is_some() || self.waiting.is_empty() {
-            return (done, None);
-        }
-        let next = self
-            .waiting
-            .swap_remove(control.chance.index(self.waiting.len()));
-        self.holder = Some(next);
-        (done, Some(next))
+    }
+
+    /// One of those who wait is given the lock.
+    pub(crate) fn hand(&mut self, to: TransactionId) {
+        let at = self.waiting.iter().position(|waits| *waits == to);
+        self.waiting.swap_remove(at.expect("it waits"));
+        self.holder = Some(to);
     }
 
     fn slot(&mut self, id: TransactionId) -> &mut Option<(Intent, Option<u64>)> {
@@ -195,6 +229,8 @@ impl Control {
         let told = match *intent {
             Intent::Label { user, label, some } => return self.label(user, label, some),
             Intent::Group { room, label, some } => return self.group(room, label, some),
+            Intent::AddMember { room, user } => return self.own_member(room, user, true),
+            Intent::RemoveMember { room, user } => return self.own_member(room, user, false),
             Intent::PutTemplate { prefix, ref rules } => {
                 let item = self.put_template(prefix, rules);
                 Some(vec![(item, Edit::Template { prefix })])
@@ -230,8 +266,6 @@ impl Control {
                 };
                 Some(vec![(item, Edit::RoomGone { room })])
             }
-            Intent::AddMember { room, user } => self.add_member(room, user),
-            Intent::RemoveMember { room, user } => self.remove_member(room, user),
             Intent::Block { room, user } => self.block(room, user),
             Intent::Unblock { room, user } => self.unblock(room, user),
             Intent::EndSession { session } => {
@@ -247,20 +281,32 @@ impl Control {
             Intent::Withdraw { issuer } => self.withdraw(issuer),
             Intent::DeviceRooms { session, rooms } => {
                 let row = self.sessions.get_mut(usize::try_from(session).ok()?)?;
-                (!row.ended).then_some(())?;
-                row.session.device = Some(Box::new(device(rooms)));
+                let device = Some(Box::new(device(rooms)));
+                (!row.ended && row.session.device != device).then_some(())?;
+                row.session.device = device;
                 let item = ChangeItem::DeviceToken(row.hash, row.session.clone());
                 Some(vec![(item, Edit::DeviceRooms { session, rooms })])
             }
-            Intent::EndUser { user } => {
-                let own = self.sessions.iter_mut().filter(|row| row.user == user);
-                own.for_each(|row| row.ended = true);
-                let item = ChangeItem::UserGone(user_id(user));
-                Some(vec![(item, Edit::UserGone { user })])
-            }
+            Intent::EndUser { user } => Some(self.end_user(user)),
         }?;
         let told = told.into_iter().map(|(item, edit)| (Some(item), edit));
         Some(told.collect())
+    }
+
+    /// All sessions of a user end. Tokens of devices do not, and follow the word that ends all.
+    fn end_user(&mut self, user: u32) -> Vec<(ChangeItem, Edit)> {
+        let edit = Edit::UserGone { user };
+        let mut changes = vec![(ChangeItem::UserGone(user_id(user)), edit)];
+        let own = self.sessions.iter_mut();
+        for row in own.filter(|row| row.user == user && !row.ended) {
+            if row.session.device.is_some() {
+                let item = ChangeItem::DeviceToken(row.hash, row.session.clone());
+                changes.push((item, edit));
+            } else {
+                row.ended = true;
+            }
+        }
+        changes
     }
 
     /// A new room, or a changed one. A password without a version is set anew.
@@ -291,24 +337,26 @@ impl Control {
         (ChangeItem::Room(kept), Edit::Room { room, door })
     }
 
-    fn add_member(&mut self, room: u32, user: u32) -> Option<Vec<(ChangeItem, Edit)>> {
+    /// A membership of a user's own. Where a group gives one too, nodes are told nothing.
+    fn own_member(
+        &mut self,
+        room: u32,
+        user: u32,
+        some: bool,
+    ) -> Option<Vec<(Option<ChangeItem>, Edit)>> {
         let row = self.rooms.get(&room)?;
         let (room, identity) = (row.room.id, row.identity);
-        self.members.insert((room, user)).then_some(())?;
-        let member = member(room, user_id(user));
-        Some(vec![(
-            ChangeItem::Member(member),
-            Edit::Member { identity, user },
-        )])
-    }
-
-    /// What a group gives stands in its place, and nobody is told of a moment between.
-    fn remove_member(&mut self, room: u32, user: u32) -> Option<Vec<(ChangeItem, Edit)>> {
-        let row = self.rooms.get(&room)?;
-        let (room, identity) = (row.room.id, row.identity);
-        self.members.remove(&(room, user)).then_some(())?;
-        let item = self.membership(room, user);
-        Some(vec![(item, Edit::MemberGone { identity, user })])
+        let before = self.is_member(room, user);
+        let (changed, edit) = if some {
+            let edit = Edit::Member { identity, user };
+            (self.members.insert((room, user)), edit)
+        } else {
+            let edit = Edit::MemberGone { identity, user };
+            (self.members.remove(&(room, user)), edit)
+        };
+        changed.then_some(())?;
+        let is_told = self.is_member(room, user) != before;
+        Some(vec![(is_told.then(|| self.membership(room, user)), edit)])
     }
 
     /// How somebody stands in a room, as it is told.

@@ -65,6 +65,12 @@ impl Control {
         Some(&row?.template.rules.entry)
     }
 
+    /// What a template says, where there is one.
+    pub(crate) fn template_rules(&self, prefix: u32) -> Option<&RoomRules> {
+        let row = self.templates.get(&prefix)?;
+        Some(&row.template.rules)
+    }
+
     /// A new template, or a changed one. A password is set anew.
     pub(super) fn put_template(&mut self, prefix: u32, rules: &RoomRules) -> ChangeItem {
         let known = self.templates.get(&prefix);
@@ -141,7 +147,7 @@ impl Control {
 }
 
 /// A prefix that covers every room, or those whose numbers begin like this.
-fn name_prefix(prefix: u32) -> NamePrefix {
+pub(crate) fn name_prefix(prefix: u32) -> NamePrefix {
     let text = match prefix {
         0 => "room-*".to_owned(),
         digit => format!("room-{digit}*"),
