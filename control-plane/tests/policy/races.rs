@@ -55,14 +55,8 @@ impl Track {
 
     /// A code of the second factor, or a recovery code.
     async fn code(&self, session: SessionId, code: String) {
-        let request = VerifyStepRequest {
-            room_id: vec![1; 16],
-            client_id: vec![2; 16],
-            session_id: session.as_bytes().to_vec(),
-            address: "192.0.2.1".into(),
-            proof: Some(Proof::SecondFactor(SecondFactorProof { code })),
-            room_name: String::new(),
-        };
+        let proof = Proof::SecondFactor(SecondFactorProof { code });
+        let request = at_the_door(session, proof);
         self.set("UPDATE second_factors SET step_last = 0, wrong_count = 0, wrong_time = NULL")
             .await;
         self.step(&request).await;
@@ -223,6 +217,126 @@ async fn of_64_who_show_one_ticket_over_two_replicas_one_wins() {
     }
 }
 
+/// A sign-in that waits for it, a session that is asked for it anew, and a room's door.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_who_show_one_code_by_three_calls_over_two_replicas_one_wins() {
+    let track = Track::new().await;
+    let ada = Ada::new(&track.plane).await;
+    let challenge = waiting_sign_in(&track).await;
+    for _ in 0..races() {
+        track
+            .set(
+                "UPDATE second_factors SET step_last = 0, wrong_count = 0, wrong_time = NULL;
+                 DELETE FROM sign_in_challenges;
+                 INSERT INTO sign_in_challenges SELECT * FROM kept_challenge;
+                 UPDATE sign_in_challenges SET expire_time = now() + interval '1 minute'",
+            )
+            .await;
+        let code = code(&ada.app);
+        let session = one(|client| {
+            let shown = Shown {
+                feed: track.feeds[client % 2].clone(),
+                factors: track.factors[client % 2].clone(),
+                session: ada.session,
+                challenge: challenge.clone(),
+                code: code.clone(),
+            };
+            async move {
+                match client % 3 {
+                    0 => shown.at_a_sign_in().await,
+                    1 => shown.by_a_session().await.then(Vec::new),
+                    _ => shown.at_a_door().await.then(Vec::new),
+                }
+            }
+        })
+        .await;
+        // A user has room for so many.
+        if !session.is_empty() {
+            end(&track, &session).await;
+        }
+    }
+}
+
+/// Somebody with a code.
+struct Shown {
+    feed: Feed,
+    factors: SecondFactorServiceClient<Keyed>,
+    session: SessionId,
+    challenge: String,
+    code: String,
+}
+
+impl Shown {
+    /// The identity of the session that it opens.
+    async fn at_a_sign_in(self) -> Option<Vec<u8>> {
+        let ended = answered(|| {
+            let mut feed = self.feed.clone();
+            let request = CompleteSessionRequest {
+                challenge: self.challenge.clone(),
+                code: self.code.clone(),
+                ..Default::default()
+            };
+            async move { feed.complete_session(request).await }
+        })
+        .await;
+        let right = ended.verdict() == Verdict::Right;
+        right.then(|| ended.session.expect("a session").id)
+    }
+
+    async fn by_a_session(self) -> bool {
+        let request = control::ShowSecondFactorRequest {
+            session: format!("sessions/{}", self.session),
+            code: self.code,
+        };
+        loop {
+            let mut factors = self.factors.clone();
+            match factors.show_second_factor(request.clone()).await {
+                Ok(_) => return true,
+                Err(busy) if busy.code() == Code::Unavailable => ask_again(&busy).await,
+                Err(lost) => {
+                    let refused = [Code::PermissionDenied, Code::ResourceExhausted];
+                    assert!(refused.contains(&lost.code()), "{lost}");
+                    return false;
+                }
+            }
+        }
+    }
+
+    async fn at_a_door(self) -> bool {
+        let shown = answered(|| {
+            let mut feed = self.feed.clone();
+            let proof = SecondFactorProof {
+                code: self.code.clone(),
+            };
+            let request = at_the_door(self.session, Proof::SecondFactor(proof));
+            async move { feed.verify_step(request).await }
+        })
+        .await;
+        shown.verdict() == StepVerdict::Right
+    }
+}
+
+/// What is shown at a room's door.
+fn at_the_door(session: SessionId, proof: Proof) -> VerifyStepRequest {
+    VerifyStepRequest {
+        room_id: vec![1; 16],
+        client_id: vec![2; 16],
+        session_id: session.as_bytes().to_vec(),
+        address: "192.0.2.1".into(),
+        proof: Some(proof),
+        room_name: String::new(),
+    }
+}
+
+async fn end(track: &Track, session: &[u8]) {
+    let id = Uuid::from_slice(session).expect("an identity");
+    let revoke = control::RevokeSessionRequest {
+        name: format!("sessions/{id}"),
+    };
+    let revoked = track.plane.sessions().revoke_session(revoke).await;
+    revoked.expect("it ends");
+}
+
 /// Ten have a code each that is right, so that the challenge alone decides.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_64_who_complete_one_sign_in_over_two_replicas_one_wins() {
@@ -257,12 +371,7 @@ async fn of_64_who_complete_one_sign_in_over_two_replicas_one_wins() {
         })
         .await;
         // A user has room for so many.
-        let id = Uuid::from_slice(&session.expect("a session").id).expect("an identity");
-        let revoke = control::RevokeSessionRequest {
-            name: format!("sessions/{id}"),
-        };
-        let revoked = track.plane.sessions().revoke_session(revoke).await;
-        revoked.expect("it ends");
+        end(&track, &session.expect("a session").id).await;
     }
 }
 
