@@ -20,6 +20,7 @@ use real::Real;
 const COMMANDS: usize = 300;
 
 /// The seed that is another in another run: the day's, unless one is named.
+#[expect(clippy::disallowed_methods, reason = "the day, and no span of time")]
 fn seed_of_the_run() -> u64 {
     let named = std::env::var("PORTHOUSE_MODEL_SEED").ok();
     let named = named.map(|seed| seed.parse().expect("PORTHOUSE_MODEL_SEED is a number"));

@@ -63,7 +63,6 @@ impl Real {
             min_revision: self.revision,
             rules_known: RULES_KNOWN,
             keys: keys.iter().map(Into::into).collect(),
-            ..Default::default()
         };
         let answer = self.feed.clone().resolve(request).await;
         let found = answer.expect("an answer").into_inner().resolved;

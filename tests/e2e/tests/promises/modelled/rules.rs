@@ -98,7 +98,6 @@ fn history(rules: &HistoryRules) -> control::HistoryRules {
 }
 
 fn capabilities(rules: &Capabilities) -> control::CapabilityRules {
-    let roles = rules.roles.iter();
     control::CapabilityRules {
         preset: control::Preset::Custom.into(),
         anonymous: Some(acts(rules.anonymous)),
@@ -106,7 +105,9 @@ fn capabilities(rules: &Capabilities) -> control::CapabilityRules {
         member: Some(acts(rules.member)),
         owner: Some(acts(rules.owner)),
         device: Some(acts(rules.device)),
-        roles: roles
+        roles: rules
+            .roles
+            .iter()
             .map(|(role, may)| control::RoleActs {
                 role: role.to_string(),
                 acts: Some(acts(*may)),
