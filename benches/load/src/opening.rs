@@ -302,6 +302,9 @@ fn connect(target: &Target, number: usize, part: Part) -> anyhow::Result<TcpStre
         socket
             .bind(&source.into())
             .context("no port is free at the source address")?;
+        // Its end leaves nothing behind (TIME-WAIT, RFC 9293, section 3.3.2): the kernel
+        // takes long to find a port for the next trial among a hundred thousand that rest.
+        socket.set_linger(Some(Duration::ZERO))?;
     }
     if part == Part::Stalls {
         socket.set_recv_buffer_size(STALLED_RECEIVE_BYTES)?;

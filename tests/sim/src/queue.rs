@@ -2,7 +2,7 @@
 //! Never lets two runs of a seed differ, and never runs an event itself.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 /// Nanoseconds since the world began.
 pub(crate) type Nanos = u64;
@@ -17,7 +17,11 @@ pub(crate) const SECONDS: Nanos = 1_000_000_000;
 /// The queue.
 #[derive(Debug)]
 pub(crate) struct Queue<E> {
+    /// What is later, and what was asked for this moment before it came.
     heap: BinaryHeap<Due<E>>,
+    /// What was asked for this moment since it came, in that order: most of all, and a
+    /// heap is dear.
+    now_due: VecDeque<E>,
     asked: u64,
     now: Nanos,
 }
@@ -33,6 +37,7 @@ impl<E> Queue<E> {
     pub(crate) const fn new() -> Self {
         Self {
             heap: BinaryHeap::new(),
+            now_due: VecDeque::new(),
             asked: 0,
             now: 0,
         }
@@ -50,17 +55,24 @@ impl<E> Queue<E> {
 
     /// An event for a moment; one that has passed means now.
     pub(crate) fn at(&mut self, at: Nanos, event: E) {
+        if at <= self.now {
+            self.now_due.push_back(event);
+            return;
+        }
         self.asked += 1;
-        self.heap.push(Due {
-            at: at.max(self.now),
-            order: self.asked,
-            event,
-        });
+        let order = self.asked;
+        self.heap.push(Due { at, order, event });
     }
 
     /// The next event no later than `until`.
     pub(crate) fn take(&mut self, until: Nanos) -> Option<E> {
-        if self.heap.peek()?.at > until {
+        let next = self.heap.peek().map(|due| due.at);
+        if next.is_none_or(|at| at > self.now)
+            && let Some(event) = self.now_due.pop_front()
+        {
+            return Some(event);
+        }
+        if next? > until {
             return None;
         }
         let due = self.heap.pop()?;
@@ -101,5 +113,18 @@ mod tests {
         }
         let taken: String = std::iter::from_fn(|| queue.take(10)).collect();
         assert_eq!((taken.as_str(), queue.now()), ("abcd", 5));
+    }
+
+    #[test]
+    fn what_is_asked_for_now_comes_after_what_was_asked_for_this_moment_before() {
+        let mut queue = Queue::new();
+        for (at, event) in [(5, 'a'), (5, 'b'), (6, 'e')] {
+            queue.at(at, event);
+        }
+        assert_eq!(queue.take(10), Some('a'));
+        queue.after(0, 'c');
+        queue.at(3, 'd');
+        let taken: String = std::iter::from_fn(|| queue.take(10)).collect();
+        assert_eq!((taken.as_str(), queue.now()), ("bcde", 6));
     }
 }

@@ -13,6 +13,7 @@ mod seeing;
 mod admin;
 mod phase;
 
+use std::collections::BTreeSet;
 use std::hash::Hash;
 
 use porthouse_model::{Revision, Time, UnixTime};
@@ -414,5 +415,6 @@ fn node(plan: &Plan, chance: &mut Chance, black_box_bytes: usize) -> Node {
         workers: (0..plan.puddles).map(worker).collect(),
         board: Switchboard::new(plan.board.clone(), now),
         board_settles_at: None,
+        board_looks: BTreeSet::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! The node's parts as the world holds them: puddles with their slots, mailboxes and rings, and
 //! the hands that a puddle's outputs go into. Decides nothing.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::IoSlice;
 
 use porthouse_puddle::{
@@ -32,6 +32,9 @@ pub(crate) struct Worker {
     pub(crate) rings: Vec<VecDeque<Hop>>,
     /// When it is settled next.
     pub(crate) settles_at: Option<Nanos>,
+    /// When it is looked at whether it is: deadlines stay where they are while a puddle is
+    /// busy, and one look a moment is enough.
+    pub(crate) looks: BTreeSet<Nanos>,
     /// It does not run before this.
     pub(crate) asleep_until: Nanos,
 }
@@ -42,6 +45,7 @@ pub(crate) struct Node {
     pub(crate) workers: Vec<Worker>,
     pub(crate) board: Switchboard,
     pub(crate) board_settles_at: Option<Nanos>,
+    pub(crate) board_looks: BTreeSet<Nanos>,
 }
 
 impl Worker {
@@ -55,6 +59,7 @@ impl Worker {
             said: VecDeque::new(),
             rings: (0..puddles).map(|_| VecDeque::new()).collect(),
             settles_at: None,
+            looks: BTreeSet::new(),
             asleep_until: 0,
         }
     }

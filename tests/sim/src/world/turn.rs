@@ -49,12 +49,15 @@ impl World {
         let worker = &mut self.node.workers[usize::from(puddle)];
         if worker.settles_at.is_none_or(|due| due > moment) {
             worker.settles_at = Some(moment);
-            self.queue.at(moment, Event::Settle(puddle));
+            if worker.looks.insert(moment) {
+                self.queue.at(moment, Event::Settle(puddle));
+            }
         }
     }
 
     pub(super) fn settle(&mut self, puddle: u8) {
         let worker = &mut self.node.workers[usize::from(puddle)];
+        worker.looks.remove(&self.queue.now());
         // An earlier turn has taken this one's place.
         if worker.settles_at.is_none_or(|due| due > self.queue.now()) {
             return;
@@ -156,11 +159,14 @@ impl World {
     pub(super) fn board_at(&mut self, moment: Nanos) {
         if self.node.board_settles_at.is_none_or(|due| due > moment) {
             self.node.board_settles_at = Some(moment);
-            self.queue.at(moment, Event::Board);
+            if self.node.board_looks.insert(moment) {
+                self.queue.at(moment, Event::Board);
+            }
         }
     }
 
     pub(super) fn settle_board(&mut self) {
+        self.node.board_looks.remove(&self.queue.now());
         if self
             .node
             .board_settles_at
