@@ -1,6 +1,8 @@
 //! Which database a command is given.
 
-use crate::secret::{Given, Named, NotGiven, Secret};
+use anyhow::Context;
+
+use crate::secret::{Given, Named, Secret};
 
 /// What to say of it in `--help`.
 pub(crate) const HELP: &str = "\
@@ -35,8 +37,8 @@ impl Arguments {
     /// # Errors
     /// When none is given, with how to give one.
     pub(crate) fn url(&self) -> anyhow::Result<Secret> {
-        let none = NotGiven("no database is given: set DATABASE_URL or --database-url-file");
-        self.given()?.ok_or_else(|| none.into())
+        self.given()?
+            .context("no database is given: set DATABASE_URL or --database-url-file")
     }
 
     /// The database's URL; none: none is given.

@@ -25,7 +25,7 @@ use keys::Keys;
 use ready::Ready;
 
 use crate::database;
-use crate::postgres::{self, Postgres};
+use crate::postgres::Postgres;
 use crate::{control, node, store};
 
 /// How long sockets may take to leave: there is no other node to go to.
@@ -81,22 +81,9 @@ pub(crate) struct Arguments {
     store: store::Arguments,
 }
 
-impl Arguments {
-    /// Whether everything would start; binds nothing, and asks no database.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        if self.database.given()?.is_none() {
-            postgres::check(self.postgres_bin.as_deref())?;
-        }
-        // Of the key, which is made when it starts, nothing can be wrong.
-        let key = ApiKeySecret::new("phk_".to_owned());
-        Ok(node_settings(self, self.grpc, key)?.check()?)
-    }
-}
-
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = porthouse_process::shutdown::on_signals()?;
-    arguments.check()?;
     let given = arguments.database.given()?;
     let directory = Directory::open(&arguments.data_dir)?;
     // Of a run that was killed.
@@ -128,8 +115,7 @@ async fn over(
     let keys = Keys::of(directory, database_url).await?;
     let listener = control::listen(arguments.grpc).await?;
     let grpc = listener.local_addr()?;
-    let key = ApiKeySecret::new(keys.node.reveal().to_owned());
-    let node = node::start(node_settings(arguments, grpc, key)?).await?;
+    let node = node::start(node_settings(arguments, grpc, &keys)?).await?;
     let ready = Ready {
         grpc,
         ws: node.ws_addr(),
@@ -213,8 +199,9 @@ fn control_settings(
 fn node_settings(
     arguments: &Arguments,
     grpc: SocketAddr,
-    key: ApiKeySecret,
+    keys: &Keys,
 ) -> anyhow::Result<porthouse_node::Settings> {
+    let key = ApiKeySecret::new(keys.node.reveal().to_owned());
     let control = Ready::control(grpc);
     let mut settings = porthouse_node::Settings::new("dev".parse()?, arguments.ws, control, key);
     settings.puddles = arguments.puddles.unwrap_or(settings.puddles);

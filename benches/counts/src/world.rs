@@ -92,11 +92,20 @@ impl World {
         self.handle(Input::Lost { socket });
     }
 
-    /// Ends a turn.
+    /// Ends a turn, with as many more as it takes to write to everybody.
+    ///
+    /// # Panics
+    /// When that never comes.
     pub(crate) fn turn(&mut self) {
         self.now = self.now + TURN;
-        self.black_box
-            .settle(&mut self.puddle, self.now, &mut self.far);
+        for _ in 0..TURNS_MAX {
+            let black_box = &mut self.black_box;
+            let due = black_box.settle(&mut self.puddle, self.now, &mut self.far);
+            if due.is_none_or(|due| due.at > self.now) {
+                return;
+            }
+        }
+        panic!("turns never end");
     }
 
     /// Turns until nobody asks anything.

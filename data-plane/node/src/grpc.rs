@@ -19,7 +19,6 @@ use tonic_reflection::server::Builder as Reflection;
 use crate::error::StartError;
 use crate::live::Live;
 use crate::live::guard::GuardedLive;
-use crate::settings::GrpcTls;
 
 /// Calls under way on one connection.
 const CALLS_PER_CONNECTION_MAX: usize = 256;
@@ -52,22 +51,8 @@ impl Grpc {
     }
 }
 
-/// What serves, over TLS where it is to.
-pub(crate) fn server(tls: Option<&GrpcTls>) -> Result<Server, StartError> {
-    let server = Server::builder();
-    match tls {
-        None => Ok(server),
-        Some(tls) => server.tls_config(tls.config()).map_err(StartError::GrpcTls),
-    }
-}
-
 /// Starts to serve.
-pub(crate) fn start(
-    address: SocketAddr,
-    tls: Option<&GrpcTls>,
-    live: GuardedLive,
-) -> Result<Grpc, StartError> {
-    let server = server(tls)?;
+pub(crate) fn start(address: SocketAddr, live: GuardedLive) -> Result<Grpc, StartError> {
     let listener = TcpListener::bind(address).map_err(|source| StartError::Listen {
         address,
         setting: "grpc",
@@ -80,7 +65,7 @@ pub(crate) fn start(
     thread::Builder::new()
         .name("live".to_owned())
         .spawn(move || {
-            if let Err(error) = runtime.block_on(serve(server, listener, live, stops)) {
+            if let Err(error) = runtime.block_on(serve(listener, live, stops)) {
                 tracing::error!(%error, "live.v1 is not served any more");
             }
             // Cuts what is left of the connections.
@@ -95,7 +80,6 @@ pub(crate) fn start(
 }
 
 async fn serve(
-    server: Server,
     listener: TcpListener,
     live: GuardedLive,
     stop: oneshot::Receiver<()>,
@@ -111,7 +95,7 @@ async fn serve(
             .with_service_name("porthouse.live.v1.LiveService")
     };
     let (stopping, stops) = oneshot::channel();
-    let serving = server
+    let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .add_service(live)

@@ -46,7 +46,7 @@ pub(crate) use away::Absence;
 use away::Away;
 use durable::Durable;
 pub(crate) use durable::{By, Deferred, Done, Moment, Step, Wanted, stored_as};
-pub(crate) use guests::{Guest, Guests};
+pub(crate) use guests::{Guest, Guests, Known};
 pub(crate) use keys::Claim;
 use keys::Keys;
 pub(crate) use missed::Heard;
@@ -580,6 +580,7 @@ impl Home {
 
     fn check(&self) {
         self.guests.check();
+        self.people.check(&self.guests);
         self.shelf.check();
         self.keys.check();
         self.away.check();

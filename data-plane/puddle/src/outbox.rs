@@ -248,14 +248,24 @@ impl Outbox {
         self.turns.next()
     }
 
-    /// Whether something is to be told that does not wait for a room's turn.
-    pub(crate) fn is_urgent(&self) -> bool {
-        self.turns.is_urgent()
+    /// Whether somebody is written to next, though the puddle pauses.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.turns.is_ready() || (!self.run.is_empty() && !self.turns.rests(self.run.room()))
     }
 
     /// Whether sockets wait for their turn.
     pub(crate) fn is_waiting(&self) -> bool {
         self.turns.is_waiting() || !self.run.is_empty()
+    }
+
+    /// A pause begins for the rooms that were written to since the last.
+    pub(crate) fn pause(&mut self) {
+        self.turns.pause();
+    }
+
+    /// The pause is over, if there was one.
+    pub(crate) fn go_on(&mut self) {
+        self.turns.go_on();
     }
 
     /// Writes to a socket what it takes.
@@ -321,7 +331,6 @@ impl Outbox {
     /// Ends a turn: logs that nobody holds are emptied, and used again.
     pub(crate) fn end_turn(&mut self) {
         self.spread();
-        self.turns.end();
         self.logs.recycle();
         self.scratch.spans.clear();
     }

@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use porthouse_model::{ClientId, PresenceRules, Refused, RoomRules, Shown, Time};
 
-use crate::home::Guest;
+use crate::home::{Guest, Guests, Known};
 use crate::hop::Puddles;
-use crate::input::{PuddleId, SocketId};
+use crate::input::PuddleId;
 pub(crate) use counts::{At, Limits};
 use counts::{Places, Surplusage, Verdict};
 pub(crate) use devices::Devices;
@@ -88,6 +88,8 @@ pub(crate) struct People {
     watching: Puddles,
     /// Who has a place once another has gone, and their asks.
     waiting: BTreeMap<At, (u64, Guest)>,
+    /// Of those, who has one now, until they are inside.
+    placed: Vec<(PuddleId, Guest)>,
     ended: bool,
     says: Vec<Say>,
 }
@@ -102,6 +104,7 @@ impl People {
             ownership: None,
             watching: Puddles::default(),
             waiting: BTreeMap::new(),
+            placed: Vec::new(),
             ended: false,
             says: Vec::new(),
         }
@@ -111,7 +114,7 @@ impl People {
     pub(crate) fn rule<'a>(
         &mut self,
         rules: &RoomRules,
-        guests: impl Iterator<Item = (PuddleId, &'a Guest)> + Clone,
+        guests: impl Iterator<Item = (At, &'a Known)> + Clone,
     ) {
         let limits = Limits::of(&rules.connection);
         if limits != self.limits {
@@ -127,9 +130,9 @@ impl People {
                 // Who looked asks again.
                 self.watching = Puddles::default();
                 self.presence = presence(rules.presence);
-                for (puddle, guest) in guests {
-                    if !self.waiting.contains_key(&(puddle, guest.socket)) {
-                        self.show(puddle, guest);
+                for (at, guest) in guests {
+                    if !self.waiting.contains_key(&at) {
+                        self.show(at.0, guest);
                     }
                 }
             }
@@ -160,22 +163,42 @@ impl People {
                 }
             }
         }
-        self.welcome(from, &guest);
+        self.show(from, &guest.known());
         Ok(Placing::Placed)
     }
 
     /// Somebody has been inside before this began. Whoever is one too many goes.
-    pub(crate) fn here(&mut self, puddle: PuddleId, guest: &Guest) {
+    pub(crate) fn here(&mut self, at: At, guest: &Known) {
         if self.limits.are_set() {
-            self.places.claim((puddle, guest.socket), guest.client);
+            self.places.claim(at, guest.client);
             let surplus = self.places.limit(self.limits);
             self.send_away(surplus);
         }
-        self.welcome(puddle, guest);
+        self.show(at.0, guest);
+    }
+
+    /// A client is inside, with its first socket.
+    pub(crate) fn arrived(&mut self, client: ClientId, since: u64) {
+        if let Some(ownership) = &mut self.ownership {
+            ownership.arrive(client, since);
+        }
+    }
+
+    /// Who waited for another to go and has a place now; they are inside from here on.
+    pub(crate) fn take_placed(&mut self) -> Vec<(PuddleId, Guest)> {
+        std::mem::take(&mut self.placed)
+    }
+
+    /// Somebody has gone; these are inside.
+    pub(crate) fn departed(&mut self, guests: &Guests) {
+        if let Some(ownership) = &mut self.ownership {
+            let follows = ownership.depart(guests);
+            self.follow(follows);
+        }
     }
 
     /// The room is made by somebody in its door, or its owner is heard of.
-    pub(crate) fn own(&mut self, by: ClientId, making: Making) {
+    pub(crate) fn own(&mut self, by: ClientId, making: Making, guests: &Guests) {
         match (&mut self.ownership, making.claim) {
             (Some(ownership), Some(claim)) => {
                 if ownership.claim(claim) {
@@ -189,7 +212,7 @@ impl People {
                     owner: by,
                     epoch: 1,
                 });
-                self.ownership = Some(Ownership::made(owned, making.until));
+                self.ownership = Some(Ownership::made(owned, making.until, guests));
             }
         }
     }
@@ -209,10 +232,15 @@ impl People {
     /// # Errors
     ///
     /// Only the owner may, and only to somebody inside.
-    pub(crate) fn pass(&mut self, by: ClientId, to: ClientId) -> Result<(), Refused> {
+    pub(crate) fn pass(
+        &mut self,
+        by: ClientId,
+        to: ClientId,
+        guests: &Guests,
+    ) -> Result<(), Refused> {
         let ownership = self.ownership.as_mut().ok_or(Refused::RulesRefused)?;
         let before = ownership.owned();
-        if ownership.pass(by, to)? != before {
+        if ownership.pass(by, to, guests)? != before {
             self.says.push(Say::Owned);
         }
         Ok(())
@@ -235,43 +263,30 @@ impl People {
         self.says.push(Say::Go(socket, refused));
     }
 
-    /// Somebody has gone, or does not come.
-    pub(crate) fn depart(
-        &mut self,
-        now: Time,
-        puddle: PuddleId,
-        socket: SocketId,
-        guest: Option<&Guest>,
-    ) {
-        let at = (puddle, socket);
+    /// Somebody has gone, or does not come: [`Self::take_placed`] and then
+    /// [`Self::departed`] tell what follows.
+    pub(crate) fn depart(&mut self, now: Time, at: At, guest: Option<&Known>) {
+        let (puddle, _) = at;
         self.waiting.remove(&at);
-        if let Some(guest) = guest {
-            if let Some(presence) = self.presence.as_mut().filter(|_| !guest.posts) {
-                presence.depart(now, puddle, guest.client, guest.form);
-            }
-            if let Some(ownership) = &mut self.ownership {
-                let follows = ownership.depart(puddle, guest.client, guest.form);
-                self.follow(follows);
-            }
-        }
         if let Some(heir) = self.places.give_back(at) {
             self.placed(heir);
         }
+        if let Some(guest) = guest.filter(|guest| !guest.posts)
+            && let Some(presence) = &mut self.presence
+        {
+            presence.depart(now, puddle, guest.client, guest.form);
+        }
     }
 
-    /// A puddle has nobody in the room any more.
+    /// A puddle has nobody in the room any more: the same.
     pub(crate) fn lose(&mut self, now: Time, puddle: PuddleId) {
         self.waiting.retain(|(at, _), _| *at != puddle);
         self.watching.remove(puddle);
-        if let Some(presence) = &mut self.presence {
-            presence.lose(now, puddle);
-        }
-        if let Some(ownership) = &mut self.ownership {
-            let follows = ownership.lose(puddle);
-            self.follow(follows);
-        }
         for heir in self.places.lose(puddle) {
             self.placed(heir);
+        }
+        if let Some(presence) = &mut self.presence {
+            presence.lose(now, puddle);
         }
     }
 
@@ -307,9 +322,9 @@ impl People {
     }
 
     /// Does what is due.
-    pub(crate) fn settle(&mut self, now: Time, entries_max: usize) {
+    pub(crate) fn settle(&mut self, now: Time, entries_max: usize, guests: &Guests) {
         if let Some(ownership) = &mut self.ownership {
-            let follows = ownership.settle(now);
+            let follows = ownership.settle(now, guests);
             self.follow(follows);
         }
         if let Some(presence) = &mut self.presence
@@ -325,20 +340,19 @@ impl People {
         std::mem::take(&mut self.says)
     }
 
-    fn limit<'a>(&mut self, limits: Limits, guests: impl Iterator<Item = (PuddleId, &'a Guest)>) {
+    fn limit<'a>(&mut self, limits: Limits, guests: impl Iterator<Item = (At, &'a Known)>) {
         let were_set = self.limits.are_set();
         self.limits = limits;
         if !limits.are_set() {
             self.places = Places::default();
-            for (at, (ask, guest)) in std::mem::take(&mut self.waiting) {
-                self.welcome(at.0, &guest);
-                self.says.push(Say::Placed(at.0, ask, guest));
+            for (at, waits) in std::mem::take(&mut self.waiting) {
+                self.let_in(at.0, waits);
             }
             return;
         }
         if !were_set {
-            for (puddle, guest) in guests.filter(|(_, guest)| !guest.posts) {
-                self.places.claim((puddle, guest.socket), guest.client);
+            for (at, guest) in guests.filter(|(_, guest)| !guest.posts) {
+                self.places.claim(at, guest.client);
             }
         }
         let surplus = self.places.limit(limits);
@@ -353,20 +367,26 @@ impl People {
 
     /// Whoever waited for another to go comes in.
     fn placed(&mut self, at: At) {
-        if let Some((ask, guest)) = self.waiting.remove(&at) {
-            self.welcome(at.0, &guest);
-            self.says.push(Say::Placed(at.0, ask, guest));
+        if let Some(waits) = self.waiting.remove(&at) {
+            self.let_in(at.0, waits);
         }
     }
 
-    fn welcome(&mut self, puddle: PuddleId, guest: &Guest) {
-        self.show(puddle, guest);
-        if let Some(ownership) = &mut self.ownership {
-            ownership.arrive(puddle, guest.client, guest.form);
+    fn let_in(&mut self, puddle: PuddleId, (ask, guest): (u64, Guest)) {
+        self.show(puddle, &guest.clone().known());
+        self.placed.push((puddle, guest.clone()));
+        self.says.push(Say::Placed(puddle, ask, guest));
+    }
+
+    /// Every invariant.
+    pub(crate) fn check(&self, guests: &Guests) {
+        assert!(self.placed.is_empty(), "who has a place is inside");
+        if let Some(ownership) = &self.ownership {
+            ownership.check(guests);
         }
     }
 
-    fn show(&mut self, puddle: PuddleId, guest: &Guest) {
+    fn show(&mut self, puddle: PuddleId, guest: &Known) {
         if let Some(presence) = self.presence.as_mut().filter(|_| !guest.posts) {
             let username = guest.username.clone();
             presence.arrive(puddle, guest.client, username, guest.form);

@@ -52,7 +52,6 @@ mod tests;
 
 use core::hash::Hasher as _;
 use core::net::IpAddr;
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -64,6 +63,7 @@ use siphasher::sip::SipHasher13;
 
 use self::kicked::Kicked;
 pub use self::kicked::Whom;
+use self::settling::Pacing;
 use crate::counting::Counts;
 use crate::home::Homes;
 use crate::hop::{Peers, Puddles};
@@ -157,10 +157,9 @@ pub struct Puddle {
     behind: BTreeSet<SocketId>,
     /// What the shell is told at the end of the turn.
     outputs: Vec<Output>,
-    /// No room is written to before this.
+    /// No room that was written to since the last pause is written to before this.
     paced_until: Time,
-    /// When the last flush began, and how long it should have taken.
-    flushed: Option<(Time, Duration)>,
+    pacing: Pacing,
     /// What is logged of pages that are refused.
     foreign: Foreign,
     /// The revision last said to be applied.
@@ -287,7 +286,7 @@ impl Puddle {
             behind: BTreeSet::new(),
             outputs: Vec::new(),
             paced_until: now,
-            flushed: None,
+            pacing: Pacing::default(),
             foreign: Foreign::new(now),
             acknowledged: Revision::default(),
             drain: None,
@@ -393,9 +392,8 @@ impl Puddle {
         }
         self.check_inbound();
         for socket in self.sockets.iter() {
-            let armed = socket.armed.expect("every socket has a deadline");
             let deadline = socket.deadline(self.settings.silence_time_max);
-            assert!(armed <= deadline, "a socket is woken in time");
+            assert!(socket.armed <= deadline, "a socket is woken in time");
         }
     }
 
@@ -458,8 +456,8 @@ impl Puddle {
             return;
         };
         let deadline = known.deadline(silence_max);
-        if known.armed.is_none_or(|armed| armed > deadline) {
-            known.armed = Some(deadline);
+        if known.armed > deadline {
+            known.armed = deadline;
             self.timers.arm(socket, deadline);
         }
     }

@@ -10,8 +10,6 @@ mod carried;
 mod drawn;
 #[cfg(test)]
 mod explored;
-#[cfg(test)]
-mod truth;
 
 use core::time::Duration;
 

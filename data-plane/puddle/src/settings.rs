@@ -335,7 +335,7 @@ impl Settings {
             payload_bytes_max: 256 * 1024 * 1024,
             inbound_bytes_max: 128 * 1024 * 1024,
             close_time_max: Duration::from_secs(5),
-            slice_sockets_max: 1_024,
+            slice_sockets_max: 128,
             questions_max: 10_000,
             questions_per_socket_max: 256,
             policy_entries_max: 100_000,

@@ -36,8 +36,8 @@ pub(crate) struct Socket {
     pub address: IpAddr,
     /// When something last came from it.
     pub heard: Time,
-    /// When its timer fires; it may then have more time.
-    pub armed: Option<Time>,
+    /// When its timer fires, if it is armed; it may then have more time.
+    pub armed: Time,
     /// Bytes that came and could not be used yet. Boxed, for few have any.
     pub held: Option<Box<Held>>,
     /// A fragmented message under way.
@@ -274,7 +274,7 @@ impl Socket {
             id,
             address,
             heard: now,
-            armed: None,
+            armed: Time::END,
             held: None,
             assembly: Assembly::default(),
             inbound_bytes: 0,

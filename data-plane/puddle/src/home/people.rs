@@ -7,7 +7,7 @@ use porthouse_rules::{Rules, Standing};
 
 use super::asking::OwnerAct;
 use super::away::Absence;
-use super::{Allowance, Gone, Guest, Home, Homes, Said};
+use super::{Allowance, Gone, Guest, Home, Homes, Known, Said};
 use crate::input::{PuddleId, SocketId};
 use crate::people::{Arrival, Making, Owned, Placing, Say, wish};
 use crate::room::{Governed, Transient};
@@ -70,7 +70,7 @@ impl Homes {
         let room = room.clone();
         let home = self.homes.get_mut(&room);
         let home = home.expect("an alarm is of a home that is there");
-        home.people.settle(now, entries_max);
+        home.people.settle(now, entries_max, &home.guests);
         Some(room)
     }
 
@@ -126,8 +126,9 @@ impl Home {
     ) -> Said {
         if self.guests.get(from, guest.socket).is_none() {
             self.own(&guest, claim, now, settings);
-            self.people.here(from, &guest);
-            self.guests.add(from, guest);
+            self.people
+                .here((from, guest.socket), &guest.clone().known());
+            self.let_in(from, guest);
         }
         Said::Stands(self.stand())
     }
@@ -143,28 +144,48 @@ impl Home {
         allowance: &Allowance,
     ) {
         let guest = self.guests.get(from, socket).cloned();
-        self.people.depart(now, from, socket, guest.as_ref());
+        self.people.depart(now, (from, socket), guest.as_ref());
+        // Whoever waited for the place is there first: an owner whose newer socket takes it
+        // has not left.
+        self.let_placed_in();
         if let Some(gone) = self.guests.remove(from, socket) {
             self.left(&gone, (how, as_of), now, allowance);
         } else if let Some(absence) = guest.and_then(|guest| still_waits(&guest, how)) {
             self.hand_back(absence, allowance);
         }
+        self.people.departed(&self.guests);
         self.part((from, socket), how, as_of, now);
+    }
+
+    /// Somebody is inside from here on, if they were not before.
+    pub(super) fn let_in(&mut self, from: PuddleId, guest: Guest) {
+        let client = guest.client;
+        if let Some(since) = self.guests.add(from, guest) {
+            self.people.arrived(client, since);
+        }
+    }
+
+    fn let_placed_in(&mut self) {
+        for (puddle, guest) in self.people.take_placed() {
+            self.let_in(puddle, guest);
+        }
     }
 
     /// A puddle has nobody inside any more.
     pub(crate) fn lose(&mut self, now: Time, puddle: PuddleId, allowance: &Allowance) {
         self.people.lose(now, puddle);
+        self.let_placed_in();
         for gone in self.guests.gone_with(puddle) {
             self.left(&gone, (Gone::Cut, self.touched), now, allowance);
         }
+        self.people.departed(&self.guests);
         self.strands.lose(puddle, now);
     }
 
     /// The owner of a transient room acts.
     pub(crate) fn act(&mut self, by: ClientId, act: &OwnerAct, settings: &Settings) -> Said {
         let acted = match act {
-            OwnerAct::Pass(to) => self.people.pass(by, *to),
+            OwnerAct::Pass(to) => self.people.pass(by, *to, &self.guests),
             OwnerAct::Rule(payload) => {
                 if let Err(refused) = self.may_rule(by) {
                     return Said::Refused(refused);
@@ -208,6 +229,7 @@ impl Home {
     pub(super) fn regard(&mut self) {
         let rules = self.governed.rules().source();
         self.people.rule(rules, self.guests.iter());
+        self.let_placed_in();
     }
 
     /// How it is governed, where it is transient.
@@ -228,14 +250,15 @@ impl Home {
         {
             let life = by.makes.unwrap_or(*life);
             let until = now + settings.owner_silent_time_max;
-            self.people.own(by.client, Making { life, claim, until });
+            let making = Making { life, claim, until };
+            self.people.own(by.client, making, &self.guests);
         }
     }
 }
 
 /// What still waits for somebody who did not come in, whoever else of them is
 /// there.
-fn still_waits(guest: &Guest, how: Gone) -> Option<(ClientId, Absence)> {
+fn still_waits(guest: &Known, how: Gone) -> Option<(ClientId, Absence)> {
     match how {
         Gone::Outside => {
             let waited = guest.waited.as_deref();

@@ -9,7 +9,7 @@ use porthouse_model::{ClientId, Keep, Refused, Revision, RoomId, Time};
 
 use super::asking::{Ask, Said, Saying, Unsaid, Welcome};
 use super::away::Absence;
-use super::guests::Guest;
+use super::guests::{Guest, Known};
 use super::keys::Claim;
 use super::placed::{Placed, Viewer};
 use super::shelf::{Page, PageLimits, Range, Retention};
@@ -360,7 +360,7 @@ impl Home {
         let (since, thread) = self.go_on(from, &guest, now, allowance);
         let heard = guest.heard.as_deref().copied();
         let missed = heard.map(|heard| self.missed(&heard, client, now, allowance));
-        self.guests.add(from, guest);
+        self.let_in(from, guest);
         let (waited, dropped) = waited.map_or_else(Default::default, |absence| {
             let viewer = Viewer {
                 client,
@@ -406,7 +406,7 @@ impl Home {
     /// their puddle knew less than is known here.
     pub(crate) fn left(
         &mut self,
-        gone: &Guest,
+        gone: &Known,
         (how, as_of): (Gone, Revision),
         now: Time,
         allowance: &Allowance,

@@ -1,15 +1,13 @@
 //! Who owns a transient room, and whether it goes on without them.
 //!
-//! Owns the order in which clients came and the owner's succession, one decision
-//! for all puddles. Never knows what an owner may do.
+//! Owns the owner's succession, one decision for all puddles. Never knows what an
+//! owner may do; who is inside is kept by the room's home.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use porthouse_model::{ClientId, Refused, Time};
 
-use super::devices::Whereabouts;
-use crate::input::PuddleId;
-use crate::output::WireForm;
+use crate::home::Guests;
 
 /// So many who have gone are kept in the order of those who came, beside as many as are
 /// there.
@@ -53,29 +51,19 @@ pub(crate) enum Follows {
 #[derive(Debug)]
 pub(crate) struct Ownership {
     owned: Owned,
-    inside: BTreeMap<ClientId, Inside>,
-    /// The same in the order in which they came. Some of them have gone since; the
-    /// first has not.
+    /// Clients in the order in which they came, with their places. Some of them have gone
+    /// since; the first has not.
     order: VecDeque<(u64, ClientId)>,
-    next: u64,
     /// The owner is known from others only, and must show up by then.
     awaited_until: Option<Time>,
 }
 
-#[derive(Debug, Default)]
-struct Inside {
-    since: u64,
-    here: Whereabouts,
-}
-
 impl Ownership {
     /// Somebody has made the room, and is about to be in it by then.
-    pub(crate) fn made(owned: Owned, awaited_until: Time) -> Self {
+    pub(crate) fn made(owned: Owned, awaited_until: Time, guests: &Guests) -> Self {
         Self {
             owned,
-            inside: BTreeMap::new(),
-            order: VecDeque::new(),
-            next: 0,
+            order: guests.in_order().into(),
             awaited_until: Some(awaited_until),
         }
     }
@@ -95,39 +83,18 @@ impl Ownership {
         newer
     }
 
-    /// A client's socket came in.
-    pub(crate) fn arrive(&mut self, puddle: PuddleId, client: ClientId, form: WireForm) {
-        let inside = self.inside.entry(client).or_default();
-        if inside.here.is_empty() {
-            inside.since = self.next;
-            self.order.push_back((self.next, client));
-            self.next += 1;
-        }
-        inside.here.add(puddle, form);
+    /// A client came in, with its first socket.
+    pub(crate) fn arrive(&mut self, client: ClientId, since: u64) {
+        self.order.push_back((since, client));
         if client == self.owned.owner {
             self.awaited_until = None;
         }
     }
 
-    /// A client's socket went.
-    pub(crate) fn depart(&mut self, puddle: PuddleId, client: ClientId, form: WireForm) -> Follows {
-        if let Some(inside) = self.inside.get_mut(&client) {
-            inside.here.remove(puddle, form);
-            self.departed(client);
-        }
-        self.follows()
-    }
-
-    /// A puddle is gone with all its sockets.
-    pub(crate) fn lose(&mut self, puddle: PuddleId) -> Follows {
-        let losing = self.inside.iter_mut();
-        let lost: Vec<_> = losing
-            .filter_map(|(client, inside)| inside.here.lose(puddle).then_some(*client))
-            .collect();
-        for client in lost {
-            self.departed(client);
-        }
-        self.follows()
+    /// Clients have gone, with their last sockets; these are inside.
+    pub(crate) fn depart(&mut self, guests: &Guests) -> Follows {
+        self.forget_gone(guests);
+        self.follows(guests)
     }
 
     /// By when an owner that is only known from others must have shown up.
@@ -136,12 +103,12 @@ impl Ownership {
     }
 
     /// An owner that did not show up by then is not there.
-    pub(crate) fn settle(&mut self, now: Time) -> Follows {
+    pub(crate) fn settle(&mut self, now: Time, guests: &Guests) -> Follows {
         if self.awaited_until.is_none_or(|until| until > now) {
             return Follows::Nothing;
         }
         self.awaited_until = None;
-        self.follows()
+        self.follows(guests)
     }
 
     /// The owner hands the room to somebody inside.
@@ -150,11 +117,16 @@ impl Ownership {
     ///
     /// [`Refused::RulesRefused`]: only the owner may. [`Refused::JoinRefused`]:
     /// the other is not inside.
-    pub(crate) fn pass(&mut self, by: ClientId, to: ClientId) -> Result<Owned, Refused> {
+    pub(crate) fn pass(
+        &mut self,
+        by: ClientId,
+        to: ClientId,
+        guests: &Guests,
+    ) -> Result<Owned, Refused> {
         if by != self.owned.owner {
             return Err(Refused::RulesRefused);
         }
-        if !self.inside.contains_key(&to) {
+        if guests.since(to).is_none() {
             return Err(Refused::JoinRefused);
         }
         if to != by {
@@ -176,23 +148,10 @@ impl Ownership {
         Ok(())
     }
 
-    fn departed(&mut self, client: ClientId) {
-        if let Some(inside) = self.inside.get(&client)
-            && inside.here.is_empty()
-        {
-            self.inside.remove(&client);
-            self.forget_gone();
-        }
-    }
-
     /// Whoever is first is there, and half of the others are, of more than a few.
-    fn forget_gone(&mut self) {
-        let inside = &self.inside;
-        let is_there = |(since, client): &(u64, ClientId)| {
-            let known = inside.get(client);
-            known.is_some_and(|known| known.since == *since)
-        };
-        if self.order.len() > 2 * inside.len() + GONE_MAX {
+    fn forget_gone(&mut self, guests: &Guests) {
+        let is_there = |(since, client): &(u64, ClientId)| guests.since(*client) == Some(*since);
+        if self.order.len() > 2 * guests.clients() + GONE_MAX {
             self.order.retain(is_there);
         }
         while self.order.front().is_some_and(|first| !is_there(first)) {
@@ -200,8 +159,15 @@ impl Ownership {
         }
     }
 
-    fn follows(&mut self) -> Follows {
-        if self.awaited_until.is_some() || self.inside.contains_key(&self.owned.owner) {
+    /// Every invariant.
+    pub(crate) fn check(&self, guests: &Guests) {
+        let there = |(since, client): &&(u64, ClientId)| guests.since(*client) == Some(*since);
+        let known = self.order.iter().filter(there).count();
+        assert_eq!(known, guests.clients(), "who is inside is in the order");
+    }
+
+    fn follows(&mut self, guests: &Guests) -> Follows {
+        if self.awaited_until.is_some() || guests.since(self.owned.owner).is_some() {
             return Follows::Nothing;
         }
         let Some(&(_, next)) = self.order.front() else {

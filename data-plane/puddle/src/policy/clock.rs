@@ -44,7 +44,7 @@ impl<T> Lasting<T> {
         let moment = |expires| clock.map_or(Time::ZERO, |clock| clock.moment(expires));
         Self {
             what,
-            until: expires.map_or(Time::from_nanos(u64::MAX), moment),
+            until: expires.map_or(Time::END, moment),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use core::net::IpAddr;
 
-use porthouse_model::{Refused, Time};
+use porthouse_model::Refused;
 
 use super::Puddle;
 use crate::input::SocketId;
@@ -245,11 +245,6 @@ impl Puddle {
                 self.handshakes.remove(&network);
             }
         }
-    }
-
-    /// The last moment of a thing that ends by itself.
-    pub(super) const fn never() -> Time {
-        Time::from_nanos(u64::MAX)
     }
 }
 

@@ -99,7 +99,7 @@ impl Seen {
     /// When the right to come in by it ends by itself; never, where it is shut.
     pub(super) const fn until(&self) -> Time {
         match self {
-            Self::Unknown(_) | Self::Shut(_) => Puddle::never(),
+            Self::Unknown(_) | Self::Shut(_) => Time::END,
             Self::Open { until, .. } => *until,
         }
     }
@@ -152,7 +152,7 @@ impl Puddle {
         };
         let address = socket.address;
         let (session, token, until) = match socket.who().clone() {
-            Who::Anonymous => (None, None, Self::never()),
+            Who::Anonymous => (None, None, Time::END),
             Who::Session(holder) => match self.see_session(&holder.token) {
                 SessionSeen::Unknown => return Seen::Unknown(PolicyKey::Session(holder.token)),
                 SessionSeen::Shut(refused) => return Seen::Shut(refused),
@@ -230,7 +230,7 @@ impl Puddle {
     fn open_door(&self, governed: Governed, standing: Standing, comes: Comes) -> Seen {
         let wall = self.wall_now();
         let closes = governed.rules().open_until(wall);
-        let closes = closes.map_or_else(Self::never, |closes| self.moment(closes));
+        let closes = closes.map_or(Time::END, |closes| self.moment(closes));
         Seen::Open {
             governed,
             standing,

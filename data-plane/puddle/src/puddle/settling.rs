@@ -17,8 +17,10 @@ use crate::wire::multiplexed::Event as Told;
 
 /// What a write costs, about: `send` on a loopback socket, whatever its length.
 const WRITE_COST: Duration = Duration::from_micros(4);
-/// After a flush the next waits for this part of its length: so that more is
-/// said in each write when there is much to say.
+/// After writing to all rooms, or to so many sockets, those rooms wait for a part of the
+/// time that it took: so that more is said in each write when there is much to say.
+const PACED_WRITES: usize = 1_024;
+/// This part.
 const PACE_PART: u32 = 8;
 /// And no longer than this.
 const PACE_MAX: Duration = Duration::from_millis(1);
@@ -26,6 +28,16 @@ const PACE_MAX: Duration = Duration::from_millis(1);
 const DRAIN_TELL: f64 = 0.8;
 /// How often some more are told.
 const DRAIN_STEP: Duration = Duration::from_millis(20);
+
+/// Since the last pause.
+#[derive(Debug, Default)]
+pub(super) struct Pacing {
+    /// When the last flush began, and its writes, until it is known how long it took.
+    flushed: Option<(Time, usize)>,
+    /// Writes before that, and how long they took.
+    writes: usize,
+    took: Duration,
+}
 
 impl Puddle {
     pub(super) fn writable(&mut self, id: SocketId) {
@@ -42,10 +54,10 @@ impl Puddle {
             let Some(socket) = self.sockets.get_mut(id) else {
                 continue;
             };
-            if socket.armed.is_none_or(|armed| armed > self.now) {
+            if socket.armed > self.now {
                 continue;
             }
-            socket.armed = None;
+            socket.armed = Time::END;
             if socket.deadline(silence_max) <= self.now {
                 self.overdue(id);
             }
@@ -117,7 +129,9 @@ impl Puddle {
 
     /// Writes to the sockets whose turn it is.
     pub(super) fn flush(&mut self, shell: &mut impl Shell) {
-        if self.now < self.paced_until && !self.outbox.is_urgent() {
+        if self.now >= self.paced_until {
+            self.outbox.go_on();
+        } else if !self.outbox.is_ready() {
             return;
         }
         let mut writes = 0;
@@ -143,19 +157,27 @@ impl Puddle {
         }
         self.outbox.end_turn();
         self.keep_memory();
-        let writes = u32::try_from(writes).unwrap_or(u32::MAX);
-        self.flushed = Some((self.now, WRITE_COST * writes));
+        self.pacing.flushed = Some((self.now, writes));
     }
 
     /// The first moment after a flush: how long it took is known now, unless the
     /// puddle has slept since; then nothing is waiting that could be merged.
     pub(super) fn pace(&mut self) {
-        let Some((began, expected)) = self.flushed.take() else {
+        let Some((began, writes)) = self.pacing.flushed.take() else {
             return;
         };
         let took = self.now.since(began);
-        if took < expected * 2 {
-            self.paced_until = self.now + (took / PACE_PART).min(PACE_MAX);
+        let expected = WRITE_COST * u32::try_from(writes).unwrap_or(u32::MAX);
+        if took >= expected * 2 {
+            self.pacing = Pacing::default();
+            return;
+        }
+        self.pacing.writes += writes;
+        self.pacing.took += took;
+        if self.pacing.writes >= PACED_WRITES || !self.outbox.is_ready() {
+            self.paced_until = self.now + (self.pacing.took / PACE_PART).min(PACE_MAX);
+            self.pacing = Pacing::default();
+            self.outbox.pause();
         }
     }
 
@@ -253,9 +275,9 @@ impl Puddle {
     pub(super) fn next_deadline(&self) -> Option<Deadline> {
         let at = |at, reason| Deadline { at, reason };
         let turn = self.outbox.is_waiting().then(|| {
-            let urgent = self.outbox.is_urgent();
+            let ready = self.outbox.is_ready();
             at(
-                if urgent {
+                if ready {
                     self.now
                 } else {
                     self.paced_until.max(self.now)

@@ -32,7 +32,7 @@ impl Ends {
     /// It ends then, whatever was thought before.
     pub(crate) fn expect(&mut self, ending: Ending, end: Time, ahead: Duration) {
         self.forget(ending);
-        if end == Time::from_nanos(u64::MAX) {
+        if end == Time::END {
             return;
         }
         let ahead = u64::try_from(ahead.as_nanos()).unwrap_or(u64::MAX);
@@ -55,7 +55,7 @@ impl Ends {
     /// When something is to be told next.
     pub(crate) fn next(&self) -> Time {
         let moments = self.0.iter().map(|expected| expected.at);
-        moments.min().unwrap_or(Time::from_nanos(u64::MAX))
+        moments.min().unwrap_or(Time::END)
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
         ends.expect(Ending::Session, at(10), SECOND);
         ends.expect(Ending::Session, at(30), SECOND);
         assert_eq!(ends.take_due(at(20)), []);
-        ends.expect(Ending::Session, Time::from_nanos(u64::MAX), SECOND);
-        assert_eq!(ends.next(), Time::from_nanos(u64::MAX));
+        ends.expect(Ending::Session, Time::END, SECOND);
+        assert_eq!(ends.next(), Time::END);
     }
 }

@@ -234,7 +234,7 @@ impl Lobby {
     fn bound_until(&self) -> Time {
         match self.sibling.as_deref() {
             Some(Sibling::Offered(offered)) => offered.until,
-            Some(Sibling::Bound { .. }) | None => Time::from_nanos(u64::MAX),
+            Some(Sibling::Bound { .. }) | None => Time::END,
         }
     }
 
@@ -274,7 +274,7 @@ impl Lobby {
     }
 
     pub(super) fn deadline(&self) -> Time {
-        let end = Time::from_nanos(u64::MAX);
+        let end = Time::END;
         let stays = self.stays.iter().map(|stay| stay.until);
         let entries = self.entries.iter().map(|entry| entry.until);
         let session = match &self.sign_in {

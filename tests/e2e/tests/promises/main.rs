@@ -24,7 +24,6 @@ mod blocked;
 mod kicked;
 mod devices;
 mod away;
-mod stale;
 mod durable;
 mod bad_input;
 mod hostile;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use porthouse_model::{ChangeItem, RoomRules, Shown, UnixTime};
+use porthouse_model::{ChangeItem, ClientSockets, RoomRules, Shown, Surplus, UnixTime};
 
 use super::homes::{home_and_other, restart, told};
 use super::world::{Client, HOUR, World, close_frame, hash, members_only, token};
@@ -63,6 +63,33 @@ fn a_peer_room_ends_when_its_maker_leaves() {
         Some(own),
         "it begins anew"
     );
+}
+
+#[test]
+fn an_owner_whose_newer_socket_takes_the_place_of_the_older_has_not_left() {
+    let mut world = World::with(3, |settings| {
+        settings.transient_rules.connection.sockets_per_client = Some(ClientSockets {
+            sockets_max: 1,
+            surplus: Surplus::Oldest,
+        });
+    });
+    world.session(1);
+    let older = world.lobby_of(0, 1);
+    let join = r#"{"op":"join","room":"den","id":1,"life":"peer"}"#;
+    world.line(older, join);
+    let text = world.take_text(older);
+    let owner = told(&text, "admitted", "owner").expect("it owns the room");
+    let (friend, _) = enter(&mut world, 1, "den", "");
+    let newer = world.lobby_of(2, 1);
+    world.line(newer, join);
+    let text = world.take_text(newer);
+    assert_eq!(told(&text, "admitted", "owner"), Some(owner), "{text}");
+    assert!(world.take_text(older).contains("4009"), "it is replaced");
+    let text = world.take_text(friend);
+    assert_eq!(told(&text, "closed", "code"), None, "{text}");
+    leave(&mut world, newer, "den");
+    let text = world.take_text(friend);
+    assert_eq!(told(&text, "closed", "code").as_deref(), Some("4015"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::{
 
 pub(super) use rules::{asking, members_only, password_rules, taking};
 use store::Store;
-pub(super) use wire::{close_frame, frame, upgrade_request};
+pub(super) use wire::{close_frame, frame};
 
 pub(super) const HOUR: u64 = 3_600_000;
 
@@ -276,7 +276,16 @@ impl World {
 
     /// The same on a connection that is there.
     pub(super) fn upgrade_on(&mut self, client: Client, path: &str, lines: &[&str]) {
-        self.bytes(client, upgrade_request(path, lines));
+        let mut request = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        );
+        for line in lines {
+            request.push_str(line);
+            request.push_str("\r\n");
+        }
+        request.push_str("\r\n");
+        self.bytes(client, request.into_bytes());
     }
 
     /// A raw socket that is in a room, its 101 read.
@@ -321,18 +330,13 @@ impl World {
         client
     }
 
-    pub(super) fn bytes(&mut self, client: Client, bytes: Vec<u8>) {
-        self.bytes_unanswered(client, bytes);
-        self.run();
-    }
-
-    /// Bytes that are heard; nothing else happens yet.
-    pub(super) fn bytes_unanswered(&mut self, client: Client, mut bytes: Vec<u8>) {
+    pub(super) fn bytes(&mut self, client: Client, mut bytes: Vec<u8>) {
         let input = Input::Received {
             socket: client.socket,
             bytes: &mut bytes,
         };
         self.puddles[client.puddle].handle(self.now, input);
+        self.run();
     }
 
     pub(super) fn say(&mut self, client: Client, kind: MessageKind, payload: &[u8]) {
@@ -357,7 +361,12 @@ impl World {
 
     /// A line that is heard; nothing else happens yet.
     pub(super) fn line_unanswered(&mut self, client: Client, line: &str) {
-        self.bytes_unanswered(client, client::frame(true, client::TEXT, line.as_bytes()));
+        let mut bytes = client::frame(true, client::TEXT, line.as_bytes());
+        let input = Input::Received {
+            socket: client.socket,
+            bytes: &mut bytes,
+        };
+        self.puddles[client.puddle].handle(self.now, input);
     }
 
     /// One revision that is heard; nothing else happens yet.
@@ -509,8 +518,7 @@ impl World {
         self.puddles[usize::from(to.0)].handle(self.now, Input::Hopped { from, hop });
     }
 
-    /// What the control plane says now.
-    pub(super) fn answer(&self, question: Question) -> Answer {
+    fn answer(&self, question: Question) -> Answer {
         let revision = Revision(self.revision);
         match question {
             Question::Resolve { key, .. } => Answer::Resolved {
