@@ -1,16 +1,18 @@
 //! What backends ask of live rooms: say something, see who is there, put somebody
 //! out. Never as anybody without a key: that stands in `bad_calls`.
 
-use porthouse_api::control::v1::{MessageRules, Room};
+use porthouse_api::control::v1::{MessageRules, Room, RoomRules};
 use porthouse_api::live::v1::publish_request::Message as Said;
-use porthouse_api::live::v1::{KickRequest, ListRoomsRequest, PublishRequest, WireForm};
+use porthouse_api::live::v1::{
+    KickRequest, ListRoomsRequest, PublishRequest, PurgeRequest, WireForm,
+};
 use porthouse_e2e::house::House;
 use porthouse_e2e::multiplexed::Multiplexed;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use tonic::Code;
 
-use crate::shapes::{assert_closed, with_messages};
+use crate::shapes::{assert_closed, keeping_last, with_messages, with_rules};
 
 #[tokio::test]
 async fn a_backend_publishes_to_every_wire_form_and_sees_who_is_there() {
@@ -142,6 +144,55 @@ async fn what_a_room_does_not_take_is_refused_to_a_backend_too() {
     published.expect("it is taken");
     assert_eq!(raw[0].next().await, Message::binary(vec![1, 2]));
     drop(raw);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_backend_purges_what_a_room_has_kept() {
+    let house = House::start().await;
+    let backend = house.backend();
+    let keeping = with_rules(RoomRules {
+        history: Some(keeping_last(10)),
+        ..Default::default()
+    });
+    let revision = backend.make_room("hall", keeping).await;
+    backend.applied(revision).await;
+    let mut client = house.multiplexed().await;
+    client.join("hall").await;
+    let said = ["one", "two", "three", "four"];
+    let mut offsets = Vec::new();
+    for text in said {
+        let published = backend
+            .live()
+            .publish(to_hall(Said::Text(text.to_owned())))
+            .await;
+        let offset = published.expect("it is taken").into_inner().offset;
+        offsets.push(offset.expect("the room keeps it"));
+        assert_eq!(client.message("hall").await, Message::text(text));
+    }
+
+    let purge = |room: &str, through: u64| PurgeRequest {
+        room: room.to_owned(),
+        through,
+    };
+    for forgotten in [2, 0] {
+        let purged = backend.live().purge(purge("rooms/hall", offsets[1])).await;
+        let purged = purged.expect("the room keeps something").into_inner();
+        assert_eq!(purged.messages, forgotten, "each is forgotten once");
+    }
+    let read = client.ask("history", json!({"room": "hall"})).await;
+    assert_eq!(read["count"], 2, "{read}");
+    for text in &said[2..] {
+        assert_eq!(client.message("hall").await, Message::text(*text));
+    }
+    for (room, code) in [
+        ("rooms/nowhere", Code::NotFound),
+        ("no room", Code::InvalidArgument),
+    ] {
+        let status = backend.live().purge(purge(room, 1)).await;
+        assert_eq!(status.expect_err("nothing is kept there").code(), code);
+    }
+    drop(client);
     house.close().await;
 }
 
