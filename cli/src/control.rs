@@ -8,6 +8,7 @@ use porthouse_control::{AuditChecked, AuditHead, GuardSettings, PrivateAddresses
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
+use crate::secret::Secret;
 use crate::{database, hashing, issuers, sealing, sessions, tls};
 
 /// Run the control plane, or make its first API key
@@ -166,22 +167,40 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
 }
 
+impl Arguments {
+    /// Whether a replica would start; binds nothing, and asks no database.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.serve.settings().map(drop)
+    }
+}
+
+impl Serve {
+    /// What a replica is told, checked.
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let url = self.database.given()?;
+        let mut settings = Settings::new(url.as_ref().map_or("", Secret::reveal));
+        settings.tls = self.tls.given()?;
+        settings.sealing_keys = self.sealing.given()?;
+        settings.hashing.cost = self.hashing.given()?;
+        settings.hook.private_addresses = self.hook_private_addresses.into();
+        self.issuers.apply(&mut settings);
+        self.sessions.apply(&mut settings);
+        settings.guards = GuardSettings {
+            guards_max: self.guards_max,
+            guarded_rooms_max: self.guarded_rooms_max,
+        };
+        settings.check()?;
+        // The last, so that what is given is looked at where a secret is not.
+        self.database.url()?;
+        Ok(settings)
+    }
+}
+
 async fn serve(arguments: Serve) -> anyhow::Result<()> {
     let stop = porthouse_process::shutdown::on_signals()?;
-    let url = arguments.database.url()?;
+    let settings = arguments.settings()?;
     let listener = listen(arguments.grpc).await?;
     tracing::info!(grpc = %listener.local_addr()?, "the control plane listens");
-    let mut settings = Settings::new(url.reveal());
-    settings.tls = arguments.tls.given()?;
-    settings.sealing_keys = arguments.sealing.given()?;
-    settings.hashing.cost = arguments.hashing.given()?;
-    settings.hook.private_addresses = arguments.hook_private_addresses.into();
-    arguments.issuers.apply(&mut settings);
-    arguments.sessions.apply(&mut settings);
-    settings.guards = GuardSettings {
-        guards_max: arguments.guards_max,
-        guarded_rooms_max: arguments.guarded_rooms_max,
-    };
     Ok(porthouse_control::serve(settings, listener, Routes::default(), stop).await?)
 }
 

@@ -1,8 +1,6 @@
 //! Which database a command is given.
 
-use anyhow::Context;
-
-use crate::secret::{Given, Named, Secret};
+use crate::secret::{Given, Named, NotGiven, Secret};
 
 /// What to say of it in `--help`.
 pub(crate) const HELP: &str = "\
@@ -37,8 +35,8 @@ impl Arguments {
     /// # Errors
     /// When none is given, with how to give one.
     pub(crate) fn url(&self) -> anyhow::Result<Secret> {
-        self.given()?
-            .context("no database is given: set DATABASE_URL or --database-url-file")
+        let none = NotGiven("no database is given: set DATABASE_URL or --database-url-file");
+        self.given()?.ok_or_else(|| none.into())
     }
 
     /// The database's URL; none: none is given.

@@ -25,7 +25,7 @@ use keys::Keys;
 use ready::Ready;
 
 use crate::database;
-use crate::postgres::Postgres;
+use crate::postgres::{self, Postgres};
 use crate::{control, node, store};
 
 /// How long sockets may take to leave: there is no other node to go to.
@@ -81,9 +81,22 @@ pub(crate) struct Arguments {
     store: store::Arguments,
 }
 
+impl Arguments {
+    /// Whether everything would start; binds nothing, and asks no database.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if self.database.given()?.is_none() {
+            postgres::check(self.postgres_bin.as_deref())?;
+        }
+        // Of the key, which is made when it starts, nothing can be wrong.
+        let key = ApiKeySecret::new("phk_".to_owned());
+        Ok(node_settings(self, self.grpc, key)?.check()?)
+    }
+}
+
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = porthouse_process::shutdown::on_signals()?;
+    arguments.check()?;
     let given = arguments.database.given()?;
     let directory = Directory::open(&arguments.data_dir)?;
     // Of a run that was killed.
@@ -115,7 +128,8 @@ async fn over(
     let keys = Keys::of(directory, database_url).await?;
     let listener = control::listen(arguments.grpc).await?;
     let grpc = listener.local_addr()?;
-    let node = node::start(node_settings(arguments, grpc, &keys)?).await?;
+    let key = ApiKeySecret::new(keys.node.reveal().to_owned());
+    let node = node::start(node_settings(arguments, grpc, key)?).await?;
     let ready = Ready {
         grpc,
         ws: node.ws_addr(),
@@ -199,9 +213,8 @@ fn control_settings(
 fn node_settings(
     arguments: &Arguments,
     grpc: SocketAddr,
-    keys: &Keys,
+    key: ApiKeySecret,
 ) -> anyhow::Result<porthouse_node::Settings> {
-    let key = ApiKeySecret::new(keys.node.reveal().to_owned());
     let control = Ready::control(grpc);
     let mut settings = porthouse_node::Settings::new("dev".parse()?, arguments.ws, control, key);
     settings.puddles = arguments.puddles.unwrap_or(settings.puddles);

@@ -16,6 +16,13 @@ pub(crate) struct Arguments {
     service_role: Option<String>,
 }
 
+impl Arguments {
+    /// Whether it would begin; asks no database.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.database.url().map(drop)
+    }
+}
+
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let url = arguments.database.url()?;

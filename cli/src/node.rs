@@ -3,17 +3,22 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::ValueEnum;
 use porthouse_model::{Address, NodeName};
 use porthouse_node::{ApiKeySecret, Node, Settings, StartError, TransientMakers};
 use tokio_util::sync::CancellationToken;
 
-use crate::secret::{Given, Named};
+use crate::secret::{Given, Named, NotGiven};
 use crate::store;
 
 /// How long sockets may take to leave when the node stops.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+const NO_KEY: NotGiven = NotGiven(
+    "the node has no API key: set PORTHOUSE_API_KEY or --api-key-file, or a certificate by \
+     --control-certificate-file",
+);
 
 const HELP: &str = "\
 The node's API key is given by the environment or a file, because flags show in the process list:
@@ -36,6 +41,8 @@ pub(crate) struct Arguments {
     control: Vec<String>,
     #[command(flatten)]
     tls: crate::tls::Shown,
+    #[command(flatten)]
+    own: crate::tls::Own,
     #[command(flatten)]
     api_key: Given<ApiKey>,
     /// Its name, of its own among the nodes of a control plane [default: the machine's]
@@ -176,6 +183,7 @@ pub(crate) async fn start(settings: Settings) -> anyhow::Result<Node> {
         | StartError::ControlPlane(_)
         | StartError::ApiKey
         | StartError::ControlTls(_)
+        | StartError::GrpcTls(_)
         | StartError::Puddles(_)
         | StartError::TrustedProxies(_)
         | StartError::BlackBoxes { .. }
@@ -197,20 +205,22 @@ pub(crate) async fn until(
 }
 
 impl Arguments {
+    /// Whether a node would start; binds nothing, and asks nobody.
+    pub(crate) fn check(self) -> anyhow::Result<()> {
+        self.settings().map(drop)
+    }
+
+    /// What a node is told, checked.
     fn settings(self) -> anyhow::Result<Settings> {
         let name = self.node_name.map_or_else(machine_name, Ok)?;
         let tls = self.tls.given(&self.control)?;
         let key = self.api_key.secret()?;
-        ensure!(
-            key.is_some() || tls.certificate.is_some(),
-            "the node has no API key: set PORTHOUSE_API_KEY or --api-key-file, or a certificate \
-             by --control-certificate-file"
-        );
         let key = key.map(|key| ApiKeySecret::new(key.reveal().to_owned()));
         let mut settings = Settings::new(name, self.ws, String::new(), key);
         settings.control_tls = tls;
         settings.control_planes = self.control;
         settings.grpc = Some(self.grpc);
+        settings.grpc_tls = self.own.given()?;
         settings.operators = self.operators;
         settings.subscriptions_max = self.subscriptions_max.into();
         settings.puddles = self.puddles.unwrap_or(settings.puddles);
@@ -225,6 +235,11 @@ impl Arguments {
             settings.resume_keys = keys;
         }
         settings.nats = self.store.settings();
+        settings.check()?;
+        // The last, so that what is given is looked at where a secret is not.
+        if settings.api_key.is_none() && settings.control_tls.certificate.is_none() {
+            return Err(NO_KEY.into());
+        }
         Ok(settings)
     }
 }

@@ -75,6 +75,11 @@ impl Postgres {
     }
 }
 
+/// Whether the programs of a private Postgres are where they are said to be.
+pub(crate) fn check(named: Option<&Path>) -> anyhow::Result<()> {
+    programs::Installed::find(named).map(drop)
+}
+
 async fn private(named: Option<&Path>, directory: &Path) -> anyhow::Result<Server> {
     let installed = programs::Installed::find(named)?;
     let installed = match installed {

@@ -60,6 +60,18 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// What a command needs, and was not given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotGiven(pub(crate) &'static str);
+
+impl fmt::Display for NotGiven {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0)
+    }
+}
+
+impl std::error::Error for NotGiven {}
+
 /// A setting that is a secret, or is in a file of its own: `NAME` and `NAME_file`.
 pub(crate) trait Named {
     /// Its name.

@@ -1,21 +1,26 @@
-//! Files by which TLS is spoken: the control plane's own, and those of who asks it.
+//! Files by which TLS is spoken: those of who serves gRPC, and those of who asks the
+//! control plane.
 //! Shows nothing of a key.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use porthouse_control::TlsSettings;
-use porthouse_node::ControlTls;
+use porthouse_node::{ControlTls, GrpcTls};
+use zeroize::Zeroizing;
 
 /// The longest file of certificates or of a key, in bytes.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
-/// By what the control plane speaks TLS.
+/// A certificate and its key.
+type Pair = (Vec<u8>, Zeroizing<Vec<u8>>);
+
+/// By what gRPC is served over TLS.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
-pub(crate) struct Serving {
-    /// The control plane's certificate in PEM, and those that lead to its authority; with
-    /// it gRPC is spoken over TLS alone
+pub(crate) struct Own {
+    /// The certificate of whoever serves gRPC in PEM, and those that lead to its authority;
+    /// with it gRPC is spoken over TLS alone
     #[arg(
         long,
         value_name = "FILE",
@@ -31,6 +36,30 @@ pub(crate) struct Serving {
         requires = "tls_certificate_file"
     )]
     tls_key_file: Option<PathBuf>,
+}
+
+impl Own {
+    /// The certificate and its key; none: no TLS.
+    fn held(&self) -> anyhow::Result<Option<Pair>> {
+        match (&self.tls_certificate_file, &self.tls_key_file) {
+            (Some(certificate), Some(key)) => Ok(Some((read(certificate)?, read(key)?.into()))),
+            (_, _) => Ok(None),
+        }
+    }
+
+    /// What the files hold, for a node.
+    pub(crate) fn given(&self) -> anyhow::Result<Option<GrpcTls>> {
+        let held = self.held()?;
+        Ok(held.map(|(certificate, key)| GrpcTls { certificate, key }))
+    }
+}
+
+/// By what the control plane speaks TLS.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct Serving {
+    #[command(flatten)]
+    own: Own,
     /// Certificates of the authority that signs those of clients, in PEM; nodes, and other
     /// services, may then be let in by a certificate instead of an API key
     /// (`CreateApiKey` with `certificate`)
@@ -46,14 +75,13 @@ pub(crate) struct Serving {
 impl Serving {
     /// What the files hold; none: no TLS.
     pub(crate) fn given(&self) -> anyhow::Result<Option<TlsSettings>> {
-        let (Some(certificate), Some(key)) = (&self.tls_certificate_file, &self.tls_key_file)
-        else {
+        let Some((certificate, key)) = self.own.held()? else {
             return Ok(None);
         };
         let authority = self.tls_client_authority_file.as_deref();
         Ok(Some(TlsSettings {
-            certificate: read(certificate)?,
-            key: read(key)?.into(),
+            certificate,
+            key,
             client_authority: authority.map(read).transpose()?,
         }))
     }

@@ -99,7 +99,7 @@ impl Replica {
         beside: Routes,
         stop: CancellationToken,
     ) -> Result<Self, ServeError> {
-        settings.issuer.check()?;
+        settings.check()?;
         if migrate::pending(&settings.database_url).await? {
             return Err(ServeError::NotMigrated);
         }
@@ -180,11 +180,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let replica = Replica::start(&settings, beside, stop.clone()).await?;
-    let mut server = Server::builder();
-    if let Some(tls) = &settings.tls {
-        server = server.tls_config(by(tls)).map_err(ServeError::Tls)?;
-    }
-    let serving = server
+    let serving = server(&settings)?
         .concurrency_limit_per_connection(settings.calls_per_connection_max)
         .max_concurrent_streams(u32::try_from(settings.calls_per_connection_max).ok())
         .http2_keepalive_interval(Some(KEEPALIVE))
@@ -213,6 +209,28 @@ pub async fn serve(
     }
     tracing::warn!("calls that did not end in time were cut");
     Ok(())
+}
+
+impl Settings {
+    /// Whether a replica would start on these, as far as that can be said without
+    /// the database and a listener.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`] names the settings that do not do.
+    pub fn check(&self) -> Result<(), ServeError> {
+        self.issuer.check()?;
+        server(self).map(drop)
+    }
+}
+
+/// What serves, over TLS where it is to.
+fn server(settings: &Settings) -> Result<Server, ServeError> {
+    let server = Server::builder();
+    match &settings.tls {
+        None => Ok(server),
+        Some(tls) => server.tls_config(by(tls)).map_err(ServeError::Tls),
+    }
 }
 
 /// How TLS is spoken. A certificate is asked of clients and not demanded: who shows

@@ -1,7 +1,7 @@
 //! The way from puddles to the store of durable rooms. Carries requests there
 //! and answers back, each once; without a store every one fails.
 
-mod nats;
+pub(crate) mod nats;
 mod sign;
 mod sweep;
 

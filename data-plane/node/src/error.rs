@@ -35,6 +35,12 @@ pub enum StartError {
          (`control_key_file`) is not one in PEM, or the key is another certificate's"
     )]
     ControlTls(#[source] tonic::transport::Error),
+    /// TLS cannot be spoken with backends by what is given.
+    #[error(
+        "TLS cannot be spoken with backends: the certificate (`tls_certificate_file`) or its \
+         key (`tls_key_file`) is not one in PEM, or the key is another certificate's"
+    )]
+    GrpcTls(#[source] tonic::transport::Error),
     /// The store of durable rooms cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

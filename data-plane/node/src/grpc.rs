@@ -19,6 +19,7 @@ use tonic_reflection::server::Builder as Reflection;
 use crate::error::StartError;
 use crate::live::Live;
 use crate::live::guard::GuardedLive;
+use crate::settings::GrpcTls;
 
 /// Calls under way on one connection.
 const CALLS_PER_CONNECTION_MAX: usize = 256;
@@ -51,8 +52,22 @@ impl Grpc {
     }
 }
 
+/// What serves, over TLS where it is to.
+pub(crate) fn server(tls: Option<&GrpcTls>) -> Result<Server, StartError> {
+    let server = Server::builder();
+    match tls {
+        None => Ok(server),
+        Some(tls) => server.tls_config(tls.config()).map_err(StartError::GrpcTls),
+    }
+}
+
 /// Starts to serve.
-pub(crate) fn start(address: SocketAddr, live: GuardedLive) -> Result<Grpc, StartError> {
+pub(crate) fn start(
+    address: SocketAddr,
+    tls: Option<&GrpcTls>,
+    live: GuardedLive,
+) -> Result<Grpc, StartError> {
+    let server = server(tls)?;
     let listener = TcpListener::bind(address).map_err(|source| StartError::Listen {
         address,
         setting: "grpc",
@@ -65,7 +80,7 @@ pub(crate) fn start(address: SocketAddr, live: GuardedLive) -> Result<Grpc, Star
     thread::Builder::new()
         .name("live".to_owned())
         .spawn(move || {
-            if let Err(error) = runtime.block_on(serve(listener, live, stops)) {
+            if let Err(error) = runtime.block_on(serve(server, listener, live, stops)) {
                 tracing::error!(%error, "live.v1 is not served any more");
             }
             // Cuts what is left of the connections.
@@ -80,6 +95,7 @@ pub(crate) fn start(address: SocketAddr, live: GuardedLive) -> Result<Grpc, Star
 }
 
 async fn serve(
+    server: Server,
     listener: TcpListener,
     live: GuardedLive,
     stop: oneshot::Receiver<()>,
@@ -95,7 +111,7 @@ async fn serve(
             .with_service_name("porthouse.live.v1.LiveService")
     };
     let (stopping, stops) = oneshot::channel();
-    let serving = Server::builder()
+    let serving = server
         .http2_keepalive_interval(Some(KEEPALIVE))
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .add_service(live)

@@ -41,4 +41,4 @@ pub use live::Live;
 pub use live::guard::GuardedLive;
 pub use node::Node;
 pub use porthouse_puddle::{OwnerRule, ResumeKeys, RoomLife, TransientMakers};
-pub use settings::{ApiKeySecret, ControlTls, NatsSettings, Settings};
+pub use settings::{ApiKeySecret, ControlTls, GrpcTls, NatsSettings, Settings};

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::black_box::Bell;
-use crate::bridge::{Bridge, StoreSign};
+use crate::bridge::{Bridge, StoreSign, nats};
 use crate::clock::Clock;
 use crate::error::{NodeError, StartError};
 use crate::follow::Followers;
@@ -28,7 +28,7 @@ use crate::own::Sign;
 use crate::own::front::Front;
 use crate::own::session::Sessions;
 use crate::policy::Control;
-use crate::policy::client::Replicas;
+use crate::policy::client::{Replicas, asking};
 use crate::policy::kept_out::KeptOut;
 use crate::policy::seen::Seen;
 use crate::policy::watch::About;
@@ -65,7 +65,7 @@ impl Node {
     ///
     /// [`StartError`] names the setting to change.
     pub fn start(settings: &Settings) -> Result<Self, StartError> {
-        check(settings)?;
+        prepare(settings)?;
         let (ws, listeners) = listen::bind(
             settings.listen,
             settings.puddles,
@@ -80,9 +80,10 @@ impl Node {
         let board = SwitchboardSettings::new(puddle_count(settings), Seed(rand::random()));
         let (calls, called) = mpsc::channel(board.calls_max);
         let live = Live::new(calls, puddle_count(settings), settings.subscriptions_max);
-        let grpc = settings
-            .grpc
-            .map(|address| grpc::start(address, live_server(live.clone())));
+        let grpc = settings.grpc.map(|address| {
+            let tls = settings.grpc_tls.as_ref();
+            grpc::start(address, tls, live_server(live.clone()))
+        });
         let grpc = grpc.transpose()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let inside = runtime.enter();
@@ -190,15 +191,33 @@ impl Node {
     }
 }
 
-/// What no value of a single setting says.
-fn check(settings: &Settings) -> Result<(), StartError> {
-    if !(1..=PUDDLES_MAX).contains(&settings.puddles) {
-        return Err(StartError::Puddles(settings.puddles));
+impl Settings {
+    /// Whether a node would start on these, as far as that can be said without a
+    /// listener, a connection or a place on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] names the setting to change.
+    pub fn check(&self) -> Result<(), StartError> {
+        if !(1..=PUDDLES_MAX).contains(&self.puddles) {
+            return Err(StartError::Puddles(self.puddles));
+        }
+        let proxies = self.trusted_proxies.len();
+        if proxies > TRUSTED_PROXIES_MAX {
+            return Err(StartError::TrustedProxies(proxies));
+        }
+        asking(self)?;
+        grpc::server(self.grpc_tls.as_ref())?;
+        if let Some(server) = &self.nats {
+            nats::options(server)?;
+        }
+        Ok(())
     }
-    let proxies = settings.trusted_proxies.len();
-    if proxies > TRUSTED_PROXIES_MAX {
-        return Err(StartError::TrustedProxies(proxies));
-    }
+}
+
+/// Checks all that is said, and makes what must be there on the disk.
+fn prepare(settings: &Settings) -> Result<(), StartError> {
+    settings.check()?;
     if let Some(boxes) = &settings.black_boxes {
         boxes.prepare().map_err(|source| StartError::BlackBoxes {
             directory: boxes.directory.display().to_string(),

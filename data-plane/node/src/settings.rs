@@ -11,7 +11,7 @@ use porthouse_model::{AddressRange, NodeName};
 use porthouse_puddle::{
     HistoryStore, Hosts, OwnerRule, PuddleId, ResumeKeys, RoomLife, TransientMakers,
 };
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
 use zeroize::Zeroizing;
 
 use crate::black_box::BlackBoxes;
@@ -26,6 +26,8 @@ pub struct Settings {
     /// Where live.v1 is served to backends by a listener of its own; `None`:
     /// only where [`crate::Node::live`] is put.
     pub grpc: Option<SocketAddr>,
+    /// By what that listener speaks TLS; `None`: it does not.
+    pub grpc_tls: Option<GrpcTls>,
     /// Where operators are answered (`/metrics`, `/live`, `/ready`); `None`:
     /// nowhere.
     pub operators: Option<SocketAddr>,
@@ -95,6 +97,7 @@ impl Settings {
             name,
             listen,
             grpc: None,
+            grpc_tls: None,
             operators: None,
             puddles: puddles.min(PUDDLES_MAX),
             control_planes: vec![control_plane],
@@ -171,6 +174,32 @@ impl NatsSettings {
         })
     }
 }
+
+/// By what live.v1 is served over TLS, in PEM.
+#[derive(Clone)]
+pub struct GrpcTls {
+    /// The certificate, and those that lead to its authority.
+    pub certificate: Vec<u8>,
+    /// Its private key.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
+impl GrpcTls {
+    pub(crate) fn config(&self) -> ServerTlsConfig {
+        ServerTlsConfig::new()
+            .identity(Identity::from_pem(&self.certificate, &*self.key))
+            .timeout(ACCEPT_TIME_MAX)
+    }
+}
+
+impl fmt::Debug for GrpcTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcTls").finish_non_exhaustive()
+    }
+}
+
+/// How long a backend may take to agree on TLS.
+const ACCEPT_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// By what a control plane is asked that speaks TLS, in PEM.
 #[derive(Clone, Default)]

@@ -10,6 +10,8 @@ mod carried;
 mod drawn;
 #[cfg(test)]
 mod explored;
+#[cfg(test)]
+mod truth;
 
 use core::time::Duration;
 

@@ -85,12 +85,6 @@ impl Planes {
     /// From here on whoever connects has each statement written into Postgres' log,
     /// with what was bound to it.
     pub async fn log_statements(&self) {
-        let connected = within(
-            "Postgres",
-            tokio_postgres::connect(&self.database_url, NoTls),
-        );
-        let (client, connection) = connected.await.expect("Postgres lets us in");
-        let connection = tokio::spawn(connection);
         for (setting, value) in [
             ("log_min_messages", "log"),
             ("log_statement", "all"),
@@ -99,10 +93,16 @@ impl Planes {
             ("log_min_error_statement", "log"),
         ] {
             let set = format!("ALTER DATABASE {DATABASE} SET {setting} = '{value}'");
-            client.batch_execute(&set).await.expect("it is ours");
+            self.sql(&set).await;
         }
-        drop(client);
-        let _ = connection.await;
+    }
+
+    /// Does this in the database, past the control plane.
+    ///
+    /// # Panics
+    /// When Postgres refuses it.
+    pub async fn sql(&self, statements: &str) {
+        execute(&self.database_url, statements).await;
     }
 
     /// A connection to the planes' database.
@@ -160,8 +160,19 @@ impl Planes {
     /// Starts a node that asks a replica and waits until it would take clients;
     /// `flags` are further ones.
     pub async fn node(&self, name: &str, replica: &Replica, flags: &[&str]) -> Node {
+        self.node_over(replica.grpc, name, replica, flags).await
+    }
+
+    /// The same where the replica is reached by way of another address.
+    pub async fn node_over(
+        &self,
+        way: SocketAddr,
+        name: &str,
+        replica: &Replica,
+        flags: &[&str],
+    ) -> Node {
         let key = self.backend(replica).make_key(&["node"]).await;
-        let control = format!("http://{}", replica.grpc);
+        let control = format!("http://{way}");
         let mut command = command(["node", "--name", name, "--control", &control]);
         command
             .args(["--ws", ANY_PORT, "--grpc", ANY_PORT, "--puddles", "2"])
@@ -281,9 +292,31 @@ impl Node {
         self.process.exit().await;
         self.process
     }
+
+    /// Stops it where it stands, as a machine does that is suspended; its
+    /// connections stay up.
+    pub fn suspend(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Has it go on where it stood.
+    pub fn go_on(&self) {
+        self.process.signal(Signal::CONT);
+    }
 }
 
 impl Replica {
+    /// Stops it where it stands, as a machine does that is suspended; its
+    /// connections stay up.
+    pub fn suspend(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Has it go on where it stood.
+    pub fn go_on(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
     /// Kills it as an operating system short of memory would.
     pub async fn kill(mut self) -> Process {
         self.process.signal(Signal::KILL);
@@ -312,13 +345,15 @@ fn by(name: &str, replica: &Replica, (authority, (certificate, key)): Shows<'_>)
 }
 
 async fn make_database(url: &str) {
+    execute(url, &format!("CREATE DATABASE {DATABASE}")).await;
+}
+
+async fn execute(url: &str, statements: &str) {
     let connected = within("Postgres", tokio_postgres::connect(url, NoTls)).await;
     let (client, connection) = connected.expect("Postgres lets us in");
     let connection = tokio::spawn(connection);
-    let made = client
-        .batch_execute(&format!("CREATE DATABASE {DATABASE}"))
-        .await;
-    made.expect("a database is made");
+    let done = within("Postgres to do it", client.batch_execute(statements)).await;
+    done.unwrap_or_else(|refused| panic!("{statements}: {refused:?}"));
     drop(client);
     let _ = connection.await;
 }

@@ -21,6 +21,7 @@ use futures_util::StreamExt;
 use porthouse_model::RoomId;
 use porthouse_puddle::{FromStore, Mark, Record, StoredRoom, ToStore};
 use tokio::time::{Instant, sleep, timeout};
+use zeroize::Zeroizing;
 
 use super::{Store, StoreSign};
 use crate::settings::NatsSettings;
@@ -73,6 +74,17 @@ pub enum StoreError {
     },
 }
 
+/// By whose account the server is asked. Connects to none.
+pub(crate) fn options(settings: &NatsSettings) -> Result<ConnectOptions, StoreError> {
+    let options = ConnectOptions::new();
+    let Some(file) = &settings.credentials_file else {
+        return Ok(options);
+    };
+    let held = std::fs::read_to_string(file).map(Zeroizing::new);
+    held.and_then(|held| options.credentials(&held))
+        .map_err(StoreError::Credentials)
+}
+
 /// A connection to NATS, which mends itself.
 #[derive(Debug)]
 pub(crate) struct Nats {
@@ -87,11 +99,7 @@ impl Nats {
     /// Connects. A server that is away is tried again for as long as the node
     /// runs.
     pub(crate) async fn open(settings: &NatsSettings) -> Result<Self, StoreError> {
-        let mut options = ConnectOptions::new();
-        if let Some(file) = &settings.credentials_file {
-            let read = options.credentials_file(file).await;
-            options = read.map_err(StoreError::Credentials)?;
-        }
+        let options = options(settings)?;
         let sign = Arc::new(StoreSign::new());
         let options = options
             .name("porthouse")

@@ -46,22 +46,8 @@ impl Replicas {
         settings: &Settings,
         request_time_max: Duration,
     ) -> Result<Arc<Self>, StartError> {
-        let channels = settings.control_planes.iter().map(|address| {
-            let endpoint = Endpoint::from_shared(address.clone());
-            let endpoint = endpoint.map_err(|_| StartError::ControlPlane(address.clone()))?;
-            let endpoint = endpoint
-                .connect_timeout(CONNECT_TIME_MAX)
-                .http2_keep_alive_interval(KEEPALIVE)
-                .keep_alive_timeout(KEEPALIVE)
-                .concurrency_limit(CONCURRENT_MAX);
-            let endpoint = settings.control_tls.applied(endpoint);
-            Ok(endpoint.map_err(StartError::ControlTls)?.connect_lazy())
-        });
-        let channels: Vec<_> = channels.collect::<Result<_, StartError>>()?;
-        if channels.is_empty() {
-            return Err(StartError::NoControlPlane);
-        }
-        let authorization = settings.api_key.as_ref().map(bearer).transpose()?;
+        let (endpoints, authorization) = asking(settings)?;
+        let channels = endpoints.iter().map(Endpoint::connect_lazy).collect();
         let current = AtomicUsize::new(0);
         Ok(Arc::new(Self {
             channels,
@@ -150,6 +136,29 @@ impl Replicas {
             .await;
         heard("verify", answer, password_verdict)
     }
+}
+
+/// How replicas are connected to, and the key that is sent to them. Connects to none.
+pub(crate) fn asking(
+    settings: &Settings,
+) -> Result<(Vec<Endpoint>, Option<AsciiMetadataValue>), StartError> {
+    let endpoints = settings.control_planes.iter().map(|address| {
+        let endpoint = Endpoint::from_shared(address.clone());
+        let endpoint = endpoint.map_err(|_| StartError::ControlPlane(address.clone()))?;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_TIME_MAX)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .concurrency_limit(CONCURRENT_MAX);
+        let endpoint = settings.control_tls.applied(endpoint);
+        endpoint.map_err(StartError::ControlTls)
+    });
+    let endpoints: Vec<_> = endpoints.collect::<Result<_, StartError>>()?;
+    if endpoints.is_empty() {
+        return Err(StartError::NoControlPlane);
+    }
+    let authorization = settings.api_key.as_ref().map(bearer).transpose()?;
+    Ok((endpoints, authorization))
 }
 
 /// How the key is sent.

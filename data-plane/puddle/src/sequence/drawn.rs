@@ -73,7 +73,8 @@ const fn is_drawn(from: Sequence, happened: Event) -> bool {
 /// none.
 fn drawn() -> String {
     let mut arrows: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
-    explore(&doors()[..DOORS], |from, happened, _, step| {
+    explore(&doors()[..DOORS], |taken| {
+        let (from, happened, step) = (taken.from, taken.event, taken.step);
         let stays = step.next.is_some_and(|next| state(next) == state(from));
         if stays || !is_drawn(from, happened) {
             return;

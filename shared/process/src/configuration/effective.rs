@@ -24,33 +24,38 @@ pub struct Effective {
     pub source: String,
 }
 
-/// What holds for a command of a program that is started with a file and no
-/// flags.
+/// What a program is started with by a file and no flags, and what holds for a
+/// command of it.
 ///
 /// # Errors
 /// When something of it is not right.
 pub fn effective<P: Parser>(
     file: Option<&Path>,
     command: &str,
-) -> Result<Vec<Effective>, ConfigurationError> {
+) -> Result<(P, Vec<Effective>), ConfigurationError> {
     let plain = P::command();
     let file = file.map(|path| File::read(path, &plain)).transpose()?;
     let program = match &file {
         Some(file) => file.defaults_of(plain),
         None => plain,
     };
-    let matches = started::<P>(program.clone(), command)?;
+    let (arguments, matches) = started::<P>(program.clone(), command)?;
     let (_, matches) = matches.subcommand().expect("the one that was named");
     let own = program.find_subcommand(command);
-    let arguments = own.into_iter().flat_map(Command::get_arguments);
-    Ok(arguments
+    let holding = own
+        .into_iter()
+        .flat_map(Command::get_arguments)
         .chain(program.get_arguments())
         .filter_map(|argument| holding(argument, matches, file.as_ref()))
-        .collect())
+        .collect();
+    Ok((arguments, holding))
 }
 
 /// How a command would be started.
-fn started<P: Parser>(program: Command, command: &str) -> Result<ArgMatches, ConfigurationError> {
+fn started<P: Parser>(
+    program: Command,
+    command: &str,
+) -> Result<(P, ArgMatches), ConfigurationError> {
     let refused = |error: clap::Error| {
         let words = error.to_string();
         let words = words.trim_start_matches("error: ");
@@ -59,8 +64,8 @@ fn started<P: Parser>(program: Command, command: &str) -> Result<ArgMatches, Con
     };
     let words = [program.get_name().to_owned(), command.to_owned()];
     let matches = program.try_get_matches_from(words).map_err(refused)?;
-    P::from_arg_matches(&matches).map_err(refused)?;
-    Ok(matches)
+    let arguments = P::from_arg_matches(&matches).map_err(refused)?;
+    Ok((arguments, matches))
 }
 
 fn holding(argument: &Arg, matches: &ArgMatches, file: Option<&File>) -> Option<Effective> {

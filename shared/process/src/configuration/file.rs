@@ -191,7 +191,7 @@ fn accepted(setting: &Setting, argument: &Arg, texts: &[String]) -> Result<(), S
     let flag = argument.get_long().unwrap_or_default();
     let given = texts.iter().map(|text| format!("--{flag}={text}"));
     let words: Vec<String> = std::iter::once(String::new()).chain(given).collect();
-    let alone = Command::new("file").arg(argument.clone());
+    let alone = Command::new("file").arg(alone(argument));
     let Err(refused) = alone.try_get_matches_from(words) else {
         return Ok(());
     };
@@ -210,6 +210,18 @@ fn accepted(setting: &Setting, argument: &Arg, texts: &[String]) -> Result<(), S
     } else {
         format!("{name} is not right: {:?}: {why}", texts.join(","))
     })
+}
+
+/// The argument without what it asks of others, which are not looked at here.
+fn alone(argument: &Arg) -> Arg {
+    let alone = Arg::new(argument.get_id().clone())
+        .long(argument.get_long().unwrap_or_default().to_owned())
+        .action(argument.get_action().clone())
+        .value_parser(argument.get_value_parser().clone());
+    match argument.get_value_delimiter() {
+        Some(delimiter) => alone.value_delimiter(delimiter),
+        None => alone,
+    }
 }
 
 /// The complaint about a key that is no setting, with the one that was meant.

@@ -10,10 +10,14 @@ use porthouse_api::control::v1::room_service_client::RoomServiceClient;
 use porthouse_api::control::v1::{
     ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, DeleteApiKeyRequest, ListRoomsRequest, Room,
 };
+use porthouse_api::live::v1::PublishRequest;
+use porthouse_api::live::v1::live_service_client::LiveServiceClient;
+use porthouse_api::live::v1::publish_request::Message as Said;
 use porthouse_e2e::authority::{Authority, Certificate};
 use porthouse_e2e::backend::Backend;
 use porthouse_e2e::planes::{Planes, Replica};
 use porthouse_e2e::raw::Raw;
+use tokio_tungstenite::tungstenite::Message;
 use tonic::transport::{self, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -130,6 +134,50 @@ async fn a_certificate_that_is_a_key_is_one_and_no_other_is() {
     let ended = tokio::time::timeout(CALL_TIME_MAX, ended).await;
     ended.expect("a key that was deleted ends");
     planes.close_replicas(vec![plain, tls]).await;
+}
+
+#[tokio::test]
+async fn backends_ask_a_node_over_tls_and_in_no_other_way() {
+    let planes = Planes::found().await;
+    let replica = planes.replica(None).await;
+    let backend = planes.backend(&replica);
+    let authority = Authority::new("ours");
+    let own = authority.sign("alpha");
+    let file = |path: &std::path::Path| path.to_str().expect("our own name").to_owned();
+    let (certificate, key) = (file(&own.certificate), file(&own.key));
+    let flags = [
+        "--tls-certificate-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+    ];
+    let node = planes.node("alpha", &replica, &flags).await;
+    backend.make_room("hall", Room::default()).await;
+    let mut socket = Raw::enter(node.ws, "hall", None).await;
+    let secret = backend.make_key(&["live"]).await;
+    let publish = |channel| {
+        let mut request = tonic::Request::new(PublishRequest {
+            room: "rooms/hall".to_owned(),
+            message: Some(Said::Text("over TLS".to_owned())),
+            ..PublishRequest::default()
+        });
+        let bearer = format!("Bearer {secret}").parse().expect("a header");
+        request.metadata_mut().insert("authorization", bearer);
+        async move { LiveServiceClient::new(channel).publish(request).await }
+    };
+    publish(connection(node.grpc, &authority, None))
+        .await
+        .expect("told");
+    assert_eq!(socket.next().await, Message::text("over TLS"));
+    // Another authority's word is not taken for it, and nobody is heard without TLS.
+    let theirs = Authority::new("theirs");
+    let cut = publish(connection(node.grpc, &theirs, None)).await;
+    cut.expect_err("not whom it asked");
+    let plain = Endpoint::from_shared(format!("http://{}", node.grpc)).expect("an address");
+    let plain = plain.timeout(CALL_TIME_MAX).connect_lazy();
+    publish(plain).await.expect_err("it speaks TLS alone");
+    drop(socket);
+    planes.close(node, vec![replica], vec![]).await;
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod blocked;
 mod kicked;
 mod devices;
 mod away;
+mod stale;
 mod durable;
 mod bad_input;
 mod hostile;

@@ -83,3 +83,54 @@ async fn what_holds_is_said_with_where_it_is_from_and_without_secrets() {
     }
     assert!(!said.contains("swordfish"));
 }
+
+#[tokio::test]
+async fn a_check_says_what_the_command_itself_says() {
+    let place = place();
+    let file = written(place.path(), "hash_memory_kib = 8\n");
+    let said = async |words: &[&str]| {
+        let mut command = command(words.iter().copied());
+        command.arg("--config").arg(&file);
+        let mut process = Process::start("porthouse", command, None);
+        assert_eq!(process.exit().await.code(), Some(1));
+        process.output(Stream::Err)
+    };
+    let started = said(&["control", "--grpc", "127.0.0.1:0"]).await;
+    let refused = "refused: --hash-memory-kib 8 --hash-passes 2 --hash-lanes 1";
+    assert!(started.contains(refused), "{started}");
+    for check in [&["config", "check", "control"][..], &["config", "check"]] {
+        let checked = said(check).await;
+        assert!(
+            checked.contains("`porthouse control` would not start"),
+            "{checked}"
+        );
+        assert!(checked.contains(refused), "{checked}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_given_here_is_missing_of_the_command_that_is_named() {
+    let place = place();
+    let file = written(place.path(), "");
+    let check = |words: &[&str]| {
+        let mut check = command(words.iter().copied());
+        check.arg("--config").arg(&file);
+        Process::start("porthouse config check", check, None)
+    };
+    let mut all = check(&["config", "check"]);
+    assert!(all.exit().await.success());
+    let said = all.output(Stream::Out);
+    assert!(
+        said.contains("  would not start here: the node has no API key"),
+        "{said}"
+    );
+    assert!(
+        said.contains("  would not start here: no database is given"),
+        "{said}"
+    );
+    let mut node = check(&["config", "check", "node"]);
+    assert_eq!(node.exit().await.code(), Some(1));
+    let said = node.output(Stream::Err);
+    assert!(said.contains("`porthouse node` would not start"), "{said}");
+    assert!(said.contains("PORTHOUSE_API_KEY"), "{said}");
+}

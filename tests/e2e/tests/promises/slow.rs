@@ -27,8 +27,9 @@ fn ruled(slow_consumer: SlowConsumer) -> Room {
     }
 }
 
-/// Everything is said in a room, and heard by somebody who reads, one by one.
-async fn said_and_heard(house: &House, room: &str) {
+/// Everything is said in a room, and heard by somebody who reads, one by one. Answers
+/// both, who are still inside.
+async fn said_and_heard(house: &House, room: &str) -> (Raw, Raw) {
     let mut speaker = Raw::enter(house.ws(), room, None).await;
     let mut keen = Raw::enter(house.ws(), room, None).await;
     for number in 0..MESSAGES {
@@ -37,6 +38,7 @@ async fn said_and_heard(house: &House, room: &str) {
         speaker.say(Message::text(text.clone())).await;
         assert_eq!(keen.next().await, Message::text(text), "{number}");
     }
+    (speaker, keen)
 }
 
 /// The numbers of the messages that a socket gets, and where some are missing how
@@ -128,4 +130,44 @@ async fn a_reader_that_stops_is_closed_where_the_room_forgives_nothing() {
     let all_before: Vec<usize> = (0..numbers.len()).collect();
     assert_eq!(numbers, all_before, "whole messages, none missing before");
     house.close().await;
+}
+
+#[tokio::test]
+async fn a_revoked_reader_that_had_stopped_gets_nothing_of_what_waited_for_it() {
+    let house = House::start().await;
+    let backend = house.backend();
+    let ada = backend.signed_in_user("ada").await;
+    // Where the newest waits for whoever does not read.
+    let room = ruled(SlowConsumer::DropOldest);
+    backend.applied(backend.make_room("full", room).await).await;
+    let mut slow = Raw::enter(house.ws(), "full", Some(&ada.token)).await;
+    let mut multiplexed = Multiplexed::open(house.ws(), Some(&ada.token)).await;
+    multiplexed.event("authenticated").await;
+    multiplexed.join("full").await;
+    let (mut speaker, mut keen) = said_and_heard(&house, "full").await;
+
+    backend.applied(backend.revoke(&ada.session).await).await;
+    speaker.say(Message::text("afterwards")).await;
+    assert_eq!(keen.next().await, Message::text("afterwards"));
+
+    // What the kernel had, the rest of a frame, and the close.
+    let (messages, closed) = slow.rest().await;
+    assert_closed(&closed, 4101, "session", "retry authenticate");
+    had_of_the_first(&messages.iter().map(number).collect::<Vec<_>>());
+    let (lines, closed) = multiplexed.rest().await;
+    assert_closed(&closed, 4101, "session", "retry authenticate");
+    let payloads = lines.iter().map(|line| match line {
+        Told::Line { header, payload } if header["op"] == "message" => number(payload),
+        other @ (Told::Line { .. } | Told::Closed(_)) => panic!("no message: {other:?}"),
+    });
+    had_of_the_first(&payloads.collect::<Vec<_>>());
+    drop((speaker, keen));
+    house.close().await;
+}
+
+/// The first messages, whole and none missing, and none of those that waited.
+fn had_of_the_first(numbers: &[usize]) {
+    let first: Vec<usize> = (0..numbers.len()).collect();
+    assert_eq!(numbers, first, "nothing that waited");
+    assert!(numbers.len() < MESSAGES);
 }

@@ -7,7 +7,10 @@ use porthouse_model::{
     ChangeItem, Content, Member, MessageKind, Room, RoomId, RoomRules, SessionId,
 };
 
-use super::world::{World, close_frame, frame, hash, members_only, password_rules, taking, token};
+use super::world::{
+    World, close_frame, frame, hash, members_only, password_rules, taking, token, upgrade_request,
+};
+use crate::{Answer, Input, Output, QuestionId, Verdict};
 
 use MessageKind::Text;
 
@@ -42,18 +45,126 @@ fn a_revoked_session_closes_its_sockets_and_nothing_more_is_written() {
     );
 }
 
-#[test]
-fn a_revocation_that_overtakes_the_lookup_admits_nobody() {
-    let mut world = World::new(1);
-    world.session(1);
-    world.lobby_of(0, 1);
-    world.sessions.remove(&hash(1));
+/// The one question that is asked of the control plane in this turn, and what is
+/// said to it now.
+fn held(world: &mut World, at: usize) -> (QuestionId, Answer) {
+    let asked = world.settle_only(at).into_iter().find_map(|output| {
+        let Output::Ask { question, what } = output else {
+            return None;
+        };
+        Some((question, what))
+    });
+    let (question, what) = asked.expect("a question");
+    (question, world.answer(what))
+}
+
+fn is_told(bytes: &[u8], text: &str) -> bool {
+    String::from_utf8_lossy(bytes).contains(text)
+}
+
+fn end_session(world: &mut World, user: u8) {
+    world.sessions.remove(&hash(user));
     world.change(vec![ChangeItem::SessionGone(SessionId::from_bytes(
-        [1; 16],
+        [user; 16],
     ))]);
+}
+
+#[test]
+fn an_answer_read_before_a_revocation_and_come_after_it_admits_nobody() {
+    for is_revoked in [false, true] {
+        let mut world = World::new(1);
+        world.session(1);
+        let ada = world.connect(0);
+        let bearer = format!("Authorization: Bearer {}", token(1));
+        world.bytes_unanswered(ada, upgrade_request("/lobby", &[&bearer]));
+        // The control plane reads, and its answer is under way for long.
+        let (question, answer) = held(&mut world, 0);
+        assert!(matches!(answer, Answer::Resolved { .. }), "{answer:?}");
+        if is_revoked {
+            end_session(&mut world, 1);
+            assert_eq!(world.take(ada), b"", "nothing is known of it yet");
+        }
+        world.puddles[0].handle(world.now, Input::Answered { question, answer });
+        world.run();
+        let told = world.take_text(ada);
+        let status = if is_revoked { "401" } else { "101" };
+        assert!(told.starts_with(&format!("HTTP/1.1 {status}")), "{told}");
+        let ben = world.raw(0, "lobby");
+        world.say(ben, Text, b"for those inside");
+        assert_eq!(world.take(ada).is_empty(), is_revoked);
+    }
+}
+
+#[test]
+fn a_revocation_that_overtakes_the_verdict_admits_nobody() {
+    for is_revoked in [false, true] {
+        let mut world = World::new(1);
+        world.session(1);
+        world.room("vault", password_rules(1));
+        let ada = world.lobby_of(0, 1);
+        world.line(ada, r#"{"op":"join","room":"vault","id":1}"#);
+        world.take(ada);
+        let answer = r#"{"op":"answer","room":"vault","password":"open sesame","id":2}"#;
+        world.line_unanswered(ada, answer);
+        let (question, answer) = held(&mut world, 0);
+        assert!(
+            matches!(answer, Answer::Verified(Verdict::Right(_))),
+            "{answer:?}"
+        );
+        if is_revoked {
+            end_session(&mut world, 1);
+        }
+        world.puddles[0].handle(world.now, Input::Answered { question, answer });
+        world.run();
+        let told = world.take(ada);
+        assert_eq!(is_told(&told, r#""op":"admitted""#), !is_revoked);
+        if is_revoked {
+            assert_eq!(close_frame(&told).0, 4101);
+        }
+    }
+}
+
+#[test]
+fn a_revocation_between_the_admission_and_the_seat_leaves_nobody_inside() {
+    for is_revoked in [false, true] {
+        let mut world = World::new(3);
+        world.session(1);
+        let ben = world.raw(0, "lobby");
+        // All is passed; the room's other puddles have not heard of it yet.
+        world.hops_stand = true;
+        let ada = world.lobby_of(1, 1);
+        world.line(ada, r#"{"op":"join","room":"lobby","id":1}"#);
+        assert_eq!(world.take(ada), b"", "not inside yet");
+        if is_revoked {
+            end_session(&mut world, 1);
+        }
+        world.release_hops();
+        world.say(ben, Text, b"for those inside");
+        let told = world.take(ada);
+        assert_eq!(is_told(&told, r#""op":"admitted""#), !is_revoked);
+        assert_eq!(is_told(&told, "for those inside"), !is_revoked);
+        if is_revoked {
+            assert_eq!(close_frame(&told).0, 4101);
+        }
+    }
+}
+
+#[test]
+fn a_revocation_between_the_admission_and_the_start_leaves_nobody_inside() {
+    let mut world = World::new(2);
+    world.session(1);
     let bearer = format!("Authorization: Bearer {}", token(1));
-    let late = world.upgrade(0, "/lobby", &[&bearer]);
-    assert!(world.take_text(late).starts_with("HTTP/1.1 401"));
+    let raw_v1 = "Sec-WebSocket-Protocol: porthouse.raw.v1";
+    let ada = world.upgrade(0, "/lobby", &[raw_v1, &bearer]);
+    assert!(world.take_text(ada).contains(r#""op":"admitted""#));
+    let ben = world.raw(1, "lobby");
+    // The start and the revocation are heard in one turn, in this order.
+    world.line_unanswered(ada, r#"{"op":"start"}"#);
+    end_session(&mut world, 1);
+    world.say(ben, Text, b"for those inside");
+    let told = world.take(ada);
+    assert_eq!(close_frame(&told).0, 4101);
+    assert!(!is_told(&told, "for those inside"));
 }
 
 #[test]

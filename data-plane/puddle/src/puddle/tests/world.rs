@@ -28,7 +28,7 @@ use crate::{
 
 pub(super) use rules::{asking, members_only, password_rules, taking};
 use store::Store;
-pub(super) use wire::{close_frame, frame};
+pub(super) use wire::{close_frame, frame, upgrade_request};
 
 pub(super) const HOUR: u64 = 3_600_000;
 
@@ -276,16 +276,7 @@ impl World {
 
     /// The same on a connection that is there.
     pub(super) fn upgrade_on(&mut self, client: Client, path: &str, lines: &[&str]) {
-        let mut request = format!(
-            "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        );
-        for line in lines {
-            request.push_str(line);
-            request.push_str("\r\n");
-        }
-        request.push_str("\r\n");
-        self.bytes(client, request.into_bytes());
+        self.bytes(client, upgrade_request(path, lines));
     }
 
     /// A raw socket that is in a room, its 101 read.
@@ -330,13 +321,18 @@ impl World {
         client
     }
 
-    pub(super) fn bytes(&mut self, client: Client, mut bytes: Vec<u8>) {
+    pub(super) fn bytes(&mut self, client: Client, bytes: Vec<u8>) {
+        self.bytes_unanswered(client, bytes);
+        self.run();
+    }
+
+    /// Bytes that are heard; nothing else happens yet.
+    pub(super) fn bytes_unanswered(&mut self, client: Client, mut bytes: Vec<u8>) {
         let input = Input::Received {
             socket: client.socket,
             bytes: &mut bytes,
         };
         self.puddles[client.puddle].handle(self.now, input);
-        self.run();
     }
 
     pub(super) fn say(&mut self, client: Client, kind: MessageKind, payload: &[u8]) {
@@ -361,12 +357,7 @@ impl World {
 
     /// A line that is heard; nothing else happens yet.
     pub(super) fn line_unanswered(&mut self, client: Client, line: &str) {
-        let mut bytes = client::frame(true, client::TEXT, line.as_bytes());
-        let input = Input::Received {
-            socket: client.socket,
-            bytes: &mut bytes,
-        };
-        self.puddles[client.puddle].handle(self.now, input);
+        self.bytes_unanswered(client, client::frame(true, client::TEXT, line.as_bytes()));
     }
 
     /// One revision that is heard; nothing else happens yet.
@@ -518,7 +509,8 @@ impl World {
         self.puddles[usize::from(to.0)].handle(self.now, Input::Hopped { from, hop });
     }
 
-    fn answer(&self, question: Question) -> Answer {
+    /// What the control plane says now.
+    pub(super) fn answer(&self, question: Question) -> Answer {
         let revision = Revision(self.revision);
         match question {
             Question::Resolve { key, .. } => Answer::Resolved {

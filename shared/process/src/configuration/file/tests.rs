@@ -146,7 +146,7 @@ fn what_is_no_file_of_settings_is_refused() {
 #[test]
 fn what_holds_is_shown_with_where_it_is_from_and_secrets_are_not() {
     let file = written("# a comment\nkeys = 4\nword = \"swordfish\"\n");
-    let holding = effective::<House>(Some(file.path()), "door").expect("right");
+    let (_, holding) = effective::<House>(Some(file.path()), "door").expect("right");
     let said: Vec<String> = holding
         .iter()
         .map(|one| format!("{} {:?} {}", one.name, one.value, one.source))

@@ -1,4 +1,5 @@
-//! Frames as a client sees them: made, and taken apart.
+//! Frames as a client sees them: made, and taken apart; and the request before
+//! them.
 
 use porthouse_model::MessageKind;
 
@@ -23,4 +24,18 @@ pub(in crate::puddle::tests) fn frame(kind: MessageKind, payload: &[u8]) -> Vec<
     let mut out = Vec::new();
     crate::wire::frame::message(kind, payload, &mut out);
     out
+}
+
+/// A request for an upgrade, with these further header lines.
+pub(in crate::puddle::tests) fn upgrade_request(path: &str, lines: &[&str]) -> Vec<u8> {
+    let mut request = format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    );
+    for line in lines {
+        request.push_str(line);
+        request.push_str("\r\n");
+    }
+    request.push_str("\r\n");
+    request.into_bytes()
 }
