@@ -97,7 +97,12 @@ async fn names(
         return Ok(Some((counted, once(format!("client:{}", shower.client)))));
     };
     let user = sessions::holder(c, session).await?;
-    Ok(user.map(|user| (format!("user:{user}"), once(format!("user:{user}")))))
+    Ok(user.map(|user| (counted(user), once(counted(user)))))
+}
+
+/// By what a user's wrong codes are counted.
+pub(super) fn counted(user: Uuid) -> String {
+    format!("user:{user}")
 }
 
 async fn judge(

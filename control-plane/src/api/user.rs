@@ -9,12 +9,12 @@ use crate::identity::chance;
 use crate::identity::password::Password;
 use crate::identity::turns::Asker;
 use crate::store::users::{self, NewUser, UserFilter, UserRow};
-use crate::store::{Connection, second_factors};
+use crate::store::{Connection, room_doors, second_factors};
 
 use super::error::{ApiError, Kind};
 use super::{
     Api, Write, asker, etag, filter, issuer_columns, label, lockout, mask, page, resource_name,
-    revision_to_wire, time,
+    revision_to_wire, room_code, time,
 };
 
 /// What an update may name.
@@ -230,6 +230,7 @@ impl wire::user_service_server::UserService for Api {
                 async move {
                     let user = locked(c, &name, "").await?;
                     second_factors::count_wrong(c, user.id, 0).await?;
+                    room_doors::forget_wrong_of(c, &room_code::counted(user.id)).await?;
                     Ok(lockout::clear(c, &name).await?)
                 }
                 .boxed()

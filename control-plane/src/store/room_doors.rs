@@ -172,6 +172,16 @@ pub(crate) async fn forget_wrong(c: &mut Connection, door: Uuid) -> QueryResult<
         .await
 }
 
+/// Forgets the wrong codes of somebody, in all rooms; what was taken stays taken.
+pub(crate) async fn forget_wrong_of(c: &mut Connection, who: &str) -> QueryResult<()> {
+    let counted = room_code_uses::table.filter(room_code_uses::who.eq(who));
+    diesel::update(counted.filter(room_code_uses::wrong_count.gt(0)))
+        .set(room_code_uses::wrong_count.eq(0))
+        .execute(c)
+        .await?;
+    Ok(())
+}
+
 /// Takes the code of a step, if none of it or of a later one was taken before;
 /// says whether it did. One statement: of many at once one is answered yes.
 pub(crate) async fn take_step(c: &mut Connection, uses: Uses<'_>, step: i64) -> QueryResult<bool> {

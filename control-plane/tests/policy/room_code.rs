@@ -136,6 +136,12 @@ async fn wrong_codes_are_counted_per_user_and_per_network_of_those_without() {
     let later = lobby.show(&plane, ada, "192.0.2.9", &code).await;
     assert_eq!(later.verdict(), StepVerdict::Later);
     assert!(later.retry_delay.is_some());
+    let unlock = control::UnlockUserRequest {
+        name: "users/ada".into(),
+    };
+    plane.users().unlock_user(unlock).await.expect("there");
+    let right = lobby.show(&plane, ada, "192.0.2.9", &code).await;
+    assert_eq!(right.verdict(), StepVerdict::Right, "an admin lets her in");
     let later = lobby
         .show(&plane, anonymous(9), "2a02:8071:1:aaff::1", &code)
         .await;
