@@ -19,7 +19,7 @@ use crate::issuer::Issuers;
 use crate::store::challenges::{self, ChallengeRow};
 use crate::store::sessions::{self, NewSession, SessionRow};
 use crate::store::users::{self, UserRow};
-use crate::store::{Connection, Store, StoreError, second_factors};
+use crate::store::{Connection, Store, StoreError, moment, second_factors};
 
 use super::code_check::{self, Checked, Given};
 use super::error::ApiError;
@@ -520,7 +520,7 @@ impl Opening {
     ) -> Result<SessionRow, ApiError> {
         sessions::make_room(c, self.user.id, SESSIONS_PER_USER_MAX - 1).await?;
         let until = self.by.as_ref().and_then(|by| by.until);
-        let expires = Utc::now() + self.lifetime;
+        let expires = moment::begun(c).await? + self.lifetime;
         let by = self.by.clone().map(|by| (by.issuer, by.key));
         let (issuer_id, issuer_key) = by.unzip();
         let new = NewSession {
@@ -549,7 +549,7 @@ impl Opening {
             client_address: self.address,
             user_agent: self.user_agent,
             device_known: self.device_known,
-            expire_time: Utc::now() + CHALLENGE_TIME_MAX,
+            expire_time: moment::begun(c).await? + CHALLENGE_TIME_MAX,
             issuer_id,
             issuer_key,
             session_until,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::identity::chance;
 use crate::store::tickets::{self, NewTicket};
-use crate::store::{Connection, Store, log, resolve};
+use crate::store::{Connection, Store, log, moment, resolve};
 
 use super::error::ApiError;
 
@@ -142,7 +142,7 @@ pub(super) async fn make(
         session_id,
         origin: bound.origin,
         path: bound.path,
-        expire_time: Utc::now() + TICKET_TIME,
+        expire_time: moment::begun(c).await? + TICKET_TIME,
     };
     tickets::insert(c, &new).await?;
     Ok(new.expire_time)

@@ -32,6 +32,20 @@ async fn session(plane: &Plane) -> (String, Credential) {
     (opened.session.expect("it").name, token.expect("a token"))
 }
 
+#[tokio::test]
+async fn a_session_ends_by_the_clock_that_judges_it() {
+    let plane = Plane::start().await;
+    let (name, _) = session(&plane).await;
+    let request = control::GetSessionRequest { name };
+    let found = plane.sessions().get_session(request).await.expect("there");
+    let found = found.into_inner().session.expect("it");
+    let (begins, ends) = (found.create_time.expect("a time"), found.expire_time);
+    let ends = ends.expect("a time");
+    assert!(ends.seconds > begins.seconds);
+    // The database's moment of beginning, and a lifetime of whole seconds after it.
+    assert_eq!(ends.nanos, begins.nanos);
+}
+
 async fn created(plane: &Plane, session: &str) -> Credential {
     let request = control::CreateTicketRequest {
         session: session.to_owned(),
