@@ -1,6 +1,7 @@
 //! What a node tells of the sessions it saw, written. That it has told all is written
-//! only when all that it told before was.
+//! only with all that it told before.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use super::refusal::Refusal;
 pub(super) const WAITING_MAX: usize = 256;
 /// Sessions in one message.
 const SESSIONS_MAX: usize = 4_096;
+/// Sessions that could not be written, and are with what is told next. With more the
+/// watch ends; on its next the node says them again.
+const UNWRITTEN_MAX: usize = 65_536;
 
 /// Writes what one node tells.
 pub(super) struct LastSeen<'a> {
@@ -32,19 +36,21 @@ impl LastSeen<'_> {
         &self,
         mut told: mpsc::Receiver<WatchSeen>,
     ) -> Result<Infallible, Refusal> {
-        let mut whole = true;
+        let mut unwritten = BTreeSet::new();
         while let Some(seen) = told.recv().await {
-            let ids = sessions(&seen.session_ids)?;
+            unwritten.extend(sessions(&seen.session_ids)?);
+            if unwritten.len() > UNWRITTEN_MAX {
+                return Err(Refusal::Unavailable("whom nodes see cannot be written"));
+            }
             let age = seen.age.and_then(|age| Duration::try_from(age).ok());
-            let complete = seen.complete && whole;
-            match self.note(ids, age.unwrap_or_default(), complete).await {
-                Ok(()) => {}
+            let ids = unwritten.iter().copied().collect();
+            let noted = self.note(ids, age.unwrap_or_default(), seen.complete);
+            match noted.await {
+                Ok(()) => unwritten.clear(),
                 Err(failure) => {
-                    tracing::warn!(node = %self.holder.name, %failure, "whom a node saw is lost");
-                    whole = false;
+                    tracing::warn!(node = %self.holder.name, %failure, "whom a node saw waits");
                 }
             }
-            whole |= seen.complete;
         }
         Err(Refusal::Unavailable("the watch has ended"))
     }

@@ -13,6 +13,9 @@ use tokio::time::Instant;
 /// Sessions kept while the watch is closed. Of more, those that still have sockets
 /// are told again.
 const SESSIONS_MAX: usize = 1_048_576;
+/// What was said is said again on a watch that opens within this: it may not have been
+/// written. The control plane takes a longer silence for a break, and counts anew.
+const SAID_AGAIN_MAX: Duration = Duration::from_secs(150);
 /// Sessions in one message.
 const SESSIONS_PER_MESSAGE_MAX: usize = 4_096;
 
@@ -24,6 +27,10 @@ pub(crate) struct Seen(Arc<Mutex<Told>>);
 struct Told {
     puddles: usize,
     sessions: BTreeSet<SessionId>,
+    /// When each was last said that a puddle had told of, lately.
+    said: BTreeMap<SessionId, Instant>,
+    /// Those of them that are to be said again.
+    again: BTreeSet<SessionId>,
     /// When each puddle last told; all must have since it was last said.
     times: BTreeMap<u8, Instant>,
 }
@@ -34,6 +41,8 @@ impl Seen {
         Self(Arc::new(Mutex::new(Told {
             puddles,
             sessions: BTreeSet::new(),
+            said: BTreeMap::new(),
+            again: BTreeSet::new(),
             times: BTreeMap::new(),
         })))
     }
@@ -46,17 +55,46 @@ impl Seen {
         told.times.insert(puddle.0, Instant::now());
     }
 
+    /// A watch opens: what was said lately on the one before is said again.
+    pub(crate) fn say_again(&self) {
+        self.say_again_at(Instant::now());
+    }
+
+    fn say_again_at(&self, now: Instant) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.forget(now);
+        told.again = told.said.keys().copied().collect();
+    }
+
     /// What is to be said, once every puddle has told; in pieces.
     pub(crate) fn take(&self) -> Vec<WatchSeen> {
+        self.take_at(Instant::now())
+    }
+
+    fn take_at(&self, now: Instant) -> Vec<WatchSeen> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.times.len() < told.puddles {
             return Vec::new();
         }
         let times = std::mem::take(&mut told.times);
-        let sessions: Vec<_> = std::mem::take(&mut told.sessions).into_iter().collect();
+        let mut sessions = std::mem::take(&mut told.sessions);
+        told.forget(now);
+        let room = SESSIONS_MAX.saturating_sub(told.said.len());
+        let said: Vec<_> = sessions.iter().take(room).map(|id| (*id, now)).collect();
+        told.said.extend(said);
+        // Not as if they were seen anew: a watch that comes and goes keeps nobody.
+        sessions.append(&mut told.again);
         drop(told);
-        let age = times.values().map(Instant::elapsed).max();
+        let sessions: Vec<_> = sessions.into_iter().collect();
+        let age = times.values().map(|time| now.duration_since(*time)).max();
         pieces(&sessions, age.unwrap_or_default())
+    }
+}
+
+impl Told {
+    /// Forgets what was said too long ago to be said again.
+    fn forget(&mut self, now: Instant) {
+        self.said.retain(|_, said| now - *said < SAID_AGAIN_MAX);
     }
 }
 
@@ -101,6 +139,32 @@ mod tests {
         assert_eq!(said[0].session_ids.len(), 2);
         assert!(said[0].complete);
         assert!(seen.take().is_empty(), "until all have told again");
+    }
+
+    #[test]
+    fn what_was_said_lately_is_said_again_on_the_next_watch() {
+        let seen = Seen::of(1);
+        seen.tell(PuddleId(0), vec![session(1)]);
+        assert_eq!(seen.take()[0].session_ids.len(), 1);
+        seen.say_again();
+        seen.tell(PuddleId(0), vec![session(2)]);
+        assert_eq!(seen.take()[0].session_ids.len(), 2);
+        seen.tell(PuddleId(0), Vec::new());
+        assert_eq!(seen.take()[0].session_ids.len(), 0);
+    }
+
+    #[test]
+    fn what_is_said_again_and_again_was_not_seen_anew() {
+        let seen = Seen::of(1);
+        let mut now = Instant::now();
+        seen.tell(PuddleId(0), vec![session(1)]);
+        assert_eq!(seen.take_at(now)[0].session_ids.len(), 1);
+        for said in [1, 1, 0] {
+            now += SAID_AGAIN_MAX / 3 + Duration::from_millis(1);
+            seen.say_again_at(now);
+            seen.tell(PuddleId(0), Vec::new());
+            assert_eq!(seen.take_at(now)[0].session_ids.len(), said);
+        }
     }
 
     #[test]

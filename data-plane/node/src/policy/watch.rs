@@ -102,6 +102,7 @@ impl Watch {
         say(&says, Says::Start(self.start(from))).await?;
         let requests = replicas.call(ReceiverStream::new(said));
         let mut stream = replicas.feed().watch(requests).await?.into_inner();
+        self.about.seen.say_again();
         let mut alive = interval(ALIVE_EVERY);
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
