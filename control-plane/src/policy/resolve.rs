@@ -13,7 +13,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use crate::store::{
-    Connection, StoreError, address, covering, device_tokens, kept_out, log, resolve,
+    Connection, StoreError, address, api_keys, covering, device_tokens, kept_out, log, resolve,
 };
 
 use super::PolicyFeed;
@@ -63,20 +63,25 @@ impl PolicyFeed {
     /// Notes which device tokens are used. Beside the answer, which is given where
     /// the database takes no writes too.
     fn note_use(&self, resolved: &[Resolved]) {
-        let mut used = resolved.iter().filter_map(used_device).peekable();
-        if used.peek().is_none() {
+        let devices: Vec<_> = resolved.iter().filter_map(used_device).collect();
+        let keys: Vec<_> = resolved.iter().filter_map(used_key).collect();
+        if devices.is_empty() && keys.is_empty() {
             return;
         }
         let Ok(place) = Arc::clone(&self.uses).try_acquire_owned() else {
             return;
         };
-        let (store, used) = (self.store.clone(), used.collect::<Vec<_>>());
+        let store = self.store.clone();
         tokio::spawn(async move {
             let noted = store.transact::<_, StoreError>(move |c| {
-                async move { Ok(device_tokens::note_use(c, &used).await?) }.boxed()
+                async move {
+                    device_tokens::note_use(c, &devices).await?;
+                    Ok(api_keys::note_uses(c, &keys).await?)
+                }
+                .boxed()
             });
             if let Err(error) = noted.await {
-                tracing::debug!(%error, "the use of device tokens was not noted");
+                tracing::debug!(%error, "the use of tokens and keys was not noted");
             }
             drop(place);
         });
@@ -136,6 +141,20 @@ fn used_device(resolved: &Resolved) -> Option<Uuid> {
         | Resolved::Member(_)
         | Resolved::Block(_)
         | Resolved::ApiKey(_)
+        | Resolved::Endpoint(_)
+        | Resolved::Absent => None,
+    }
+}
+
+/// The API key that was asked for, as one was shown to a node.
+fn used_key(resolved: &Resolved) -> Option<Uuid> {
+    match resolved {
+        Resolved::ApiKey(key) => Some(Uuid::from_bytes(*key.id.as_bytes())),
+        Resolved::Session(_)
+        | Resolved::Room(_)
+        | Resolved::Template(_)
+        | Resolved::Member(_)
+        | Resolved::Block(_)
         | Resolved::Endpoint(_)
         | Resolved::Absent => None,
     }

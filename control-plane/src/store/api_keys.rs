@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
-use diesel::sql_types::Timestamptz;
+use diesel::sql_types::{Array, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use porthouse_model::TokenHash;
 use uuid::Uuid;
@@ -171,6 +171,23 @@ pub(crate) async fn note_use(c: &mut Connection, id: Uuid) -> QueryResult<()> {
         .set(api_keys::last_used_time.eq(now.into_sql::<Timestamptz>().nullable()))
         .execute(c)
         .await?;
+    Ok(())
+}
+
+/// The same of those that nodes were shown, to the minute.
+pub(crate) async fn note_uses(c: &mut Connection, ids: &[Uuid]) -> QueryResult<()> {
+    diesel::sql_query(
+        "UPDATE api_keys SET last_used_time = now()
+         WHERE id IN (
+             SELECT id FROM api_keys
+             WHERE id = ANY ($1)
+                 AND coalesce(last_used_time < now() - interval '1 minute', true)
+             ORDER BY id FOR UPDATE SKIP LOCKED
+         )",
+    )
+    .bind::<Array<SqlUuid>, _>(ids)
+    .execute(c)
+    .await?;
     Ok(())
 }
 

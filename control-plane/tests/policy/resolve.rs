@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use porthouse_api::control::v1 as control;
+use porthouse_api::control::v1::api_key_service_client::ApiKeyServiceClient;
 use porthouse_api::node::v1::resolve_key::Key;
 use porthouse_api::node::v1::resolved::Found;
 use porthouse_api::node::v1::{
     OpenSessionRequest, ResolveKey, ResolveRequest, Room, Verdict, VerifyRoomPasswordRequest,
 };
+use porthouse_model::{Credential, CredentialKind};
 use tokio::time::Instant;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -410,4 +412,46 @@ async fn no_answer_is_longer_than_a_client_takes_and_the_rest_is_asked_for_again
     }
     let names = names.iter().map(|name| format!("rooms/{name}"));
     assert_eq!(listed, names.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn that_a_node_was_shown_an_api_key_is_noted() {
+    let plane = Plane::start().await;
+    let mut keys = ApiKeyServiceClient::new(plane.admin_channel());
+    let create = control::CreateApiKeyRequest {
+        api_key: Some(control::ApiKey {
+            scopes: vec!["live".to_owned()],
+            ..control::ApiKey::default()
+        }),
+        ..control::CreateApiKeyRequest::default()
+    };
+    let made = keys
+        .create_api_key(create)
+        .await
+        .expect("a key")
+        .into_inner();
+    let secret = Credential::parse(CredentialKind::ApiKey, &made.secret).expect("a key");
+    let name = made.api_key.expect("it").name;
+    let request = ResolveRequest {
+        rules_known: porthouse_api::node::RULES_KNOWN,
+        min_revision: 0,
+        keys: vec![ResolveKey {
+            key: Some(Key::ApiKeySha256(secret.hash().as_bytes().to_vec())),
+        }],
+    };
+    plane.feed().resolve(request).await.expect("an answer");
+    let noted = async {
+        let mut again = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            again.tick().await;
+            let get = control::GetApiKeyRequest { name: name.clone() };
+            let found = keys.get_api_key(get).await.expect("there").into_inner();
+            if found.api_key.expect("a key").last_used_time.is_some() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, noted)
+        .await
+        .expect("it is noted");
 }
