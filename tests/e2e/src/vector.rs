@@ -36,6 +36,8 @@ pub enum Step {
     User(String),
     /// The user has a second factor from here on.
     Factor(String),
+    /// There is another session of this name, of a user.
+    Session(String, String),
     /// There is such a room, with these rules.
     Room(String, Vec<String>),
     /// The user is a member of the room.
@@ -68,6 +70,8 @@ pub enum Step {
     Publish(String, String),
     /// A backend puts a socket's client out of a room.
     Kick(String, String),
+    /// A backend moves a socket's client from a room to another.
+    Move(String, String, String),
     /// A user's session ends.
     Revoke(String),
     /// A room is deleted.
@@ -155,6 +159,7 @@ fn step(line: &str) -> Option<Step> {
     Some(match word {
         "user" => Step::User(next()?),
         "factor" => Step::Factor(next()?),
+        "session" => Step::Session(next()?, next()?),
         "room" => Step::Room(next()?, words.collect()),
         "member" => Step::Member(next()?, next()?),
         "endpoint" => Step::Endpoint(next()?, words.collect()),
@@ -199,6 +204,7 @@ fn step(line: &str) -> Option<Step> {
             Step::Publish(room.to_owned(), text.to_owned())
         }
         "kick" => Step::Kick(next()?, next()?),
+        "move" => Step::Move(next()?, next()?, next()?),
         "revoke" => Step::Revoke(next()?),
         "delete" => Step::Delete(next()?),
         _ => return talk(word, rest),
@@ -276,6 +282,10 @@ impl Names {
                         .map_err(|error| format!("{key}: {error}"))
                 })
             }
+            (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
+                let mut pairs = expected.iter().zip(found);
+                pairs.try_for_each(|(expected, found)| self.same(expected, found))
+            }
             (Value::String(text), _) if text.starts_with('$') => {
                 let value = found
                     .as_str()
@@ -342,6 +352,9 @@ mod tests {
                 .is_err()
         );
         assert!(names.same(&json!({"op": "y"}), &json!({})).is_err());
+        assert_eq!(names.same(&json!(["$a"]), &json!(["1"])), Ok(()));
+        assert!(names.same(&json!(["$a"]), &json!(["2"])).is_err());
+        assert!(names.same(&json!(["$a"]), &json!(["1", "2"])).is_err());
         names.set("a.token", "t");
         assert_eq!(names.fill("$a.token $a"), "t 1");
     }
