@@ -157,12 +157,7 @@ impl<'a> Replay<'a> {
         match step {
             Step::User(name) => self.user(name).await,
             Step::Factor(name) => self.factor(name).await,
-            Step::Session(name, user) => {
-                let own = self.own(user);
-                let password = format!("the password of {own}");
-                let signed_in = backend.sign_in(&own, &password).await;
-                self.names.set(&format!("{name}.token"), &signed_in.token);
-            }
+            Step::Session(name, user) => self.session(name, user).await,
             Step::Room(name, rules) => self.room(place, name, rules).await,
             Step::Member(room, user) => self.member(room, user).await,
             Step::Endpoint(name, rooms) => {
@@ -330,6 +325,13 @@ impl<'a> Replay<'a> {
             &format!("the password of {own}"),
         );
         self.sessions.insert(name.to_owned(), signed_in.session);
+    }
+
+    async fn session(&mut self, name: &str, user: &str) {
+        let own = self.own(user);
+        let password = format!("the password of {own}");
+        let signed_in = self.house.backend().sign_in(&own, &password).await;
+        self.names.set(&format!("{name}.token"), &signed_in.token);
     }
 
     async fn factor(&mut self, name: &str) {
