@@ -178,7 +178,12 @@ impl Puddle {
             return;
         }
         let (name, governed) = (known.name.clone(), known.governed.clone());
-        let unknown = self.rooms.get_mut(index).seats.report();
+        let mut unknown = self.rooms.get_mut(index).seats.report();
+        if unknown.is_empty() && self.is_kept(index) && self.stand_of(index).is_none() {
+            // Its home knows them all, and is asked how far the room is.
+            let sitters = self.rooms.get(index).seats.sitters();
+            unknown.extend(sitters.first().map(|sitter| sitter.socket));
+        }
         for id in unknown {
             if let Some(guest) = self.guest(id) {
                 self.ask_home(&name, governed.clone(), 0, Ask::Here(guest));

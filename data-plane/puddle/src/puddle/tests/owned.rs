@@ -363,6 +363,23 @@ fn a_persistent_room_takes_over_a_live_transient_name() {
 }
 
 #[test]
+fn who_is_inside_is_told_at_once_that_the_room_that_takes_over_has_an_order() {
+    let mut world = World::new(3);
+    let (maker, _) = enter(&mut world, 0, "den", "");
+    let (friend, _) = enter(&mut world, 1, "den", "");
+    world.take(maker);
+    let mut rules = RoomRules::default();
+    rules.delivery.order = porthouse_model::Order::Ordered;
+    world.room("den", rules);
+    let room = world.rooms.values().next().expect("one").clone();
+    world.change(vec![ChangeItem::Room(room)]);
+    for client in [maker, friend] {
+        let text = world.take_text(client);
+        assert!(told(&text, "epoch", "epoch").is_some(), "{text}");
+    }
+}
+
+#[test]
 fn what_was_said_before_a_takeover_does_not_cross() {
     let mut world = World::new(2);
     let (maker, _) = enter(&mut world, 0, "den", "");
