@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use porthouse_api::control::v1 as wire;
-use porthouse_model::Revision;
+use porthouse_model::{ChangeItem, Revision};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -178,6 +178,42 @@ impl Api {
         + Send
         + 'static,
     ) -> Result<(T, Option<Revision>), ApiError> {
+        let (written, came) = self.write_or_rehearse(write, statements).await?;
+        match came {
+            Came::Kept(revision) => Ok((written, Some(revision))),
+            Came::Rehearsed(_) => Ok((written, None)),
+        }
+    }
+
+    /// The same, and of a rehearsal what it would do to sockets that are inside.
+    async fn write_or_foresee<T: Send + 'static>(
+        &self,
+        write: Write,
+        statements: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, ApiError>>
+        + Send
+        + 'static,
+    ) -> Result<(T, Outcome), ApiError> {
+        let (written, came) = self.write_or_rehearse(write, statements).await?;
+        let outcome = match came {
+            Came::Kept(revision) => Outcome {
+                revision: revision_to_wire(Some(revision)),
+                impact: None,
+            },
+            Came::Rehearsed(items) => Outcome {
+                revision: 0,
+                impact: Some(self.impact_of_all(items).await?),
+            },
+        };
+        Ok((written, outcome))
+    }
+
+    async fn write_or_rehearse<T: Send + 'static>(
+        &self,
+        write: Write,
+        statements: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, ApiError>>
+        + Send
+        + 'static,
+    ) -> Result<(T, Came), ApiError> {
         match write {
             Write::Keep => {
                 let event = call::event("OK");
@@ -192,18 +228,18 @@ impl Api {
                         .boxed()
                     })
                     .await?;
-                Ok((written, Some(revision)))
+                Ok((written, Came::Kept(revision)))
             }
             Write::Rehearse => {
                 let rehearsed = self.rehearse(move |c| {
                     async move {
                         let written = statements(c).await?;
-                        log::rehearse(c).await?;
-                        Ok(written)
+                        Ok((written, log::rehearse(c).await?))
                     }
                     .boxed()
                 });
-                Ok((rehearsed.await?, None))
+                let (written, would_be) = rehearsed.await?;
+                Ok((written, Came::Rehearsed(would_be)))
             }
         }
     }
@@ -235,6 +271,22 @@ async fn note(c: &mut Connection, event: Option<wire::AuditEvent>) -> Result<(),
         crate::store::audit::append(c, &event).await?;
     }
     Ok(())
+}
+
+/// What came of a write.
+enum Came {
+    /// It holds at this revision.
+    Kept(Revision),
+    /// Of this nodes would have been told.
+    Rehearsed(Vec<ChangeItem>),
+}
+
+/// What is answered of a write that may be rehearsed.
+struct Outcome {
+    /// At which it holds; 0: it was rehearsed.
+    revision: i64,
+    /// What it would do; only of a rehearsal.
+    impact: Option<wire::Impact>,
 }
 
 /// How a rehearsal ended; an error to the transaction, which makes it roll back.

@@ -15,8 +15,8 @@ use crate::store::{Connection, device_tokens, rooms, users};
 
 use super::error::{ApiError, Kind};
 use super::{
-    Api, Write, device_token, etag, label, mask, page, resource_name, revision_to_wire, room, time,
-    user,
+    Api, Outcome, Write, device_token, etag, label, mask, page, resource_name, revision_to_wire,
+    room, time, user,
 };
 
 /// What an update of a block names.
@@ -50,8 +50,8 @@ impl wire::block_service_server::BlockService for Api {
         let given = Given::read(block.subject)?;
         let reason = label::reason("block.reason", block.reason)?;
         let expire_time = time::future("block.expire_time", block.expire_time, Utc::now())?;
-        let (block, revision) = self
-            .write(Write::of(request.validate_only), move |c| {
+        let (block, Outcome { revision, impact }) = self
+            .write_or_foresee(Write::of(request.validate_only), move |c| {
                 async move {
                     let user_id = hold_user(c, &given).await?;
                     let device_id = hold_device(c, &given).await?;
@@ -77,7 +77,8 @@ impl wire::block_service_server::BlockService for Api {
             .await?;
         Ok(Response::new(wire::CreateBlockResponse {
             block: Some(block),
-            revision: revision_to_wire(revision),
+            revision,
+            impact,
         }))
     }
 

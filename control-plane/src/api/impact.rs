@@ -30,6 +30,17 @@ impl Api {
         }
     }
 
+    /// What these changes would do that one write would make.
+    pub(super) async fn impact_of_all(
+        &self,
+        would_be: Vec<ChangeItem>,
+    ) -> Result<wire::Impact, ApiError> {
+        match deciding(would_be) {
+            Some(item) => self.impact(&item).await,
+            None => Ok(wire::Impact::default()),
+        }
+    }
+
     /// Has every node count. Where one must know something first, it is asked
     /// again when it has had time to.
     async fn impact(&self, item: &ChangeItem) -> Result<wire::Impact, ApiError> {
@@ -49,6 +60,29 @@ impl Api {
             sleep(LEARN_TIME).await;
         }
     }
+}
+
+/// The one of a write's changes by which sockets leave or are asked: the others of
+/// it come with that one. A room that is gone takes its members and blocks along,
+/// and a block or a membership changes what its room says of having some.
+fn deciding(would_be: Vec<ChangeItem>) -> Option<ChangeItem> {
+    let rank = |item: &ChangeItem| match item {
+        ChangeItem::RoomGone { .. } | ChangeItem::TemplateGone { .. } => Some(0),
+        ChangeItem::Template(_) => Some(1),
+        ChangeItem::Block(_) | ChangeItem::DeviceToken(..) => Some(2),
+        ChangeItem::Member(_) | ChangeItem::MemberGone { .. } => Some(3),
+        ChangeItem::Room(_) => Some(4),
+        ChangeItem::Session(_)
+        | ChangeItem::BlockGone { .. }
+        | ChangeItem::SessionGone(_)
+        | ChangeItem::UserGone(_)
+        | ChangeItem::ApiKeyGone(_)
+        | ChangeItem::Endpoint(_)
+        | ChangeItem::EndpointGone(_) => None,
+    };
+    let ranked = would_be.into_iter();
+    let ranked = ranked.filter_map(|item| Some((rank(&item)?, item)));
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, item)| item)
 }
 
 /// What nodes said to one question.

@@ -11,7 +11,7 @@ use crate::store::members::{self, MemberColumns, MemberKey, MemberRow};
 use crate::store::{Connection, rooms, users};
 
 use super::error::{ApiError, Kind};
-use super::{Api, Write, mask, page, resource_name, revision_to_wire, room, time, user};
+use super::{Api, Outcome, Write, mask, page, resource_name, revision_to_wire, room, time, user};
 
 /// What an update may name.
 #[derive(Clone, Copy, PartialEq)]
@@ -179,9 +179,10 @@ impl wire::member_service_server::MemberService for Api {
         &self,
         request: Request<wire::DeleteMemberRequest>,
     ) -> Result<Response<wire::DeleteMemberResponse>, Status> {
-        let names = Names::read("name", &request.into_inner().name)?;
-        let ((), revision) = self
-            .write(Write::Keep, move |c| {
+        let request = request.into_inner();
+        let names = Names::read("name", &request.name)?;
+        let ((), Outcome { revision, impact }) = self
+            .write_or_foresee(Write::of(request.validate_only), move |c| {
                 async move {
                     let key = hold(c, &names).await?;
                     if members::delete(c, key).await? {
@@ -194,7 +195,8 @@ impl wire::member_service_server::MemberService for Api {
             })
             .await?;
         Ok(Response::new(wire::DeleteMemberResponse {
-            revision: revision_to_wire(revision),
+            revision,
+            impact,
         }))
     }
 }

@@ -12,7 +12,7 @@ use crate::store::{Connection, resolve};
 
 use super::error::{ApiError, Kind};
 use super::room_columns::{self, Given, to_wire};
-use super::{Api, Write, asker, etag, page, resource_name, revision_to_wire};
+use super::{Api, Outcome, Write, asker, etag, page, resource_name, revision_to_wire};
 
 #[tonic::async_trait]
 impl wire::room_service_server::RoomService for Api {
@@ -154,8 +154,8 @@ impl wire::room_service_server::RoomService for Api {
     ) -> Result<Response<wire::DeleteRoomResponse>, Status> {
         let request = request.into_inner();
         let name = resource_name::room("name", &request.name)?;
-        let ((), revision) = self
-            .write(Write::Keep, move |c| {
+        let ((), Outcome { revision, impact }) = self
+            .write_or_foresee(Write::of(request.validate_only), move |c| {
                 async move {
                     let room = locked(c, &name, &request.etag).await?;
                     Ok(rooms::delete(c, room.id).await?)
@@ -163,9 +163,7 @@ impl wire::room_service_server::RoomService for Api {
                 .boxed()
             })
             .await?;
-        Ok(Response::new(wire::DeleteRoomResponse {
-            revision: revision_to_wire(revision),
-        }))
+        Ok(Response::new(wire::DeleteRoomResponse { revision, impact }))
     }
 
     async fn set_room_password(
@@ -176,12 +174,14 @@ impl wire::room_service_server::RoomService for Api {
         let request = request.into_inner();
         let name = resource_name::room("name", &request.name)?;
         let phc = self.hash(asker, request.password).await?;
-        let (room, revision) = self
-            .change_room_password(name, request.etag, Some(phc))
-            .await?;
+        let write = Write::of(request.validate_only);
+        let change = (request.etag, Some(phc));
+        let (room, Outcome { revision, impact }) =
+            self.change_room_password(write, name, change).await?;
         Ok(Response::new(wire::SetRoomPasswordResponse {
             room: Some(room),
             revision,
+            impact,
         }))
     }
 
@@ -191,10 +191,11 @@ impl wire::room_service_server::RoomService for Api {
     ) -> Result<Response<wire::ClearRoomPasswordResponse>, Status> {
         let request = request.into_inner();
         let name = resource_name::room("name", &request.name)?;
-        let (room, revision) = self.change_room_password(name, request.etag, None).await?;
+        let change = (request.etag, None);
+        let (room, outcome) = self.change_room_password(Write::Keep, name, change).await?;
         Ok(Response::new(wire::ClearRoomPasswordResponse {
             room: Some(room),
-            revision,
+            revision: outcome.revision,
         }))
     }
 }
@@ -214,25 +215,23 @@ impl Api {
 
     async fn change_room_password(
         &self,
+        write: Write,
         name: RoomName,
-        etag: String,
-        phc: Option<String>,
-    ) -> Result<(wire::Room, i64), ApiError> {
-        let (changed, revision) = self
-            .write(Write::Keep, move |c| {
-                async move {
-                    let old = locked(c, &name, &etag).await?;
-                    let row = match phc {
-                        Some(phc) => rooms::set_password(c, old.id, &phc).await?,
-                        None if old.password_version == 0 => old,
-                        None => rooms::clear_password(c, old.id).await?,
-                    };
-                    to_wire(c, row).await
-                }
-                .boxed()
-            })
-            .await?;
-        Ok((changed, revision_to_wire(revision)))
+        (etag, phc): (String, Option<String>),
+    ) -> Result<(wire::Room, Outcome), ApiError> {
+        self.write_or_foresee(write, move |c| {
+            async move {
+                let old = locked(c, &name, &etag).await?;
+                let row = match phc {
+                    Some(phc) => rooms::set_password(c, old.id, &phc).await?,
+                    None if old.password_version == 0 => old,
+                    None => rooms::clear_password(c, old.id).await?,
+                };
+                to_wire(c, row).await
+            }
+            .boxed()
+        })
+        .await
     }
 }
 

@@ -16,7 +16,7 @@ use crate::store::Connection;
 use crate::store::room_doors::{self, DoorOf, DoorRow, NewHook};
 
 use super::error::{ApiError, Kind};
-use super::{Api, Write, etag, lockout, resource_name, revision_to_wire, time};
+use super::{Api, Outcome, Write, etag, lockout, resource_name, time};
 
 /// How long a hook may take unless it is said.
 const HOOK_DEADLINE: Duration = Duration::from_secs(3);
@@ -57,8 +57,9 @@ impl wire::room_door_service_server::RoomDoorService for Api {
         let secret = CodeSecret::draw();
         let mut given = secret.enrolment(&format!("room {}", called(&name)));
         let sealing = self.code_check.sealing.clone();
-        let (door, revision) = self
-            .change_door(name, request.etag, move |c, old| {
+        let write = Write::of(request.validate_only);
+        let (door, Outcome { revision, impact }) = self
+            .change_door(write, (name, request.etag), move |c, old| {
                 async move {
                     let sealed = sealing.seal(secret.as_bytes(), Place::RoomCode(old.id))?;
                     Ok(room_doors::set_code(c, &old, &sealed).await?)
@@ -66,13 +67,19 @@ impl wire::room_door_service_server::RoomDoorService for Api {
                 .boxed()
             })
             .await?;
-        Ok(Response::new(wire::SetRoomCodeResponse {
+        let mut answer = wire::SetRoomCodeResponse {
             door: Some(door),
-            secret: std::mem::take(&mut given.secret),
-            otpauth_uri: std::mem::take(&mut given.otpauth_uri),
-            qr_png: std::mem::take(&mut given.qr_png),
             revision,
-        }))
+            impact,
+            ..wire::SetRoomCodeResponse::default()
+        };
+        // Of a rehearsal there is none that would open.
+        if !request.validate_only {
+            answer.secret = std::mem::take(&mut given.secret);
+            answer.otpauth_uri = std::mem::take(&mut given.otpauth_uri);
+            answer.qr_png = std::mem::take(&mut given.qr_png);
+        }
+        Ok(Response::new(answer))
     }
 
     async fn clear_room_code(
@@ -81,8 +88,8 @@ impl wire::room_door_service_server::RoomDoorService for Api {
     ) -> Result<Response<wire::ClearRoomCodeResponse>, Status> {
         let request = request.into_inner();
         let name = resource_name::door("room", &request.room)?;
-        let (door, revision) = self
-            .change_door(name, request.etag, |c, old| {
+        let (door, outcome) = self
+            .change_door(Write::Keep, (name, request.etag), |c, old| {
                 async move {
                     match old.code_version {
                         0 => Ok(old),
@@ -94,7 +101,7 @@ impl wire::room_door_service_server::RoomDoorService for Api {
             .await?;
         Ok(Response::new(wire::ClearRoomCodeResponse {
             door: Some(door),
-            revision,
+            revision: outcome.revision,
         }))
     }
 
@@ -108,8 +115,9 @@ impl wire::room_door_service_server::RoomDoorService for Api {
         let deadline = deadline(request.deadline)?;
         let secret = hook_secret(request.secret)?;
         let sealing = self.code_check.sealing.clone();
-        let (door, revision) = self
-            .change_door(name, request.etag, move |c, old| {
+        let write = Write::of(request.validate_only);
+        let (door, Outcome { revision, impact }) = self
+            .change_door(write, (name, request.etag), move |c, old| {
                 async move {
                     let place = Place::Hook(old.id);
                     let sealed = secret.map(|secret| sealing.seal(secret.as_bytes(), place));
@@ -126,6 +134,7 @@ impl wire::room_door_service_server::RoomDoorService for Api {
         Ok(Response::new(wire::SetRoomHookResponse {
             door: Some(door),
             revision,
+            impact,
         }))
     }
 
@@ -135,8 +144,8 @@ impl wire::room_door_service_server::RoomDoorService for Api {
     ) -> Result<Response<wire::ClearRoomHookResponse>, Status> {
         let request = request.into_inner();
         let name = resource_name::door("room", &request.room)?;
-        let (door, revision) = self
-            .change_door(name, request.etag, |c, old| {
+        let (door, outcome) = self
+            .change_door(Write::Keep, (name, request.etag), |c, old| {
                 async move {
                     match old.hook_version {
                         0 => Ok(old),
@@ -148,7 +157,7 @@ impl wire::room_door_service_server::RoomDoorService for Api {
             .await?;
         Ok(Response::new(wire::ClearRoomHookResponse {
             door: Some(door),
-            revision,
+            revision: outcome.revision,
         }))
     }
 
@@ -179,17 +188,17 @@ impl Api {
     /// room meanwhile.
     async fn change_door(
         &self,
-        name: DoorOf,
-        given_etag: String,
+        write: Write,
+        (name, given_etag): (DoorOf, String),
         change: impl for<'c> FnOnce(
             &'c mut Connection,
             DoorRow,
         ) -> BoxFuture<'c, Result<DoorRow, ApiError>>
         + Send
         + 'static,
-    ) -> Result<(wire::RoomDoor, i64), ApiError> {
-        let (changed, revision) = self
-            .write(Write::Keep, move |c| {
+    ) -> Result<(wire::RoomDoor, Outcome), ApiError> {
+        let (changed, outcome) = self
+            .write_or_foresee(write, move |c| {
                 async move {
                     let old = room_doors::lock(c, &name).await?;
                     let old = old.ok_or_else(|| absent(&name))?;
@@ -201,7 +210,7 @@ impl Api {
                 .boxed()
             })
             .await?;
-        Ok((to_wire(&changed), revision_to_wire(revision)))
+        Ok((to_wire(&changed), outcome))
     }
 }
 

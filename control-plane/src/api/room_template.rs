@@ -15,7 +15,9 @@ use crate::store::{Connection, StoreError, covering, rule};
 
 use super::error::{ApiError, Kind};
 use super::room_rule::{self, Compiled, RuleField, Sheet};
-use super::{Api, Write, asker, etag, label, mask, page, resource_name, revision_to_wire, time};
+use super::{
+    Api, Outcome, Write, asker, etag, label, mask, page, resource_name, revision_to_wire, time,
+};
 
 /// The path of a template's rules in a request.
 const RULES: &str = "room_template.rules";
@@ -175,8 +177,8 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
     ) -> Result<Response<wire::DeleteRoomTemplateResponse>, Status> {
         let request = request.into_inner();
         let prefix = resource_name::room_template("name", &request.name)?;
-        let ((), revision) = self
-            .write(Write::Keep, move |c| {
+        let ((), Outcome { revision, impact }) = self
+            .write_or_foresee(Write::of(request.validate_only), move |c| {
                 async move {
                     let template = locked(c, &prefix, &request.etag).await?;
                     Ok(templates::delete(c, template.id).await?)
@@ -185,7 +187,8 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
             })
             .await?;
         Ok(Response::new(wire::DeleteRoomTemplateResponse {
-            revision: revision_to_wire(revision),
+            revision,
+            impact,
         }))
     }
 
@@ -197,12 +200,14 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
         let request = request.into_inner();
         let prefix = resource_name::room_template("name", &request.name)?;
         let phc = self.hash(asker, request.password).await?;
-        let (template, revision) = self
-            .change_template_password(prefix, request.etag, Some(phc))
-            .await?;
+        let write = Write::of(request.validate_only);
+        let change = (request.etag, Some(phc));
+        let (template, Outcome { revision, impact }) =
+            self.change_template_password(write, prefix, change).await?;
         Ok(Response::new(wire::SetRoomTemplatePasswordResponse {
             room_template: Some(template),
             revision,
+            impact,
         }))
     }
 
@@ -212,12 +217,13 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
     ) -> Result<Response<wire::ClearRoomTemplatePasswordResponse>, Status> {
         let request = request.into_inner();
         let prefix = resource_name::room_template("name", &request.name)?;
-        let (template, revision) = self
-            .change_template_password(prefix, request.etag, None)
+        let change = (request.etag, None);
+        let (template, outcome) = self
+            .change_template_password(Write::Keep, prefix, change)
             .await?;
         Ok(Response::new(wire::ClearRoomTemplatePasswordResponse {
             room_template: Some(template),
-            revision,
+            revision: outcome.revision,
         }))
     }
 }
@@ -225,25 +231,23 @@ impl wire::room_template_service_server::RoomTemplateService for Api {
 impl Api {
     async fn change_template_password(
         &self,
+        write: Write,
         prefix: NamePrefix,
-        etag: String,
-        phc: Option<String>,
-    ) -> Result<(wire::RoomTemplate, i64), ApiError> {
-        let (changed, revision) = self
-            .write(Write::Keep, move |c| {
-                async move {
-                    let old = locked(c, &prefix, &etag).await?;
-                    let row = match phc {
-                        Some(phc) => templates::set_password(c, old.id, &phc).await?,
-                        None if old.password_version == 0 => old,
-                        None => templates::clear_password(c, old.id).await?,
-                    };
-                    to_wire(c, row).await
-                }
-                .boxed()
-            })
-            .await?;
-        Ok((changed, revision_to_wire(revision)))
+        (etag, phc): (String, Option<String>),
+    ) -> Result<(wire::RoomTemplate, Outcome), ApiError> {
+        self.write_or_foresee(write, move |c| {
+            async move {
+                let old = locked(c, &prefix, &etag).await?;
+                let row = match phc {
+                    Some(phc) => templates::set_password(c, old.id, &phc).await?,
+                    None if old.password_version == 0 => old,
+                    None => templates::clear_password(c, old.id).await?,
+                };
+                to_wire(c, row).await
+            }
+            .boxed()
+        })
+        .await
     }
 }
 

@@ -198,11 +198,14 @@ async fn number(connection: &mut Connection) -> Result<Revision, StoreError> {
 }
 
 /// Says whether guards would let this transaction change what it has changed, as
-/// far as nobody else writes meanwhile. It is not numbered, and cannot commit.
-pub(crate) async fn rehearse(connection: &mut Connection) -> Result<(), StoreError> {
+/// far as nobody else writes meanwhile, and what nodes would be told. It is not
+/// numbered, and cannot commit.
+pub(crate) async fn rehearse(connection: &mut Connection) -> Result<Vec<ChangeItem>, StoreError> {
     let pending = pending(connection).await?;
-    let items = items(connection, pending).await?;
-    guarded::hold(connection, &items).await
+    let mut items = items(connection, pending).await?;
+    covering::cover(connection, &mut items).await?;
+    guarded::hold(connection, &items).await?;
+    Ok(items)
 }
 
 /// Takes the log's lock, which is held to commit; answers when it was had, by the

@@ -18,6 +18,7 @@ mod endpoint;
 mod key;
 mod policy;
 mod explain;
+mod rehearsed;
 mod provider;
 mod guard;
 mod guard_judged;

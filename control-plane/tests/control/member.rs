@@ -19,6 +19,13 @@ fn create(expire_time: Option<prost_types::Timestamp>) -> wire::CreateMemberRequ
     }
 }
 
+fn deletion(name: &str) -> wire::DeleteMemberRequest {
+    wire::DeleteMemberRequest {
+        name: name.to_owned(),
+        ..Default::default()
+    }
+}
+
 #[tokio::test]
 async fn a_membership_is_made_changed_and_removed_by_revisions() {
     let world = World::start().await;
@@ -63,7 +70,7 @@ async fn a_membership_is_made_changed_and_removed_by_revisions() {
         .expect_err("past");
     assert_eq!(field(&status), "member.expire_time");
 
-    let delete = wire::DeleteMemberRequest { name: name.clone() };
+    let delete = deletion(&name);
     let gone = members
         .delete_member(delete.clone())
         .await

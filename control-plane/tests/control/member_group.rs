@@ -159,6 +159,7 @@ async fn a_membership_of_ones_own_counts_before_the_groups_and_falls_back_to_it(
 
     let delete = |name: &str| wire::DeleteMemberRequest {
         name: format!("rooms/den/members/{name}"),
+        ..Default::default()
     };
     service.delete_member(delete("ada")).await.expect("gone");
     let now = members(&world).await;

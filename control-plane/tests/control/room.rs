@@ -185,6 +185,7 @@ async fn a_rooms_password_is_set_replaced_and_cleared_by_revisions() {
         name: name(),
         password: password.into(),
         etag: String::new(),
+        ..Default::default()
     };
     let clear = || wire::ClearRoomPasswordRequest {
         name: name(),
@@ -321,6 +322,7 @@ async fn a_room_made_again_is_another_one_and_its_owners_end_leaves_it() {
     let delete = wire::DeleteRoomRequest {
         name: old.name.clone(),
         etag: old.etag.clone(),
+        ..Default::default()
     };
     rooms.delete_room(delete.clone()).await.expect("there");
     assert_eq!(

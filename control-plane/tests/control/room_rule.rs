@@ -237,6 +237,7 @@ async fn the_owner_chooses_when_the_password_is_asked_for() {
         name: "rooms/lobby".into(),
         password: "open sesame".into(),
         etag: String::new(),
+        ..Default::default()
     };
     let mut rooms = world.admin().rooms();
     rooms.set_room_password(set).await.expect("set");

@@ -93,6 +93,7 @@ async fn a_template_is_made_changed_and_deleted_by_revisions() {
     let delete = wire::DeleteRoomTemplateRequest {
         name: "roomTemplates/chat:*".into(),
         etag: found.expect("a template").etag,
+        ..Default::default()
     };
     let gone = templates.delete_room_template(delete).await.expect("there");
     let revisions = [

@@ -53,6 +53,7 @@ async fn uncover(plane: &Plane, prefix: &str) -> i64 {
     let request = control::DeleteRoomTemplateRequest {
         name: format!("roomTemplates/{prefix}"),
         etag: String::new(),
+        ..Default::default()
     };
     let gone = plane.room_templates().delete_room_template(request).await;
     gone.expect("there").into_inner().revision

@@ -110,6 +110,7 @@ fn hook(url: &str) -> control::SetRoomHookRequest {
         }),
         secret: "s3cret".into(),
         etag: String::new(),
+        ..Default::default()
     }
 }
 

@@ -77,6 +77,7 @@ async fn set_code(plane: &Plane, of: &str) -> Totp {
     let request = control::SetRoomCodeRequest {
         room: of.to_owned(),
         etag: String::new(),
+        ..Default::default()
     };
     let set = plane.doors().set_room_code(request).await.expect("a code");
     let set = set.into_inner();
@@ -192,6 +193,7 @@ async fn nodes_are_told_of_a_rooms_code_as_its_last_step() {
         name: "rooms/lobby".into(),
         password: "open sesame".into(),
         etag: String::new(),
+        ..Default::default()
     };
     let set = plane.rooms().set_room_password(password).await;
     set.expect("a password");

@@ -115,6 +115,52 @@ fn device_acts(session: Option<&Session>) -> Option<Acts> {
     session.and_then(Session::device_acts)
 }
 
+/// What is supposed of a door and of who comes to it, instead of what is known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Supposed {
+    /// This stands under the room's name.
+    pub(super) named: Option<Named>,
+    /// This holds of somebody, of a room of its own.
+    pub(super) of: Option<SupposedOf>,
+}
+
+/// What is supposed of somebody.
+#[derive(Clone, Debug)]
+pub(super) enum SupposedOf {
+    /// A user is a member, as this; none: it is no member.
+    Member(UserId, Option<Role>),
+    /// A user is kept out.
+    Blocked(UserId),
+    /// A device's token opens this.
+    Device(Arc<Session>),
+}
+
+impl SupposedOf {
+    fn device(&self, session: &Session) -> Option<&Arc<Session>> {
+        match self {
+            Self::Device(supposed) if supposed.id == session.id => Some(supposed),
+            Self::Device(_) | Self::Member(..) | Self::Blocked(_) => None,
+        }
+    }
+
+    fn membership(&self, of: UserId) -> Option<Known<Role>> {
+        match self {
+            Self::Member(user, role) if *user == of => Some(match role {
+                Some(role) => Known::Present(*role),
+                None => Known::Absent,
+            }),
+            Self::Member(..) | Self::Blocked(_) | Self::Device(_) => None,
+        }
+    }
+
+    fn blocks(&self, of: UserId) -> bool {
+        match self {
+            Self::Blocked(user) => *user == of,
+            Self::Member(..) | Self::Device(_) => false,
+        }
+    }
+}
+
 /// How a session stands.
 pub(super) enum SessionSeen {
     Unknown,
@@ -136,16 +182,16 @@ impl Puddle {
 
     /// Looks at a room's door for a socket, inside already or not.
     pub(super) fn see(&mut self, id: SocketId, room: &RoomName, inside: bool) -> Seen {
-        self.see_as(id, room, inside, None)
+        self.see_as(id, room, inside, &Supposed::default())
     }
 
-    /// The same, as if this stood under the room's name.
+    /// The same, as if this were so.
     pub(super) fn see_as(
         &mut self,
         id: SocketId,
         room: &RoomName,
         inside: bool,
-        given: Option<Named>,
+        supposed: &Supposed,
     ) -> Seen {
         let Some(socket) = self.sockets.get(id) else {
             return Seen::Shut(Refused::RoomClosed);
@@ -156,10 +202,14 @@ impl Puddle {
             Who::Session(holder) => match self.see_session(&holder.token) {
                 SessionSeen::Unknown => return Seen::Unknown(PolicyKey::Session(holder.token)),
                 SessionSeen::Shut(refused) => return Seen::Shut(refused),
-                SessionSeen::Live(session, _) if !session.leads_to(room) => {
-                    return Seen::Shut(Refused::DeviceRefused);
+                SessionSeen::Live(session, until) => {
+                    let of = supposed.of.as_ref();
+                    let session = of.and_then(|of| of.device(&session)).unwrap_or(&session);
+                    if !session.leads_to(room) {
+                        return Seen::Shut(Refused::DeviceRefused);
+                    }
+                    (Some(Arc::clone(session)), Some(holder.token), until)
                 }
-                SessionSeen::Live(session, until) => (Some(session), Some(holder.token), until),
             },
         };
         let comes = Comes {
@@ -170,19 +220,25 @@ impl Puddle {
             inside,
             is_kept_out: !inside && self.is_kept_out(id, room),
         };
-        let named = given.or_else(|| self.policy.room(self.now, room));
+        let named = supposed.named.clone();
+        let named = named.or_else(|| self.policy.room(self.now, room));
         match named {
             None => Seen::Unknown(PolicyKey::Room(room.clone())),
             Some(Named::Templated(_) | Named::Absent) if room.freeport_of().is_some() => {
                 Seen::Shut(Refused::NoSuchEndpoint)
             }
-            Some(Named::Room(policy)) => self.see_persistent(policy, comes),
+            Some(Named::Room(policy)) => self.see_persistent(policy, comes, supposed.of.as_ref()),
             Some(Named::Templated(policy)) => self.see_templated(policy, comes),
             Some(Named::Absent) => self.see_transient(id, room, comes),
         }
     }
 
-    fn see_persistent(&mut self, policy: Arc<RoomPolicy>, mut comes: Comes) -> Seen {
+    fn see_persistent(
+        &mut self,
+        policy: Arc<RoomPolicy>,
+        mut comes: Comes,
+        supposed: Option<&SupposedOf>,
+    ) -> Seen {
         let who = self.comer(&comes);
         let mut facts = RoomFacts {
             policy: &mut self.policy,
@@ -191,11 +247,13 @@ impl Puddle {
             address: comes.address,
             device: comes.session.as_deref().zip(comes.token),
             until: comes.until,
+            supposed,
         };
+        let begins = matches!(supposed, Some(SupposedOf::Blocked(_)));
         let door = RoomDoor {
             rules: &policy.rules,
             owner: policy.room.owner,
-            blocks_users: policy.room.blocks.users,
+            blocks_users: policy.room.blocks.users || begins,
         };
         let approach = who.approach_room(&door, &mut facts);
         comes.until = facts.until;
@@ -299,6 +357,8 @@ struct RoomFacts<'a> {
     device: Option<(&'a Session, TokenHash)>,
     /// When the right to it ends by itself, as far as was asked.
     until: Time,
+    /// Counts instead of what is known.
+    supposed: Option<&'a SupposedOf>,
 }
 
 impl Facts for RoomFacts<'_> {
@@ -317,6 +377,9 @@ impl Facts for RoomFacts<'_> {
     }
 
     fn block(&mut self, user: UserId) -> Known<()> {
+        if self.supposed.is_some_and(|supposed| supposed.blocks(user)) {
+            return Known::Present(());
+        }
         match self.policy.block(self.now, self.room.id, user) {
             None => Known::Unknown,
             Some(Found::Present(block)) if block.lasts(self.now) => Known::Present(()),
@@ -325,6 +388,9 @@ impl Facts for RoomFacts<'_> {
     }
 
     fn membership(&mut self, user: UserId) -> Known<Role> {
+        if let Some(known) = self.supposed.and_then(|supposed| supposed.membership(user)) {
+            return known;
+        }
         match self.policy.member(self.now, self.room.id, user) {
             None => Known::Unknown,
             Some(Found::Present(member)) if member.lasts(self.now) => {

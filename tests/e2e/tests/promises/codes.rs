@@ -88,6 +88,7 @@ async fn code_of(house: &House, of: &str) -> App {
     let request = SetRoomCodeRequest {
         room: of.to_owned(),
         etag: String::new(),
+        ..Default::default()
     };
     let set = house.backend().doors().set_room_code(request).await;
     let set = set.expect("a code").into_inner();

@@ -57,6 +57,7 @@ async fn set_hook(house: &House, url: &str, secret: &str) {
         deadline: None,
         secret: secret.to_owned(),
         etag: String::new(),
+        ..Default::default()
     };
     let set = house.backend().doors().set_room_hook(request).await;
     let set: SetRoomHookResponse = set.expect("a hook").into_inner();

@@ -5,6 +5,7 @@
 mod talk;
 mod door;
 mod explained;
+mod rehearsed;
 mod password;
 mod hook;
 mod issuers;

@@ -166,6 +166,7 @@ async fn a_deleted_room_and_a_removed_membership_put_out_who_is_inside() {
 
     let request = DeleteMemberRequest {
         name: "rooms/vault/members/ada".to_owned(),
+        ..Default::default()
     };
     let answer = backend.members().delete_member(request).await;
     let revision = answer.expect("it is removed").into_inner().revision;

@@ -178,6 +178,7 @@ async fn rooms(planes: &Planes, backend: &Backend, ws: SocketAddr, heard: &mut H
     let request = SetRoomCodeRequest {
         room: "rooms/cave".to_owned(),
         etag: String::new(),
+        ..Default::default()
     };
     let set = backend.doors().set_room_code(request).await;
     let set = set.expect("a code").into_inner();

@@ -113,7 +113,8 @@ pub(crate) const OF_ROOMS: &[Write] = writes! {
     };
     MemberServiceClient.delete_member |scene, name| control::DeleteMemberRequest {
         name: member(scene, &name).await,
-    };
+..Default::default()
+};
     MemberGroupServiceClient.create_member_group |scene, name| {
         labelled(scene, &name).await;
         group(room(scene, &name).await, name)

@@ -49,7 +49,12 @@ impl World {
     }
 
     /// Keeps a device out of a room; answers what nodes are told of it.
-    fn block_device(&mut self, device: u8, room: &str, expires: Option<u64>) -> ChangeItem {
+    pub(super) fn block_device(
+        &mut self,
+        device: u8,
+        room: &str,
+        expires: Option<u64>,
+    ) -> ChangeItem {
         let token = credential(device).hash();
         let session = self.sessions.get_mut(&token).expect("a device");
         let known = session.device.as_mut().expect("a device");

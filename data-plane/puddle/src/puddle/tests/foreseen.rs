@@ -5,8 +5,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::{
-    Acts, Audience, Capabilities, Change, ChangeItem, CodeVersion, ConnectionRules, EntryRules,
-    EntryStep, HookVersion, Member, PasswordVersion, Revision, Role, RoomRules, Template,
+    Acts, AddressBlock, Audience, Block, Capabilities, Change, ChangeItem, CodeVersion,
+    ConnectionRules, EntryRules, EntryStep, HookVersion, Member, PasswordVersion, Revision, Role,
+    RoomId, RoomRules, Template,
 };
 
 use super::world::{Client, World, members_only, token};
@@ -191,6 +192,187 @@ fn what_is_foreseen_of_a_template_is_what_happens() {
     world.change(vec![item]);
     assert_eq!(happened(&mut world, &all), foreseen);
     assert_eq!(happened(&mut world, &own), Foreseen::default());
+}
+
+/// What is foreseen of a change, and then happens by it; whoever is asked again is
+/// answered from how `stands` leaves the world.
+fn foreseen_and_happened(
+    world: &mut World,
+    all: &[(Client, bool)],
+    items: Vec<ChangeItem>,
+    stands: impl FnOnce(&mut World),
+) -> (Foreseen, Foreseen) {
+    let deciding = items.last().expect("one");
+    let first = foresee(world, deciding);
+    let foreseen = foresee(world, deciding);
+    assert_eq!(foreseen.unsure, 0, "it was learnt meanwhile: {first:?}");
+    let nothing = happened(world, all);
+    assert_eq!(nothing, Foreseen::default(), "nothing happened");
+    stands(world);
+    world.change(items);
+    (foreseen, happened(world, all))
+}
+
+/// A hall in which users 1, a member, and 2 are, and somebody without a name.
+fn hall() -> (World, RoomId, Vec<(Client, bool)>) {
+    let mut world = World::new(2);
+    let room = world.room("hall", RoomRules::default());
+    let user = world.session(1);
+    world.session(2);
+    world.members.push(Member {
+        room,
+        user,
+        role: Role::MEMBER,
+        expires: None,
+        then: None,
+    });
+    let all = inside(&mut world, "hall");
+    (world, room, all)
+}
+
+#[test]
+fn what_is_foreseen_of_a_room_that_goes_is_what_happens() {
+    let (mut world, id, all) = hall();
+    let name: porthouse_model::RoomName = "hall".parse().expect("a name");
+    let gone = ChangeItem::RoomGone {
+        id,
+        name: name.clone(),
+        template: None,
+    };
+    let stands = |world: &mut World| {
+        world.rooms.remove(&name);
+    };
+    let (foreseen, happened) = foreseen_and_happened(&mut world, &all, vec![gone], stands);
+    assert_eq!(foreseen.leaving, 6);
+    assert_eq!(foreseen, happened);
+}
+
+#[test]
+fn what_is_foreseen_of_a_template_that_goes_is_what_happens() {
+    for next_audience in [None, Some(Audience::Anyone), Some(Audience::Users)] {
+        let mut world = World::new(2);
+        world.session(1);
+        world.session(2);
+        let template = |id, prefix: &str, audience| Template {
+            id: RoomId::from_bytes([id; 16]),
+            prefix: prefix.parse().expect("a prefix"),
+            rules: Box::new(RoomRules {
+                connection: ConnectionRules {
+                    audience,
+                    ..ConnectionRules::default()
+                },
+                ..RoomRules::default()
+            }),
+        };
+        let going = template(9, "chat:a*", Audience::Anyone);
+        world.templates.insert(going.prefix.clone(), going.clone());
+        let next = next_audience.map(|audience| template(8, "chat:*", audience));
+        if let Some(next) = &next {
+            world.templates.insert(next.prefix.clone(), next.clone());
+        }
+        let all = inside(&mut world, "chat:a");
+        let gone = ChangeItem::TemplateGone {
+            id: going.id,
+            prefix: going.prefix.clone(),
+            next,
+        };
+        let stands = |world: &mut World| {
+            world.templates.remove(&going.prefix);
+        };
+        let (foreseen, happened) = foreseen_and_happened(&mut world, &all, vec![gone], stands);
+        assert_eq!(foreseen, happened, "{next_audience:?}");
+        let users_only = next_audience == Some(Audience::Users);
+        assert_eq!(foreseen.leaving, if users_only { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn what_is_foreseen_of_a_membership_is_what_happens() {
+    let by_role = RoomRules {
+        connection: ConnectionRules {
+            roles_allowed: [Role::MEMBER].into(),
+            ..ConnectionRules::default()
+        },
+        ..RoomRules::default()
+    };
+    for (rules, leaves) in [
+        (RoomRules::default(), [0, 0]),
+        (members_only(), [2, 0]),
+        (by_role, [2, 2]),
+    ] {
+        for (becomes, leaves) in [None, Some(Role::MODERATOR)].into_iter().zip(leaves) {
+            let (mut world, room, all) = hall();
+            world.rule("hall", rules.clone());
+            happened(&mut world, &all);
+            let member = world.members[0];
+            let item = match becomes {
+                None => ChangeItem::MemberGone {
+                    room,
+                    user: member.user,
+                },
+                Some(role) => ChangeItem::Member(Member { role, ..member }),
+            };
+            let stands = |world: &mut World| match becomes {
+                None => world.members.clear(),
+                Some(role) => world.members[0].role = role,
+            };
+            let (foreseen, happened) = foreseen_and_happened(&mut world, &all, vec![item], stands);
+            assert_eq!(foreseen.leaving, leaves, "{rules:?} {becomes:?}");
+            assert_eq!(foreseen, happened, "{rules:?} {becomes:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_foreseen_of_a_block_is_what_happens() {
+    for owns in [false, true] {
+        let (mut world, room, all) = hall();
+        let user = world.members[0].user;
+        let mut blocking = world.rooms["hall"].clone();
+        blocking.owner = owns.then_some(user);
+        world.rooms.insert(blocking.name.clone(), blocking.clone());
+        world.change(vec![ChangeItem::Room(blocking.clone())]);
+        blocking.blocks.users = true;
+        let block = Block {
+            room,
+            user,
+            expires: None,
+        };
+        let items = vec![ChangeItem::Room(blocking.clone()), ChangeItem::Block(block)];
+        let stands = |world: &mut World| {
+            world.rooms.insert(blocking.name.clone(), blocking.clone());
+            world.blocks.push(block);
+        };
+        let (foreseen, happened) = foreseen_and_happened(&mut world, &all, items, stands);
+        assert_eq!(foreseen.leaving, if owns { 0 } else { 2 });
+        assert_eq!(foreseen, happened);
+    }
+}
+
+#[test]
+fn what_is_foreseen_of_addresses_and_devices_kept_out_is_what_happens() {
+    let (mut world, _, mut all) = hall();
+    world.device(9, 1, Acts::ALL, &["hall"]);
+    let device = world.device_lobby(9);
+    assert!(world.take_text(device).contains("admitted"));
+    all.push((device, true));
+    let block = world.block_device(9, "hall", None);
+    let (foreseen, happened_to) =
+        foreseen_and_happened(&mut world, &all, vec![block], |_: &mut World| ());
+    assert_eq!((foreseen.leaving, foreseen), (1, happened_to));
+    all.pop();
+
+    let mut blocking = world.rooms["hall"].clone();
+    blocking.blocks.addresses = vec![AddressBlock {
+        range: "0.0.0.0/0".parse().expect("a range"),
+        expires: None,
+    }];
+    let item = ChangeItem::Room(blocking.clone());
+    let stands = |world: &mut World| {
+        world.rooms.insert(blocking.name.clone(), blocking);
+    };
+    let (foreseen, happened) = foreseen_and_happened(&mut world, &all, vec![item], stands);
+    assert_eq!((foreseen.leaving, foreseen), (6, happened));
 }
 
 /// Orders that those inside be judged by rules that let nobody in.

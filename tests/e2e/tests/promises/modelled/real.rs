@@ -166,6 +166,7 @@ impl Real {
     async fn remove_member(&self, room: u32, user: u32) -> Result<i64, Status> {
         let request = control::DeleteMemberRequest {
             name: format!("{}/members/{}", room_name(room), self.names.user_at(user)),
+            ..Default::default()
         };
         let gone = self.backend.members().delete_member(request).await?;
         Ok(gone.into_inner().revision)
