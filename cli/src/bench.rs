@@ -17,6 +17,7 @@ mod slow;
 mod backend;
 mod echo;
 mod revoke;
+mod committed;
 
 use progress::Progress;
 

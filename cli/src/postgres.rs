@@ -18,6 +18,8 @@ mod leftover;
 mod socket;
 mod server;
 
+pub(crate) use socket::url_beside;
+
 use account::Account;
 use cluster::Cluster;
 use server::Server;

@@ -62,6 +62,9 @@ fn a_revocation_closes_every_socket_of_its_sessions_and_tells_when() {
     let figures = here(&words);
     assert_eq!(figures["closed_with_4101"], 40.0, "{figures}");
     assert!(figures["closed_after_the_call_p99_ms"].as_f64() > Some(0.0));
+    let after = |what: &str| figures[format!("closed_after_{what}_max_ms")].as_f64();
+    assert!(after("the_commit") > Some(0.0), "{figures}");
+    assert!(after("the_commit") <= after("the_call"), "{figures}");
     assert!(figures["closed_after_its_answer_p99_ms"].is_f64());
     assert!(figures["deliveries_meanwhile_per_second"].as_f64() > Some(0.0));
 }

@@ -34,5 +34,6 @@ pub use serve::{Replica, ServeError, serve};
 pub use settings::{GuardSettings, Settings, TlsSettings};
 pub use store::StoreSettings;
 pub use store::audit::{AuditChecked, AuditHead, verify_audit_log};
+pub use store::committed::{CommitTimesError, commit_times};
 pub use store::init::{InitError, api_key_opens, init, issue_api_key};
 pub use store::migrate::{MigrateError, grant, migrate};

@@ -25,6 +25,7 @@ pub(crate) mod migrate;
 pub(crate) mod nodes;
 pub(crate) mod questions;
 pub(crate) mod position;
+pub(crate) mod committed;
 pub(crate) mod moment;
 pub(crate) mod resolve;
 pub(crate) mod tail;

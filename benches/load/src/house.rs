@@ -22,7 +22,7 @@ const KEPT_VARIABLE: &str = "PORTHOUSE_POSTGRES_BIN";
 pub struct House {
     // Before its data, which is removed after it has ended.
     started: Started,
-    _data: TempDir,
+    data: TempDir,
     told: Told,
 }
 
@@ -89,7 +89,7 @@ impl House {
             .with_context(|| format!("`{shown} dev` is not ready"))?;
         Ok(Self {
             started,
-            _data: data,
+            data,
             told,
         })
     }
@@ -104,6 +104,12 @@ impl House {
     #[must_use]
     pub const fn grpc(&self) -> SocketAddr {
         self.told.grpc
+    }
+
+    /// Where its data is.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// A key that may do everything there.

@@ -156,14 +156,14 @@ impl Backend {
             .token)
     }
 
-    /// Ends all sessions of a user, in one commit.
-    pub(super) async fn revoke_all(&self, user_id: &str) -> anyhow::Result<()> {
+    /// Ends all sessions of a user, in one commit; answers its revision.
+    pub(super) async fn revoke_all(&self, user_id: &str) -> anyhow::Result<i64> {
         let request = control::RevokeAllSessionsRequest {
             user: format!("users/{user_id}"),
         };
         let revoked = self.sessions().revoke_all_sessions(request).await;
-        revoked.context("the sessions are not revoked")?;
-        Ok(())
+        let revoked = revoked.context("the sessions are not revoked")?;
+        Ok(revoked.into_inner().revision)
     }
 
     /// Has all rooms whose names begin so return what is said to who says it.

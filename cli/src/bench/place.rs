@@ -115,6 +115,12 @@ impl Place {
         self.process.map(Process::memory_bytes).transpose()
     }
 
+    /// The private server's database; none: it is not private.
+    pub(super) fn database_url(&self) -> Option<anyhow::Result<String>> {
+        let house = self.house.as_ref()?;
+        Some(crate::postgres::url_beside(house.data()))
+    }
+
     /// The private server's backend; none: it is not private.
     pub(super) fn backend(&self) -> Option<anyhow::Result<Backend>> {
         let house = self.house.as_ref()?;

@@ -1,6 +1,6 @@
 //! Revocation: from the commit that ends sessions to the close frame of each of
-//! their sockets. The commit is between the call and its answer, so both times are
-//! told: the true one is between them.
+//! their sockets. A private server's database says when that was. Of another's server it
+//! is known that it lies between the call and its answer, and both times are told.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use porthouse_load::to_float;
 use tokio::runtime::Handle;
 
 use super::backend::{self, Backend};
+use super::committed::Commits;
 use super::place::{self, Place};
 use super::progress::Progress;
 use super::report::Report;
@@ -54,6 +55,7 @@ pub(super) struct Arguments {
 struct Ended {
     asked: Instant,
     answered: Instant,
+    revision: i64,
 }
 
 /// Runs it.
@@ -115,7 +117,14 @@ fn measure(
     let mut report = Report::new("revoke");
     report.count("sockets", arguments.sockets as u64);
     report.count("sessions", sessions as u64);
-    told(&mut report, &closings, &ended)?;
+    let commits = match place.database_url() {
+        None => None,
+        Some(url) => {
+            let revisions: Vec<i64> = ended.iter().map(|ended| ended.revision).collect();
+            Some(runtime.block_on(Commits::read(&url?, &revisions))?)
+        }
+    };
+    told(&mut report, &closings, &ended, commits.as_ref())?;
     let load = to_float(closings.deliveries) / took.as_secs_f64();
     report.figure("deliveries meanwhile", load, "/s");
     if let (Some(before), Some(after)) = (cpu, place.cpu()?) {
@@ -163,10 +172,11 @@ async fn end(backend: Backend, users: Vec<String>) -> anyhow::Result<Vec<Ended>>
     let mut ended = Vec::with_capacity(users.len());
     for user in &users {
         let asked = now();
-        backend.revoke_all(user).await?;
+        let revision = backend.revoke_all(user).await?;
         ended.push(Ended {
             asked,
             answered: now(),
+            revision,
         });
     }
     Ok(ended)
@@ -180,7 +190,13 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn told(report: &mut Report, closings: &Closings, ended: &[Ended]) -> anyhow::Result<()> {
+fn told(
+    report: &mut Report,
+    closings: &Closings,
+    ended: &[Ended],
+    commits: Option<&Commits>,
+) -> anyhow::Result<()> {
+    let mut since_commit = Latency::default();
     let (mut since_asked, mut since_answered) = (Latency::default(), Latency::default());
     let mut codes: BTreeMap<String, u64> = BTreeMap::new();
     for closed in &closings.closed {
@@ -190,7 +206,18 @@ fn told(report: &mut Report, closings: &Closings, ended: &[Ended]) -> anyhow::Re
             .context("a socket was closed whose session had not ended")?;
         since_asked.record(closed.at.saturating_duration_since(ended.asked), 1);
         since_answered.record(closed.at.saturating_duration_since(ended.answered), 1);
+        if let Some(commits) = commits {
+            since_commit.record(commits.since(ended.revision, closed.at)?, 1);
+        }
         *codes.entry(closed.goodbye.to_string()).or_default() += 1;
+    }
+    match commits {
+        Some(_) => report.latency("closed after the commit", &since_commit),
+        None => report.note(
+            "When it was committed is known of a private server alone (--here); it was between \
+             the call and its answer."
+                .to_owned(),
+        ),
     }
     report.latency("closed after the call", &since_asked);
     report.latency("closed after its answer", &since_answered);

@@ -34,12 +34,14 @@ const LOG_LINES_MAX: usize = 6;
 const SETPRIV: [&str; 3] = ["setpriv", "--pdeathsig", "INT"];
 
 /// Settings that differ from Postgres' own. The log has failures of the server
-/// alone: those of statements are their caller's, and could hold what they wrote.
-const SETTINGS: [&str; 4] = [
+/// alone: those of statements are their caller's, and could hold what they wrote. When
+/// something was committed is kept, so that it can be measured how soon it is obeyed.
+const SETTINGS: [&str; 5] = [
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "log_min_messages=fatal",
     "log_destination=stderr",
+    "track_commit_timestamp=on",
 ];
 
 /// A server that is ready. Dropped, it is told to stop and not waited for.

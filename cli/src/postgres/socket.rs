@@ -64,11 +64,26 @@ impl SocketDirectory {
 
     /// What leads a client to the server's database.
     pub(crate) fn url(&self) -> String {
-        format!(
-            "postgresql:///postgres?user={ROLE}&host={}",
-            percent_encoded(self.path())
-        )
+        url(self.path())
     }
+}
+
+/// What leads a client to the database of a server whose socket is in a directory.
+fn url(directory: &Path) -> String {
+    let host = percent_encoded(directory);
+    format!("postgresql:///postgres?user={ROLE}&host={host}")
+}
+
+/// The same, of a data directory's server whose socket is beside the data.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn url_beside(data_dir: &Path) -> anyhow::Result<String> {
+    let directory = data_dir.join("postgres/socket");
+    let directory = directory
+        .canonicalize()
+        .with_context(|| format!("there is no {}", directory.display()))?;
+    Ok(url(&directory))
 }
 
 fn fits(directory: &Path) -> bool {
