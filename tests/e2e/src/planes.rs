@@ -61,16 +61,9 @@ impl Planes {
     /// When that fails, as everything below.
     pub async fn found() -> Self {
         let house = House::start().await;
-        let socket = house.data().join("postgres/socket");
-        let socket = socket.canonicalize().expect("Postgres has a socket");
-        let url = |database| {
-            format!(
-                "postgresql:///{database}?user=porthouse&host={}",
-                socket.display()
-            )
-        };
-        make_database(&url("postgres")).await;
-        let database_url = url(DATABASE);
+        let create = format!("CREATE DATABASE {DATABASE}");
+        execute(&url(&house, "postgres"), &create).await;
+        let database_url = url(&house, DATABASE);
         let migrated = said(&database_url, &["migrate"]).await;
         assert!(migrated.ends_with("migrations applied"), "{migrated}");
         let admin_key = said(&database_url, &["control", "init"]).await;
@@ -80,6 +73,18 @@ impl Planes {
             database_url,
             admin_key,
         }
+    }
+
+    /// A new database beside those that a house has, and this role; answers its URL.
+    pub async fn empty(house: &House, name: &str, role: &str) -> String {
+        // Each by itself: a database is made outside of any transaction.
+        for create in [
+            format!("CREATE DATABASE {name}"),
+            format!("CREATE ROLE {role} LOGIN"),
+        ] {
+            execute(&url(house, "postgres"), &create).await;
+        }
+        url(house, name)
     }
 
     /// From here on whoever connects has each statement written into Postgres' log,
@@ -344,8 +349,12 @@ fn by(name: &str, replica: &Replica, (authority, (certificate, key)): Shows<'_>)
     command
 }
 
-async fn make_database(url: &str) {
-    execute(url, &format!("CREATE DATABASE {DATABASE}")).await;
+/// Where a database is that a house's Postgres has.
+fn url(house: &House, database: &str) -> String {
+    let socket = house.data().join("postgres/socket");
+    let socket = socket.canonicalize().expect("Postgres has a socket");
+    let host = socket.display();
+    format!("postgresql:///{database}?user=porthouse&host={host}")
 }
 
 async fn execute(url: &str, statements: &str) {

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use porthouse_e2e::house::Ground;
+use porthouse_e2e::planes::Planes;
 use porthouse_e2e::program::binary;
 use tokio::process::Command;
 
@@ -13,7 +14,7 @@ const DOCUMENT: &str = include_str!("../../../../docs/admin.md");
 /// Said by the shell after a block.
 const END: &str = "@@ end of a block";
 
-/// How long all of it may take on a loaded machine: some forty processes, one after the other.
+/// How long all of it may take on a loaded machine: some seventy processes, one after the other.
 const TYPING_TIME_MAX: Duration = Duration::from_mins(3);
 
 /// A block of commands, and lines that come of it.
@@ -32,7 +33,8 @@ async fn what_the_admin_document_says_can_be_typed_and_answers_so() {
     // Where `./dev` would be run.
     let place = tempfile::tempdir().expect("a directory");
     std::os::unix::fs::symlink(house.data(), place.path().join(".porthouse")).expect("a link");
-    let said = typed(&blocks, place.path()).await;
+    let database = Planes::empty(&house, "fresh", "porthouse_service").await;
+    let said = typed(&blocks, place.path(), &database).await;
     for (block, said) in blocks.iter().zip(said.split(END)) {
         let mut rest = said;
         for line in &block.answers {
@@ -44,7 +46,7 @@ async fn what_the_admin_document_says_can_be_typed_and_answers_so() {
 }
 
 /// What one shell says to all of it.
-async fn typed(blocks: &[Block], place: &Path) -> String {
+async fn typed(blocks: &[Block], place: &Path, database: &str) -> String {
     let script: Vec<String> = blocks
         .iter()
         .map(|block| format!("{}echo '{END}'\n", block.commands))
@@ -54,6 +56,7 @@ async fn typed(blocks: &[Block], place: &Path) -> String {
     let path = std::env::var("PATH").unwrap_or_default();
     let shell = Command::new("bash")
         .env("PATH", format!("{}:{path}", programs.display()))
+        .env("DATABASE_URL", database)
         .args(["-euo", "pipefail", "-c", &script.concat()])
         .current_dir(place)
         .stdin(Stdio::null())
