@@ -4,8 +4,10 @@
 mod cluster;
 mod plane;
 mod slow;
+mod pooled;
 
 mod lifecycle;
+mod database;
 mod log;
 mod rules_moved;
 mod needed;
