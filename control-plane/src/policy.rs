@@ -21,9 +21,11 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::api::{CallersKey, CodeCheck, Kicks, RoomCodeCheck, SignIn, Tickets, asker};
 use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
+use crate::identity::turns::{self, Turns};
 use crate::store::Store;
 use crate::store::tail::Tail;
 
+use places::Places;
 use refusal::Refusal;
 use waiting::Waiting;
 
@@ -38,6 +40,7 @@ mod last_seen;
 mod lease;
 mod opening;
 pub(crate) mod outlived;
+mod places;
 mod questions;
 mod refusal;
 mod resolve;
@@ -60,11 +63,18 @@ pub struct FeedSettings {
     pub stall_max: Duration,
     /// Watches that may be open at once.
     pub watches_max: usize,
-    /// Resolves that may read at once; more are refused.
+    /// Resolves that may read at once. Fewer than there are connections, so that
+    /// other calls have some.
     pub resolves_max: usize,
+    /// Resolves that may stand in line to read. Nodes take turns, and past it the
+    /// one that has the most in line is refused; nodes that show the same key are
+    /// one here.
+    pub resolves_queued_max: usize,
     /// Resolves that may wait at once for the revision they ask for; more are
     /// refused.
     pub resolves_waiting_max: usize,
+    /// Of those, resolves of one node.
+    pub resolves_waiting_each_max: usize,
     /// How long a resolve may wait for the revision it asks for.
     pub resolve_wait_max: Duration,
     /// How long a session may go unseen by any node before it ends.
@@ -77,8 +87,10 @@ impl Default for FeedSettings {
             lease: Duration::from_secs(5),
             stall_max: Duration::from_secs(3),
             watches_max: 1_024,
-            resolves_max: 64,
+            resolves_max: 12,
+            resolves_queued_max: 512,
             resolves_waiting_max: 1_024,
+            resolves_waiting_each_max: 256,
             resolve_wait_max: Duration::from_secs(2),
             session_idle_max: Duration::from_hours(14 * 24),
         }
@@ -103,8 +115,8 @@ pub(crate) struct PolicyFeed {
     verifiers: Verifiers,
     settings: FeedSettings,
     watches: Arc<Semaphore>,
-    resolves: Arc<Semaphore>,
-    resolves_waiting: Arc<Semaphore>,
+    resolves: Turns,
+    resolves_waiting: Places,
     /// Places to note that device tokens are used.
     uses: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
@@ -126,8 +138,14 @@ impl PolicyFeed {
             hashing: verifiers.sign_in.hashing.clone(),
             verifiers,
             watches: Arc::new(Semaphore::new(settings.watches_max)),
-            resolves: Arc::new(Semaphore::new(settings.resolves_max)),
-            resolves_waiting: Arc::new(Semaphore::new(settings.resolves_waiting_max)),
+            resolves: Turns::new(turns::Places {
+                running_max: settings.resolves_max,
+                waiting_max: settings.resolves_queued_max,
+            }),
+            resolves_waiting: Places::new(
+                settings.resolves_waiting_max,
+                settings.resolves_waiting_each_max,
+            ),
             uses: Arc::new(Semaphore::new(USES_NOTED_MAX)),
             waiting: Mutex::default(),
             settings,
@@ -153,7 +171,8 @@ impl PolicyFeedService for PolicyFeed {
         &self,
         request: Request<ResolveRequest>,
     ) -> Result<Response<ResolveResponse>, Status> {
-        self.resolve_keys(request.into_inner())
+        let key = request.extensions().get::<CallersKey>().copied();
+        self.resolve_keys(key.ok_or(Refusal::KeyGone)?, request.into_inner())
             .await
             .map(Response::new)
     }

@@ -12,6 +12,8 @@ use tokio::time::timeout;
 use tonic::Status;
 use uuid::Uuid;
 
+use crate::api::CallersKey;
+use crate::identity::turns::{Asker, Full};
 use crate::store::{
     Connection, StoreError, address, api_keys, covering, device_tokens, kept_out, log, resolve,
 };
@@ -25,12 +27,14 @@ const KEYS_MAX: usize = 256;
 /// The most bytes of an answer, but for one alone: a node takes 4 MiB.
 const ANSWER_BYTES_MAX: usize = 3 * 1024 * 1024;
 
-const BUSY: Refusal = Refusal::Busy("as many keys are being resolved as may be; ask again");
+const BUSY: Refusal =
+    Refusal::Busy("as many keys of this node are being resolved as may be; ask again");
 
 impl PolicyFeed {
     /// Answers a request to resolve keys.
     pub(super) async fn resolve_keys(
         &self,
+        node: CallersKey,
         request: ResolveRequest,
     ) -> Result<ResolveResponse, Status> {
         if request.keys.len() > KEYS_MAX {
@@ -44,7 +48,7 @@ impl PolicyFeed {
         let min = u64::try_from(request.min_revision)
             .map(Revision)
             .map_err(|_| Refusal::Bad("min_revision: not negative"))?;
-        let (revision, resolved) = self.resolve_at(min, keys).await?;
+        let (revision, resolved) = self.resolve_at(node, min, keys).await?;
         self.note_use(&resolved);
         let known = request.rules_known;
         let told = |resolved: &Resolved| {
@@ -90,29 +94,33 @@ impl PolicyFeed {
     /// Reads a snapshot of at least this revision, waiting for it once.
     async fn resolve_at(
         &self,
+        node: CallersKey,
         min: Revision,
         keys: Vec<PolicyKey>,
     ) -> Result<(Revision, Vec<Resolved>), Refusal> {
-        if let Some(resolved) = self.resolve_now(min, keys.clone()).await? {
+        if let Some(resolved) = self.resolve_now(node, min, keys.clone()).await? {
             return Ok(resolved);
         }
-        let _place = self.resolves_waiting.try_acquire().map_err(|_| BUSY)?;
+        let _place = self.resolves_waiting.take(node.id).ok_or(BUSY)?;
         let behind = Refusal::Unavailable("this replica has not come to that revision; ask again");
         let reached = timeout(self.settings.resolve_wait_max, self.tail.reached(min)).await;
         if !matches!(reached, Ok(Ok(()))) {
             return Err(behind);
         }
-        self.resolve_now(min, keys).await?.ok_or(behind)
+        self.resolve_now(node, min, keys).await?.ok_or(behind)
     }
 
-    /// Reads the present snapshot; `None` when it is of an earlier revision. Its
-    /// place is held while it reads, so that whoever waits holds up nobody.
+    /// Reads the present snapshot when it is this node's turn; `None` when it is of
+    /// an earlier revision. The turn lasts while it reads, so that whoever waits for
+    /// a revision holds up nobody.
     async fn resolve_now(
         &self,
+        node: CallersKey,
         min: Revision,
         keys: Vec<PolicyKey>,
     ) -> Result<Option<(Revision, Vec<Resolved>)>, Refusal> {
-        let _place = self.resolves.try_acquire().map_err(|_| BUSY)?;
+        let asker = Asker(node.id.to_string());
+        let _turn = self.resolves.turn(asker).await.map_err(|Full| BUSY)?;
         self.store
             .snapshot(move |c| {
                 async move {

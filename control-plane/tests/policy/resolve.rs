@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use porthouse_api::control::v1 as control;
 use porthouse_api::control::v1::api_key_service_client::ApiKeyServiceClient;
+use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
 use porthouse_api::node::v1::resolve_key::Key;
 use porthouse_api::node::v1::resolved::Found;
 use porthouse_api::node::v1::{
-    OpenSessionRequest, ResolveKey, ResolveRequest, Room, Verdict, VerifyRoomPasswordRequest,
+    OpenSessionRequest, ResolveKey, ResolveRequest, ResolveResponse, Room, Verdict,
+    VerifyRoomPasswordRequest,
 };
 use porthouse_model::{Credential, CredentialKind};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tonic::Code;
+use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
 
 use crate::plane::{Plane, SOON, settings};
@@ -454,4 +457,47 @@ async fn that_a_node_was_shown_an_api_key_is_noted() {
     tokio::time::timeout(SOON, noted)
         .await
         .expect("it is noted");
+}
+
+#[tokio::test]
+async fn a_node_that_resolves_without_end_leaves_another_its_places() {
+    // Fewer than come by one connection.
+    let plane = Plane::start_with(|settings| settings.feed.resolves_queued_max = 64).await;
+    plane.create_room("lobby").await;
+    let request = || ResolveRequest {
+        rules_known: porthouse_api::node::RULES_KNOWN,
+        min_revision: 0,
+        keys: vec![by_name("lobby")],
+    };
+    let greedy = PolicyFeedServiceClient::new(plane.keyed(&["node"]).await);
+    let mut under_way = JoinSet::new();
+    for _ in 0..10_000 {
+        let mut greedy = greedy.clone();
+        under_way.spawn(async move { greedy.resolve(request()).await });
+    }
+    let mut other = plane.feed();
+    let (mut answered, mut refused) = (0, 0);
+    while under_way.len() > 5_000 || answered < 50 {
+        let resolved = other.resolve(request()).await;
+        assert_eq!(resolved.expect("its own place").get_ref().resolved.len(), 1);
+        answered += 1;
+        while let Some(one) = under_way.try_join_next() {
+            refused += usize::from(is_told_when(one.expect("no panic")));
+        }
+    }
+    while let Some(one) = under_way.join_next().await {
+        refused += usize::from(is_told_when(one.expect("no panic")));
+    }
+    assert!(refused > 0, "the greedy one was never told to come back");
+}
+
+/// Whether it was told when to ask again, if it was not answered.
+fn is_told_when(resolved: Result<Response<ResolveResponse>, Status>) -> bool {
+    let Err(refused) = resolved else {
+        return false;
+    };
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    let retry = refused.get_error_details().retry_info().cloned();
+    assert!(retry.expect("when to ask again").retry_delay.is_some());
+    true
 }
