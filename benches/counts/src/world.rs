@@ -99,13 +99,18 @@ impl World {
     pub(crate) fn turn(&mut self) {
         self.now = self.now + TURN;
         for _ in 0..TURNS_MAX {
-            let black_box = &mut self.black_box;
-            let due = black_box.settle(&mut self.puddle, self.now, &mut self.far);
-            if due.is_none_or(|due| due.at > self.now) {
+            if !self.slice() {
                 return;
             }
         }
         panic!("turns never end");
+    }
+
+    /// Ends one turn of that moment. Answers whether another is due at once.
+    pub(crate) fn slice(&mut self) -> bool {
+        let black_box = &mut self.black_box;
+        let due = black_box.settle(&mut self.puddle, self.now, &mut self.far);
+        due.is_some_and(|due| due.at <= self.now)
     }
 
     /// Turns until nobody asks anything.

@@ -190,9 +190,9 @@ impl Plan {
             Plant::ActsForgotten => self.ruling.quiet = 60,
             Plant::BlockUntold => self.ruling.blocks = 60,
             Plant::PrefixIgnored => {
-                self.admin_gap = 100 * MILLIS;
-                self.ruling.templates = 60;
-                self.rooms = self.rooms.max(4);
+                self.admin_gap = 40 * MILLIS;
+                self.ruling.templates = 75;
+                self.rooms = self.rooms.max(6);
             }
             Plant::NoTombstone
             | Plant::BacklogKept
