@@ -1,48 +1,69 @@
-//! What every target drives: one real puddle whose control plane knows nothing,
-//! told bytes as a network would bring them. Never decides what is right.
+//! What every target drives: one real puddle whose control plane knows next to
+//! nothing, told bytes as a network would bring them. Never decides what is right.
+
+pub mod formats;
 
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use porthouse_model::{
-    Keep, PolicyKey, Revision, Room, RoomBlocks, RoomId, RoomName, RoomRules, Time, UnixTime,
+    CodeVersion, EntryStep, Keep, PasswordVersion, PolicyKey, Revision, Room, RoomBlocks, RoomId,
+    RoomName, RoomRules, Time, UnixTime,
 };
 use porthouse_puddle::{
-    Answer, FromStore, HistoryStore, Input, Known, Mark, Output, Puddle, PuddleId, Question,
-    QuestionId, RESUME_KEY_BYTES, Record, ResumeKeys, RoomPolicy, Seed, Seeds, Settings, Shell,
-    SocketId, StoreRequest, ToStore, TransientMakers, Wrote,
+    Answer, FromStore, HistoryStore, Input, Known, Mark, Output, Pass, Proof, Puddle, PuddleId,
+    Question, QuestionId, RESUME_KEY_BYTES, Record, ResumeKeys, RoomPolicy, Seed, Seeds, Settings,
+    Shell, SocketId, StoreRequest, ToStore, TransientMakers, Verdict, Wrote,
 };
 
-/// A puddle with one socket.
+/// A puddle with one socket, or two.
 pub struct House {
     puddle: Puddle,
     told: Told,
     /// What the store has of the one durable room there is.
     stored: Option<Vec<Record>>,
+    /// How many answers were judged right.
+    judged_right: usize,
 }
 
 /// What the puddle has told its shell.
 #[derive(Default)]
 struct Told {
-    written: Vec<u8>,
+    /// To each socket.
+    written: [Vec<u8>; 2],
     asked: Vec<(QuestionId, Question)>,
     bridged: Vec<(StoreRequest, ToStore)>,
-    open: bool,
+    /// Each socket.
+    open: [bool; 2],
 }
 
-const SOCKET: SocketId = SocketId {
-    slot: 0,
-    generation: 0,
-};
+/// The one socket, and the one beside it.
+#[derive(Clone, Copy)]
+pub enum Which {
+    /// The first.
+    First,
+    /// The raw socket of a sibling.
+    Beside,
+}
+
+impl Which {
+    const fn socket(self) -> SocketId {
+        SocketId {
+            slot: self as u32,
+            generation: 0,
+        }
+    }
+}
+
 /// A proxy, which says of whom each connection is, or nothing.
 const FROM: &str = "127.0.0.1";
 const NOW: Time = Time::from_nanos(1_000_000_000);
 
 impl Shell for Told {
-    fn write(&mut self, _: SocketId, bytes: &[IoSlice<'_>]) -> Wrote {
+    fn write(&mut self, socket: SocketId, bytes: &[IoSlice<'_>]) -> Wrote {
         for slice in bytes {
-            self.written.extend_from_slice(slice);
+            self.written[socket.slot as usize].extend_from_slice(slice);
         }
         Wrote::All
     }
@@ -51,7 +72,9 @@ impl Shell for Told {
         match output {
             Output::Ask { question, what } => self.asked.push((question, what)),
             Output::Bridge { request, what, .. } => self.bridged.push((request, what)),
-            Output::Close { .. } | Output::HandOver { .. } => self.open = false,
+            Output::Close { socket } | Output::HandOver { socket, .. } => {
+                self.open[socket.slot as usize] = false;
+            }
             _ => {}
         }
     }
@@ -86,17 +109,22 @@ impl House {
             puddle: Puddle::new(settings, Seeds::repeatable(Seed(7)), NOW),
             told: Told::default(),
             stored,
+            judged_right: 0,
         };
         let revision = Revision(1);
         house.happens(Input::Wall(UnixTime::from_millis(1_700_000_000_000)));
         house.happens(Input::Resync { revision });
         house.happens(Input::Fresh { revision });
-        house.told.open = true;
-        house.happens(Input::Connected {
-            socket: SOCKET,
+        house.connects(Which::First);
+        house
+    }
+
+    fn connects(&mut self, which: Which) {
+        self.told.open[which as usize] = true;
+        self.happens(Input::Connected {
+            socket: which.socket(),
             address: FROM.parse().expect("an address"),
         });
-        house
     }
 
     /// A raw socket in a room of its own.
@@ -111,6 +139,34 @@ impl House {
         Self::upgraded("/", "Sec-WebSocket-Protocol: porthouse.v1\r\n")
     }
 
+    /// A socket before the door of a room that asks for a password and a code,
+    /// over `porthouse.raw.v1`.
+    #[must_use]
+    pub fn shaking() -> Self {
+        Self::upgraded("/asks", "Sec-WebSocket-Protocol: porthouse.raw.v1\r\n")
+    }
+
+    /// A sibling, and the raw socket of its own before this room's door.
+    ///
+    /// # Panics
+    ///
+    /// When it is given no secret.
+    #[must_use]
+    pub fn sibling(room: &str) -> Self {
+        let mut house = Self::new();
+        let protocol = "Sec-WebSocket-Protocol: porthouse.sibling.v1\r\n";
+        house.receives(&handshake("/", protocol));
+        let told = String::from_utf8_lossy(&house.take()).into_owned();
+        let (_, secret) = told.split_once("\"secret\":\"").expect("a secret");
+        let (secret, _) = secret.split_once('"').expect("its end");
+        house.connects(Which::Beside);
+        let protocol =
+            format!("Sec-WebSocket-Protocol: porthouse.raw.v1, porthouse.bind.{secret}\r\n");
+        let request = handshake(&format!("/{room}"), &protocol);
+        house.receives_at(Which::Beside, &request);
+        house
+    }
+
     fn upgraded(target: &str, headers: &str) -> Self {
         let mut house = Self::new();
         house.upgrade(target, headers);
@@ -119,29 +175,28 @@ impl House {
 
     /// The socket is upgraded.
     pub fn upgrade(&mut self, target: &str, headers: &str) {
-        let request = format!(
-            "GET {target} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             {headers}\r\n"
-        );
-        self.receives(request.as_bytes());
+        self.receives(&handshake(target, headers));
         assert!(self.take().starts_with(b"HTTP/1.1 101 "), "it is let in");
     }
 
     /// Bytes come from the socket, and everything that follows from them happens.
     pub fn receives(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() || !self.told.open {
-            return;
+        self.receives_at(Which::First, bytes);
+    }
+
+    /// Bytes come from one of the sockets.
+    pub fn receives_at(&mut self, which: Which, bytes: &[u8]) {
+        if !bytes.is_empty() && self.told.open[which as usize] {
+            self.receives_in_pieces(which, bytes, bytes.len());
         }
-        self.receives_in_pieces(bytes, bytes.len());
     }
 
     /// The same bytes in pieces of this length, all in one turn: between turns
     /// more may be written before the socket is closed.
-    fn receives_in_pieces(&mut self, bytes: &[u8], piece: usize) {
+    fn receives_in_pieces(&mut self, which: Which, bytes: &[u8], piece: usize) {
         for piece in bytes.chunks(piece.max(1)) {
             let input = Input::Received {
-                socket: SOCKET,
+                socket: which.socket(),
                 bytes: &mut piece.to_vec(),
             };
             self.puddle.handle(NOW, input);
@@ -151,7 +206,18 @@ impl House {
 
     /// What was written to the socket since the last time.
     pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.told.written)
+        self.take_of(Which::First)
+    }
+
+    /// What was written to one of the sockets since the last time.
+    pub fn take_of(&mut self, which: Which) -> Vec<u8> {
+        std::mem::take(&mut self.told.written[which as usize])
+    }
+
+    /// How many answers the control plane judged right.
+    #[must_use]
+    pub const fn judged_right(&self) -> usize {
+        self.judged_right
     }
 
     fn happens(&mut self, input: Input<'_>) {
@@ -180,7 +246,7 @@ impl House {
 }
 
 impl House {
-    fn answer(&self, what: &Question) -> Answer {
+    fn answer(&mut self, what: &Question) -> Answer {
         let known = match what {
             Question::Resolve {
                 key: PolicyKey::Room(name),
@@ -188,13 +254,33 @@ impl House {
             } if self.stored.is_some() && name.as_str() == KEPT => {
                 Known::Room(Arc::new(RoomPolicy::compile(kept(name))))
             }
+            Question::Resolve {
+                key: PolicyKey::Room(name),
+                ..
+            } if name.as_str() == ASKS => Known::Room(Arc::new(RoomPolicy::compile(asks(name)))),
             Question::Resolve { .. } => Known::Absent,
-            _ => return Answer::Unavailable,
+            Question::Verify(what) => return Answer::Verified(self.verdict(&what.proof)),
+            Question::SignIn { .. } => return Answer::Unavailable,
         };
         Answer::Resolved {
             revision: Revision(1),
             known,
         }
+    }
+
+    fn verdict(&mut self, proof: &Proof) -> Verdict {
+        let right = match proof {
+            Proof::Password(password) if password.expose() == RIGHT => {
+                Pass::Password(PasswordVersion(1))
+            }
+            Proof::RoomCode(code) if code.expose() == RIGHT => Pass::RoomCode(CodeVersion(1)),
+            Proof::Password(_)
+            | Proof::SecondFactor(_)
+            | Proof::RoomCode(_)
+            | Proof::Hook { .. } => return Verdict::Wrong,
+        };
+        self.judged_right += 1;
+        Verdict::Right(right)
     }
 
     fn store(&mut self, what: ToStore) -> FromStore {
@@ -231,13 +317,40 @@ fn kept(name: &RoomName) -> Room {
         messages_max: 100,
         age_max: Duration::from_secs(366 * 24 * 60 * 60),
     };
+    room(1, name, rules)
+}
+
+/// The room that asks.
+const ASKS: &str = "asks";
+/// The answer to all that it asks.
+const RIGHT: &str = "right";
+
+fn asks(name: &RoomName) -> Room {
+    let mut rules = RoomRules::default();
+    rules.entry.steps = vec![
+        EntryStep::Password(PasswordVersion(1)),
+        EntryStep::RoomCode(CodeVersion(1)),
+    ];
+    room(2, name, rules)
+}
+
+fn room(id: u8, name: &RoomName, rules: RoomRules) -> Room {
     Room {
-        id: RoomId::from_bytes([1; 16]),
+        id: RoomId::from_bytes([id; 16]),
         name: name.clone(),
         rules: Box::new(rules),
         owner: None,
         blocks: RoomBlocks::default(),
     }
+}
+
+fn handshake(target: &str, headers: &str) -> Vec<u8> {
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         {headers}\r\n"
+    );
+    request.into_bytes()
 }
 
 impl Default for House {
@@ -255,7 +368,7 @@ pub fn whole_and_in_pieces(house: fn() -> House, data: &[u8]) {
     let mut whole = house();
     whole.receives(bytes);
     let mut pieces = house();
-    pieces.receives_in_pieces(bytes, usize::from(*piece));
+    pieces.receives_in_pieces(Which::First, bytes, usize::from(*piece));
     assert_eq!(whole.take(), pieces.take(), "a cut means nothing");
 }
 
@@ -277,4 +390,11 @@ pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(&[0; 4]);
     frame.extend_from_slice(payload);
     frame
+}
+
+/// A line in a frame: text where it can be, so that both kinds are read.
+#[must_use]
+pub fn line(bytes: &[u8]) -> Vec<u8> {
+    let opcode = if bytes.is_ascii() { 1 } else { 2 };
+    masked(opcode, bytes)
 }

@@ -28,9 +28,8 @@ libfuzzer_sys::fuzz_target!(|id: &str| {
 /// What the first in a room of its own that keeps is told.
 fn stream(header: &str) -> String {
     let mut house = House::new();
-    let request = format!(
-        "GET /room HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n{header}\r\n"
-    );
+    let request =
+        format!("GET /room HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n{header}\r\n");
     house.receives(request.as_bytes());
     let told = String::from_utf8(house.take()).expect("text");
     assert!(told.starts_with("HTTP/1.1 200 "), "{told}");

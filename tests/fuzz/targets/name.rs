@@ -3,7 +3,8 @@
 #![no_main]
 
 use porthouse_model::{
-    Address, AddressRange, Credential, CredentialKind, NamePrefix, NodeName, Role, RoomName, Username,
+    Address, AddressRange, Credential, CredentialKind, NamePrefix, NodeName, Role, RoomName,
+    Username,
 };
 
 libfuzzer_sys::fuzz_target!(|text: &str| {

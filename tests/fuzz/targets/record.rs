@@ -23,9 +23,15 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     house.receives(&masked(1, b"{\"op\":\"join\",\"room\":\"kept\",\"id\":1}"));
     let told = String::from_utf8_lossy(&house.take()).into_owned();
     assert!(told.contains("\"op\":\"admitted\""), "{KEPT} opens: {told}");
-    house.receives(&masked(1, b"{\"op\":\"history\",\"room\":\"kept\",\"id\":2}"));
+    house.receives(&masked(
+        1,
+        b"{\"op\":\"history\",\"room\":\"kept\",\"id\":2}",
+    ));
     let told = String::from_utf8_lossy(&house.take()).into_owned();
-    assert!(told.contains("\"op\":\"history\",\"id\":2"), "it is read: {told}");
+    assert!(
+        told.contains("\"op\":\"history\",\"id\":2"),
+        "it is read: {told}"
+    );
     let send = b"{\"op\":\"send\",\"room\":\"kept\",\"id\":3,\"receipt\":\"stored\"}\nhello";
     house.receives(&masked(1, send));
     let told = String::from_utf8_lossy(&house.take()).into_owned();
