@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use anyhow::{Context, bail};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use porthouse_control::{AuditChecked, AuditHead, GuardSettings, PrivateAddresses, Settings};
+use porthouse_process::spans::SpanSettings;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use crate::secret::Secret;
-use crate::{database, hashing, issuers, sealing, sessions, tls};
+use crate::{database, hashing, issuers, sealing, sessions, spans, tls};
 
 /// Run the control plane, or make its first API key
 #[derive(Debug, clap::Args)]
@@ -23,7 +24,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    Serve(Serve),
+    Serve(Box<Serve>),
     Init(Init),
     SecretsKey(SecretsKey),
     VerifyAudit(VerifyAudit),
@@ -81,6 +82,8 @@ struct Serve {
         default_value_t = GuardSettings::default().guarded_rooms_max
     )]
     guarded_rooms_max: u32,
+    #[command(flatten)]
+    spans: spans::Arguments,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -160,7 +163,7 @@ async fn verify_audit(arguments: VerifyAudit) -> anyhow::Result<()> {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         None => serve(arguments.serve).await,
-        Some(Command::Serve(arguments)) => serve(arguments).await,
+        Some(Command::Serve(arguments)) => serve(*arguments).await,
         Some(Command::Init(arguments)) => init(arguments).await,
         Some(Command::SecretsKey(arguments)) => sealing::print(&arguments.name),
         Some(Command::VerifyAudit(arguments)) => verify_audit(arguments).await,
@@ -175,6 +178,11 @@ impl Arguments {
 }
 
 impl Serve {
+    /// Which spans are taken, and where they go.
+    fn spans(&self) -> anyhow::Result<SpanSettings> {
+        self.spans.given("porthouse-control", None)
+    }
+
     /// What a replica is told, checked.
     fn settings(&self) -> anyhow::Result<Settings> {
         let url = self.database.given()?;
@@ -190,6 +198,7 @@ impl Serve {
             guarded_rooms_max: self.guarded_rooms_max,
         };
         settings.check()?;
+        self.spans()?;
         // The last, so that what is given is looked at where a secret is not.
         self.database.url()?;
         Ok(settings)
@@ -198,10 +207,14 @@ impl Serve {
 
 async fn serve(arguments: Serve) -> anyhow::Result<()> {
     let stop = porthouse_process::shutdown::on_signals()?;
-    let settings = arguments.settings()?;
+    let mut settings = arguments.settings()?;
     let listener = listen(arguments.grpc).await?;
     tracing::info!(grpc = %listener.local_addr()?, "the control plane listens");
-    Ok(porthouse_control::serve(settings, listener, Routes::default(), stop).await?)
+    let (tracer, exporting) = spans::start(arguments.spans()?)?;
+    settings.spans = tracer;
+    let served = porthouse_control::serve(settings, listener, Routes::default(), stop).await;
+    exporting.stop().await;
+    Ok(served?)
 }
 
 async fn init(arguments: Init) -> anyhow::Result<()> {

@@ -39,6 +39,7 @@ mod resume;
 mod transient;
 mod proxies;
 mod silence;
+mod spans;
 
 use std::process::ExitCode;
 
@@ -61,7 +62,7 @@ struct Arguments {
 enum Command {
     Dev(dev::Arguments),
     Control(control::Arguments),
-    Node(node::Arguments),
+    Node(Box<node::Arguments>),
     Migrate(migrate::Arguments),
     Config(config::Arguments),
     Bench(bench::Arguments),
@@ -80,7 +81,7 @@ async fn run() -> anyhow::Result<()> {
     match arguments.command {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Control(arguments) => control::run(arguments).await,
-        Command::Node(arguments) => node::run(arguments).await,
+        Command::Node(arguments) => node::run(*arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Token(arguments) => token::run(arguments).await,

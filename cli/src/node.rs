@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use porthouse_model::{Address, NodeName};
 use porthouse_node::{ApiKeySecret, Node, Settings, StartError, TransientMakers};
+use porthouse_process::spans::SpanSettings;
 use tokio_util::sync::CancellationToken;
 
 use crate::secret::{Given, Named, NotGiven};
@@ -117,6 +118,8 @@ pub(crate) struct Arguments {
     silence: crate::silence::Arguments,
     #[command(flatten)]
     boxes: crate::boxes::Arguments,
+    #[command(flatten)]
+    spans: crate::spans::Arguments,
 }
 
 /// The node's API key.
@@ -156,9 +159,14 @@ impl From<Makers> for TransientMakers {
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = porthouse_process::shutdown::on_signals()?;
-    let node = start(arguments.settings()?).await?;
+    let (mut settings, spans) = arguments.settings()?;
+    let (tracer, exporting) = crate::spans::start(spans)?;
+    settings.spans = tracer;
+    let node = start(settings).await?;
     tracing::info!(ws = %node.ws_addr(), grpc = ?node.grpc_addr(), operators = ?node.operators_addr(), "the node listens");
-    until(node, &stop, DRAIN_TIME_MAX).await
+    let outcome = until(node, &stop, DRAIN_TIME_MAX).await;
+    exporting.stop().await;
+    outcome
 }
 
 /// Starts a node. It makes runtimes, which may not be dropped on one of ours.
@@ -210,8 +218,8 @@ impl Arguments {
         self.settings().map(drop)
     }
 
-    /// What a node is told, checked.
-    fn settings(self) -> anyhow::Result<Settings> {
+    /// What a node is told, and where its spans go, checked.
+    fn settings(self) -> anyhow::Result<(Settings, SpanSettings)> {
         let name = self.node_name.map_or_else(machine_name, Ok)?;
         let tls = self.tls.given(&self.control)?;
         let key = self.api_key.secret()?;
@@ -236,11 +244,13 @@ impl Arguments {
         }
         settings.nats = self.store.settings();
         settings.check()?;
+        let instance = Some(settings.name.to_string());
+        let spans = self.spans.given("porthouse-node", instance)?;
         // The last, so that what is given is looked at where a secret is not.
         if settings.api_key.is_none() && settings.control_tls.certificate.is_none() {
             return Err(NO_KEY.into());
         }
-        Ok(settings)
+        Ok((settings, spans))
     }
 }
 

@@ -147,7 +147,7 @@ impl Replica {
         });
         let routes = api::routes(&api).add_service(PolicyFeedServiceServer::new(feed));
         Ok(Self {
-            guard: GuardLayer::new(keys),
+            guard: GuardLayer::new(keys, settings.spans.clone()),
             routes: with_reflection_and_health(merge(routes, beside)).await,
             refused,
             _reading: Arc::new(reading.drop_guard()),

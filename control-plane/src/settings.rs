@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use porthouse_process::spans::Tracer;
 use zeroize::Zeroizing;
 
 use crate::hook::HookSettings;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub calls_per_connection_max: usize,
     /// How long calls under way may take once the replica is told to stop.
     pub stop_time_max: Duration,
+    /// What takes spans of calls; off by default.
+    pub spans: Tracer,
 }
 
 /// What guards may cost.
@@ -103,6 +106,7 @@ impl Settings {
             connections_max: 4_096,
             calls_per_connection_max: 256,
             stop_time_max: Duration::from_secs(10),
+            spans: Tracer::default(),
         }
     }
 }
@@ -123,6 +127,7 @@ impl fmt::Debug for Settings {
             .field("connections_max", &self.connections_max)
             .field("calls_per_connection_max", &self.calls_per_connection_max)
             .field("stop_time_max", &self.stop_time_max)
+            .field("spans", &self.spans.is_on())
             .finish_non_exhaustive()
     }
 }

@@ -15,6 +15,7 @@ use diesel_async::pooled_connection::{
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use porthouse_process::spans::{self, Kind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 mod error;
@@ -184,8 +185,17 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        // A transaction ends when the task does, which is not cut.
+        let mut span = spans::part("transaction", Kind::Client);
+        if let Some(span) = &mut span {
+            span.say("db.system.name", "postgresql");
+        }
         let mut connection = self.connection().await?;
-        let task = tokio::spawn(async move { transaction(&mut connection).await });
+        let task = tokio::spawn(async move {
+            let outcome = transaction(&mut connection).await;
+            drop(span);
+            outcome
+        });
         task.await.unwrap_or_else(|failure| {
             tracing::error!(panicked = failure.is_panic(), "a transaction did not end");
             Err(StoreError::Unavailable.into())

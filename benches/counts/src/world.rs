@@ -42,7 +42,7 @@ impl Shell for Far {
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Ask { question, what } => self.asked.push((question, what)),
+            Output::Ask { question, what, .. } => self.asked.push((question, what)),
             Output::Close { .. } => self.closed += 1,
             Output::Pause { .. }
             | Output::Resume { .. }

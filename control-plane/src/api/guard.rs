@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use http::{Extensions, HeaderMap, Request, Response};
 use porthouse_model::TokenHash;
+use porthouse_process::spans::{self, Tracer, call as called};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -32,11 +33,12 @@ const AHEAD_OF_TONIC: Duration = Duration::from_millis(5);
 #[derive(Clone)]
 pub(crate) struct GuardLayer {
     keys: Keys,
+    spans: Tracer,
 }
 
 impl GuardLayer {
-    pub(crate) fn new(keys: Keys) -> Self {
-        Self { keys }
+    pub(crate) fn new(keys: Keys, spans: Tracer) -> Self {
+        Self { keys, spans }
     }
 }
 
@@ -46,6 +48,7 @@ impl<S> Layer<S> for GuardLayer {
     fn layer(&self, inner: S) -> Guard<S> {
         Guard {
             keys: self.keys.clone(),
+            spans: self.spans.clone(),
             inner,
         }
     }
@@ -55,6 +58,7 @@ impl<S> Layer<S> for GuardLayer {
 #[derive(Clone)]
 pub(crate) struct Guard<S> {
     keys: Keys,
+    spans: Tracer,
     inner: S,
 }
 
@@ -79,7 +83,7 @@ where
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let time_max = time_max(request.uri().path(), request.headers());
-        let answer = answer(self.keys.clone(), inner, request);
+        let answer = answer((self.keys.clone(), self.spans.clone()), inner, request);
         Box::pin(async move {
             match tokio::time::timeout(time_max, answer).await {
                 Ok(answer) => answer,
@@ -90,7 +94,7 @@ where
 }
 
 async fn answer<S>(
-    keys: Keys,
+    (keys, spans): (Keys, Tracer),
     mut inner: S,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, Infallible>
@@ -100,10 +104,13 @@ where
     let needed = access(request.uri().path());
     let shown = shown(request.extensions());
     let admitted = keys.admit(needed, request.headers(), shown);
+    let mut span = None;
     match admitted.await {
         Ok(Some(key)) => {
+            span = called::begun(&spans, &request);
             request.extensions_mut().insert(key);
         }
+        // What anybody may ask leaves no span.
         Ok(None) => {}
         Err(refused) => {
             if let Some(key) = refused.key {
@@ -114,8 +121,13 @@ where
         }
     }
     let call = call(&request);
-    let answer = call.answered(inner.call(request)).await?;
-    Ok(misnamed(answer.headers()).map_or(answer, refuse))
+    let answered = call.answered(inner.call(request));
+    let answer = spans::within(span.as_ref(), answered).await?;
+    let answer = misnamed(answer.headers()).map_or(answer, refuse);
+    if let Some(span) = &mut span {
+        called::answered(span, answer.headers());
+    }
+    Ok(answer)
 }
 
 /// The key that the connection's own certificate is, which TLS has verified.
@@ -189,7 +201,7 @@ mod tests {
     async fn a_call_past_its_callers_deadline_is_told_so() {
         let store = Store::new("host=/nowhere", &StoreSettings::default()).expect("lazy");
         let never = tower::service_fn(|_: Request<Body>| std::future::pending());
-        let mut guarded = GuardLayer::new(Keys::new(store)).layer(never);
+        let mut guarded = GuardLayer::new(Keys::new(store), Tracer::default()).layer(never);
         let request = Request::get("/grpc.health.v1.Health/Check")
             .header("grpc-timeout", "20m")
             .body(Body::empty())

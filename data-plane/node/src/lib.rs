@@ -23,6 +23,7 @@ mod black_box;
 mod clock;
 mod own;
 mod tally;
+mod spans;
 mod operators;
 mod switchboard;
 mod bridge;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use porthouse_api::live::v1;
 use porthouse_api::live::v1::live_service_server::LiveService;
 use porthouse_model::RoomName;
+use porthouse_process::spans::Tracer;
 use porthouse_puddle::{
     Call, CallId, CallResult, Cause, ListedClient, ListedRoom, ListedSocket, PuddleId, WireForm,
 };
@@ -52,6 +53,7 @@ pub struct Live {
     /// Places for backends that follow rooms.
     streams: Arc<Semaphore>,
     puddles: u32,
+    spans: Tracer,
 }
 
 impl Live {
@@ -62,7 +64,14 @@ impl Live {
             streams: Arc::new(Semaphore::new(streams_max)),
             puddles: puddles.into(),
             refusals: Arc::new(Refusals::new()),
+            spans: Tracer::default(),
         }
+    }
+
+    /// The same, of whose calls spans are taken.
+    pub(crate) fn with_spans(mut self, spans: Tracer) -> Self {
+        self.spans = spans;
+        self
     }
 
     /// What the node has refused beside its puddles.

@@ -21,8 +21,8 @@ use crate::follow::Followers;
 use crate::following::Following;
 use crate::grpc::{self, Grpc};
 use crate::listen;
-use crate::live::Live;
 use crate::live::guard::GuardedLive;
+use crate::live::{Called, Live};
 use crate::operators::{self, Operators, Shown};
 use crate::own::Sign;
 use crate::own::front::Front;
@@ -37,6 +37,7 @@ use crate::ring::{Peers, Wake};
 use crate::settings::{PUDDLES_MAX, Settings, TRUSTED_PROXIES_MAX};
 use crate::shell::{Io, Said};
 use crate::socket::Sockets;
+use crate::spans::{Causes, Spans};
 use crate::switchboard::{self, Desk, Line};
 use crate::tally::Tally;
 use crate::thread::{Recorder, Thread};
@@ -77,14 +78,10 @@ impl Node {
             source,
         })?;
         let clock = Clock::start();
-        let board = SwitchboardSettings::new(puddle_count(settings), Seed(rand::random()));
+        let board = board(settings);
         let (calls, called) = mpsc::channel(board.calls_max);
-        let live = Live::new(calls, puddle_count(settings), settings.subscriptions_max);
-        let grpc = settings.grpc.map(|address| {
-            let tls = settings.grpc_tls.as_ref();
-            grpc::start(address, tls, live_server(live.clone()))
-        });
-        let grpc = grpc.transpose()?;
+        let live = live(settings, calls);
+        let grpc = grpc(settings, &live)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let inside = runtime.enter();
         let replicas = Replicas::new(settings, board.request_time_max)?;
@@ -127,6 +124,7 @@ impl Node {
             following: Following::default(),
             drain: drains,
             sign,
+            causes: Causes::default(),
         };
         let ended = run(runtime, desk, made.threads)?;
         Ok(Self {
@@ -238,6 +236,7 @@ fn operators(
         sign: Arc::clone(sign),
         tallies: made.tallies.clone(),
         store,
+        spans: settings.spans.clone(),
         bells: made.bells.clone(),
         boxes: settings.black_boxes.clone(),
         asking: tokio::sync::Mutex::default(),
@@ -246,6 +245,23 @@ fn operators(
         .operators
         .map(|address| operators::start(address, shown))
         .transpose()
+}
+
+fn board(settings: &Settings) -> SwitchboardSettings {
+    SwitchboardSettings::new(puddle_count(settings), Seed(rand::random()))
+}
+
+fn live(settings: &Settings, calls: mpsc::Sender<Called>) -> Live {
+    let live = Live::new(calls, puddle_count(settings), settings.subscriptions_max);
+    live.with_spans(settings.spans.clone())
+}
+
+fn grpc(settings: &Settings, live: &Live) -> Result<Option<Grpc>, StartError> {
+    let start = |address| {
+        let tls = settings.grpc_tls.as_ref();
+        grpc::start(address, tls, live_server(live.clone()))
+    };
+    settings.grpc.map(start).transpose()
 }
 
 fn live_server(live: Live) -> GuardedLive {
@@ -322,6 +338,7 @@ fn threads(
         let bell = Arc::new(Bell::new(Arc::clone(&wake)));
         made.bells.push(Arc::clone(&bell));
         let boxes = settings.black_boxes.clone();
+        let spans = Spans::new(&settings.spans, puddle);
         let recorder = Recorder {
             black_box: BlackBox::new(boxes.as_ref().map_or(0, |boxes| boxes.bytes)),
             boxes,
@@ -342,6 +359,8 @@ fn threads(
             followers: Followers::default(),
             kept_out: ways.kept_out.clone(),
             now: clock.now(),
+            writes: 0,
+            spans,
         };
         made.lines.push(Line::new(
             inbox,

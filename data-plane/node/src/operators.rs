@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use porthouse_process::spans::Tracer;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot};
@@ -57,6 +58,8 @@ pub(crate) struct Shown {
     pub(crate) tallies: Vec<Arc<Tally>>,
     /// The store of durable rooms, if there is one.
     pub(crate) store: Option<Arc<StoreSign>>,
+    /// What takes spans.
+    pub(crate) spans: Tracer,
     /// By puddle: how its thread is asked for something.
     pub(crate) bells: Vec<Arc<Bell>>,
     /// Where black boxes go, if they are kept.
@@ -205,6 +208,7 @@ mod tests {
             sign: Arc::new(Sign::new()),
             tallies,
             store: Some(Arc::new(StoreSign::new())),
+            spans: Tracer::default(),
             bells: Vec::new(),
             boxes: None,
             asking: tokio::sync::Mutex::default(),

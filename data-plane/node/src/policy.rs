@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use porthouse_model::Revision;
+use porthouse_process::spans::{self, Span, Tracer};
 use porthouse_puddle::{Event, Position, WatchId};
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
@@ -22,6 +23,8 @@ use tokio::time::timeout;
 
 use client::Replicas;
 use watch::About;
+
+use crate::spans::answered;
 
 /// Events that wait to be taken; past it, the control plane waits.
 const EVENTS_MAX: usize = 64;
@@ -88,16 +91,25 @@ impl Control {
         }
     }
 
+    /// What takes spans of requests.
+    pub(crate) fn spans(&self) -> &Tracer {
+        self.replicas.spans()
+    }
+
     /// Has a request made; its event comes by [`Self::answered`].
-    pub(crate) fn request<F>(&self, request: impl FnOnce(Arc<Replicas>) -> F)
+    pub(crate) fn request<F>(&self, span: Option<Span>, request: impl FnOnce(Arc<Replicas>) -> F)
     where
         F: Future<Output = Event> + Send + 'static,
     {
-        let answered = self.answered.0.clone();
+        let events = self.answered.0.clone();
         let request = request(Arc::clone(&self.replicas));
         tokio::spawn(async move {
+            let event = spans::within(span.as_ref(), request).await;
+            if let Some(mut span) = span {
+                answered(&mut span, &event);
+            }
             // Nobody waits for an answer when the node has ended.
-            let _ = answered.send(request.await).await;
+            let _ = events.send(event).await;
         });
     }
 

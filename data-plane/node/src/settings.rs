@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use porthouse_model::{AddressRange, NodeName};
+use porthouse_process::spans::Tracer;
 use porthouse_puddle::{
     HistoryStore, Hosts, OwnerRule, PuddleId, ResumeKeys, RoomLife, TransientMakers,
 };
@@ -81,6 +82,8 @@ pub struct Settings {
     /// The last of what came to each puddle is kept, so that it can be done again
     /// by `cargo sim --replay`; `None`: it is not.
     pub black_boxes: Option<BlackBoxes>,
+    /// What takes spans of entries, turns, calls and questions; off by default.
+    pub spans: Tracer,
 }
 
 impl Settings {
@@ -117,6 +120,7 @@ impl Settings {
             subscriptions_max: 64,
             sockets_per_puddle_max: 100_000,
             black_boxes: None,
+            spans: Tracer::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use porthouse_model::{Revision, Time};
+use porthouse_process::spans::Cause;
 use porthouse_puddle::{
     FromStore, OrderId, Output, PuddleId, Question, QuestionId, Reply, Shell, SocketId,
     StoreRequest, StoredRoom, ToPuddle, ToStore, Wrote,
@@ -24,6 +25,7 @@ use crate::policy::seen::Seen;
 use crate::refusals::Refusals;
 use crate::ring::{Ends, Peers};
 use crate::socket::Sockets;
+use crate::spans::Spans;
 
 /// A close frame with code 1011 (RFC 6455, section 7.4.1): our fault.
 const CLOSE_INTERNAL: [u8; 4] = [0x88, 2, 0x03, 0xf3];
@@ -55,6 +57,8 @@ pub(crate) enum Said {
     Asked {
         question: QuestionId,
         what: Question,
+        /// The entry that it is asked for, where a span is taken of that.
+        cause: Option<Cause>,
     },
     /// Something for the store.
     Bridge {
@@ -98,12 +102,17 @@ pub(crate) struct Io {
     pub(crate) kept_out: KeptOut,
     /// When this turn began.
     pub(crate) now: Time,
+    /// Writes since the node began.
+    pub(crate) writes: u64,
+    /// `None`: no span is taken.
+    pub(crate) spans: Option<Box<Spans>>,
 }
 
 impl Shell for Io {
     fn write(&mut self, socket: SocketId, bytes: &[IoSlice<'_>]) -> Wrote {
         // The other puddles need not wait for the writes, which take most of a turn.
         self.peers.wake_told();
+        self.writes += 1;
         let Some(fd) = self.sockets.fd(socket) else {
             return Wrote::Gone;
         };
@@ -138,7 +147,15 @@ impl Shell for Io {
             Output::Resume { socket } => self.sockets.wait_readable(socket, true),
             Output::HandOver { socket, from, head } => self.answer(socket, from, &head),
             Output::Hop { to, hop } => self.peers.tell(to, hop),
-            Output::Ask { question, what } => self.say(Said::Asked { question, what }),
+            Output::Ask { question, what, by } => {
+                let spans = self.spans.as_ref();
+                let cause = spans.and_then(|spans| spans.cause(by?));
+                self.say(Said::Asked {
+                    question,
+                    what,
+                    cause,
+                });
+            }
             Output::Bridge {
                 request,
                 room,
@@ -210,6 +227,9 @@ impl Io {
         let lost = std::mem::replace(&mut self.sockets, fresh);
         // The fresh puddle is told anew.
         self.followers = Followers::default();
+        if let Some(spans) = &mut self.spans {
+            spans.abandon();
+        }
         for fd in lost.between_frames() {
             // Best effort: a full or broken socket is closed all the same.
             let _ = send(fd, &CLOSE_INTERNAL, SendFlags::NOSIGNAL);

@@ -24,6 +24,7 @@ use crate::policy::Control;
 use crate::policy::client::Replicas;
 use crate::ring::Wake;
 use crate::shell::{Said, Told};
+use crate::spans::Causes;
 
 /// Revisions, orders and the like under way to one puddle, beside answers to its
 /// questions, before calls and the watch have to wait for it.
@@ -109,6 +110,7 @@ pub(crate) struct Desk {
     /// Says once until when every socket is to be closed.
     pub(crate) drain: oneshot::Receiver<Time>,
     pub(crate) sign: Arc<Sign>,
+    pub(crate) causes: Causes,
 }
 
 impl Desk {
@@ -210,7 +212,12 @@ impl Desk {
 
     fn hear(&mut self, puddle: PuddleId, said: Said) -> Result<(), NodeError> {
         match said {
-            Said::Asked { question, what } => {
+            Said::Asked {
+                question,
+                what,
+                cause,
+            } => {
+                self.causes.heard(&what, cause);
                 self.happened(Event::Asked {
                     puddle,
                     question,
@@ -277,10 +284,12 @@ impl Desk {
         for action in actions {
             self.act(action);
         }
+        self.causes.forget();
         deadline.map(|deadline| deadline.at)
     }
 
     fn act(&mut self, action: Action) {
+        let span = self.causes.asks(&action, self.control.spans());
         match action {
             Action::Tell { puddle, message } => self.line(puddle).tell(Told::Message(message)),
             Action::OpenWatch { watch, from } => self.control.open_watch(watch, from),
@@ -289,21 +298,23 @@ impl Desk {
                 keys,
                 min_revision,
             } => {
-                self.control.request(async move |to: Arc<Replicas>| {
+                self.control.request(span, async move |to: Arc<Replicas>| {
                     to.resolve(request, keys, min_revision).await
                 });
             }
             Action::Verify { request, what } => {
-                self.control
-                    .request(async move |to: Arc<Replicas>| to.verify(request, *what).await);
+                self.control.request(span, async move |to: Arc<Replicas>| {
+                    to.verify(request, *what).await
+                });
             }
             Action::SignIn {
                 request,
                 by,
                 address,
             } => {
-                self.control
-                    .request(async move |to: Arc<Replicas>| to.sign_in(request, by, address).await);
+                self.control.request(span, async move |to: Arc<Replicas>| {
+                    to.sign_in(request, by, address).await
+                });
             }
             Action::Acknowledge { revision } => self.control.acknowledge(revision),
             Action::Complete { call, result } => {
@@ -401,6 +412,7 @@ mod tests {
             following: Following::default(),
             drain: drains,
             sign: Arc::clone(&sign),
+            causes: Causes::default(),
         };
         Running {
             voice,
@@ -522,7 +534,13 @@ mod tests {
             key: porthouse_model::PolicyKey::Room("lobby".parse().unwrap()),
             min_revision: porthouse_model::Revision(0),
         };
-        running.say(0, Said::Asked { question, what }).await;
+        let cause = None;
+        let asked = Said::Asked {
+            question,
+            what,
+            cause,
+        };
+        running.say(0, asked).await;
         let told = running.told(0).await;
         assert!(
             matches!(told, Told::Message(ToPuddle::Answered { .. })),

@@ -186,12 +186,21 @@ impl Thread {
             self.wait(&mut batch, deadline);
             let now = self.clock.now();
             self.io.now = now;
+            let writes = self.io.writes;
+            let spans = self.io.spans.as_mut();
+            let mut watched = spans.and_then(|spans| spans.turn(&puddle, writes));
             if self.take_turn(&mut puddle, now, &mut batch).is_break() {
                 return;
+            }
+            if let Some(watched) = &mut watched {
+                watched.settles();
             }
             let black_box = &mut self.recorder.black_box;
             deadline = black_box.settle(&mut puddle, self.clock.now(), &mut self.io);
             self.io.peers.wake_told();
+            if let Some(spans) = &mut self.io.spans {
+                spans.turned(watched, &puddle, self.io.writes);
+            }
             self.count(&puddle);
         }
     }
@@ -430,6 +439,9 @@ impl Thread {
         match self.io.sockets.insert(fd) {
             Ok(socket) => {
                 let address = address.ip().to_canonical();
+                if let Some(spans) = &mut self.io.spans {
+                    spans.accepted(socket);
+                }
                 self.handle(puddle, now, Input::Connected { socket, address });
             }
             Err(error) => tracing::warn!(%error, "a connection cannot be waited for"),

@@ -59,6 +59,7 @@ pub use resume::{
 pub use seed::{SecretSeed, Seed, Seeds};
 pub use settings::{HistoryStore, Hosts, Paces, Settings, StoreLimits, TransientMakers};
 pub use sibling::SiblingHop;
+pub use socket::Arrival;
 pub use switchboard::{
     Action, Call, CallId, CallResult, Chain, Event, Position, RequestId, Snapshot, Switchboard,
     SwitchboardCounters, SwitchboardSettings, ToPuddle, WatchEnd, WatchId,

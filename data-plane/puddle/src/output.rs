@@ -80,6 +80,8 @@ pub enum Output {
         question: QuestionId,
         /// The question.
         what: Question,
+        /// The socket whose entry waits for it first; `None`: no one socket's.
+        by: Option<SocketId>,
     },
     /// Ask the store.
     Bridge {

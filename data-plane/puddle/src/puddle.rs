@@ -76,7 +76,7 @@ use crate::recall::{REFUSALS_KEPT_MAX, Recall};
 use crate::room::Rooms;
 use crate::seed::{Chance, Map, Secrets, Seeds};
 use crate::settings::Settings;
-use crate::socket::{Phase, SignedIn, Sockets};
+use crate::socket::{Arrival, Phase, SignedIn, Socket, Sockets};
 use crate::timer::Timers;
 use crate::waiting::WaitingRooms;
 use counting::Tallying;
@@ -369,6 +369,13 @@ impl Puddle {
         }
     }
 
+    /// How far a socket has come.
+    #[must_use]
+    pub fn arrival(&self, id: SocketId) -> Arrival {
+        let socket = self.sockets.get(id);
+        socket.map_or(Arrival::Gone, Socket::arrival)
+    }
+
     /// Every invariant; for the simulator and for tests.
     ///
     /// # Panics
@@ -401,8 +408,8 @@ impl Puddle {
         RefusalId(self.chance.next())
     }
 
-    fn ask(&mut self, question: QuestionId, what: Question) {
-        self.outputs.push(Output::Ask { question, what });
+    fn ask(&mut self, question: QuestionId, what: Question, by: Option<SocketId>) {
+        self.outputs.push(Output::Ask { question, what, by });
     }
 
     /// When a moment of the wall clock comes; at once when the wall clock is not

@@ -96,6 +96,19 @@ pub(crate) enum Reading {
     Resting,
 }
 
+/// How far a socket has come, for who shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Its request is read or decided.
+    Coming,
+    /// It is in its room, or speaks `porthouse.v1`, by which it may join rooms.
+    Arrived,
+    /// It was refused, or is put out: our last words are queued.
+    Leaving,
+    /// It is not here any more.
+    Gone,
+}
+
 /// Where a socket is in its life.
 #[derive(Debug)]
 pub(crate) enum Phase {
@@ -290,6 +303,15 @@ impl Socket {
                 routed: None,
                 redeems: None,
             },
+        }
+    }
+
+    /// How far it has come.
+    pub(crate) const fn arrival(&self) -> Arrival {
+        match self.phase {
+            Phase::Upgrading { .. } | Phase::Knocking(_) => Arrival::Coming,
+            Phase::Raw(..) | Phase::Multiplexed(_) => Arrival::Arrived,
+            Phase::Closing { .. } => Arrival::Leaving,
         }
     }
 

@@ -12,6 +12,7 @@
 //! * [`provider`]: an identity provider
 //! * [`nats`]: a NATS server that keeps durable rooms
 //! * [`backend`]: control.v1 and live.v1 under one API key
+//! * [`collector`]: where spans go
 //! * [`raw`], [`multiplexed`]: sockets as any client has them
 //! * [`entry`]: somebody before a door that asks, over either of its wire forms
 //! * [`link`]: a link to a node that is cut without a word
@@ -30,6 +31,7 @@ pub mod planes;
 pub mod authority;
 pub mod provider;
 pub mod nats;
+pub mod collector;
 pub mod backend;
 pub mod raw;
 pub mod multiplexed;

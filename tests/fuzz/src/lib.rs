@@ -70,7 +70,7 @@ impl Shell for Told {
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Ask { question, what } => self.asked.push((question, what)),
+            Output::Ask { question, what, .. } => self.asked.push((question, what)),
             Output::Bridge { request, what, .. } => self.bridged.push((request, what)),
             Output::Close { socket } | Output::HandOver { socket, .. } => {
                 self.open[socket.slot as usize] = false;

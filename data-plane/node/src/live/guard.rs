@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request, Response};
 use porthouse_api::live::v1::live_service_server::{LiveServiceServer, SERVICE_NAME};
 use porthouse_model::{Credential, CredentialKind, TokenHash};
+use porthouse_process::spans::{self, call};
 use porthouse_puddle::{Call, CallResult};
 use tokio::time::timeout;
 use tonic::body::Body;
@@ -68,8 +69,13 @@ where
         let answer = async move {
             match live.authorise(request.headers()).await {
                 Ok(key) => {
+                    let span = call::begun(&live.spans, &request);
                     request.extensions_mut().insert(ByKey(key));
-                    inner.call(request).await
+                    let answer = spans::within(span.as_ref(), inner.call(request)).await;
+                    if let (Some(mut span), Ok(answer)) = (span, &answer) {
+                        call::answered(&mut span, answer.headers());
+                    }
+                    answer
                 }
                 Err(status) => Ok(status.into_http()),
             }

@@ -91,6 +91,12 @@ const COUNTERS: [Row; 9] = [
 const STORE: &str = "porthouse_store";
 const STREAMS_MADE: &str = "porthouse_store_streams_made";
 
+/// Of spans, where any are taken.
+const SPANS: [(&str, &str); 2] = [
+    ("porthouse_spans_exported", "Spans that the collector took"),
+    ("porthouse_spans_dropped", "Spans that nobody took in time"),
+];
+
 /// Everything, as of now.
 pub(super) fn text(shown: &Shown) -> String {
     let mut registry = Registry::default();
@@ -99,6 +105,7 @@ pub(super) fn text(shown: &Shown) -> String {
         ready: shown.sign.read() == Readiness::Ready,
         puddles: shown.tallies.iter().map(|tally| tally.read()).collect(),
         store: (shown.store.as_ref()).map(|store| (store.read(), store.times_made())),
+        spans: shown.spans.counts().map(Into::into),
         process: Process::read(),
     }));
     let mut text = String::new();
@@ -113,6 +120,8 @@ struct Now {
     puddles: Vec<Read>,
     /// How the store stands, and how often its stream was made anew.
     store: Option<(Store, u64)>,
+    /// Exported and dropped.
+    spans: Option<[u64; 2]>,
     process: Option<Process>,
 }
 
@@ -137,6 +146,10 @@ impl Collector for Now {
         ConstGauge::new(i64::from(self.ready)).encode(ready)?;
         if let Some((store, made)) = self.store {
             encode_store(&mut out, store, made)?;
+        }
+        for ((name, meaning), count) in SPANS.into_iter().zip(self.spans.into_iter().flatten()) {
+            let family = out.encode_descriptor(name, meaning, None, MetricType::Counter)?;
+            ConstCounter::new(count).encode(family)?;
         }
         let meaning = "Which node this is";
         let mut family =
@@ -180,6 +193,9 @@ mod tests {
             assert!(document.contains(&format!("| `{name}`")), "{name}");
         }
         for (name, _, _) in COUNTERS {
+            assert!(document.contains(&format!("| `{name}_total`")), "{name}");
+        }
+        for (name, _) in SPANS {
             assert!(document.contains(&format!("| `{name}_total`")), "{name}");
         }
         assert!(document.contains(&format!("| `{STORE}`")));

@@ -16,6 +16,7 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use porthouse_process::spans;
 use rustix::fd::OwnedFd;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Builder;
@@ -24,6 +25,7 @@ use tokio::time::timeout;
 
 use super::refused::{Answer, TOO_LONG, TOO_SLOW, UNREADABLE};
 use super::session::Sessions;
+use crate::spans::{page_answered, page_call};
 
 /// Conversations at once, of all puddles; one more is turned away.
 const CONVERSATIONS_MAX: usize = 256;
@@ -112,7 +114,15 @@ async fn converse(handed: Handed, sessions: &Sessions) -> io::Result<()> {
     let answers = service_fn(async |request: Request<Incoming>| {
         let (head, body) = request.into_parts();
         let answer = match timeout(BODY_TIME_MAX, read_body(body)).await {
-            Ok(Ok(body)) => sessions.answer(&head, &body, address).await,
+            Ok(Ok(body)) => {
+                let mut span = page_call(sessions.control.spans(), &head);
+                let answer = sessions.answer(&head, &body, address);
+                let answer = spans::within(span.as_ref(), answer).await;
+                if let Some(span) = &mut span {
+                    page_answered(span, answer.status());
+                }
+                answer
+            }
             Ok(Err(answer)) => answer,
             Err(_) => TOO_SLOW.into(),
         };

@@ -124,6 +124,11 @@ impl Body {
 }
 
 impl Answer {
+    /// Its HTTP status.
+    pub(super) const fn status(&self) -> u16 {
+        self.status
+    }
+
     /// What was asked for.
     pub(super) fn new(status: u16, body: &impl Serialize) -> Self {
         Self {

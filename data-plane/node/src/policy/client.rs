@@ -9,6 +9,7 @@ use std::time::Duration;
 use porthouse_api::node::v1::policy_feed_service_client::PolicyFeedServiceClient;
 use porthouse_api::node::{BadMessage, MESSAGE_BYTES_MAX, RULES_KNOWN, v1};
 use porthouse_model::{PasswordVersion, PolicyKey, Revision};
+use porthouse_process::spans::{self, Tracer};
 use porthouse_puddle::{Event, Pass, Proof, RequestId, Secret, Snapshot, Verdict, Verification};
 use tonic::Status;
 use tonic::metadata::AsciiMetadataValue;
@@ -38,6 +39,7 @@ pub(crate) struct Replicas {
     /// `None`: the connection's certificate is the key.
     authorization: Option<AsciiMetadataValue>,
     request_time_max: Duration,
+    spans: Tracer,
 }
 
 impl Replicas {
@@ -54,7 +56,13 @@ impl Replicas {
             current,
             authorization,
             request_time_max,
+            spans: settings.spans.clone(),
         }))
+    }
+
+    /// What takes spans of requests.
+    pub(crate) const fn spans(&self) -> &Tracer {
+        &self.spans
     }
 
     /// From here on another one is asked, where there is one.
@@ -74,6 +82,10 @@ impl Replicas {
         if let Some(authorization) = self.authorization.clone() {
             let metadata = request.metadata_mut();
             metadata.insert("authorization", authorization);
+        }
+        let cause = spans::traceparent().and_then(|cause| cause.parse().ok());
+        if let Some(cause) = cause {
+            request.metadata_mut().insert("traceparent", cause);
         }
         request
     }

@@ -59,6 +59,8 @@ fn running_with(sockets_max: usize, boxes: Option<&BlackBoxes>) -> Running {
         followers: crate::follow::Followers::default(),
         kept_out: crate::policy::kept_out::KeptOut::nowhere(),
         now: clock.now(),
+        writes: 0,
+        spans: None,
     };
     let wake = Arc::clone(&wakes[0]);
     let bell = Arc::new(Bell::new(Arc::clone(&wake)));

@@ -154,7 +154,7 @@ impl Puddle {
             Asked::New { question, what } => {
                 self.askers.insert(key.clone(), id);
                 self.asks_more(id);
-                self.ask(question, what);
+                self.ask(question, what, Some(id));
             }
             Asked::UnderWay => {}
             Asked::TooMany => return Some(Event::Unavailable),

@@ -118,7 +118,7 @@ impl Puddle {
                 foreseen.unsure += 1;
                 // Known by the time that it is asked once more.
                 if let Asked::New { question, what } = self.policy.ask(key) {
-                    self.ask(question, what);
+                    self.ask(question, what, None);
                 }
             }
         }

@@ -22,7 +22,7 @@ impl Puddle {
                 self.asked_about(&key);
                 self.known(&key);
             }
-            Outcome::AskAgain { question, what } => self.ask(question, what),
+            Outcome::AskAgain { question, what } => self.ask(question, what, None),
             Outcome::Unavailable(key) => {
                 self.asked_about(&key);
                 for id in self.waiting.remove(&key).unwrap_or_default() {
@@ -437,7 +437,7 @@ impl Puddle {
     /// What a resync still has to ask.
     pub(super) fn keep_resyncing(&mut self) {
         while let Some((question, what)) = self.policy.due(self.now) {
-            self.ask(question, what);
+            self.ask(question, what, None);
         }
     }
 }

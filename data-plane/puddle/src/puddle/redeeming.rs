@@ -34,7 +34,7 @@ impl Puddle {
         *redeems = Some(Box::new(Redeems { request, question }));
         self.verifying.insert(question, Verifying::Ticket(id));
         let by = SignInBy::Ticket(Box::new(shown));
-        self.ask(question, Question::SignIn { by, address });
+        self.ask(question, Question::SignIn { by, address }, Some(id));
     }
 
     /// The verdict on a request's ticket.

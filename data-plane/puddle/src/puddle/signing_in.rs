@@ -32,7 +32,7 @@ impl Puddle {
         if let Some(lobby) = self.lobby_mut(id) {
             lobby.sign_in = SignIn::Verifying(request, question, waits);
         }
-        self.ask(question, Question::SignIn { by, address });
+        self.ask(question, Question::SignIn { by, address }, Some(id));
     }
 
     /// The code that a sign-in waits for.

@@ -108,7 +108,7 @@ impl Puddle {
         self.verifying
             .insert(question, Verifying::Door(id, room.clone()));
         self.asks_more(id);
-        self.ask(question, Question::Verify(Box::new(what)));
+        self.ask(question, Question::Verify(Box::new(what)), Some(id));
         None
     }
 

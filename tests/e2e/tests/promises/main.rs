@@ -31,6 +31,7 @@ mod bad_input;
 mod hostile;
 mod crowds;
 mod unsaid;
+mod spanned;
 mod ways;
 mod hosts;
 mod bad_calls;

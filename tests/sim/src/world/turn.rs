@@ -106,7 +106,7 @@ impl World {
             Output::Pause { socket } => self.pause(puddle, socket, true),
             Output::Resume { socket } => self.pause(puddle, socket, false),
             Output::Hop { to, hop } => self.send_hop(puddle, to.0, hop),
-            Output::Ask { question, what } => {
+            Output::Ask { question, what, .. } => {
                 let asked = porthouse_puddle::Event::Asked {
                     puddle: from,
                     question,

@@ -16,7 +16,7 @@ fn asked(world: &mut World) -> Vec<(crate::QuestionId, Question)> {
         .settle_only(0)
         .into_iter()
         .filter_map(|output| match output {
-            Output::Ask { question, what } => Some((question, what)),
+            Output::Ask { question, what, .. } => Some((question, what)),
             Output::Close { .. }
             | Output::Pause { .. }
             | Output::Resume { .. }

@@ -479,7 +479,7 @@ impl World {
                 self.standing.push((at, to, hop));
             }
             Output::Hop { to, hop } => self.hop(at, to, hop),
-            Output::Ask { question, what } => {
+            Output::Ask { question, what, .. } => {
                 let answer = if self.away {
                     Answer::Unavailable
                 } else {
