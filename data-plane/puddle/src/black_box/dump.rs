@@ -4,6 +4,7 @@
 use core::fmt;
 
 use porthouse_model::Time;
+use porthouse_rules::Rules;
 
 use super::Ring;
 use super::code::{Garbled, Kept, Reader, fields, garbled, variants, write_bytes};
@@ -147,6 +148,9 @@ impl Dump {
         if !(1..=64).contains(&settings.puddles) || settings.puddle.0 >= settings.puddles {
             return Err(garbled("puddle of a node").into());
         }
+        if Rules::compile(settings.transient_rules.clone()).is_err() {
+            return Err(garbled("rule of transient rooms that can be kept").into());
+        }
         Ok(dump)
     }
 
@@ -161,5 +165,120 @@ impl Dump {
     /// without them a replay differs where a token is sealed or opened.
     pub fn unlock(&mut self, given: &ResumeKeys) -> usize {
         self.settings.resume_keys.complete(given)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use porthouse_model::{Format, UnixTime};
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+    use crate::black_box::{BlackBox, Replay};
+    use crate::input::{Input, PuddleId, SocketId};
+    use crate::output::{Output, Shell, Wrote};
+    use crate::puddle::Puddle;
+    use crate::seed::Seed;
+
+    /// A world that takes everything.
+    struct Takes;
+
+    impl Shell for Takes {
+        fn write(&mut self, _socket: SocketId, _bytes: &[IoSlice<'_>]) -> Wrote {
+            Wrote::All
+        }
+
+        fn output(&mut self, _output: Output) {}
+    }
+
+    /// A box of a few turns and of one that was under way.
+    fn file() -> Vec<u8> {
+        let (settings, seeds) = (Settings::new(PuddleId(0), 2), Seeds::repeatable(Seed(7)));
+        let mut black_box = BlackBox::new(1 << 16);
+        black_box.begin(&settings, &seeds, Time::ZERO);
+        let mut puddle = Puddle::new(settings, seeds, Time::ZERO);
+        for slot in 0..3 {
+            let now = Time::from_nanos(u64::from(slot) * 1_000);
+            let socket = SocketId {
+                slot,
+                generation: 1,
+            };
+            let address = [127, 0, 0, 1].into();
+            black_box.handle(&mut puddle, now, Input::Connected { socket, address });
+            let mut bytes = b"GET /lobby HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+            let bytes = bytes.as_mut_slice();
+            black_box.handle(&mut puddle, now, Input::Received { socket, bytes });
+            black_box.settle(&mut puddle, now, &mut Takes);
+        }
+        let now = Time::from_nanos(4_000);
+        black_box.handle(&mut puddle, now, Input::Wall(UnixTime::from_millis(5)));
+        let end = End::Panicked("it was too much".to_owned());
+        black_box.dump(&end).expect("it keeps something")
+    }
+
+    /// A file of this, with a hash that is its own: as somebody writes it who means it.
+    fn sealed(mut body: Vec<u8>) -> Vec<u8> {
+        let mut fold = Fold::default();
+        fold.bytes(&body);
+        body.extend_from_slice(&fold.value().to_le_bytes());
+        body
+    }
+
+    /// Reads it, and begins as its puddle did where it can be read.
+    fn begun(file: &[u8]) -> Option<Replay> {
+        Dump::read(file).ok().map(Replay::new)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_no_box_is_refused_and_nothing_panics(bytes in any::<Vec<u8>>()) {
+            prop_assert!(begun(&bytes).is_none());
+            let headed = [HEAD, &bytes].concat();
+            prop_assert!(begun(&headed).is_none());
+            let _ = begun(&sealed(headed));
+        }
+
+        #[test]
+        fn a_box_that_was_changed_and_sealed_again_is_read_or_refused(
+            places in prop::collection::vec((any::<Index>(), any::<u8>()), 1..4),
+            cut in prop::option::of(any::<Index>()),
+        ) {
+            let mut body = file();
+            body.truncate(body.len() - HASH_BYTES);
+            for (place, byte) in places {
+                let place = place.index(body.len());
+                body[place] = byte;
+            }
+            if let Some(cut) = cut {
+                body.truncate(cut.index(body.len()));
+            }
+            let _ = begun(&sealed(body));
+        }
+    }
+
+    #[test]
+    fn a_whole_box_is_read_and_its_ends_are_told_apart() {
+        let file = file();
+        let dump = Dump::read(&file).expect("a box");
+        assert_eq!((dump.turns.len(), dump.lost), (3, 0));
+        assert_eq!(dump.puddle(), (0, 2));
+        assert!(!dump.under_way.is_empty());
+        for at in 0..file.len() {
+            assert!(Dump::read(&file[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_box_whose_puddle_could_not_begin_is_refused() {
+        let mut settings = Settings::new(PuddleId(0), 1);
+        settings.transient_rules.messages.format = Format::JsonSchema("no schema".into());
+        let mut black_box = BlackBox::new(1 << 10);
+        black_box.begin(&settings, &Seeds::repeatable(Seed(7)), Time::ZERO);
+        let file = black_box.dump(&End::Asked).expect("it keeps something");
+        let refused = Dump::read(&file).expect_err("its rules cannot be kept");
+        assert!(refused.to_string().contains("transient"), "{refused}");
     }
 }
