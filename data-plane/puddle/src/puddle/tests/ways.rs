@@ -12,23 +12,33 @@ use std::fmt::Write as _;
 use porthouse_model::{Member, MessageKind, Role, RoomRules};
 
 use super::world::{Client, World, close_frame, token};
+use crate::Input;
 
 /// What is documented.
 const DOCUMENT: &str = include_str!("../../../../../docs/ways.md");
 /// The head of its table.
-const HEADING: &str = "| rule of the room | tried | told as | raw | raw, of a page | `porthouse.v1` | POST | event stream |";
+const HEADING: &str = "| rule of the room | tried | told as | raw | raw, of a page | `porthouse.raw.v1` | `porthouse.v1` | POST | event stream |";
 
 /// A way to come to a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Raw,
     Page,
+    /// Raw, behind questions and answers.
+    Handshake,
     Lines,
     Post,
     Stream,
 }
 
-const WAYS: [Way; 5] = [Way::Raw, Way::Page, Way::Lines, Way::Post, Way::Stream];
+const WAYS: [Way; 6] = [
+    Way::Raw,
+    Way::Page,
+    Way::Handshake,
+    Way::Lines,
+    Way::Post,
+    Way::Stream,
+];
 
 /// Who comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +65,8 @@ enum Act {
     /// They are inside and somebody speaks, to all or to others: do they hear it?
     Hear,
     HearOthers,
+    /// Somebody spoke before they came, once they had been here: do they hear it?
+    HearKept,
     /// They speak: do they hear it themselves?
     HearOwn,
 }
@@ -124,6 +136,9 @@ fn headers(way: Way, who: Who) -> Vec<String> {
         headers.push("Origin: https://app.example".to_owned());
         headers.push("Sec-WebSocket-Protocol: porthouse.plain".to_owned());
     }
+    if way == Way::Handshake {
+        headers.push("Sec-WebSocket-Protocol: porthouse.raw.v1".to_owned());
+    }
     headers
 }
 
@@ -155,7 +170,7 @@ fn come(world: &mut World, way: Way, who: Who) -> Party {
     let headers = headers(way, who);
     let lines: Vec<&str> = headers.iter().map(String::as_str).collect();
     let client = match way {
-        Way::Raw | Way::Page => world.upgrade(0, "/room", &lines),
+        Way::Raw | Way::Page | Way::Handshake => world.upgrade(0, "/room", &lines),
         Way::Post => post(world, who, MessageKind::Text, b"hello", 2),
         Way::Stream => {
             let accept = [headers, vec!["Accept: text/event-stream".to_owned()]].concat();
@@ -203,6 +218,7 @@ fn told(world: &mut World, party: &Party) -> Told {
         ) => refused(status, &text),
         (Way::Post, Some(status)) => Told::plainly(status),
         (Way::Raw | Way::Page, _) => told_by_frames(&bytes, status),
+        (Way::Handshake, _) => closed(&bytes, status).unwrap_or_else(|| told_by_line(&text)),
         (Way::Stream, _) if text.contains("event: closed") => refused("closed", &text),
         (Way::Stream, Some(_)) => Told::plainly("in"),
         (Way::Stream, None) if text.contains("event: gap") => Told::plainly("gap"),
@@ -267,23 +283,42 @@ fn inside(world: &mut World, way: Way, who: Who) -> Party {
     let first = told(world, &party);
     let right = if way == Way::Post { "nothing" } else { "in" };
     assert_eq!(first.said, right, "{way:?} as {who:?}: {first:?}");
+    if way == Way::Handshake {
+        let started = start(world, &party);
+        assert_eq!(started.said, "in", "{way:?} as {who:?}: {started:?}");
+    }
     party
 }
 
-/// The rest of a message that was half posted.
+/// The rest of a message that was half posted, or of a handshake.
 fn finish(world: &mut World, party: &Party) -> Told {
     let early = told(world, party);
-    if party.way != Way::Post || early.said != "nothing" {
-        return early;
+    match (party.way, early.said.as_str()) {
+        (Way::Post, "nothing") => {
+            world.bytes(party.client, b"llo".to_vec());
+            told(world, party)
+        }
+        (Way::Handshake, "in") => start(world, party),
+        (Way::Raw | Way::Page | Way::Handshake | Way::Lines | Way::Post | Way::Stream, _) => early,
     }
-    world.bytes(party.client, b"llo".to_vec());
-    told(world, party)
+}
+
+/// Starts what was admitted, for frames to be the room's.
+fn start(world: &mut World, party: &Party) -> Told {
+    world.line(party.client, r#"{"op":"start"}"#);
+    let told = told(world, party);
+    match told.said.as_str() {
+        "started" => Told::plainly("in"),
+        _ => told,
+    }
 }
 
 /// Says one message; a party to posts makes a new one each time.
 fn say(world: &mut World, party: &mut Party, who: Who, kind: MessageKind, payload: &[u8]) {
     match party.way {
-        Way::Raw | Way::Page | Way::Stream => world.say(party.client, kind, payload),
+        Way::Raw | Way::Page | Way::Handshake | Way::Stream => {
+            world.say(party.client, kind, payload)
+        }
         Way::Lines => {
             let line = br#"{"op":"send","room":"room","id":7}"#;
             world.say(party.client, kind, &[line, &b"\n"[..], payload].concat());
@@ -313,7 +348,9 @@ fn world(row: &Row) -> (World, Client) {
         then: None,
     }));
     let listener = match row.act {
-        Act::Say(..) | Act::Hear | Act::HearOthers | Act::HearOwn => world.raw(1, "room"),
+        Act::Say(..) | Act::Hear | Act::HearOthers | Act::HearKept | Act::HearOwn => {
+            world.raw(1, "room")
+        }
         Act::Enter(..) | Act::Answer(_) | Act::Stay(_) | Act::Ask(_) => world.lobby(1),
     };
     let mut rules = RoomRules::default();
@@ -326,15 +363,26 @@ fn world(row: &Row) -> (World, Client) {
 fn senseless(act: Act, way: Way) -> Option<&'static str> {
     match (act, way) {
         (Act::Say(..) | Act::HearOwn, Way::Stream) => Some("(says nothing)"),
-        (Act::Hear | Act::HearOthers | Act::HearOwn, Way::Post) => Some("(hears nothing)"),
+        (Act::Hear | Act::HearOthers | Act::HearOwn | Act::HearKept, Way::Post) => {
+            Some("(hears nothing)")
+        }
         (Act::Answer(_), Way::Raw | Way::Page | Way::Post | Way::Stream) => {
             Some("(cannot be asked)")
         }
-        (Act::Ask(_), Way::Raw | Way::Page | Way::Post | Way::Stream) => Some("(has no requests)"),
+        (Act::Ask(_), Way::Raw | Way::Page | Way::Handshake | Way::Post | Way::Stream) => {
+            Some("(has no requests)")
+        }
         (Act::Enter(..) | Act::Stay(_), _)
-        | (Act::Say(..) | Act::HearOwn, Way::Raw | Way::Page | Way::Lines | Way::Post)
-        | (Act::Hear | Act::HearOthers, Way::Raw | Way::Page | Way::Lines | Way::Stream)
-        | (Act::Answer(_) | Act::Ask(_), Way::Lines) => None,
+        | (
+            Act::Say(..) | Act::HearOwn,
+            Way::Raw | Way::Page | Way::Handshake | Way::Lines | Way::Post,
+        )
+        | (
+            Act::Hear | Act::HearOthers | Act::HearKept,
+            Way::Raw | Way::Page | Way::Handshake | Way::Lines | Way::Stream,
+        )
+        | (Act::Answer(_), Way::Handshake | Way::Lines)
+        | (Act::Ask(_), Way::Lines) => None,
     }
 }
 
@@ -354,12 +402,19 @@ fn try_one(row: &Row, way: Way) -> Told {
         }
         Act::Answer(answers) => {
             let party = come(&mut world, way, who);
+            // Over raw.v1 there is one room to answer for.
+            let room = match way {
+                Way::Handshake => "",
+                Way::Raw | Way::Page | Way::Lines | Way::Post | Way::Stream => {
+                    r#""id":7,"room":"room","#
+                }
+            };
             for answer in answers {
                 assert_eq!(told(&mut world, &party).said, "asked");
-                let line = format!(r#"{{"op":"answer","id":7,"room":"room",{answer}}}"#);
+                let line = format!(r#"{{"op":"answer",{room}{answer}}}"#);
                 world.line(party.client, &line);
             }
-            told(&mut world, &party)
+            finish(&mut world, &party)
         }
         Act::Say(kind, payload, times) => {
             let mut party = match way {
@@ -367,7 +422,9 @@ fn try_one(row: &Row, way: Way) -> Told {
                     way,
                     client: world.connect(0),
                 },
-                Way::Raw | Way::Page | Way::Lines | Way::Stream => inside(&mut world, way, who),
+                Way::Raw | Way::Page | Way::Handshake | Way::Lines | Way::Stream => {
+                    inside(&mut world, way, who)
+                }
             };
             for _ in 1..times {
                 say(&mut world, &mut party, who, kind, payload);
@@ -392,6 +449,7 @@ fn try_one(row: &Row, way: Way) -> Told {
             world.line(party.client, line);
             told(&mut world, &party)
         }
+        Act::HearKept => kept_for(&mut world, way, row, listener),
         Act::Hear | Act::HearOthers | Act::HearOwn => heard_by(&mut world, way, row, listener),
     }
 }
@@ -413,11 +471,34 @@ fn heard_by(world: &mut World, way: Way, row: &Row, speaker: Client) -> Told {
             let other = world.joined(1, &["room"]);
             world.line(other, TO_SOMEBODY_ELSE);
         }
-        Act::Hear | Act::Enter(..) | Act::Answer(_) | Act::Say(..) | Act::Stay(_) | Act::Ask(_) => {
+        Act::Hear
+        | Act::HearKept
+        | Act::Enter(..)
+        | Act::Answer(_)
+        | Act::Say(..)
+        | Act::Stay(_)
+        | Act::Ask(_) => {
             world.say(speaker, MessageKind::Text, b"a word");
         }
     }
-    let text = world.take_text(party.client);
+    hearing(&world.take_text(party.client))
+}
+
+/// Was inside and has gone when somebody speaks, and comes back.
+fn kept_for(world: &mut World, way: Way, row: &Row, speaker: Client) -> Told {
+    let before = inside(world, way, row.who);
+    let Client { puddle, socket } = before.client;
+    world.puddles[puddle].handle(world.now, Input::Lost { socket });
+    world.run();
+    world.say(speaker, MessageKind::Text, b"a word");
+    let party = come(world, way, row.who);
+    if way == Way::Handshake {
+        world.line(party.client, r#"{"op":"start"}"#);
+    }
+    hearing(&world.take_text(party.client))
+}
+
+fn hearing(text: &str) -> Told {
     Told::plainly(if text.contains("a word") {
         "hears"
     } else {

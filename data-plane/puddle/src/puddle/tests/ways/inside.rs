@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use porthouse_model::{
     Audience, Block, ChangeItem, ClientId, Keep, MessageKind, Order, RoomBlocks, RoomRules,
-    SessionId, SlowConsumer, UserId,
+    SessionId, SlowConsumer, UserId, Waiting,
 };
 
 use super::super::world::World;
@@ -31,6 +31,32 @@ fn ordered(rules: &mut RoomRules) {
 fn durable(rules: &mut RoomRules) {
     rules.history.keep = Keep::Latest;
     rules.history.durable = true;
+}
+
+fn latest(rules: &mut RoomRules) {
+    rules.history.keep = Keep::Latest;
+}
+
+fn last_three(rules: &mut RoomRules) {
+    rules.history.keep = Keep::Last {
+        messages_max: 3,
+        age_max: Duration::from_mins(1),
+    };
+}
+
+fn waits(rules: &mut RoomRules) {
+    rules.history.waiting = Some(Waiting {
+        messages_max: 2,
+        age_max: Duration::from_mins(10),
+    });
+}
+
+fn oldest_lost(rules: &mut RoomRules) {
+    rules.delivery.slow_consumer = SlowConsumer::DropOldest;
+}
+
+fn conflated(rules: &mut RoomRules) {
+    rules.delivery.slow_consumer = SlowConsumer::Conflate;
 }
 
 fn newest_lost(rules: &mut RoomRules) {
@@ -65,7 +91,7 @@ fn much_is_said(world: &mut World) {
 
 const HELLO: Act = Act::Say(MessageKind::Text, b"hello", 1);
 
-const KEPT: [Row; 4] = [
+const KEPT: [Row; 11] = [
     row("`order`: ordered", "speaks", ordered, Stranger, HELLO),
     row(
         "`durable`, and the node has no store",
@@ -73,6 +99,41 @@ const KEPT: [Row; 4] = [
         durable,
         Stranger,
         ENTER,
+    ),
+    row(
+        "nothing is kept",
+        "somebody spoke while they were away",
+        open,
+        User,
+        Act::HearKept,
+    ),
+    row(
+        "`history`: the latest",
+        "somebody spoke while they were away",
+        latest,
+        Stranger,
+        Act::HearKept,
+    ),
+    row(
+        "`history`: the last 3",
+        "somebody spoke while they were away",
+        last_three,
+        Stranger,
+        Act::HearKept,
+    ),
+    row(
+        "`history.waiting`",
+        "somebody spoke while the member was away",
+        waits,
+        Member,
+        Act::HearKept,
+    ),
+    row(
+        "`history.waiting`",
+        "somebody spoke while a stranger was away",
+        waits,
+        Stranger,
+        Act::HearKept,
     ),
     row(
         "`slow_consumer`: close",
@@ -85,6 +146,20 @@ const KEPT: [Row; 4] = [
         "`slow_consumer`: drop the newest",
         "does not read",
         newest_lost,
+        Stranger,
+        Act::Stay(much_is_said),
+    ),
+    row(
+        "`slow_consumer`: drop the oldest",
+        "does not read",
+        oldest_lost,
+        Stranger,
+        Act::Stay(much_is_said),
+    ),
+    row(
+        "`slow_consumer`: conflate",
+        "does not read",
+        conflated,
         Stranger,
         Act::Stay(much_is_said),
     ),
