@@ -70,6 +70,9 @@ pub enum Step {
     Publish(String, String),
     /// A backend puts a socket's client out of a room.
     Kick(String, String),
+    /// A backend decides about a socket's client that waits for a room: whether it
+    /// is let in.
+    Decide(String, String, bool),
     /// A backend moves a socket's client from a room to another.
     Move(String, String, String),
     /// A user's session ends.
@@ -204,6 +207,7 @@ fn step(line: &str) -> Option<Step> {
             Step::Publish(room.to_owned(), text.to_owned())
         }
         "kick" => Step::Kick(next()?, next()?),
+        "admit" | "turn-away" => Step::Decide(next()?, next()?, word == "admit"),
         "move" => Step::Move(next()?, next()?, next()?),
         "revoke" => Step::Revoke(next()?),
         "delete" => Step::Delete(next()?),

@@ -1,17 +1,19 @@
 //! The conformance vectors of docs/vectors hold: each is replayed, line by line,
 //! against running processes. Knows how a case's users and rooms are made, and
-//! nothing of what is expected.
+//! nothing of what is expected; what the rules' words mean stands in rules.rs.
+
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use porthouse_api::control::v1::history_rules::Keep;
 use porthouse_api::control::v1::{
-    BroadcastRules, ConnectionRules, CreateEndpointRequest, DeleteEndpointRequest,
-    DeleteRoomRequest, Endpoint, KeepLast, MessageRules, Order, Rate, Room, RoomRules,
-    SetRoomCodeRequest, Shown, Visibility,
+    CreateEndpointRequest, DeleteEndpointRequest, DeleteRoomRequest, Endpoint, SetRoomCodeRequest,
 };
-use porthouse_api::live::v1::{KickRequest, MoveRequest, PublishRequest, publish_request};
+use porthouse_api::live::v1::{
+    DecideWaitingRequest, KickRequest, MoveRequest, PublishRequest, WaitingDecision,
+    publish_request,
+};
 use porthouse_e2e::events::Events;
 use porthouse_e2e::house::House;
 use porthouse_e2e::raw::{self, Raw};
@@ -21,12 +23,6 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::codes::App;
 use crate::two_factors::code_now;
-
-/// How long messages are kept in these rooms.
-const HOUR: prost_types::Duration = prost_types::Duration {
-    seconds: 3_600,
-    nanos: 0,
-};
 
 #[tokio::test]
 async fn every_vector_is_answered_as_written() {
@@ -205,6 +201,7 @@ impl<'a> Replay<'a> {
             }
             Step::Publish(room, text) => self.publish(place, room, text).await,
             Step::Kick(name, room) => self.kick(place, name, room).await,
+            Step::Decide(name, room, admit) => self.decide(place, name, room, *admit).await,
             Step::Move(name, room, target) => self.moves(place, name, room, target).await,
             Step::Revoke(name) => {
                 backend.revoke(&self.sessions[name]).await;
@@ -297,6 +294,21 @@ impl<'a> Replay<'a> {
         kicked.expect(place);
     }
 
+    async fn decide(&self, place: &str, name: &str, room: &str, admit: bool) {
+        let decision = if admit {
+            WaitingDecision::Admit
+        } else {
+            WaitingDecision::Refuse
+        };
+        let request = DecideWaitingRequest {
+            client: self.names.fill(&format!("${name}")),
+            room: format!("rooms/{}", self.own(room)),
+            decision: decision.into(),
+        };
+        let decided = self.house.backend().live().decide_waiting(request).await;
+        decided.expect(place);
+    }
+
     async fn moves(&self, place: &str, name: &str, room: &str, target: &str) {
         let request = MoveRequest {
             client: self.names.fill(&format!("${name}")),
@@ -344,21 +356,13 @@ impl<'a> Replay<'a> {
     async fn room(&mut self, place: &str, name: &str, rules: &[String]) {
         let own = self.own(name);
         let backend = self.house.backend();
-        let mut room = Room {
-            rules: Some(RoomRules {
-                connection: Some(ConnectionRules::default()),
-                messages: Some(MessageRules::default()),
-                broadcast: Some(BroadcastRules::default()),
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
+        let mut room = rules::plain();
         let (mut password, mut code) = (None, false);
         for rule in rules {
             match rule.split_once('=') {
                 Some(("password", word)) => password = Some(word),
                 None if rule == "code" => code = true,
-                _ => set(&mut room, rule).unwrap_or_else(|| panic!("{place}: {rule}")),
+                _ => rules::set(&mut room, rule).unwrap_or_else(|| panic!("{place}: {rule}")),
             }
         }
         let mut revision = backend.make_room(&own, room).await;
@@ -472,49 +476,6 @@ impl<'a> Replay<'a> {
             })
         })
     }
-}
-
-/// Sets one rule of a room, as the vectors call it.
-fn set(room: &mut Room, rule: &str) -> Option<()> {
-    let rules = room.rules.as_mut()?;
-    let (connection, messages) = (rules.connection.as_mut()?, rules.messages.as_mut()?);
-    let broadcast = rules.broadcast.as_mut()?;
-    match rule.split_once('=').unwrap_or((rule, "")) {
-        ("private", _) => room.visibility = Visibility::Private.into(),
-        ("users", _) => connection.user_required = Some(true),
-        ("text", _) => messages.binary = Some(false),
-        ("binary", _) => messages.text = Some(false),
-        ("bytes_max", bytes) => messages.bytes_max = Some(bytes.parse().ok()?),
-        ("echo", _) => broadcast.echo = Some(true),
-        ("no_receivers", _) => broadcast.receivers_named = Some(false),
-        ("ordered", _) => {
-            rules.delivery.get_or_insert_default().order = Order::Ordered.into();
-        }
-        ("keep", messages_max) => {
-            let last = KeepLast {
-                messages_max: messages_max.parse().ok()?,
-                age_max: Some(HOUR),
-            };
-            rules.history.get_or_insert_default().keep = Some(Keep::Last(last));
-        }
-        ("presence", shown) => {
-            rules.presence.get_or_insert_default().shown = match shown {
-                "counts" => Shown::Counts,
-                "identities" => Shown::Identities,
-                _ => return None,
-            }
-            .into();
-        }
-        ("per_socket", rate) => {
-            let number = rate.parse().ok()?;
-            messages.rates.get_or_insert_default().per_socket = Some(Rate {
-                per_second: number,
-                burst: Some(number),
-            });
-        }
-        _ => return None,
-    }
-    Some(())
 }
 
 fn parted(frame: &str) -> (&str, &str) {

@@ -317,7 +317,7 @@ fn start(world: &mut World, party: &Party) -> Told {
 fn say(world: &mut World, party: &mut Party, who: Who, kind: MessageKind, payload: &[u8]) {
     match party.way {
         Way::Raw | Way::Page | Way::Handshake | Way::Stream => {
-            world.say(party.client, kind, payload)
+            world.say(party.client, kind, payload);
         }
         Way::Lines => {
             let line = br#"{"op":"send","room":"room","id":7}"#;
