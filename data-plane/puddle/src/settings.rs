@@ -125,6 +125,9 @@ pub struct Settings {
     /// From our close frame to the end of the connection, the peer's close frame
     /// included.
     pub close_time_max: Duration,
+    /// What is read and ignored after our close frame, in bytes; past it nothing
+    /// more is read, and the connection ends at that time.
+    pub closing_bytes_max: usize,
     /// Sockets written to in one turn; the others wait for the next.
     pub slice_sockets_max: usize,
     /// Questions under way; past it an entry is refused retryably.
@@ -335,6 +338,7 @@ impl Settings {
             payload_bytes_max: 256 * 1024 * 1024,
             inbound_bytes_max: 128 * 1024 * 1024,
             close_time_max: Duration::from_secs(5),
+            closing_bytes_max: 256 * 1024,
             slice_sockets_max: 128,
             questions_max: 10_000,
             questions_per_socket_max: 256,

@@ -209,7 +209,7 @@ fields! {
         password_attempts_max, code_attempts_max, expiring_ahead, seen_every, approval_time_max, waiting_max,
         before_start_bytes_max, rooms_per_socket_max, rooms_max, header_line_bytes_max,
         receivers_named_max, idle_frames_max, socket_backlog_bytes_max, payload_bytes_max,
-        inbound_bytes_max, close_time_max, slice_sockets_max, questions_max,
+        inbound_bytes_max, close_time_max, closing_bytes_max, slice_sockets_max, questions_max,
         questions_per_socket_max, policy_entries_max, absent_time_max, kick_block_time, kicked_max,
         hop_slots_max, hop_bytes_max, ask_slots_max, ask_bytes_max, homes_max, home_idle_time_max,
         history_bytes_max, room_history_bytes_max, history_store, store, history_page_messages_max,

@@ -130,7 +130,12 @@ impl Puddle {
         if let Some(drain) = &self.drain {
             until = until.min(drain.until);
         }
-        self.set_phase(id, Phase::Closing { until, answered });
+        let closing = Phase::Closing {
+            until,
+            answered,
+            ignored: 0,
+        };
+        self.set_phase(id, closing);
     }
 
     pub(super) fn pong(&mut self, id: SocketId, payload: &[u8]) {
@@ -175,6 +180,7 @@ impl Puddle {
             Phase::Closing {
                 until,
                 answered: true,
+                ignored: 0,
             },
         );
         socket.assembly = Assembly::default();

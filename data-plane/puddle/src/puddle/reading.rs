@@ -28,7 +28,7 @@ enum Stage {
 
 impl Puddle {
     pub(super) fn received(&mut self, id: SocketId, bytes: &mut [u8]) {
-        let now = self.now;
+        let (now, length) = (self.now, bytes.len());
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
         };
@@ -46,6 +46,23 @@ impl Puddle {
         }
         self.keep_posting(id);
         self.count_inbound(id);
+        self.stop_reading_if_over(id, length);
+    }
+
+    /// Who goes on after the close frame is read for a while, as their own may be
+    /// behind what was under way, and then no more: a flood that is over costs
+    /// nothing.
+    fn stop_reading_if_over(&mut self, id: SocketId, bytes: usize) {
+        let bytes_max = self.settings.closing_bytes_max;
+        let Some(socket) = self.sockets.get_mut(id) else {
+            return;
+        };
+        if let Phase::Closing { ignored, .. } = &mut socket.phase {
+            *ignored = ignored.saturating_add(bytes);
+            if *ignored > bytes_max {
+                self.stop_reading(id);
+            }
+        }
     }
 
     /// What was kept can be used now, perhaps.

@@ -8,7 +8,7 @@ use super::history::{keeping, send};
 use super::homes::{home_and_other, join, told};
 use super::world::{Client, World, close_frame};
 use crate::Input;
-use crate::wire::frame::client;
+use crate::wire::frame::{Opcode, client};
 
 fn house() -> World {
     let mut world = World::new(3);
@@ -52,6 +52,49 @@ fn reading_history_without_end_is_refused() {
         assert!(reason.starts_with("read_rate_max"), "{reason}");
         assert!(!world.is_ended(ben));
     }
+}
+
+#[test]
+fn who_floods_on_after_its_close_is_soon_not_read_any_more() {
+    let mut world = World::with(1, |settings| settings.closing_bytes_max = 10_000);
+    for payload in [&b""[..], b"a word"] {
+        let ada = world.raw(0, "a");
+        world.bytes(
+            ada,
+            client::frame(true, client::CONTINUATION, b"of nothing"),
+        );
+        assert_eq!(close_frame(&world.take(ada)).0, 1002);
+        let opcode = if payload.is_empty() {
+            Opcode::Ping
+        } else {
+            client::TEXT
+        };
+        let flood = client::frame(true, opcode, payload).repeat(500);
+        let mut sent = 0;
+        while !world.links[0].paused.contains(&ada.socket) {
+            assert!(sent <= 10_000, "it is read on");
+            world.bytes(ada, flood.clone());
+            sent += flood.len();
+        }
+        assert_eq!(world.take(ada), b"", "nothing is said to it");
+        assert!(!world.is_ended(ada), "it may read its close frame");
+        world.wait(Duration::from_secs(5));
+        assert!(world.is_ended(ada));
+    }
+}
+
+#[test]
+fn a_close_frame_behind_what_was_under_way_ends_the_connection() {
+    let mut world = World::new(1);
+    let ada = world.raw(0, "a");
+    world.bytes(
+        ada,
+        client::frame(true, client::CONTINUATION, b"of nothing"),
+    );
+    world.bytes(ada, client::frame(true, client::TEXT, &[b'x'; 60_000]));
+    assert!(!world.is_ended(ada));
+    world.bytes(ada, client::frame(true, Opcode::Close, &[3, 234]));
+    assert!(world.is_ended(ada));
 }
 
 fn many(line: &str, times: usize) -> Vec<u8> {
