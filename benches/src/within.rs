@@ -5,6 +5,7 @@
 //! * [`cost`]: CPU a delivery, or deliveries by puddles
 //! * [`neighbour`]: a quiet room beside one at full speed
 //! * [`stalled`]: those who stop reading, and the others
+//! * [`hostile`]: those who do what they should not, and the others
 //! * [`entry`]: joins that ask nobody, and how fast permission ends
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ mod side;
 mod cost;
 mod neighbour;
 mod stalled;
+mod hostile;
 mod entry;
 
 /// Sockets of a crowded room.
@@ -64,6 +66,8 @@ enum Measure {
     Rules,
     /// 99th percentile of those who read beside those who do not, to nobody stalling.
     Stalled,
+    /// 99th percentile of honest sockets beside hostile ones, to alone.
+    Hostile,
     /// Joins a second and core that ask nobody.
     Joins,
     /// From the commit that ends sessions to the close frames.
@@ -83,6 +87,7 @@ pub(crate) fn run(wanted: &Within) -> anyhow::Result<()> {
             Measure::Multiplexed => cost::multiplexed(wanted, &mut record),
             Measure::Rules => cost::rules(wanted, &mut record),
             Measure::Stalled => stalled::stalled(wanted, &mut record),
+            Measure::Hostile => hostile::hostile(wanted, &mut record),
             Measure::Joins => entry::joins(wanted, &mut record),
             Measure::Revoked => entry::revoked(wanted, &mut record),
         };
