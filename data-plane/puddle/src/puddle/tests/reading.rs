@@ -91,7 +91,7 @@ fn a_close_frame_behind_what_was_under_way_ends_the_connection() {
         ada,
         client::frame(true, client::CONTINUATION, b"of nothing"),
     );
-    world.bytes(ada, client::frame(true, client::TEXT, &[b'x'; 60_000]));
+    world.bytes(ada, client::frame(true, client::TEXT, &vec![b'x'; 60_000]));
     assert!(!world.is_ended(ada));
     world.bytes(ada, client::frame(true, Opcode::Close, &[3, 234]));
     assert!(world.is_ended(ada));
