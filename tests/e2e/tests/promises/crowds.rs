@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,25 +19,32 @@ use porthouse_e2e::wire::Wire;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Barrier;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::returning::raise_file_limit;
+use crate::returning::{FILES, raise_file_limit};
 
-/// Connections that never become sockets.
-const HALF_OPEN: usize = 3_000;
+/// Connections that never become sockets, where so many files are allowed.
+const HALF_OPEN_MAX: u64 = 50_000;
+/// Files of a process that are not connections of these tests.
+const OTHER_FILES: u64 = 2_000;
+/// Connections of an address, which may have 4,096 that shake hands.
+const OF_ADDRESS: usize = 2_000;
 /// What the house may hold more beside them.
 const GROWN_KIB_MAX: u64 = 256 * 1024;
 /// Joins with a wrong password, and the sockets that make them.
 const JOINS: usize = 20_000;
 const GUESSERS: usize = 100;
+/// Sockets that answer at one time, each from an address of its own.
+const AT_ONCE: usize = 1_000;
 const PASSWORD: &str = "the right one, said once";
 
-/// Connections from three addresses, every other of which has sent half a request.
-async fn half_open(ws: SocketAddr) -> Vec<Wire> {
+/// So many connections, every other of which has sent half a request.
+async fn half_open(ws: SocketAddr, connections: usize) -> Vec<Wire> {
     let mut wires = Vec::new();
-    for number in 0..HALF_OPEN {
-        let from = [127, 0, 0, 2 + u8::try_from(number % 3).expect("small")];
-        let mut wire = Wire::over(connect_from(from, ws).await);
+    for number in 0..connections {
+        let place = u8::try_from(number / OF_ADDRESS).expect("few");
+        let mut wire = Wire::over(connect_from([127, 0, 2, 2 + place], ws).await);
         if number % 2 == 0 {
             wire.send(b"GET /hall HTTP/1.1\r\nHost: x\r\nUpgrade: web")
                 .await;
@@ -48,11 +56,12 @@ async fn half_open(ws: SocketAddr) -> Vec<Wire> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handshakes_by_the_thousand_that_never_end_keep_nobody_out() {
-    raise_file_limit();
+    let files = raise_file_limit(HALF_OPEN_MAX + OTHER_FILES);
+    let connections = usize::try_from(files - OTHER_FILES).expect("few");
     let mut house = House::start().await;
     let ws = house.ws();
     let honest = Honest::talk(&mut house, "hall").await;
-    let wires = half_open(ws).await;
+    let wires = half_open(ws, connections).await;
     for number in 0..50 {
         let mut client = Multiplexed::open(ws, None).await;
         client.join("yard").await;
@@ -72,8 +81,9 @@ async fn handshakes_by_the_thousand_that_never_end_keep_nobody_out() {
         );
         told += usize::from(!rest.is_empty());
     }
-    assert!(told >= HALF_OPEN / 2, "{told} were told why");
-    let grown = honest.stop("3,000 handshakes that never end").await;
+    assert!(told >= connections / 2, "{told} were told why");
+    let beside = format!("{connections} handshakes that never end");
+    let grown = honest.stop(&beside).await;
     assert!(grown < GROWN_KIB_MAX, "{grown} KiB more");
     house.close().await;
 }
@@ -152,6 +162,60 @@ async fn ask_meanwhile(backend: &Backend, over: &AtomicBool) -> (usize, Duration
         longest = longest.max(began.elapsed());
     }
     (asked, longest)
+}
+
+/// Comes from an address of its own and is asked; answers when all are.
+async fn guesses_with_all(ws: SocketAddr, number: usize, all: Arc<Barrier>) -> String {
+    let [high, low] = u16::try_from(number).expect("few").to_be_bytes();
+    let stream = connect_from([127, 1, high, low], ws).await;
+    let mut client = Multiplexed::open_over(ws, stream).await;
+    let asked = client.ask("join", json!({"room": "cave"})).await;
+    assert_eq!(asked["op"], "challenge", "{asked}");
+    all.wait().await;
+    let answer = json!({"room": "cave", "password": format!("guess {number}")});
+    let told = client.ask("answer", answer).await;
+    format!("{} {}", told["op"], told["code"])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_addresses_that_guess_at_once_wait_their_turn_or_are_told_to_wait() {
+    raise_file_limit(FILES);
+    let mut house = House::start().await;
+    let ws = house.ws();
+    house.backend().make_room("cave", Room::default()).await;
+    let password = house.secrets().keep("a room's password", PASSWORD);
+    let revision = house.backend().set_room_password("cave", &password).await;
+    house.backend().applied(revision).await;
+    let honest = Honest::talk(&mut house, "hall").await;
+    let over = AtomicBool::new(false);
+    let barrier = Arc::new(Barrier::new(AT_ONCE));
+    let crowd = async {
+        let guessers: Vec<_> = (0..AT_ONCE)
+            .map(|number| tokio::spawn(guesses_with_all(ws, number, Arc::clone(&barrier))))
+            .collect();
+        let mut all: BTreeMap<String, usize> = BTreeMap::new();
+        for guesser in guessers {
+            let outcome = guesser.await.expect("each has its reply");
+            *all.entry(outcome).or_default() += 1;
+        }
+        over.store(true, Ordering::Relaxed);
+        all
+    };
+    let (all, (asked, longest)) = tokio::join!(crowd, ask_meanwhile(house.backend(), &over));
+    println!("{all:?}; {asked} calls, {longest:?} at most");
+    let outcomes: Vec<&str> = all.keys().map(String::as_str).collect();
+    for outcome in outcomes {
+        let known = ["\"challenge\" null", "\"refused\" 4208"];
+        assert!(known.contains(&outcome), "{all:?}");
+    }
+    let mut client = Multiplexed::open(ws, None).await;
+    client.ask("join", json!({"room": "cave"})).await;
+    let answer = json!({"room": "cave", "password": password});
+    let admitted = client.ask("answer", answer).await;
+    assert_eq!(admitted["op"], "admitted", "{admitted}");
+    let grown = honest.stop("a thousand guesses at once").await;
+    assert!(grown < GROWN_KIB_MAX, "{grown} KiB more");
+    house.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

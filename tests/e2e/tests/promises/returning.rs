@@ -31,7 +31,7 @@ const CUTS_MAX: u64 = 2;
 /// Handshakes at once: each has its time, which a loaded machine makes short.
 const KNOCKING_MAX: usize = 16;
 /// Descriptors of this process, and of the one it starts.
-const FILES: u64 = 4_096;
+pub(crate) const FILES: u64 = 4_096;
 
 /// What everybody shares.
 struct Shared {
@@ -179,10 +179,11 @@ fn kept() -> RoomRules {
     }
 }
 
-/// As many sockets as this takes are allowed to few processes by default.
-pub(crate) fn raise_file_limit() {
+/// As many sockets as this takes are allowed to few processes by default: answers
+/// how many files may be open, as many as are wanted or as the hard limit allows.
+pub(crate) fn raise_file_limit(wanted: u64) -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(FILES, |maximum| maximum.min(FILES));
+    let wanted = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
     assert!(
         wanted >= FILES,
         "raise the hard limit of files (ulimit -Hn) to {FILES}"
@@ -191,11 +192,12 @@ pub(crate) fn raise_file_limit() {
         limit.current = Some(wanted);
         setrlimit(Resource::Nofile, limit).expect("up to the hard limit it may be raised");
     }
+    wanted
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_sockets_that_are_cut_off_come_back_without_a_gap_or_are_told() {
-    raise_file_limit();
+    raise_file_limit(FILES);
     // Nobody answers pings before all are here, which takes a loaded machine long.
     let ground = Ground::new(None);
     let house = ground.house_with(&["--silence-ms-max", "600000"]).await;
