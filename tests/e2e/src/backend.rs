@@ -213,9 +213,23 @@ impl Backend {
 
     /// Makes a user a member of a room.
     pub async fn make_member(&self, room_id: &str, user_id: &str) -> i64 {
+        self.make_member_until(room_id, user_id, None).await
+    }
+
+    /// The same until that time, if one is said.
+    pub async fn make_member_until(
+        &self,
+        room_id: &str,
+        user_id: &str,
+        expire_time: Option<prost_types::Timestamp>,
+    ) -> i64 {
         let request = control::CreateMemberRequest {
             parent: format!("rooms/{room_id}"),
             user_id: user_id.to_owned(),
+            member: Some(control::Member {
+                expire_time,
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let made = self.members().create_member(request).await;

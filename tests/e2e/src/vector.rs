@@ -40,8 +40,8 @@ pub enum Step {
     Session(String, String),
     /// There is such a room, with these rules.
     Room(String, Vec<String>),
-    /// The user is a member of the room.
-    Member(String, String),
+    /// The user is a member of the room, for so many seconds if that is said.
+    Member(String, String, Option<u32>),
     /// An endpoint of this name leads to these rooms.
     Endpoint(String, Vec<String>),
     /// An address that a backend was given leads to these rooms.
@@ -164,7 +164,14 @@ fn step(line: &str) -> Option<Step> {
         "factor" => Step::Factor(next()?),
         "session" => Step::Session(next()?, next()?),
         "room" => Step::Room(next()?, words.collect()),
-        "member" => Step::Member(next()?, next()?),
+        "member" => {
+            let (room, user) = (next()?, next()?);
+            let seconds = match next() {
+                Some(seconds) => Some(seconds.parse().ok()?),
+                None => None,
+            };
+            Step::Member(room, user, seconds)
+        }
         "endpoint" => Step::Endpoint(next()?, words.collect()),
         "alias" => Step::Alias(next()?, words.collect()),
         "withdraw" => Step::Withdraw(next()?),

@@ -22,7 +22,7 @@ use crate::shapes::{assert_closed, private};
     clippy::disallowed_methods,
     reason = "an end is said by the wall clock"
 )]
-fn from_now(span: Duration) -> prost_types::Timestamp {
+pub(crate) fn from_now(span: Duration) -> prost_types::Timestamp {
     (SystemTime::now() + span).into()
 }
 

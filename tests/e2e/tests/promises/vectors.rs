@@ -6,6 +6,7 @@ mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use porthouse_api::control::v1::{
     CreateEndpointRequest, DeleteEndpointRequest, DeleteRoomRequest, Endpoint, SetRoomCodeRequest,
@@ -21,6 +22,7 @@ use porthouse_e2e::vector::{Case, Keyed, Message as Said, Names, Request, Step, 
 use porthouse_e2e::wire::Wire;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::blocked::from_now;
 use crate::codes::App;
 use crate::two_factors::code_now;
 
@@ -48,12 +50,8 @@ async fn every_vector_is_answered_as_written() {
 }
 
 /// Ops that no vector can have, and why.
-const UNSHOWN: [(&str, &str); 4] = [
+const UNSHOWN: [(&str, &str); 3] = [
     ("epoch", "comes when a room's offsets begin anew"),
-    (
-        "expiring",
-        "comes a minute before a session ends, at its own time",
-    ),
     ("gap", "comes to who reads too slowly by a MiB"),
     ("draining", "comes when the node goes away"),
 ];
@@ -155,7 +153,7 @@ impl<'a> Replay<'a> {
             Step::Factor(name) => self.factor(name).await,
             Step::Session(name, user) => self.session(name, user).await,
             Step::Room(name, rules) => self.room(place, name, rules).await,
-            Step::Member(room, user) => self.member(room, user).await,
+            Step::Member(room, user, seconds) => self.member(room, user, *seconds).await,
             Step::Endpoint(name, rooms) => {
                 let own = format!("endpoints/@{}", self.own(name));
                 self.endpoint(name, Some(own), rooms).await;
@@ -319,10 +317,11 @@ impl<'a> Replay<'a> {
         moved.expect(place);
     }
 
-    async fn member(&self, room: &str, user: &str) {
+    async fn member(&self, room: &str, user: &str, seconds: Option<u32>) {
         let (room, user) = (self.own(room), self.own(user));
         let backend = self.house.backend();
-        let revision = backend.make_member(&room, &user).await;
+        let ends = seconds.map(|seconds| from_now(Duration::from_secs(seconds.into())));
+        let revision = backend.make_member_until(&room, &user, ends).await;
         backend.applied(revision).await;
     }
 
