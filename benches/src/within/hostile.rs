@@ -3,16 +3,17 @@
 //! tests show; here nothing is judged of the answer but that the server gave one.
 
 use std::collections::VecDeque;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use porthouse_load::cores;
+use porthouse_load::house::House;
 use porthouse_load::raw::Raw;
-use porthouse_load::talk::{Pace, everybody};
+use porthouse_load::talk::{Pace, Plan, everybody};
 use porthouse_load::to_float;
 
 use super::Within;
@@ -27,6 +28,14 @@ const RATE: f64 = 100.0;
 const TRIES: u32 = 200;
 /// Half-open connections that are held at one time.
 const HELD: usize = 200;
+/// Frames of a flood: more than are borne.
+const FLOOD: usize = 2_000;
+/// Connections that shake hands by half at one time, of the 4,096 of an address; and
+/// how long they are watched, which is longer than a handshake may take.
+const CROWD: usize = 4_000;
+const WATCHED: Duration = Duration::from_secs(14);
+/// A run of that is long, so there are few.
+const PAIRS_MAX: usize = 2;
 /// How long a try may wait for an answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -40,11 +49,11 @@ enum Try {
     Frame,
     /// A request for nowhere.
     Request,
-    /// Pings, until they are too many.
+    /// A flood of pings.
     Pings,
     /// Half a request, and silence.
     Half,
-    /// Joins and leaves by turns, until they are too many.
+    /// A flood of joins and leaves by turns.
     Joins,
 }
 
@@ -75,6 +84,53 @@ pub(super) fn hostile(wanted: &Within, record: &mut Record) -> anyhow::Result<()
         let note = format!("{least:.0} tries a second");
         let row = Row::new(&format!("hostile, {name}"), &what, "ms", &pairs).noting(vec![note]);
         record.row(row.within(Some(Budget::ratio_up_to(1.5, 1.1))));
+    }
+    crowd(wanted, &house, &mut honest, record)
+}
+
+/// Thousands come at one time, say half of a request, and are all told at one time
+/// that it took too long.
+fn crowd(
+    wanted: &Within,
+    house: &House,
+    honest: &mut Side<Raw>,
+    record: &mut Record,
+) -> anyhow::Result<()> {
+    let plan = Plan {
+        span: WATCHED,
+        ..wanted.plan(Pace::Rate(RATE))
+    };
+    let sockets = wanted.sockets(CROWD);
+    let (mut pairs, mut longest) = (Vec::new(), Duration::ZERO);
+    for _ in 0..wanted.pairs.min(PAIRS_MAX) {
+        let ws = house.ws();
+        let crew = thread::spawn(move || half_a_crowd(ws, sockets));
+        let beside = honest.talk(&plan)?;
+        longest = longest.max(beside.outcome.latency.longest());
+        match crew.join() {
+            Ok(held) => held?,
+            Err(_) => bail!("the thread of those who shake hands broke"),
+        }
+        pairs.push((beside.p99(), honest.talk(&plan)?.p99()));
+    }
+    let what = format!("p99 of {SOCKETS} honest sockets beside {sockets} half requests, to alone");
+    let note = format!("{:.0} ms at worst", longest.as_secs_f64() * 1e3);
+    let row = Row::new("hostile, a crowd", &what, "ms", &pairs).noting(vec![note]);
+    record.row(row.within(Some(Budget::ratio_up_to(1.5, 1.1))));
+    Ok(())
+}
+
+fn half_a_crowd(ws: SocketAddr, sockets: usize) -> anyhow::Result<()> {
+    let [_, core] = cores::two_for_a_server();
+    cores::pin(core)?;
+    cores::give_way()?;
+    let mut held = Vec::new();
+    for _ in 0..sockets {
+        held.extend(once(ws, Try::Half)?);
+    }
+    for mut stream in held {
+        stream.set_read_timeout(Some(WATCHED))?;
+        ensure!(stream.read(&mut [0; 512])? > 0, "it is told why");
     }
     Ok(())
 }
@@ -130,42 +186,42 @@ fn once(ws: SocketAddr, tried: Try) -> anyhow::Result<Option<TcpStream>> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(ANSWER))?;
     stream.set_write_timeout(Some(ANSWER))?;
-    match tried {
+    let said = match tried {
         Try::Half => {
             stream.write_all(b"GET /hall HTTP/1.1\r\nHost: x\r\nUpgrade: web")?;
             return Ok(Some(stream));
         }
-        Try::Request => {
-            stream.write_all(
-                format!("GET /%2e%2e/hall HTTP/1.1\r\nHost: x\r\n{UPGRADE}").as_bytes(),
-            )?;
-            end(&mut stream)?;
-        }
+        Try::Request => format!("GET /%2e%2e/hall HTTP/1.1\r\nHost: x\r\n{UPGRADE}").into_bytes(),
         Try::Frame => {
             upgrade(&mut stream, "/hall-of-others", "")?;
-            stream.write_all(&[0x83, 0x80, 0, 0, 0, 0])?;
-            end(&mut stream)?;
+            frame(0x83, b"")?
         }
         Try::Pings => {
             upgrade(&mut stream, "/hall-of-others", "")?;
-            let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(100);
-            // A flood does not look whether it is over.
-            while stream.write_all(&pings).is_ok() {}
+            frame(0x89, b"")?.repeat(FLOOD)
         }
         Try::Joins => {
             upgrade(&mut stream, "/", "Sec-WebSocket-Protocol: porthouse.v1\r\n")?;
-            let mut lines = Vec::new();
-            for op in ["join", "leave"] {
-                let line = format!(r#"{{"op":"{op}","id":1,"room":"hall-of-others"}}"#);
-                let length = u8::try_from(line.len()).context("a short line")?;
-                lines.extend([0x81, 0x80 | length, 0, 0, 0, 0]);
-                lines.extend(line.as_bytes());
-            }
-            let lines = lines.repeat(50);
-            while stream.write_all(&lines).is_ok() {}
+            let join = br#"{"op":"join","id":1,"room":"hall-of-others"}"#;
+            let leave = br#"{"op":"leave","id":2,"room":"hall-of-others"}"#;
+            [frame(0x81, join)?, frame(0x81, leave)?]
+                .concat()
+                .repeat(FLOOD / 2)
         }
+    };
+    stream.write_all(&said)?;
+    // It has an answer, and then an end, which may overtake the answer.
+    stream.shutdown(Shutdown::Write)?;
+    match stream.read_to_end(&mut Vec::new()) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error.into()),
+        Ok(_) | Err(_) => Ok(None),
     }
-    Ok(None)
+}
+
+/// A frame with a mask of zeros; `first` is FIN and the opcode.
+fn frame(first: u8, payload: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let length = u8::try_from(payload.len()).context("a short payload")?;
+    Ok([&[first, 0x80 | length, 0, 0, 0, 0], payload].concat())
 }
 
 fn upgrade(stream: &mut TcpStream, path: &str, more: &str) -> anyhow::Result<()> {
@@ -176,13 +232,5 @@ fn upgrade(stream: &mut TcpStream, path: &str, more: &str) -> anyhow::Result<()>
         answer[..told].starts_with(b"HTTP/1.1 101"),
         "it is not let in"
     );
-    Ok(())
-}
-
-/// Reads on until the server has said that it is over: it waits for an answer then.
-fn end(stream: &mut TcpStream) -> anyhow::Result<()> {
-    let mut answer = [0; 1_024];
-    let told = stream.read(&mut answer)?;
-    ensure!(told > 0, "a try has no answer");
     Ok(())
 }
