@@ -9,8 +9,8 @@ use porthouse_api::control::v1::message_format::Kind as Format;
 use porthouse_api::control::v1::{
     Act, Acts, ApprovalStep, BroadcastRules, CapabilityRules, CborFormat, ClientSockets,
     ConnectionRules, EntryStep, JsonFormat, KeepLast, KeepLatest, MessageFormat, MessagePackFormat,
-    MessageRates, MessageRules, OpeningHours, Order, Rate, Room, RoomRules, SecondFactorStep,
-    Shown, Surplus, Visibility, Waiting, WeekSpan,
+    MessageRates, MessageRules, OpeningHours, Order, ProtobufFormat, Rate, Room, RoomRules,
+    SecondFactorStep, Shown, Surplus, Visibility, Waiting, WeekSpan,
 };
 
 /// How long messages are kept in these rooms.
@@ -116,14 +116,6 @@ fn in_twelve_hours() -> OpeningHours {
 
 /// Rules about what is said, and how often.
 fn says(messages: &mut MessageRules, word: &str, value: &str) -> Option<()> {
-    let format = match word {
-        "json" => Some(Format::Json(JsonFormat::default())),
-        "schema" => Some(Format::JsonSchema(value.to_owned())),
-        "message_pack" => Some(Format::MessagePack(MessagePackFormat::default())),
-        "cbor" => Some(Format::Cbor(CborFormat::default())),
-        "expression" => Some(Format::Expression(value.to_owned())),
-        _ => None,
-    };
     match word {
         "text" => messages.binary = Some(false),
         "binary" => messages.text = Some(false),
@@ -143,11 +135,30 @@ fn says(messages: &mut MessageRules, word: &str, value: &str) -> Option<()> {
         }
         _ => {
             messages.format = Some(MessageFormat {
-                kind: Some(format?),
+                kind: Some(format(word, value)?),
             });
         }
     }
     Some(())
+}
+
+fn format(word: &str, value: &str) -> Option<Format> {
+    Some(match word {
+        "json" => Format::Json(JsonFormat::default()),
+        "schema" => Format::JsonSchema(value.to_owned()),
+        "message_pack" => Format::MessagePack(MessagePackFormat::default()),
+        "cbor" => Format::Cbor(CborFormat::default()),
+        "protobuf" => {
+            let (message, descriptors) = value.split_once(':')?;
+            let descriptors = data_encoding::HEXLOWER.decode(descriptors.as_bytes());
+            Format::Protobuf(ProtobufFormat {
+                descriptors: descriptors.ok()?,
+                message: message.to_owned(),
+            })
+        }
+        "expression" => Format::Expression(value.to_owned()),
+        _ => return None,
+    })
 }
 
 /// Rules about who hears what, and what is kept.
@@ -155,6 +166,8 @@ fn hears(rules: &mut RoomRules, word: &str, value: &str) -> Option<()> {
     let broadcast = rules.broadcast.as_mut()?;
     match word {
         "echo" => broadcast.echo = Some(true),
+        "never" => broadcast.roles_never = vec![value.to_owned()],
+        "always" => broadcast.roles_always = vec![value.to_owned()],
         "no_receivers" => broadcast.receivers_named = Some(false),
         "ordered" => rules.delivery.get_or_insert_default().order = Order::Ordered.into(),
         "keep" => {
