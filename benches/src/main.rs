@@ -21,6 +21,7 @@ mod plain;
 mod within;
 mod scale;
 mod deflate;
+mod node;
 mod owner;
 mod budget;
 mod record;

@@ -5,6 +5,7 @@
 //! * [`cost`]: CPU a delivery, or deliveries by puddles
 //! * [`neighbour`]: a quiet room beside one at full speed
 //! * [`stalled`]: those who stop reading, and the others
+//! * [`instrumented`]: everything that can be watched is watched
 //! * [`hostile`]: those who do what they should not, and the others
 //! * [`entry`]: joins that ask nobody, and how fast permission ends
 
@@ -20,6 +21,7 @@ mod side;
 mod cost;
 mod neighbour;
 mod stalled;
+mod instrumented;
 mod hostile;
 mod entry;
 
@@ -64,6 +66,8 @@ enum Measure {
     Multiplexed,
     /// Cost a delivery under all rules, to none.
     Rules,
+    /// Cost a delivery with spans, scrapes and black boxes, to none of them.
+    Instrumented,
     /// 99th percentile of those who read beside those who do not, to nobody stalling.
     Stalled,
     /// 99th percentile of honest sockets beside hostile ones, to alone.
@@ -87,6 +91,7 @@ pub(crate) fn run(wanted: &Within) -> anyhow::Result<()> {
             Measure::Multiplexed => cost::multiplexed(wanted, &mut record),
             Measure::Rules => cost::rules(wanted, &mut record),
             Measure::Stalled => stalled::stalled(wanted, &mut record),
+            Measure::Instrumented => instrumented::instrumented(wanted, &mut record),
             Measure::Hostile => hostile::hostile(wanted, &mut record),
             Measure::Joins => entry::joins(wanted, &mut record),
             Measure::Revoked => entry::revoked(wanted, &mut record),

@@ -113,7 +113,7 @@ pub(super) fn rules(wanted: &Within, record: &mut Record) -> anyhow::Result<()> 
 
 /// The server's CPU a delivery in two rooms by turns, in each at a rate that comes to as
 /// many deliveries.
-fn calm<A: Speech, B: Speech>(
+pub(super) fn calm<A: Speech, B: Speech>(
     wanted: &Within,
     (mut ours, our_sockets): (Side<A>, usize),
     (mut theirs, their_sockets): (Side<B>, usize),

@@ -1,6 +1,7 @@
 //! One side of a pair: a crowd in a room of a private Porthouse. Never decides
 //! what is measured of it.
 
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use porthouse_load::speech::{Speech, Who};
 use porthouse_load::talk::{Pace, Plan};
 
 use super::Within;
+use crate::node::Node;
 use crate::subject::{self, Told};
 
 /// A message's payload.
@@ -33,14 +35,20 @@ pub(super) struct Side<S: Speech> {
 impl<S: Speech> Side<S> {
     /// Everybody comes in.
     pub(super) fn open(house: &House, speech: S, everybody: &[Who]) -> anyhow::Result<Self> {
-        let target = porthouse_load::target::Target::at(house.ws());
+        Self::open_at((house.ws(), house.process()), speech, everybody)
+    }
+
+    /// The same at any server.
+    pub(super) fn open_at(
+        (ws, process): (SocketAddr, Process),
+        speech: S,
+        everybody: &[Who],
+    ) -> anyhow::Result<Self> {
+        let target = porthouse_load::target::Target::at(ws);
         let mut watch = |_| ControlFlow::Continue(());
         let (crowd, opened) = opening::open(&target, speech, everybody, AT_ONCE, &mut watch)?;
         opened.all()?;
-        Ok(Self {
-            crowd,
-            process: house.process(),
-        })
+        Ok(Self { crowd, process })
     }
 
     /// They talk.
@@ -53,6 +61,21 @@ impl Within {
     /// A private Porthouse with one puddle on the server's core.
     pub(super) fn house(&self) -> anyhow::Result<House> {
         self.house_of(1, &[cores::SERVER])
+    }
+
+    /// A node of it with one puddle on that core, with further flags.
+    pub(super) fn node(
+        &self,
+        house: &House,
+        called: (&str, &str),
+        flags: &[&str],
+    ) -> anyhow::Result<Node> {
+        let built = Built {
+            puddles: 1,
+            cores: &[cores::SERVER],
+            flags: &[&FLAGS, flags].concat(),
+        };
+        Node::start(&self.porthouse, house, called, built)
     }
 
     /// One with so many puddles on these cores.
