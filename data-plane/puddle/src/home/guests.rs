@@ -84,14 +84,14 @@ pub(crate) struct Guests {
     /// Dense: a tree that is filled in order is half empty. Its keys are the shell's, so
     /// nobody can aim at one bucket.
     by_socket: IndexMap<At, Known, BuildHasherDefault<SipHasher13>>,
-    clients: BTreeMap<ClientId, Stay>,
+    clients: BTreeMap<ClientId, Inside>,
     /// So many clients have come in, those counted twice who came again.
     came: u64,
 }
 
 /// A client that is inside.
 #[derive(Clone, Copy, Debug)]
-struct Stay {
+struct Inside {
     /// Who came before has a smaller number.
     since: u64,
     sockets: u32,
@@ -106,26 +106,26 @@ impl Guests {
             return None;
         }
         let came = &mut self.came;
-        let stay = self.clients.entry(client).or_insert_with(|| {
+        let inside = self.clients.entry(client).or_insert_with(|| {
             *came += 1;
-            Stay {
+            Inside {
                 since: *came,
                 sockets: 0,
             }
         });
-        stay.sockets += 1;
-        (stay.sockets == 1).then_some(stay.since)
+        inside.sockets += 1;
+        (inside.sockets == 1).then_some(inside.since)
     }
 
     /// One has gone. Answers who, if it was the last of its client.
     pub(crate) fn remove(&mut self, puddle: PuddleId, socket: SocketId) -> Option<Known> {
         let guest = self.by_socket.swap_remove(&(puddle, socket))?;
-        let stay = self
+        let inside = self
             .clients
             .get_mut(&guest.client)
             .expect("who is inside is counted");
-        stay.sockets -= 1;
-        if stay.sockets > 0 {
+        inside.sockets -= 1;
+        if inside.sockets > 0 {
             return None;
         }
         self.clients.remove(&guest.client);
@@ -134,7 +134,7 @@ impl Guests {
 
     /// A client's place among all who came, while it is inside.
     pub(crate) fn since(&self, client: ClientId) -> Option<u64> {
-        self.clients.get(&client).map(|stay| stay.since)
+        self.clients.get(&client).map(|inside| inside.since)
     }
 
     /// How many clients are inside.
@@ -145,7 +145,9 @@ impl Guests {
     /// All clients, in the order in which they came.
     pub(crate) fn in_order(&self) -> Vec<(u64, ClientId)> {
         let all = self.clients.iter();
-        let mut all: Vec<_> = all.map(|(client, stay)| (stay.since, *client)).collect();
+        let mut all: Vec<_> = all
+            .map(|(client, inside)| (inside.since, *client))
+            .collect();
         all.sort_unstable();
         all
     }
@@ -186,7 +188,7 @@ impl Guests {
     }
 
     pub(crate) fn check(&self) {
-        let counted = self.clients.values().map(|stay| stay.sockets as usize);
+        let counted = self.clients.values().map(|inside| inside.sockets as usize);
         let counted: usize = counted.sum();
         assert_eq!(counted, self.by_socket.len(), "sockets are counted");
     }

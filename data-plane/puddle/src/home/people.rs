@@ -128,7 +128,7 @@ impl Home {
             self.own(&guest, claim, now, settings);
             self.people
                 .here((from, guest.socket), &guest.clone().known());
-            self.let_in(from, guest);
+            self.count_in(from, guest);
         }
         Said::Stands(self.stand())
     }
@@ -158,7 +158,7 @@ impl Home {
     }
 
     /// Somebody is inside from here on, if they were not before.
-    pub(super) fn let_in(&mut self, from: PuddleId, guest: Guest) {
+    pub(super) fn count_in(&mut self, from: PuddleId, guest: Guest) {
         let client = guest.client;
         if let Some(since) = self.guests.add(from, guest) {
             self.people.arrived(client, since);
@@ -167,7 +167,7 @@ impl Home {
 
     fn let_placed_in(&mut self) {
         for (puddle, guest) in self.people.take_placed() {
-            self.let_in(puddle, guest);
+            self.count_in(puddle, guest);
         }
     }
 

@@ -360,7 +360,7 @@ impl Home {
         let (since, thread) = self.go_on(from, &guest, now, allowance);
         let heard = guest.heard.as_deref().copied();
         let missed = heard.map(|heard| self.missed(&heard, client, now, allowance));
-        self.let_in(from, guest);
+        self.count_in(from, guest);
         let (waited, dropped) = waited.map_or_else(Default::default, |absence| {
             let viewer = Viewer {
                 client,
