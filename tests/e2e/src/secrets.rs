@@ -79,7 +79,7 @@ fn forms(text: &str) -> Vec<(&'static str, String)> {
         ("escaped", format!("{text:?}").trim_matches('"').to_owned()),
     ];
     // Token characters alone: the part that is random, without its prefix.
-    if let Some(("phs" | "phk" | "pht" | "pho" | "phc", random)) = text.split_once('_') {
+    if let Some(("phs" | "phk" | "pht" | "pho" | "phc" | "phd", random)) = text.split_once('_') {
         forms.push(("raw, without its prefix", random.to_owned()));
     }
     for before in 0..3 {

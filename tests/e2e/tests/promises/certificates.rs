@@ -28,6 +28,7 @@ const CALL_TIME_MAX: Duration = Duration::from_secs(10);
 /// A replica that speaks TLS and trusts an authority for its clients.
 async fn replica(planes: &Planes, authority: &Authority) -> Replica {
     let own = authority.sign("control");
+    keep(planes, &own);
     let file = |path: &std::path::Path| path.to_str().expect("our own name").to_owned();
     let variables = [
         ("PORTHOUSE_TLS_CERTIFICATE_FILE", file(&own.certificate)),
@@ -39,6 +40,14 @@ async fn replica(planes: &Planes, authority: &Authority) -> Replica {
     ];
     let variables = variables.each_ref().map(|(name, value)| (*name, &**value));
     planes.replica_with(None, &[], &variables).await
+}
+
+/// No line of a certificate's key may be said.
+fn keep(planes: &Planes, certificate: &Certificate) {
+    let pem = certificate.key_pem();
+    for line in pem.lines().filter(|line| !line.starts_with("-----")) {
+        planes.secrets().keep("a certificate's key", line);
+    }
 }
 
 /// Makes a certificate a key.
@@ -93,6 +102,7 @@ async fn a_certificate_that_is_a_key_is_one_and_no_other_is() {
     let authority = Authority::new("ours");
     let tls = replica(&planes, &authority).await;
     let known = authority.sign("rooms-keeper");
+    keep(&planes, &known);
     let made = key_of(&backend, known.pem(), "rooms").await.expect("a key");
     let key = made.api_key.expect("a key");
     assert!(made.secret.is_empty());
@@ -188,6 +198,7 @@ async fn a_node_is_known_by_its_certificate_and_says_why_another_is_refused() {
     let authority = Authority::new("ours");
     let tls = replica(&planes, &authority).await;
     let known = authority.sign("alpha");
+    keep(&planes, &known);
     key_of(&backend, known.pem(), "node").await.expect("a key");
     backend.make_room("hall", Room::default()).await;
     let by = (known.certificate.as_path(), known.key.as_path());
@@ -206,6 +217,7 @@ async fn a_node_is_known_by_its_certificate_and_says_why_another_is_refused() {
         (stranger, "no API key is the client certificate"),
         (foreign, "transport error"),
     ] {
+        keep(&planes, &shown);
         let by = (shown.certificate.as_path(), shown.key.as_path());
         let said = planes
             .node_that_says("other", &tls, (&authority.file(), by), says)

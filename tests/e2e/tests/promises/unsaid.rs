@@ -9,8 +9,9 @@
 use std::net::SocketAddr;
 
 use porthouse_api::control::v1::{
-    CreateRoomRequest, CreateTicketRequest, CreateUserSessionRequest, HistoryRules,
-    ListApiKeysRequest, ListRoomsRequest, Room, RoomRules, RotateApiKeyRequest, SetRoomCodeRequest,
+    CreateRoomRequest, CreateRoomTemplateRequest, CreateSessionRequest, CreateTicketRequest,
+    CreateUserSessionRequest, HistoryRules, ListApiKeysRequest, ListRoomsRequest, Room, RoomRules,
+    RotateApiKeyRequest, SetRoomCodeRequest, SetRoomHookRequest, SetRoomTemplatePasswordRequest,
 };
 use porthouse_e2e::backend::{Backend, SignedIn};
 use porthouse_e2e::multiplexed::Multiplexed;
@@ -207,6 +208,94 @@ async fn rooms(planes: &Planes, backend: &Backend, ws: SocketAddr, heard: &mut H
     }
 }
 
+/// A hook's secret, shown to a backend that is gone, and a template's password and code.
+async fn doors(planes: &Planes, backend: &Backend, ws: SocketAddr, heard: &mut Heard) {
+    let secrets = planes.secrets();
+    backend.make_room("club", Room::default()).await;
+    let request = SetRoomHookRequest {
+        room: "rooms/club".to_owned(),
+        // Nobody listens there.
+        url: "http://127.0.0.1:9".to_owned(),
+        secret: secrets.keep("a hook's secret", "Bearer of what the club is shown"),
+        ..Default::default()
+    };
+    let set = backend.doors().set_room_hook(request).await;
+    let set = set.expect("a hook").into_inner();
+    heard.keep(format!("{:?}", set.door));
+    backend.applied(set.revision).await;
+    let (_, answer) = Wire::upgrade(ws, "/club", &[]).await;
+    heard.keep(format!("{:?} {}", answer.headers, answer.body));
+
+    let template = CreateRoomTemplateRequest {
+        room_template_id: "vault-*".to_owned(),
+        ..Default::default()
+    };
+    let made = backend
+        .room_templates()
+        .create_room_template(template)
+        .await;
+    heard.keep(format!("{:?}", made.expect("a template")));
+    let right = secrets.keep("a template's password", "the vaults are open");
+    let request = SetRoomTemplatePasswordRequest {
+        name: "roomTemplates/vault-*".to_owned(),
+        password: right.clone(),
+        ..Default::default()
+    };
+    let set = backend
+        .room_templates()
+        .set_room_template_password(request)
+        .await;
+    backend
+        .applied(set.expect("set").into_inner().revision)
+        .await;
+    let mut client = Multiplexed::open(ws, None).await;
+    heard.keep(client.ask("join", json!({"room": "vault-1"})).await);
+    let wrong = secrets.keep("a wrong password", "the vaults are closed");
+    for password in [wrong, right] {
+        let answer = json!({"room": "vault-1", "password": password});
+        heard.keep(client.ask("answer", answer).await);
+    }
+    let request = SetRoomCodeRequest {
+        room: "roomTemplates/vault-*".to_owned(),
+        etag: String::new(),
+    };
+    let set = backend.doors().set_room_code(request).await;
+    secrets.keep(
+        "a template's code secret",
+        &set.expect("a code").into_inner().secret,
+    );
+}
+
+/// The mark of a device, right, and wrong in its last characters.
+async fn marks(planes: &Planes, backend: &Backend, heard: &mut Heard) {
+    let secrets = planes.secrets();
+    backend.make_user("dora", "the password of dora").await;
+    let mut mark = String::new();
+    for wrong in [false, false, true] {
+        if wrong {
+            let other = format!("{}AAAA", &mark[..mark.len() - 4]);
+            mark = secrets.keep("a wrong mark", &other);
+        }
+        let request = CreateSessionRequest {
+            username: "dora".to_owned(),
+            password: "the password of dora".to_owned(),
+            device_mark: mark.clone(),
+            ..Default::default()
+        };
+        match backend.sessions().create_session(request).await {
+            Ok(opened) => {
+                let opened = opened.into_inner();
+                secrets.keep("a session's token", &opened.token);
+                if !opened.device_mark.is_empty() {
+                    mark = secrets.keep("a device's mark", &opened.device_mark);
+                }
+            }
+            Err(refused) => heard.keep(format!("{refused:?}")),
+        }
+        assert!(mark.starts_with("phd_"), "it is marked");
+    }
+}
+
 /// Keys of backends, right, too small and wrong.
 async fn keys(planes: &Planes, backend: &Backend, heard: &mut Heard) {
     let small = backend.make_key(&["live"]).await;
@@ -278,13 +367,25 @@ async fn no_secret_of_a_whole_life_is_said_anywhere() {
     ];
     let replica = planes.replica_with(None, &flags, &variables).await;
     let backend = planes.backend(&replica);
-    let flags = ["--operators", "127.0.0.1:0", "--transient-rooms", "anyone"];
+    let place = porthouse_e2e::house::place();
+    let resume_keys = place.path().join("resume-keys");
+    std::fs::write(&resume_keys, planes.secrets_key().await).expect("a file");
+    let flags = [
+        "--operators",
+        "127.0.0.1:0",
+        "--transient-rooms",
+        "anyone",
+        "--resume-key-file",
+        resume_keys.to_str().expect("a path in UTF-8"),
+    ];
     let node = planes.node("alpha", &replica, &flags).await;
     let (ws, mut heard) = (node.ws, Heard::default());
 
     let bob = sign_in(&planes, &backend, ws, &mut heard).await;
     tokens(&planes, &backend, ws, &bob, &mut heard).await;
     rooms(&planes, &backend, ws, &mut heard).await;
+    doors(&planes, &backend, ws, &mut heard).await;
+    marks(&planes, &backend, &mut heard).await;
     keys(&planes, &backend, &mut heard).await;
     issuers::trust(&backend, &provider).await;
     let jwt = issuers::token(&planes, &provider, "carol").await;
