@@ -179,9 +179,16 @@ async fn cut(mut call: Call, polls: usize) -> Option<Result<(), Status>> {
     .await
 }
 
+/// Whether the audit log has calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    Has,
+    HasNot,
+}
+
 /// Cuts each of these calls at each of its polls. A call that was cut has done all that
 /// a whole one does; or nothing, and then the same is done whole by the next.
-async fn leave_nothing_half_done(writes: &[Write]) {
+async fn leave_nothing_half_done(writes: &[Write], log: Log) {
     let scene = Scene::new().await;
     for (at, write) in writes.iter().enumerate() {
         let mut whole = None;
@@ -205,7 +212,9 @@ async fn leave_nothing_half_done(writes: &[Write]) {
                 changed = change(&before, scene.rows(since).await);
             }
             let whole = whole.get_or_insert_with(|| changed.clone());
-            assert!(whole.contains_key("audit_log"), "{}", write.method);
+            let noted = whole.contains_key("audit_log");
+            assert_eq!(noted, log == Log::Has, "{}: {whole:?}", write.method);
+            assert!(!whole.is_empty(), "{} writes nothing", write.method);
             assert_eq!(changed, *whole, "{} cut at poll {polls}", write.method);
         }
         assert!(polls > 1, "{} was cut nowhere", write.method);
@@ -218,38 +227,54 @@ async fn leave_nothing_half_done(writes: &[Write]) {
 
 #[tokio::test]
 async fn a_write_of_users_that_is_cut_at_any_await_is_whole_or_not_there() {
-    leave_nothing_half_done(writes::OF_USERS).await;
+    leave_nothing_half_done(writes::OF_USERS, Log::Has).await;
 }
 
 #[tokio::test]
 async fn a_write_of_sessions_that_is_cut_at_any_await_is_whole_or_not_there() {
-    leave_nothing_half_done(writes::OF_SESSIONS).await;
+    leave_nothing_half_done(writes::OF_SESSIONS, Log::Has).await;
 }
 
 #[tokio::test]
 async fn a_write_of_rooms_that_is_cut_at_any_await_is_whole_or_not_there() {
-    leave_nothing_half_done(writes::OF_ROOMS).await;
+    leave_nothing_half_done(writes::OF_ROOMS, Log::Has).await;
+}
+
+#[tokio::test]
+async fn a_write_of_nodes_that_is_cut_at_any_await_is_whole_or_not_there() {
+    leave_nothing_half_done(writes::OF_NODES, Log::HasNot).await;
+}
+
+#[test]
+fn every_call_of_control_v1_that_writes_is_cut() {
+    let reads = ["Get", "List", "Watch", "Verify", "Wait", "Explain"];
+    let cut = [writes::OF_USERS, writes::OF_SESSIONS, writes::OF_ROOMS];
+    are_cut("porthouse.control.v1", &reads, &cut);
+}
+
+/// A watch is no call with an end, and a room's password changes nothing but how many were
+/// wrong, which is written beside.
+#[test]
+fn every_call_of_node_v1_that_writes_is_cut() {
+    let reads = ["Watch", "Resolve", "Find", "VerifyRoomPassword"];
+    are_cut("porthouse.node.v1", &reads, &[writes::OF_NODES]);
 }
 
 /// What a call does is told by its name.
-#[test]
-fn every_call_of_control_v1_that_writes_is_cut() {
+fn are_cut(package: &str, reads: &[&str], cut: &[&[Write]]) {
     let files = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).expect("our own");
-    let services = files
-        .file
-        .iter()
-        .filter(|file| file.package() == "porthouse.control.v1");
+    let services = files.file.iter().filter(|file| file.package() == package);
     let methods = services
         .flat_map(|file| &file.service)
         .flat_map(|service| &service.method);
-    let cut = [writes::OF_USERS, writes::OF_SESSIONS, writes::OF_ROOMS];
     let cut: Vec<_> = cut
-        .into_iter()
+        .iter()
+        .copied()
         .flatten()
         .map(|write| write.method)
         .collect();
+    let mut found = 0;
     for method in methods {
-        let reads = ["Get", "List", "Watch", "Verify", "Wait", "Explain"];
         let reads = reads.iter().any(|read| method.name().starts_with(read));
         let name = snake(method.name());
         let is_cut = cut.contains(&name.as_str());
@@ -257,7 +282,9 @@ fn every_call_of_control_v1_that_writes_is_cut() {
             reads != is_cut,
             "{name}: it belongs into cancelled/writes.rs, if it writes"
         );
+        found += 1;
     }
+    assert!(found > 0, "{package} has calls");
 }
 
 /// `create_user` of `CreateUser`.

@@ -1,4 +1,4 @@
-//! Every call of control.v1 that writes, and what must be there before it. Each is made
+//! Every call of control.v1 and node.v1 that writes, and what must be there before it. Each is made
 //! for a name that nothing else has.
 
 use futures_util::future::BoxFuture;
@@ -43,7 +43,9 @@ macro_rules! writes {
 mod users;
 mod sessions;
 mod rooms;
+mod nodes;
 
+pub(crate) use nodes::OF_NODES;
 pub(crate) use rooms::OF_ROOMS;
 pub(crate) use sessions::OF_SESSIONS;
 pub(crate) use users::OF_USERS;

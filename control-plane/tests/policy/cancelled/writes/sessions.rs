@@ -74,16 +74,16 @@ pub(crate) const OF_SESSIONS: &[Write] = writes! {
 /// A user with a session.
 pub(super) struct Holder {
     pub(super) user: String,
-    session: String,
+    pub(super) session: String,
 }
 
 /// One with a second factor.
-struct Factor {
-    holder: Holder,
-    app: Totp,
+pub(super) struct Factor {
+    pub(super) holder: Holder,
+    pub(super) app: Totp,
 }
 
-fn sign_in(name: String) -> control::CreateSessionRequest {
+pub(super) fn sign_in(name: String) -> control::CreateSessionRequest {
     control::CreateSessionRequest {
         username: name,
         password: PASSWORD.into(),
@@ -110,7 +110,7 @@ async fn begun(scene: &Scene, name: &str) -> Totp {
     app(&made.expect("begun").into_inner().secret)
 }
 
-async fn factor(scene: &Scene, name: &str) -> Factor {
+pub(super) async fn factor(scene: &Scene, name: &str) -> Factor {
     let holder = signed_in(scene, name).await;
     let begin = control::BeginTotpRequest {
         user: holder.user.clone(),
