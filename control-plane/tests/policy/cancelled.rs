@@ -77,7 +77,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    async fn new() -> Self {
+    async fn new(log: Log) -> Self {
         let plane = Plane::start().await;
         let database = plane.cluster.connect().await;
         let stop = CancellationToken::new();
@@ -85,10 +85,14 @@ impl Scene {
         // Another key seals here than there.
         settings.sealing_keys = Some(Arc::new(sealing_keys(&["new", "test"])));
         let replica = Replica::start(&settings, Routes::default(), stop.clone()).await;
+        let key = match log {
+            Log::Has => plane.admin_key(),
+            Log::HasNot => plane.node_key(),
+        };
         Self {
             here: Here {
                 replica: replica.expect("it starts"),
-                key: plane.admin_key().parse().expect("a header"),
+                key: key.parse().expect("a header"),
             },
             rows: counting(&database).await,
             plane,
@@ -189,7 +193,7 @@ enum Log {
 /// Cuts each of these calls at each of its polls. A call that was cut has done all that
 /// a whole one does; or nothing, and then the same is done whole by the next.
 async fn leave_nothing_half_done(writes: &[Write], log: Log) {
-    let scene = Scene::new().await;
+    let scene = Scene::new(log).await;
     for (at, write) in writes.iter().enumerate() {
         let mut whole = None;
         let mut ended = None;

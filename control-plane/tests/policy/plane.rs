@@ -140,6 +140,11 @@ impl Plane {
         format!("Bearer {}", self.admin)
     }
 
+    /// The same of nodes.
+    pub(crate) fn node_key(&self) -> String {
+        format!("Bearer {}", self.node)
+    }
+
     /// To whatever a backend may ask.
     pub(crate) fn admin_channel(&self) -> Keyed {
         channel(self.address, &self.admin)

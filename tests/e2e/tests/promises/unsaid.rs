@@ -216,7 +216,7 @@ async fn doors(planes: &Planes, backend: &Backend, ws: SocketAddr, heard: &mut H
         room: "rooms/club".to_owned(),
         // Nobody listens there.
         url: "http://127.0.0.1:9".to_owned(),
-        secret: secrets.keep("a hook's secret", "Bearer of what the club is shown"),
+        secret: secrets.keep("a hook's secret", "what-the-club-is-shown"),
         ..Default::default()
     };
     let set = backend.doors().set_room_hook(request).await;
