@@ -15,7 +15,7 @@ mod truth;
 
 use core::time::Duration;
 
-use porthouse_model::{EntryStep, Refused};
+use porthouse_model::{Denial, EntryStep, Refused};
 use porthouse_rules::{Entry, Passed, Rules, Visitor, step_for};
 
 use crate::question::{QuestionId, Verdict};
@@ -152,7 +152,7 @@ pub(crate) enum Action {
     /// In, in this turn.
     Admit(Passed),
     /// Out.
-    Refuse(Refused),
+    Refuse(Denial),
 }
 
 /// How an entry goes on; over when there is no next state.
@@ -399,7 +399,7 @@ impl Verifying {
                 }
             },
             Verdict::NotEnrolled => refuse(Refused::SecondFactorMissing),
-            Verdict::Later(_) => refuse(proven.busy()),
+            Verdict::Later(delay) => out(Denial::until(proven.busy(), delay)),
             Verdict::Refused => refuse(Refused::HookRefused),
             Verdict::Away => refuse(proven.away()),
         }
@@ -514,8 +514,12 @@ const fn go(next: Sequence, action: Action) -> Step {
 }
 
 const fn refuse(refused: Refused) -> Step {
+    out(Denial::of(refused))
+}
+
+const fn out(denial: Denial) -> Step {
     Step {
         next: None,
-        action: Action::Refuse(refused),
+        action: Action::Refuse(denial),
     }
 }

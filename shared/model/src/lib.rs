@@ -24,7 +24,9 @@ pub use policy::{
     ApiKey, Change, ChangeItem, DEVICE_ROOMS_MAX, Device, DeviceBlock, Endpoint, EndpointAccess,
     Member, PolicyKey, Resolved, Revision, Room, Session, Then,
 };
-pub use refusal::{CloseCode, Refusal, RefusalId, Refused, Retry};
+pub use refusal::{
+    CloseCode, Denial, Refusal, RefusalId, Refused, Retry, WAIT_MS_MAX, WAIT_MS_MIN,
+};
 pub use rule::{
     Act, Acts, Audience, BroadcastRules, Capabilities, ClientSockets, CodeVersion, ConnectionRules,
     Content, DeliveryRules, EntryRules, EntryStep, Format, HistoryRules, HookVersion, Keep,

@@ -2,6 +2,7 @@
 //! it. Owns the one table from a refusal to close code and HTTP status.
 
 use core::fmt;
+use core::time::Duration;
 
 use self::Retry::{AfterMs, Authenticate, Elsewhere, Never};
 
@@ -419,24 +420,93 @@ impl Refused {
     }
 }
 
+/// The shortest wait that is told where more is known than the table says.
+pub const WAIT_MS_MIN: u32 = 100;
+/// The longest, whatever a control plane says.
+pub const WAIT_MS_MAX: u32 = 3_600_000;
+
+/// What is refused, before the refusal has its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// What, and by which rule.
+    pub refused: Refused,
+    /// When to try again, where more is known than the table says.
+    pub after_ms: Option<u32>,
+}
+
+impl Denial {
+    /// Refuses as the table says.
+    #[must_use]
+    pub const fn of(refused: Refused) -> Self {
+        Self {
+            refused,
+            after_ms: None,
+        }
+    }
+
+    /// Refuses until this much time has passed, at least [`WAIT_MS_MIN`] and at most
+    /// [`WAIT_MS_MAX`].
+    #[must_use]
+    pub fn until(refused: Refused, delay: Duration) -> Self {
+        let ms = u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
+        Self {
+            refused,
+            after_ms: Some(ms.clamp(WAIT_MS_MIN, WAIT_MS_MAX)),
+        }
+    }
+
+    /// Whether and when to try again.
+    #[must_use]
+    pub const fn retry(self) -> Retry {
+        match self.after_ms {
+            Some(ms) => AfterMs(ms),
+            None => self.refused.retry(),
+        }
+    }
+
+    /// The refusal, by its name.
+    #[must_use]
+    pub const fn named(self, id: RefusalId) -> Refusal {
+        Refusal { denial: self, id }
+    }
+}
+
+impl From<Refused> for Denial {
+    fn from(refused: Refused) -> Self {
+        Self::of(refused)
+    }
+}
+
 /// One refusal to somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What was refused, and by which rule.
-    pub refused: Refused,
+    /// What was refused, by which rule, and until when.
+    pub denial: Denial,
     /// Its name.
     pub id: RefusalId,
 }
 
 impl Refusal {
+    /// What was refused, and by which rule.
+    #[must_use]
+    pub const fn refused(&self) -> Refused {
+        self.denial.refused
+    }
+
+    /// Whether and when to try again.
+    #[must_use]
+    pub const fn retry(&self) -> Retry {
+        self.denial.retry()
+    }
+
     /// The reason of a close frame: rule, retry and id. Always within the 123
     /// bytes a close frame has for it (RFC 6455, section 5.5).
     #[must_use]
     pub fn reason(&self) -> String {
         format!(
             "{}; retry {}; {}",
-            self.refused.rule(),
-            self.refused.retry(),
+            self.refused().rule(),
+            self.retry(),
             self.id
         )
     }
@@ -449,10 +519,11 @@ mod tests {
     #[test]
     fn every_refusal_fits_a_close_frame_and_its_range_says_what_to_do() {
         for refused in Refused::ALL {
-            let refusal = Refusal {
-                refused,
-                id: RefusalId(u64::MAX),
-            };
+            for delay in [Duration::ZERO, Duration::MAX] {
+                let refusal = Denial::until(refused, delay).named(RefusalId(u64::MAX));
+                assert!(refusal.reason().len() <= 123, "{}", refusal.reason());
+            }
+            let refusal = Denial::of(refused).named(RefusalId(u64::MAX));
             assert!(refusal.reason().len() <= 123, "{}", refusal.reason());
             let range = match refused.code().0 {
                 1003 | 1008 | 1009 | 4000..=4099 => "never",
@@ -467,5 +538,15 @@ mod tests {
             );
             assert!((400..600).contains(&refused.http_status()));
         }
+    }
+
+    #[test]
+    fn a_wait_that_is_known_is_told_and_no_other() {
+        let told = |delay| Denial::until(Refused::SignInBusy, delay).retry();
+        assert_eq!(told(Duration::from_mins(7)), AfterMs(420_000));
+        assert_eq!(told(Duration::ZERO), AfterMs(WAIT_MS_MIN));
+        assert_eq!(told(Duration::MAX), AfterMs(WAIT_MS_MAX));
+        let table = Denial::from(Refused::SignInBusy).retry();
+        assert_eq!(table, Refused::SignInBusy.retry());
     }
 }

@@ -45,10 +45,10 @@ fn moved_socket((puddle, moved): (PuddleId, MovedSocket)) -> v1::MovedSocket {
         wire_form: wire_form(moved.wire_form).into(),
         outcome: outcome.into(),
         rule: refused
-            .map(|refusal| refusal.refused.rule().to_owned())
+            .map(|refusal| refusal.refused().rule().to_owned())
             .unwrap_or_default(),
         needed: refused
-            .map(|refusal| refusal.refused.needed().to_owned())
+            .map(|refusal| refusal.refused().needed().to_owned())
             .unwrap_or_default(),
         refusal_id: refused
             .map(|refusal| refusal.id.to_string())
@@ -58,7 +58,7 @@ fn moved_socket((puddle, moved): (PuddleId, MovedSocket)) -> v1::MovedSocket {
 
 #[cfg(test)]
 mod tests {
-    use porthouse_model::{Refusal, RefusalId, Refused};
+    use porthouse_model::{Denial, RefusalId, Refused};
     use porthouse_puddle::WireForm;
     use tonic::Code;
 
@@ -83,10 +83,7 @@ mod tests {
     fn who_is_refused_is_told_by_which_rule() {
         let socket = MovedSocket {
             wire_form: WireForm::Raw,
-            became: Moved::Refused(Refusal {
-                refused: Refused::UserRequired,
-                id: RefusalId(0xab),
-            }),
+            became: Moved::Refused(Denial::of(Refused::UserRequired).named(RefusalId(0xab))),
         };
         let result = CallResult::Moved(vec![(PuddleId(1), socket)]);
         let response = moved(&result).expect("one was moved");

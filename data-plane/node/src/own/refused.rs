@@ -2,7 +2,6 @@
 //! with a request; a refusal's own words are the table's.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -10,16 +9,11 @@ use http::header::{
     RETRY_AFTER, SET_COOKIE, VARY,
 };
 use http::{HeaderValue, Response, StatusCode};
-use porthouse_model::{RefusalId, Refused, Retry};
+use porthouse_model::{Denial, RefusalId, Refused, Retry};
 use porthouse_puddle::Cause;
 use serde::Serialize;
 
 use crate::refusals::Refusals;
-
-/// The shortest wait that is told.
-const RETRY_MIN: Duration = Duration::from_millis(100);
-/// The longest wait that is told.
-const RETRY_MAX: Duration = Duration::from_hours(1);
 
 /// An answer.
 #[derive(Debug)]
@@ -158,16 +152,6 @@ impl Answer {
         }
     }
 
-    /// Is to be asked for again after so long, which is at least a moment and at most
-    /// an hour, whatever a control plane says.
-    pub(super) fn after(self, delay: Duration) -> Self {
-        let ms = delay.clamp(RETRY_MIN, RETRY_MAX).as_millis();
-        Self {
-            retry: Retry::AfterMs(u32::try_from(ms).unwrap_or(u32::MAX)),
-            ..self
-        }
-    }
-
     /// May be read by this page.
     pub(super) fn readable_by(self, page: Option<HeaderValue>) -> Self {
         Self { page, ..self }
@@ -226,13 +210,20 @@ impl From<Wrong> for Answer {
     }
 }
 
-impl From<Refused> for Answer {
-    fn from(refused: Refused) -> Self {
+impl From<Denial> for Answer {
+    fn from(denial: Denial) -> Self {
+        let refused = denial.refused;
         Self {
             body: Says::Refusal(Box::new(Cause::Refused(refused))),
-            retry: refused.retry(),
+            retry: denial.retry(),
             ..Self::empty(refused.http_status())
         }
+    }
+}
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        Denial::of(refused).into()
     }
 }
 
@@ -244,13 +235,14 @@ fn json(body: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use super::*;
 
     #[test]
     fn a_wait_is_told_as_long_as_it_is_and_an_hour_at_most() {
         let told = |delay| {
-            let answer = Answer::from(Refused::SignInBusy).after(delay);
+            let answer = Answer::from(Denial::until(Refused::SignInBusy, delay));
             let answer = answer.into_http(&Refusals::new(), Ipv4Addr::LOCALHOST.into());
             let body: serde_json::Value = serde_json::from_str(answer.body()).expect("JSON");
             let header = answer.headers()[RETRY_AFTER].to_str().expect("a number");

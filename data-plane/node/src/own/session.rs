@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use porthouse_model::{ClientId, Credential, CredentialKind, Refused, Session};
+use porthouse_model::{ClientId, Credential, CredentialKind, Denial, Refused, Session};
 use porthouse_puddle::{SESSION_COOKIE, Secret, SignInBy, SignInVerdict, is_own_page};
 use serde::{Deserialize, Serialize};
 
@@ -134,7 +134,7 @@ impl Sessions {
             Some(SignInVerdict::Wrong) if by_code => Refused::SignInCodeWrong.into(),
             Some(SignInVerdict::Wrong) => Refused::SignInWrong.into(),
             Some(SignInVerdict::Gone) => Refused::SignInOver.into(),
-            Some(SignInVerdict::Later(delay)) => Answer::from(Refused::SignInBusy).after(delay),
+            Some(SignInVerdict::Later(delay)) => Denial::until(Refused::SignInBusy, delay).into(),
             None => Refused::ControlPlaneAway.into(),
         }
     }

@@ -1,7 +1,7 @@
 //! What puddles of one node tell each other, as a black box keeps it. Passwords
 //! and codes on their way to a sibling's door are left out (see `Secret`).
 
-use porthouse_model::Refusal;
+use porthouse_model::{Denial, Refusal};
 
 use super::code::{Garbled, Kept, Reader, fields, variants};
 use crate::counting::{Counted, CountingHop, Once};
@@ -154,7 +154,8 @@ fields! {
     SiblingHop { pair, what }
     Pair { raw, sibling }
     SiblingClaim { secret, token, room }
-    Refusal { id, refused }
+    Refusal { id, denial }
+    Denial { refused, after_ms }
 }
 
 impl Kept for CountingHop {

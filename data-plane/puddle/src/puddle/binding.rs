@@ -193,12 +193,12 @@ impl Puddle {
             End::Refused(request, refusal) => {
                 let refused = Told::refused(request.as_ref(), Some(&room), refusal);
                 self.tell(id, |out| refused.frame(out));
-                (refusal.refused.code(), refusal.reason())
+                (refusal.refused().code(), refusal.reason())
             }
             End::Closed(refusal) => {
                 let closed = Told::closed(&room, refusal);
                 self.tell(id, |out| closed.frame(out));
-                (refusal.refused.code(), refusal.reason())
+                (refusal.refused().code(), refusal.reason())
             }
         };
         self.tell(id, |out| frame::close(code, &reason, out));

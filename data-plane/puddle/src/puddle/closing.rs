@@ -2,7 +2,7 @@
 //! it held is given back at once; the connection itself ends when its last frame
 //! is written and the peer has answered, or has taken too long to.
 
-use porthouse_model::{CloseCode, PolicyKey, Refused};
+use porthouse_model::{CloseCode, Denial, PolicyKey, Refused};
 
 use super::Puddle;
 use super::handshake::TOO_MUCH;
@@ -26,13 +26,13 @@ impl Puddle {
         &mut self,
         id: SocketId,
         request: Option<&Upgrade>,
-        refused: Refused,
+        denial: impl Into<Denial>,
     ) {
         let room = match request.map(|request| &request.endpoint) {
             Some(Endpoint::Room(room)) => Some(room),
             Some(Endpoint::Primary | Endpoint::Address(_)) | None => None,
         };
-        let refusal = self.refusal(id, room, refused);
+        let refusal = self.refusal(id, room, denial);
         let page = request.and_then(|request| self.page_named(request));
         self.tell(id, |out| match request {
             Some(request) => upgrade::turned_away(request, &refusal, page.as_deref(), out),
@@ -43,19 +43,20 @@ impl Puddle {
 
     /// Closes a socket for a rule. What it has queued is dropped, but for the
     /// rest of a frame already begun.
-    pub(super) fn close_refused(&mut self, id: SocketId, refused: Refused) {
+    pub(super) fn close_refused(&mut self, id: SocketId, denial: impl Into<Denial>) {
+        let denial = denial.into();
         if let Some(Phase::Knocking(knock)) = self.sockets.get_mut(id).map(|known| &mut known.phase)
             && let Some(request) = knock.opening.answer()
         {
-            self.refuse_upgrade(id, Some(&request), refused);
+            self.refuse_upgrade(id, Some(&request), denial);
             return;
         }
-        let refusal = self.refusal(id, None, refused);
+        let refusal = self.refusal(id, None, denial);
         self.part_refused(id, &refusal);
         if self.is_stream(id) {
             self.close_stream(id, &refusal);
         } else {
-            self.close(id, refused.code(), &refusal.reason());
+            self.close(id, refusal.refused().code(), &refusal.reason());
         }
     }
 

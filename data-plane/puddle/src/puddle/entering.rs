@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use porthouse_model::{ClientId, PolicyKey, Refused, Revision, RoomName, Session, UserId};
+use porthouse_model::{ClientId, Denial, PolicyKey, Refused, Revision, RoomName, Session, UserId};
 use porthouse_rules::{Bucket, Passed};
 
 use super::Puddle;
@@ -138,8 +138,8 @@ impl Puddle {
                 self.admit(id, room, passed, seen);
                 None
             }
-            Action::Refuse(refused) => {
-                self.refuse_entry(id, room, refused);
+            Action::Refuse(denial) => {
+                self.refuse_entry(id, room, denial);
                 None
             }
         }
@@ -338,21 +338,27 @@ impl Puddle {
     }
 
     /// Out, before having been in; or, unasked, before being in again.
-    pub(super) fn refuse_entry(&mut self, id: SocketId, room: &RoomName, refused: Refused) {
+    pub(super) fn refuse_entry(
+        &mut self,
+        id: SocketId,
+        room: &RoomName,
+        denial: impl Into<Denial>,
+    ) {
+        let denial = denial.into();
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
         };
         match &mut socket.phase {
             Phase::Knocking(knock) => match knock.opening.answer() {
-                Some(request) => self.refuse_upgrade(id, Some(&request), refused),
-                None => self.close_refused(id, refused),
+                Some(request) => self.refuse_upgrade(id, Some(&request), denial),
+                None => self.close_refused(id, denial),
             },
             Phase::Multiplexed(lobby) => {
                 let Some(entry) = lobby.take_entry(room) else {
                     return;
                 };
                 self.leave_door(id, &entry);
-                let refusal = self.refusal(id, Some(room), refused);
+                let refusal = self.refusal(id, Some(room), denial);
                 let reply_to = entry.reply_to.as_ref();
                 let event = match (entry.origin, reply_to) {
                     (Origin::PutBack, None) => multiplexed::Event::closed(room, &refusal),

@@ -52,8 +52,8 @@ impl Puddle {
         let sequence = Sequence::new(Attempts::new(&self.settings), manner);
         let seen = self.see(id, to, false);
         let first = sequence.step(Event::Look, seen.door(self.page_of(id)));
-        if let Action::Refuse(refused) = first.action {
-            return Moved::Refused(self.refusal(id, Some(to), refused));
+        if let Action::Refuse(denial) = first.action {
+            return Moved::Refused(self.refusal(id, Some(to), denial));
         }
         let until = self.now + self.settings.entry_time_max;
         let entry = Entry {

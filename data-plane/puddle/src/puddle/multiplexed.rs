@@ -1,7 +1,9 @@
 //! A message from a `porthouse.v1` socket: a header line that asks something.
 //! Every request has exactly one reply.
 
-use porthouse_model::{ClientId, CloseCode, MessageKind, PolicyKey, Refused, RoomName, TokenHash};
+use porthouse_model::{
+    ClientId, CloseCode, Denial, MessageKind, PolicyKey, Refused, RoomName, TokenHash,
+};
 use porthouse_rules::Rules;
 
 use super::Puddle;
@@ -283,7 +285,7 @@ impl Puddle {
             return;
         };
         let (request, by_code) = (request.clone(), challenge.is_some());
-        let refused = match verdict {
+        let denial = match verdict {
             Some(SignInVerdict::Right { token, .. }) => {
                 let token = *token;
                 lobby.who = Who::Session(Box::new(Holder {
@@ -296,13 +298,13 @@ impl Puddle {
             Some(SignInVerdict::CodeNeeded { challenge, expires }) => {
                 return self.code_needed(id, request.as_ref(), challenge.clone(), *expires);
             }
-            Some(SignInVerdict::Wrong) if by_code => Refused::SignInCodeWrong,
-            Some(SignInVerdict::Wrong) => Refused::SignInWrong,
-            Some(SignInVerdict::Later(_)) => Refused::SignInBusy,
-            Some(SignInVerdict::Gone) => Refused::SignInOver,
-            None => Refused::ControlPlaneAway,
+            Some(SignInVerdict::Wrong) if by_code => Refused::SignInCodeWrong.into(),
+            Some(SignInVerdict::Wrong) => Refused::SignInWrong.into(),
+            Some(SignInVerdict::Later(delay)) => Denial::until(Refused::SignInBusy, *delay),
+            Some(SignInVerdict::Gone) => Refused::SignInOver.into(),
+            None => Refused::ControlPlaneAway.into(),
         };
-        self.refuse_sign_in(id, refused);
+        self.refuse_sign_in(id, denial);
     }
 
     /// Looks whether the session a socket comes with is known by now.
@@ -350,14 +352,15 @@ impl Puddle {
 
     /// A wrong token at the upgrade ends the socket; a wrong line does not, and a
     /// wrong code may be followed by a right one.
-    pub(super) fn refuse_sign_in(&mut self, id: SocketId, refused: Refused) {
+    pub(super) fn refuse_sign_in(&mut self, id: SocketId, denial: impl Into<Denial>) {
+        let denial = denial.into();
         let Some(lobby) = self.lobby_mut(id) else {
             return;
         };
         let (request, given) = match std::mem::replace(&mut lobby.sign_in, SignIn::None) {
             SignIn::Resolving(request, given) => (request, given),
             SignIn::Verifying(request, _, challenge) => {
-                let waits = challenge.filter(|_| refused != Refused::SignInOver);
+                let waits = challenge.filter(|_| denial.refused != Refused::SignInOver);
                 if let Some(challenge) = waits {
                     lobby.sign_in = SignIn::Waiting(challenge);
                 }
@@ -369,9 +372,9 @@ impl Puddle {
         };
         lobby.who = Who::Anonymous;
         match given {
-            Given::Upgrade => self.close_refused(id, refused),
+            Given::Upgrade => self.close_refused(id, denial),
             Given::Line => {
-                self.refuse_line(id, request.as_ref(), None, refused);
+                self.refuse_line(id, request.as_ref(), None, denial);
                 self.rest(id);
                 self.advance_all(id, Event::Look);
             }
@@ -383,9 +386,9 @@ impl Puddle {
         id: SocketId,
         request: Option<&Id>,
         room: Option<&RoomName>,
-        refused: Refused,
+        denial: impl Into<Denial>,
     ) {
-        let refusal = self.refusal(id, room, refused);
+        let refusal = self.refusal(id, room, denial);
         self.inform(id, |out| Told::refused(request, room, &refusal).frame(out));
     }
 

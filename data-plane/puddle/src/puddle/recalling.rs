@@ -1,7 +1,7 @@
 //! A refusal is given its name, and what it came of is kept under that name for a
 //! while. Refuses nothing itself.
 
-use porthouse_model::{Refusal, RefusalId, Refused, RoomName};
+use porthouse_model::{Denial, Refusal, RefusalId, RoomName};
 use porthouse_rules::Sight;
 
 use super::Puddle;
@@ -18,13 +18,11 @@ impl Puddle {
         &mut self,
         id: SocketId,
         room: Option<&RoomName>,
-        refused: Refused,
+        denial: impl Into<Denial>,
     ) -> Refusal {
+        let denial = denial.into();
         let room = room.cloned().or_else(|| self.room_of(id));
-        Refusal {
-            refused,
-            id: self.keep_refusal(id, room, Cause::Refused(refused)),
-        }
+        denial.named(self.keep_refusal(id, room, Cause::Refused(denial.refused)))
     }
 
     /// Names what is refused to a request.

@@ -1,7 +1,7 @@
 //! A request with a ticket waits until the control plane has said whose it is; from
 //! there on it is as if the session's token had come with it.
 
-use porthouse_model::{Refused, TokenHash};
+use porthouse_model::{Denial, Refused, TokenHash};
 
 use super::{Puddle, Verifying};
 use crate::input::SocketId;
@@ -48,7 +48,7 @@ impl Puddle {
             return;
         };
         let request = redeems.request;
-        let refused = match verdict {
+        let denial = match verdict {
             Some(SignInVerdict::Right { token, .. }) => {
                 let who = Who::Session(Box::new(Holder {
                     token: *token,
@@ -58,11 +58,11 @@ impl Puddle {
                 return self.resume(id);
             }
             Some(SignInVerdict::CodeNeeded { .. } | SignInVerdict::Wrong | SignInVerdict::Gone) => {
-                Refused::TicketWrong
+                Refused::TicketWrong.into()
             }
-            Some(SignInVerdict::Later(_)) => Refused::SignInBusy,
-            None => Refused::ControlPlaneAway,
+            Some(SignInVerdict::Later(delay)) => Denial::until(Refused::SignInBusy, *delay),
+            None => Refused::ControlPlaneAway.into(),
         };
-        self.refuse_upgrade(id, Some(&request), refused);
+        self.refuse_upgrade(id, Some(&request), denial);
     }
 }

@@ -277,7 +277,10 @@ fn judge(taken: &Taken<'_>) {
 fn judge_events(state: Sequence, event: Event, step: Step) {
     let nothing = step.action == Action::Nothing;
     match event {
-        Event::Late => assert_eq!(step.action, Action::Refuse(Refused::EntryTooSlow)),
+        Event::Late => assert_eq!(
+            step.action,
+            Action::Refuse(Denial::of(Refused::EntryTooSlow))
+        ),
         Event::Judged(question, _) | Event::Unjudged(question) => assert_eq!(
             nothing,
             state.question() != Some(question),
@@ -331,7 +334,7 @@ fn a_raw_socket_is_told_where_the_question_is_asked() {
         (EntryStep::Approval, Refused::QuestionsRefused),
     ] {
         let step = knock.step(Event::Look, asking(&[step]).door());
-        assert_eq!(step.action, Action::Refuse(refused));
+        assert_eq!(step.action, Action::Refuse(Denial::of(refused)));
     }
 }
 
@@ -389,7 +392,24 @@ fn the_last_wrong_answer_is_the_end_and_each_kind_is_counted_apart() {
     assert_eq!(actions[2], challenge(Asked::Password, 1));
     assert_eq!(actions[4], challenge(Asked::RoomCode, 2));
     assert_eq!(actions[6], challenge(Asked::RoomCode, 1));
-    assert_eq!(actions[8], Action::Refuse(Refused::RoomCodeWrong));
+    assert_eq!(
+        actions[8],
+        Action::Refuse(Denial::of(Refused::RoomCodeWrong))
+    );
+}
+
+#[test]
+fn who_was_wrong_too_often_is_told_how_long_to_wait() {
+    let door = asking(&[PASSWORD]);
+    let delay = Duration::from_mins(9);
+    let events = [
+        (Event::Look, &door),
+        (Event::Answered(JUST), &door),
+        (Event::Judged(JUST, Verdict::Later(delay)), &door),
+    ];
+    let actions = course(Sequence::new(attempts(), Manner::Asked), &events);
+    let busy = Denial::until(Refused::PasswordBusy, delay);
+    assert_eq!(actions[2], Action::Refuse(busy));
 }
 
 #[test]
@@ -402,7 +422,7 @@ fn a_second_factor_shown_lately_is_not_asked_for_again() {
     let asked = course(knock, &[(Event::Look, &old)]);
     assert!(matches!(asked[..], [Action::Challenge { .. }]), "{asked:?}");
     let nobody = Known::open(Audience::Anyone, &[factor], Standing::Anonymous);
-    let refused = [Action::Refuse(Refused::UserRequired)];
+    let refused = [Action::Refuse(Denial::of(Refused::UserRequired))];
     assert_eq!(course(knock, &[(Event::Look, &nobody)]), refused);
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn turned_away(
     match (&upgrade.asks, &upgrade.origin) {
         (Asks::Socket(accept), Some(_)) => {
             switching(accept, upgrade.subprotocol, out);
-            frame::close(refusal.refused.code(), &refusal.reason(), out);
+            frame::close(refusal.refused().code(), &refusal.reason(), out);
         }
         (Asks::Socket(_) | Asks::Stream(_) | Asks::Post(_) | Asks::Preflight, _) => {
             refused(refusal, page, out);
@@ -92,7 +92,7 @@ pub(crate) fn turned_away(
 
 /// Appends a refusal's HTTP status with the reasons as JSON.
 pub(crate) fn refused(refusal: &Refusal, page: Option<&str>, out: &mut Vec<u8>) {
-    let refused = refusal.refused;
+    let refused = refusal.refused();
     let body = Body {
         explanation: Explanation::of(refusal),
         message: format!(
@@ -101,7 +101,7 @@ pub(crate) fn refused(refusal: &Refusal, page: Option<&str>, out: &mut Vec<u8>) 
             refused.needed()
         ),
     };
-    answer(refused.http_status(), refused.retry(), page, &body, out);
+    answer(refused.http_status(), refusal.retry(), page, &body, out);
 }
 
 /// Appends the answer to a request that cannot be upgraded. In any case the
@@ -225,12 +225,14 @@ const fn phrase(status: u16) -> &'static str {
 mod tests {
     use super::super::fixture;
     use super::*;
-    use porthouse_model::Refused;
+    use core::time::Duration;
+
+    use porthouse_model::{Denial, Refused};
 
     const ID: RefusalId = RefusalId(0xab);
 
     fn refusal(refused: Refused) -> Refusal {
-        Refusal { refused, id: ID }
+        Denial::of(refused).named(ID)
     }
 
     fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -258,6 +260,14 @@ mod tests {
              \"retry\":\"after\",\"retry_after_ms\":5000,\"refusal_id\":\"00000000000000ab\",\
              \"message\":\"Refused by staleness: needed is word from the control plane.\"}\n"
         );
+    }
+
+    #[test]
+    fn a_wait_that_is_known_is_told_instead_of_the_tables() {
+        let busy = Denial::until(Refused::PasswordBusy, Duration::from_mins(2)).named(ID);
+        let written = text(|out| refused(&busy, None, out));
+        assert!(written.contains("\r\nRetry-After: 120\r\n"), "{written}");
+        assert!(written.contains("\"retry_after_ms\":120000,"), "{written}");
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(crate) fn epoch(stand: Stand, out: &mut Vec<u8>) {
 /// Appends why nothing more comes; a reader that connects again by itself is told
 /// when.
 pub(crate) fn closed(refusal: &Refusal, out: &mut Vec<u8>) {
-    if let Retry::AfterMs(ms) = refusal.refused.retry() {
+    if let Retry::AfterMs(ms) = refusal.retry() {
         out.extend_from_slice(format!("retry: {ms}\n").as_bytes());
     }
     out.extend_from_slice(b"event: closed\n");
@@ -88,7 +88,7 @@ fn data(text: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use porthouse_model::{RefusalId, Refused};
+    use porthouse_model::{Denial, RefusalId, Refused};
     use proptest::prelude::*;
 
     use super::*;
@@ -145,10 +145,7 @@ mod tests {
     #[test]
     fn what_ends_a_stream_says_why_and_when_to_come_again() {
         let mut out = Vec::new();
-        let refusal = |refused| Refusal {
-            refused,
-            id: RefusalId(0xab),
-        };
+        let refusal = |refused| Denial::of(refused).named(RefusalId(0xab));
         closed(&refusal(Refused::Draining), &mut out);
         assert!(out.starts_with(b"retry: 1000\nevent: closed\ndata: {\"code\":1012,"));
         closed(&refusal(Refused::MembersOnly), &mut out);

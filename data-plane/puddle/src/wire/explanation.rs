@@ -22,13 +22,13 @@ pub(crate) struct Explanation {
 impl Explanation {
     /// Explains by the table of refusals.
     pub(crate) const fn of(refusal: &Refusal) -> Self {
-        let refused: Refused = refusal.refused;
+        let refused: Refused = refusal.refused();
         Self {
             code: Some(refused.code().0),
             ..Self::new(
                 refused.rule(),
                 refused.needed(),
-                refused.retry(),
+                refusal.retry(),
                 refusal.id,
             )
         }

@@ -14,6 +14,7 @@ mod certificates;
 mod codes;
 mod waiting_room;
 mod two_factors;
+mod waits;
 mod typed;
 mod page_session;
 mod tickets;

@@ -178,7 +178,6 @@ async fn rooms(planes: &Planes, backend: &Backend, ws: SocketAddr, heard: &mut H
     }
     let request = SetRoomCodeRequest {
         room: "rooms/cave".to_owned(),
-        etag: String::new(),
         ..Default::default()
     };
     let set = backend.doors().set_room_code(request).await;
@@ -257,7 +256,7 @@ async fn doors(planes: &Planes, backend: &Backend, ws: SocketAddr, heard: &mut H
     }
     let request = SetRoomCodeRequest {
         room: "roomTemplates/vault-*".to_owned(),
-        etag: String::new(),
+        ..Default::default()
     };
     let set = backend.doors().set_room_code(request).await;
     secrets.keep(

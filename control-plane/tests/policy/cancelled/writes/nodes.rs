@@ -78,7 +78,7 @@ pub(crate) const OF_NODES: &[Write] = writes! {
         let (factor, room) = (factor(scene, &name).await, room(scene, &name).await);
         let request = control::SetRoomCodeRequest {
             room: format!("rooms/{name}"),
-            etag: String::new(),
+            ..Default::default()
         };
         let set = scene.plane.doors().set_room_code(request).await.expect("a code");
         let code = code(&app(&set.into_inner().secret));

@@ -84,6 +84,22 @@ fn a_password_is_asked_until_it_is_right() {
 }
 
 #[test]
+fn who_is_to_wait_before_a_door_is_told_how_long() {
+    let mut world = World::new(2);
+    world.room("vault", password_rules(1));
+    world.busy = Some(Duration::from_mins(3));
+    let ada = world.lobby(0);
+    world.line(ada, r#"{"op":"join","room":"vault","id":1}"#);
+    world.take(ada);
+    let answer = r#"{"op":"answer","room":"vault","password":"open sesame","id":2}"#;
+    world.line(ada, answer);
+    let told = world.take_text(ada);
+    let busy = r#""op":"refused","id":2,"room":"vault","code":4208,"rule":"entry.password","#;
+    assert!(told.contains(busy), "{told}");
+    assert!(told.contains(r#""retry_after_ms":180000,"#), "{told}");
+}
+
+#[test]
 fn the_last_wrong_password_is_refused() {
     let mut world = World::new(1);
     world.room("vault", password_rules(1));

@@ -16,7 +16,7 @@ fn refused(world: &mut World, became: Moved, expected: Refused) -> Recalled {
     let Moved::Refused(refusal) = became else {
         panic!("{became:?}")
     };
-    assert_eq!(refusal.refused, expected);
+    assert_eq!(refusal.refused(), expected);
     let kept = recalled(world, &refusal.id.to_string()).expect("it is kept");
     assert_eq!(kept.cause, Cause::Refused(expected));
     kept

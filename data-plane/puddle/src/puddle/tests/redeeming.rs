@@ -1,6 +1,8 @@
 //! A ticket in the URL opens a socket of the session it was made for, at the path
 //! and for the page it was made for.
 
+use core::time::Duration;
+
 use porthouse_model::{Credential, CredentialKind, MessageKind};
 
 use super::world::{Client, World, close_frame, members_only};
@@ -75,6 +77,22 @@ fn a_ticket_of_another_path_or_page_opens_nothing() {
     let bytes = world.take(page);
     let (code, reason) = close_frame(&bytes);
     assert_eq!(code, 4114, "{reason}");
+}
+
+#[test]
+fn who_is_to_wait_with_a_ticket_is_told_how_long() {
+    let mut world = with_ticket(Some(PAGE), "/club");
+    world.busy = Some(Duration::from_secs(90));
+    let client = open(&mut world, "/club", &[]);
+    let told = world.take_text(client);
+    assert!(told.starts_with("HTTP/1.1 429"), "{told}");
+    assert!(told.contains("\r\nRetry-After: 90\r\n"), "{told}");
+    assert!(told.contains(r#""retry_after_ms":90000,"#), "{told}");
+    let page = open(&mut world, "/club", &[&format!("Origin: {PAGE}")]);
+    let bytes = world.take(page);
+    let (code, reason) = close_frame(&bytes);
+    assert_eq!(code, 4209, "{reason}");
+    assert!(reason.contains("; retry after 90000ms; "), "{reason}");
 }
 
 #[test]

@@ -163,6 +163,25 @@ fn a_password_or_a_token_may_come_instead_of_the_code() {
 }
 
 #[test]
+fn who_is_to_wait_is_told_how_long() {
+    let (mut world, ada) = enrolled();
+    world.busy = Some(Duration::from_mins(7));
+    let busy = told(&mut world, ada, PASSWORD);
+    let expected = r#""code":4209,"rule":"sign_in","#;
+    assert!(busy.contains(expected), "{busy}");
+    let wait = r#""retry":"after","retry_after_ms":420000,"#;
+    assert!(busy.contains(wait), "{busy}");
+    world.busy = None;
+    told(&mut world, ada, PASSWORD);
+    world.busy = Some(Duration::from_hours(9));
+    let longest = told(&mut world, ada, CODE);
+    assert!(
+        longest.contains(r#""retry_after_ms":3600000,"#),
+        "{longest}"
+    );
+}
+
+#[test]
 fn who_never_shows_the_code_is_closed() {
     let (mut world, ada) = enrolled();
     told(&mut world, ada, PASSWORD);

@@ -116,6 +116,8 @@ pub(super) struct World {
     pub(super) tickets: BTreeMap<TokenHash, (Option<&'static str>, &'static str, u8)>,
     /// Users have a second factor.
     pub(super) enrolled: bool,
+    /// So long whoever shows something is to wait.
+    pub(super) busy: Option<Duration>,
     /// What the owner's backend says.
     pub(super) hook: Verdict,
     pub(super) revision: u64,
@@ -184,6 +186,7 @@ impl World {
             code: "123456",
             tickets: BTreeMap::new(),
             enrolled: false,
+            busy: None,
             hook: Verdict::Right(Pass::Hook(HookVersion(1))),
             revision: 0,
             away: false,
@@ -523,6 +526,9 @@ impl World {
     }
 
     fn verdict(&self, what: &Verification) -> Verdict {
+        if let Some(delay) = self.busy {
+            return Verdict::Later(delay);
+        }
         let rooms = self.rooms.values().map(|room| (room.id, &room.rules));
         let templates = self.templates.values();
         let mut all = rooms.chain(templates.map(|template| (template.id, &template.rules)));

@@ -374,7 +374,7 @@ fn as_millis<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use porthouse_model::{RefusalId, Refused};
+    use porthouse_model::{Denial, RefusalId, Refused};
 
     const CLIENT: ClientId = ClientId::from_bytes([1; 16]);
 
@@ -397,10 +397,7 @@ mod tests {
     }
 
     fn refusal(refused: Refused) -> Refusal {
-        Refusal {
-            refused,
-            id: RefusalId(0xab),
-        }
+        Denial::of(refused).named(RefusalId(0xab))
     }
 
     #[test]

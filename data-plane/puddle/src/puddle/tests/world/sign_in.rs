@@ -10,6 +10,9 @@ use crate::{Secret, SignInBy, SignInVerdict};
 impl World {
     /// A challenge is the user's name.
     pub(super) fn signed_in(&self, by: SignInBy) -> SignInVerdict {
+        if let Some(delay) = self.busy {
+            return SignInVerdict::Later(delay);
+        }
         let (name, right) = match &by {
             SignInBy::Password { username, password } => {
                 (username.to_string(), password.expose() == self.password)
