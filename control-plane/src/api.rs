@@ -90,7 +90,7 @@ pub(crate) use refused_token::RefusedTokens;
 pub(crate) use room_code::{RoomCodeCheck, RoomCodeChecked, Shower};
 pub(crate) use sealing::Sealing;
 pub(crate) use session::is_user_agent;
-pub(crate) use sign_in::{Answer, Client, Mark, Opened, Second, SignIn, SignedIn};
+pub(crate) use sign_in::{Answer, Client, Drawn, Opened, Second, SignIn, SignedIn};
 pub(crate) use ticket::{Bound, Tickets};
 pub(crate) use time::to_wire as time_to_wire;
 pub(crate) use token_sign_in::ShownToken;

@@ -9,13 +9,14 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::identity::chance;
 use crate::identity::password::Password;
 use crate::store::sessions::{self, NamedSession};
 use crate::store::{issuers, log, users};
 
 use super::code_check::{Checked, Given};
 use super::error::{ApiError, Kind};
-use super::sign_in::{Answer, Client, Mark, Opened, Second, SignedIn};
+use super::sign_in::{Answer, Client, Drawn, Opened, Second, SignedIn};
 use super::ticket::{self, Bound};
 use super::token_sign_in::{ShownToken, is_alone};
 use super::{Api, Write, asker, page, resource_name, revision_to_wire, time, user};
@@ -33,11 +34,15 @@ impl wire::session_service_server::SessionService for Api {
     ) -> Result<Response<wire::CreateSessionResponse>, Status> {
         let asker = asker(&request, &request.get_ref().client_address);
         let request = request.into_inner();
-        let client = client(
-            request.client_address,
-            request.user_agent,
-            &request.device_mark,
-        )?;
+        let new_mark = chance::credential(CredentialKind::Device);
+        let client = Client {
+            // What is no mark is none: a device that mistypes it is merely unknown.
+            mark: Credential::parse(CredentialKind::Device, &request.device_mark)
+                .ok()
+                .map(|mark| mark.hash()),
+            new_mark: Some(new_mark.hash()),
+            ..client(request.client_address, request.user_agent)?
+        };
         let lifetime = self.lifetime(request.lifetime)?;
         let by_token = is_alone(&request.jwt, &request.username, &request.password)?;
         let signed_in = if by_token {
@@ -67,7 +72,7 @@ impl wire::session_service_server::SessionService for Api {
             SignedIn::Opened(opened) => wire::CreateSessionResponse {
                 token: opened.token.reveal(),
                 revision: revision_to_wire(Some(opened.revision)),
-                device_mark: mark(&opened),
+                device_mark: handed_out(&opened, &new_mark),
                 second_factor_challenge: None,
                 session: Some(self.opened(*opened).await?),
             },
@@ -91,11 +96,16 @@ impl wire::session_service_server::SessionService for Api {
         let challenge = Credential::parse(CredentialKind::SignInChallenge, &request.challenge)
             .map_err(|bad| ApiError::field("challenge", bad.to_string()))?;
         let given = Given::parse(&request.code);
-        match self.sign_in.complete(challenge, given, None).await? {
+        let new_mark = chance::credential(CredentialKind::Device);
+        let drawn = Drawn {
+            token: None,
+            new_mark: Some(new_mark.hash()),
+        };
+        match self.sign_in.complete(challenge, given, drawn).await? {
             SignedIn::Opened(opened) => Ok(Response::new(wire::CompleteSessionResponse {
                 token: opened.token.reveal(),
                 revision: revision_to_wire(Some(opened.revision)),
-                device_mark: mark(&opened),
+                device_mark: handed_out(&opened, &new_mark),
                 session: Some(self.opened(*opened).await?),
             })),
             SignedIn::Not(checked) => Err(unpassed(checked).into()),
@@ -132,7 +142,7 @@ impl wire::session_service_server::SessionService for Api {
         let request = request.into_inner();
         let username = resource_name::user("user", &request.user)?;
         let lifetime = self.lifetime(request.lifetime)?;
-        let client = client(request.client_address, request.user_agent, "")?;
+        let client = client(request.client_address, request.user_agent)?;
         let opened = self
             .sign_in
             .open_unasked(username, lifetime, client)
@@ -262,7 +272,7 @@ impl Api {
 }
 
 /// Where a sign-in comes from, as the caller says.
-fn client(address: String, user_agent: String, mark: &str) -> Result<Client, ApiError> {
+fn client(address: String, user_agent: String) -> Result<Client, ApiError> {
     if address.len() > ADDRESS_BYTES_MAX || address.contains(char::is_control) {
         let rule = format!("at most {ADDRESS_BYTES_MAX} bytes, no control characters");
         return Err(ApiError::field("client_address", rule));
@@ -274,8 +284,8 @@ fn client(address: String, user_agent: String, mark: &str) -> Result<Client, Api
     Ok(Client {
         address,
         user_agent,
-        // What is no mark is none: a device that mistypes it is merely unknown.
-        mark: Credential::parse(CredentialKind::Device, mark).map_or(Mark::New, Mark::Shown),
+        mark: None,
+        new_mark: None,
     })
 }
 
@@ -284,9 +294,13 @@ pub(crate) fn is_user_agent(text: &str) -> bool {
     text.len() <= USER_AGENT_BYTES_MAX && !text.contains(char::is_control)
 }
 
-fn mark(opened: &Opened) -> String {
-    let mark = opened.mark.as_ref();
-    mark.map(Credential::reveal).unwrap_or_default()
+/// The mark that was drawn for a device, where it is known by that now.
+fn handed_out(opened: &Opened, new_mark: &Credential) -> String {
+    if opened.marked {
+        new_mark.reveal()
+    } else {
+        String::new()
+    }
 }
 
 fn unpassed(checked: Checked) -> ApiError {

@@ -52,20 +52,11 @@ pub(crate) struct Client {
     pub(crate) address: String,
     /// What it says it is, for people to read.
     pub(crate) user_agent: String,
-    /// By what it is known again.
-    pub(crate) mark: Mark,
-}
-
-/// By what a device is known again on which somebody has signed in.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Mark {
-    /// By nothing: it is handed no mark, so none is made.
-    #[default]
-    None,
-    /// By a new one, which it is handed.
-    New,
-    /// By the one that it shows; by a new one where that is nobody's.
-    Shown(Credential),
+    /// The hash of the mark it was handed when somebody signed in on it before.
+    pub(crate) mark: Option<TokenHash>,
+    /// The hash of a mark that was drawn for it, to be handed out if it is not known;
+    /// none: it is handed none, so it stays unknown.
+    pub(crate) new_mark: Option<TokenHash>,
 }
 
 /// Somebody's answer at the door.
@@ -107,8 +98,8 @@ pub(crate) struct Opened {
     pub(crate) user: UserRow,
     pub(crate) token: Credential,
     pub(crate) revision: Revision,
-    /// The mark that the client is known by from now on; none: it has one.
-    pub(crate) mark: Option<Credential>,
+    /// The client is known by the mark that was drawn for it from now on.
+    pub(crate) marked: bool,
 }
 
 /// A session to be opened, once everything was right.
@@ -118,6 +109,8 @@ pub(super) struct Opening {
     pub(super) address: String,
     pub(super) user_agent: String,
     pub(super) device_known: bool,
+    /// The mark that a device that is not known is handed, if it is.
+    pub(super) new_mark: Option<TokenHash>,
     pub(super) second_factor_time: Option<DateTime<Utc>>,
     /// By which issuer's token, where it was no password, and what else that says.
     pub(super) by: Option<ByToken>,
@@ -146,7 +139,6 @@ enum Shown {
 struct Begun {
     found: Option<UserRow>,
     attempt: Attempt,
-    /// It needs no mark.
     device_known: bool,
 }
 
@@ -161,9 +153,19 @@ struct Right {
     client: Client,
 }
 
+/// What somebody else has drawn, and hands out: hashes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Drawn {
+    /// Of the session's token; none: it is drawn here.
+    pub(crate) token: Option<TokenHash>,
+    /// Of a mark, as in [`Client`].
+    pub(crate) new_mark: Option<TokenHash>,
+}
+
 /// What one transaction came to.
 pub(super) enum Step {
-    Opened(Box<(SessionRow, UserRow, Option<Credential>)>),
+    /// And whether the device is known by its new mark from now on.
+    Opened(Box<(SessionRow, UserRow, bool)>),
     Challenged(DateTime<Utc>),
     Not(Checked),
 }
@@ -280,6 +282,7 @@ impl SignIn {
                         user_agent: client.user_agent,
                         // Nobody has signed in on it.
                         device_known: true,
+                        new_mark: None,
                         second_factor_time: None,
                         by: None,
                     };
@@ -295,18 +298,14 @@ impl SignIn {
             user,
             token,
             revision,
-            mark: None,
+            marked: false,
         })
     }
 
     /// Looks up who it may be, and counts the answer as wrong for now.
     async fn begin(&self, answer: &Answer) -> Result<Begun, ApiError> {
         let (name, address) = (answer.username.clone(), answer.client.address.clone());
-        let (mark, marked) = match &answer.client.mark {
-            Mark::None => (None, false),
-            Mark::New => (None, true),
-            Mark::Shown(mark) => (Some(mark.hash()), true),
-        };
+        let mark = answer.client.mark;
         self.store
             .transact(move |c| {
                 async move {
@@ -321,7 +320,7 @@ impl SignIn {
                         None => Ok(Begun {
                             found,
                             attempt,
-                            device_known: device.is_some() || !marked,
+                            device_known: device.is_some(),
                         }),
                     }
                 }
@@ -330,7 +329,7 @@ impl SignIn {
             .await
     }
 
-    /// Goes on with a sign-in that waits for its code; `drawn` as in [`Answer`].
+    /// Goes on with a sign-in that waits for its code.
     ///
     /// # Errors
     ///
@@ -339,10 +338,10 @@ impl SignIn {
         &self,
         challenge: Credential,
         given: Given,
-        drawn: Option<TokenHash>,
+        drawn: Drawn,
     ) -> Result<SignedIn, ApiError> {
         let token = chance::credential(CredentialKind::Session);
-        let session_hash = drawn.unwrap_or_else(|| token.hash());
+        let session_hash = drawn.token.unwrap_or_else(|| token.hash());
         let waiting = challenge.hash();
         let sealing = self.sealing.clone();
         let event = call::event("OK");
@@ -367,6 +366,7 @@ impl SignIn {
                         address: row.client_address,
                         user_agent: row.user_agent,
                         device_known: row.device_known,
+                        new_mark: drawn.new_mark,
                         second_factor_time: None,
                         by: row
                             .issuer_id
@@ -459,6 +459,7 @@ impl Right {
             address: self.client.address,
             user_agent: self.client.user_agent,
             device_known: self.device_known,
+            new_mark: self.client.new_mark,
             second_factor_time: None,
             by: None,
         })
@@ -503,13 +504,14 @@ impl Opening {
 
     async fn open(self, c: &mut Connection, token_sha256: &[u8]) -> Result<Step, ApiError> {
         let session = self.insert(c, token_sha256, Shown::Password).await?;
-        let mut mark = None;
-        if !self.device_known {
-            let new = chance::credential(CredentialKind::Device);
-            challenges::know_device(c, &self.user, chance::identity(), &new.hash()).await?;
-            mark = Some(new);
-        }
-        Ok(Step::Opened(Box::new((session, self.user, mark))))
+        let marked = match self.new_mark {
+            Some(mark) if !self.device_known => {
+                challenges::know_device(c, &self.user, chance::identity(), &mark).await?;
+                true
+            }
+            Some(_) | None => false,
+        };
+        Ok(Step::Opened(Box::new((session, self.user, marked))))
     }
 
     async fn insert(
@@ -567,13 +569,13 @@ pub(super) fn ended(
 ) -> SignedIn {
     match step {
         Step::Opened(opened) => {
-            let (session, user, mark) = *opened;
+            let (session, user, marked) = *opened;
             SignedIn::Opened(Box::new(Opened {
                 session,
                 user,
                 token,
                 revision,
-                mark,
+                marked,
             }))
         }
         Step::Challenged(expires) => SignedIn::Challenged(challenge, expires),

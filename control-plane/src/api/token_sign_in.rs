@@ -101,6 +101,7 @@ impl SignIn {
                         user_agent: shown.client.user_agent,
                         // Who shows no password is not kept waiting for wrong ones.
                         device_known: true,
+                        new_mark: None,
                         second_factor_time: None,
                         by: Some(by(&row, &verified)?),
                     };

@@ -15,7 +15,7 @@ use tonic::Status;
 use zeroize::Zeroizing;
 
 use crate::api::{
-    Answer, ApiError, Checked, Client, Given, Mark, Opened, Second, ShownToken, SignedIn,
+    Answer, ApiError, Checked, Client, Drawn, Given, Opened, Second, ShownToken, SignedIn,
     is_user_agent, time_to_wire,
 };
 use crate::identity::password::Password;
@@ -34,7 +34,10 @@ impl PolicyFeed {
         request: OpenSessionRequest,
     ) -> Result<OpenSessionResponse, Status> {
         let address = address(request.address)?;
-        let token = drawn(&request.session_token_sha256)?;
+        let token = hash_of(
+            "session_token_sha256: 32 bytes",
+            &request.session_token_sha256,
+        )?;
         if !is_user_agent(&request.user_agent) {
             let rule = "user_agent: at most 1024 bytes, no control characters";
             return Err(Refusal::Bad(rule).into());
@@ -47,7 +50,8 @@ impl PolicyFeed {
         let client = Client {
             address,
             user_agent: request.user_agent,
-            mark: Mark::None,
+            mark: hash_of("device_mark_sha256: 32 bytes", &request.device_mark_sha256)?,
+            new_mark: new_mark(&request.new_device_mark_sha256)?,
         };
         let sign_in = &self.verifiers.sign_in;
         let lifetime = sign_in.lifetime_max;
@@ -94,10 +98,17 @@ impl PolicyFeed {
         let Ok(challenge) = Credential::parse(kind, &request.challenge) else {
             return Ok(ended(Verdict::Gone));
         };
-        let token = drawn(&request.session_token_sha256)?;
+        let token = hash_of(
+            "session_token_sha256: 32 bytes",
+            &request.session_token_sha256,
+        )?;
+        let drawn = Drawn {
+            token,
+            new_mark: new_mark(&request.new_device_mark_sha256)?,
+        };
         let sign_in = &self.verifiers.sign_in;
         let given = Given::parse(&request.code);
-        let opened = match sign_in.complete(challenge, given, token).await {
+        let opened = match sign_in.complete(challenge, given, drawn).await {
             Ok(SignedIn::Opened(opened)) => opened,
             Ok(SignedIn::Not(Checked::Later(delay))) => {
                 return Ok(CompleteSessionResponse {
@@ -115,6 +126,7 @@ impl PolicyFeed {
             session: Some(session(&opened)?),
             session_token_sha256: hash(token, &opened),
             revision: revision(opened.revision),
+            device_marked: opened.marked,
             ..ended(Verdict::Right)
         })
     }
@@ -126,8 +138,8 @@ impl PolicyFeed {
         &self,
         request: CloseSessionRequest,
     ) -> Result<CloseSessionResponse, Status> {
-        let token = drawn(&request.session_token_sha256)?;
-        let token = token.ok_or(Refusal::Bad("session_token_sha256: 32 bytes"))?;
+        let rule = "session_token_sha256: 32 bytes";
+        let token = hash_of(rule, &request.session_token_sha256)?.ok_or(Refusal::Bad(rule))?;
         let closed = self.verifiers.sign_in.close(token).await;
         Ok(CloseSessionResponse {
             revision: revision(closed.map_err(Status::from)?),
@@ -179,17 +191,21 @@ fn answered(
         session: Some(session(&opened)?),
         session_token_sha256: hash(token, &opened),
         revision: revision(opened.revision),
+        device_marked: opened.marked,
         ..verdict(Verdict::Right)
     })
 }
 
-/// The hash of a token that the node has drawn, if it has.
-fn drawn(hash: &[u8]) -> Result<Option<TokenHash>, Refusal> {
+/// A hash, if there is one.
+fn hash_of(rule: &'static str, hash: &[u8]) -> Result<Option<TokenHash>, Refusal> {
     if hash.is_empty() {
         return Ok(None);
     }
-    let hash = token_hash(hash).ok_or(Refusal::Bad("session_token_sha256: 32 bytes"))?;
-    Ok(Some(hash))
+    token_hash(hash).map(Some).ok_or(Refusal::Bad(rule))
+}
+
+fn new_mark(hash: &[u8]) -> Result<Option<TokenHash>, Refusal> {
+    hash_of("new_device_mark_sha256: 32 bytes", hash)
 }
 
 fn hash(drawn: Option<TokenHash>, opened: &Opened) -> Vec<u8> {

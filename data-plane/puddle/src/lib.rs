@@ -48,8 +48,8 @@ pub use people::{OwnerRule, RoomLife};
 pub use policy::{RoomPolicy, TemplatePolicy};
 pub use puddle::{Counters, Puddle, Whom};
 pub use question::{
-    Answer, Known, Pass, Proof, Question, QuestionId, Secret, ShownTicket, SignInBy, SignInVerdict,
-    Verdict, Verification,
+    Answer, DeviceMark, Known, Pass, Proof, Question, QuestionId, Secret, ShownTicket, SignInBy,
+    SignInVerdict, Verdict, Verification,
 };
 pub use recall::{By, Cause, REFUSALS_KEPT_MAX, Recall, Recalled};
 pub use resume::{

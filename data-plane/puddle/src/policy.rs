@@ -455,6 +455,7 @@ impl Policy {
             session,
             token,
             revision,
+            ..
         }) = answer
             && *revision >= min_revision
         {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use porthouse_model::{ApiKey, Block, Endpoint, Member, PolicyKey, Revision, Session};
 
-pub use sign_in::{ShownTicket, SignInBy, SignInVerdict};
+pub use sign_in::{DeviceMark, ShownTicket, SignInBy, SignInVerdict};
 pub use verification::{Pass, Proof, Verdict, Verification};
 
 use crate::policy::{RoomPolicy, TemplatePolicy};

@@ -43,6 +43,15 @@ impl Answer {
             .map(|(_, value)| value.as_str())
     }
 
+    /// All of a header's lines.
+    #[must_use]
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let own = self.headers.iter();
+        own.filter(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
+    }
+
     /// The body as JSON.
     ///
     /// # Panics

@@ -308,13 +308,17 @@ impl Control {
     /// Signs a user in; answers the session's number too.
     pub(crate) fn sign_in(&mut self, by: &SignInBy) -> (SignInVerdict, Option<u32>) {
         let (user, issuer) = match by {
-            SignInBy::Password { username, password } => {
+            SignInBy::Password {
+                username, password, ..
+            } => {
                 let known = (0..self.users).find(|&user| self::username(user) == *username);
                 let known = known.filter(|&user| password.expose() == user_password(user));
                 (known, None)
             }
             SignInBy::Jwt(jwt) => (self.user_by(jwt.expose()), Some(())),
-            SignInBy::Code { challenge, code } => {
+            SignInBy::Code {
+                challenge, code, ..
+            } => {
                 let Some((user, issuer)) = self.challenged(challenge.expose()) else {
                     return (SignInVerdict::Gone, None);
                 };
@@ -340,6 +344,7 @@ impl Control {
             session: std::sync::Arc::new(self.told_of(row)),
             token: row.hash,
             revision,
+            device_mark: None,
         };
         (verdict, Some(number))
     }

@@ -21,7 +21,7 @@ pub(crate) struct Answer {
     status: u16,
     body: Says,
     retry: Retry,
-    cookie: Option<HeaderValue>,
+    cookies: Vec<HeaderValue>,
     /// The page that may read it.
     page: Option<HeaderValue>,
 }
@@ -137,19 +137,17 @@ impl Answer {
             status,
             body: Says::Nothing,
             retry: Retry::Never,
-            cookie: None,
+            cookies: Vec::new(),
             page: None,
         }
     }
 
     /// Sets a cookie too.
-    pub(super) fn with_cookie(self, cookie: &str) -> Self {
+    pub(super) fn with_cookie(mut self, cookie: &str) -> Self {
         let mut cookie = HeaderValue::from_str(cookie).expect("a token is ASCII");
         cookie.set_sensitive(true);
-        Self {
-            cookie: Some(cookie),
-            ..self
-        }
+        self.cookies.push(cookie);
+        self
     }
 
     /// May be read by this page.
@@ -177,8 +175,8 @@ impl Answer {
         if self.status == METHOD.status {
             headers.insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
         }
-        if let Some(cookie) = self.cookie {
-            headers.insert(SET_COOKIE, cookie);
+        for cookie in self.cookies {
+            headers.append(SET_COOKIE, cookie);
         }
         if let Some(page) = self.page {
             let allow = HeaderValue::from_static;

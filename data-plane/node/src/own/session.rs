@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN, USER_AGENT
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use porthouse_model::{ClientId, Credential, CredentialKind, Denial, Refused, Session};
-use porthouse_puddle::{SESSION_COOKIE, Secret, SignInBy, SignInVerdict, is_own_page};
+use porthouse_puddle::{DeviceMark, SESSION_COOKIE, Secret, SignInBy, SignInVerdict, is_own_page};
 use serde::{Deserialize, Serialize};
 
 use super::refused::{
@@ -20,6 +20,12 @@ use crate::clock::Clock;
 use crate::policy::client::Replicas;
 use crate::policy::sign_in::Drawn;
 use crate::refusals::Refusals;
+
+/// The cookie by which a browser is known again on which somebody has signed in. It
+/// opens nothing: it keeps others' wrong passwords from keeping this one waiting.
+const DEVICE_COOKIE: &str = "__Host-porthouse-device";
+/// How long browsers keep it.
+const DEVICE_COOKIE_SECS: u64 = 365 * 24 * 3_600;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -117,13 +123,23 @@ impl Sessions {
         };
         let by_code = matches!(by, SignInBy::Code { .. });
         let token = Credential::new(CredentialKind::Session, rand::random());
+        let mark = Credential::new(CredentialKind::Device, rand::random());
         let drawn = Drawn {
             session_token_sha256: token.hash().as_bytes().to_vec(),
             user_agent: user_agent(&head.headers),
+            device_mark_sha256: device_mark_sha256(&head.headers),
+            new_device_mark_sha256: mark.hash().as_bytes().to_vec(),
         };
-        match self.control.verdict(by, address, drawn).await {
-            Some(SignInVerdict::Right { session, .. }) => signed_in(&session, &token),
-            Some(SignInVerdict::CodeNeeded { challenge, expires }) => {
+        let Some(ended) = self.control.verdict(by, address, drawn).await else {
+            return Refused::ControlPlaneAway.into();
+        };
+        match ended.verdict {
+            SignInVerdict::Right { session, .. } if ended.device_marked => {
+                let mark = cookie(DEVICE_COOKIE, &mark.reveal(), DEVICE_COOKIE_SECS);
+                signed_in(&session, &token).with_cookie(&mark)
+            }
+            SignInVerdict::Right { session, .. } => signed_in(&session, &token),
+            SignInVerdict::CodeNeeded { challenge, expires } => {
                 let needed = CodeNeeded {
                     step: "second_factor",
                     challenge: challenge.expose(),
@@ -131,11 +147,10 @@ impl Sessions {
                 };
                 Answer::new(202, &needed)
             }
-            Some(SignInVerdict::Wrong) if by_code => Refused::SignInCodeWrong.into(),
-            Some(SignInVerdict::Wrong) => Refused::SignInWrong.into(),
-            Some(SignInVerdict::Gone) => Refused::SignInOver.into(),
-            Some(SignInVerdict::Later(delay)) => Denial::until(Refused::SignInBusy, delay).into(),
-            None => Refused::ControlPlaneAway.into(),
+            SignInVerdict::Wrong if by_code => Refused::SignInCodeWrong.into(),
+            SignInVerdict::Wrong => Refused::SignInWrong.into(),
+            SignInVerdict::Gone => Refused::SignInOver.into(),
+            SignInVerdict::Later(delay) => Denial::until(Refused::SignInBusy, delay).into(),
         }
     }
 
@@ -175,7 +190,7 @@ impl Sessions {
             Ok(token) => token,
             Err(wrong) => return wrong.into(),
         };
-        let cleared = || Answer::empty(204).with_cookie(&cookie("", 0));
+        let cleared = || Answer::empty(204).with_cookie(&cookie(SESSION_COOKIE, "", 0));
         match token {
             Some(token) => match self.control.sign_out(token.hash()).await {
                 Some(()) => cleared(),
@@ -206,10 +221,12 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<SignInBy, Answer> {
                 .parse()
                 .map_err(|_| Answer::from(Refused::SignInWrong))?,
             password: Secret::new(password),
+            device: DeviceMark::Unkept,
         }),
         (None, None, Some(challenge), Some(code)) => Ok(SignInBy::Code {
             challenge: Secret::new(challenge),
             code: Secret::new(code),
+            device: DeviceMark::Unkept,
         }),
         _ => Err(FIELDS.into()),
     }
@@ -232,11 +249,11 @@ fn signed_in(session: &Session, token: &Credential) -> Answer {
         .expires
         .as_millis()
         .saturating_sub(Clock::wall().as_millis());
-    Answer::new(200, &told).with_cookie(&cookie(&token.reveal(), left / 1_000))
+    Answer::new(200, &told).with_cookie(&cookie(SESSION_COOKIE, &token.reveal(), left / 1_000))
 }
 
-fn cookie(token: &str, secs: u64) -> String {
-    format!("{SESSION_COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={secs}")
+fn cookie(name: &str, value: &str, secs: u64) -> String {
+    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={secs}")
 }
 
 /// The session that a request is of, by its bearer token or its cookie.
@@ -251,18 +268,30 @@ fn session_of(headers: &HeaderMap) -> Result<Option<Credential>, Wrong> {
             ""
         }
     });
-    let pairs = headers.get_all(COOKIE).iter();
-    let pairs = pairs.flat_map(|line| line.to_str().unwrap_or_default().split(';'));
-    let cookies = pairs.filter_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        (name.trim() == SESSION_COOKIE).then(|| value.trim())
-    });
-    let mut tokens = bearers.chain(cookies);
+    let mut tokens = bearers.chain(cookies(headers, SESSION_COOKIE));
     match (tokens.next(), tokens.next()) {
         (_, Some(_)) => Err(TWO_COOKIES),
         (Some(token), None) => Ok(Credential::parse(CredentialKind::Session, token).ok()),
         (None, None) => Ok(None),
     }
+}
+
+/// The hash of the mark that a browser shows. What is no mark is none.
+fn device_mark_sha256(headers: &HeaderMap) -> Vec<u8> {
+    let mut shown = cookies(headers, DEVICE_COOKIE);
+    let mark = shown.find_map(|mark| Credential::parse(CredentialKind::Device, mark).ok());
+    mark.map(|mark| mark.hash().as_bytes().to_vec())
+        .unwrap_or_default()
+}
+
+/// The values of the cookies of this name.
+fn cookies<'a>(headers: &'a HeaderMap, of: &'static str) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.to_str().unwrap_or_default().split(';'));
+    pairs.filter_map(move |pair| {
+        let (name, value) = pair.split_once('=')?;
+        (name.trim() == of).then(|| value.trim())
+    })
 }
 
 /// What is no user agent is none.
@@ -355,7 +384,7 @@ mod tests {
     #[test]
     fn a_cookie_is_for_this_host_alone_and_no_script() {
         assert_eq!(
-            cookie("token", 60),
+            cookie(SESSION_COOKIE, "token", 60),
             "__Host-porthouse=token; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=60"
         );
     }

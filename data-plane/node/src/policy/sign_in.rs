@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use porthouse_api::node::resolve::token_hash;
 use porthouse_api::node::{BadMessage, unix_time, v1};
-use porthouse_model::{TokenHash, UnixTime};
-use porthouse_puddle::{Event, RequestId, Secret, SignInBy, SignInVerdict};
+use porthouse_model::{Credential, CredentialKind, TokenHash, UnixTime};
+use porthouse_puddle::{DeviceMark, Event, RequestId, Secret, SignInBy, SignInVerdict};
 
 use tonic::Code;
 
@@ -15,7 +15,10 @@ use super::client::{Replicas, delay, heard, revision};
 impl Replicas {
     /// Signs somebody in.
     pub(crate) async fn sign_in(&self, request: RequestId, by: SignInBy, address: IpAddr) -> Event {
-        let verdict = self.verdict(by, address, Drawn::default()).await;
+        let mark = Credential::new(CredentialKind::Device, rand::random());
+        let drawn = Drawn::for_device(by.device(), &mark);
+        let ended = self.verdict(by, address, drawn).await;
+        let verdict = ended.map(|ended| ended.handing_out(&mark));
         Event::SignedIn { request, verdict }
     }
 
@@ -25,9 +28,11 @@ impl Replicas {
         by: SignInBy,
         address: IpAddr,
         drawn: Drawn,
-    ) -> Option<SignInVerdict> {
+    ) -> Option<Ended> {
         match by {
-            SignInBy::Password { username, password } => {
+            SignInBy::Password {
+                username, password, ..
+            } => {
                 let shown = v1::OpenSessionRequest {
                     username: username.as_str().to_owned(),
                     password: password.expose().to_owned(),
@@ -42,11 +47,14 @@ impl Replicas {
                 };
                 self.opened_by(shown, address, drawn).await
             }
-            SignInBy::Code { challenge, code } => {
+            SignInBy::Code {
+                challenge, code, ..
+            } => {
                 let message = v1::CompleteSessionRequest {
                     challenge: challenge.expose().to_owned(),
                     code: code.expose().to_owned(),
                     session_token_sha256: drawn.session_token_sha256,
+                    new_device_mark_sha256: drawn.new_device_mark_sha256,
                 };
                 let answer = self.feed().complete_session(self.request(message)).await;
                 heard("sign in", answer, completed)
@@ -58,7 +66,11 @@ impl Replicas {
                     path: shown.path,
                     upgrade: shown.upgrade.into(),
                 };
-                self.redeemed(message).await
+                let verdict = self.redeemed(message).await?;
+                Some(Ended {
+                    verdict,
+                    device_marked: false,
+                })
             }
         }
     }
@@ -68,12 +80,14 @@ impl Replicas {
         shown: v1::OpenSessionRequest,
         address: IpAddr,
         drawn: Drawn,
-    ) -> Option<SignInVerdict> {
+    ) -> Option<Ended> {
         let message = v1::OpenSessionRequest {
             address: address.to_string(),
             challenge_wanted: true,
             session_token_sha256: drawn.session_token_sha256,
             user_agent: drawn.user_agent,
+            device_mark_sha256: drawn.device_mark_sha256,
+            new_device_mark_sha256: drawn.new_device_mark_sha256,
             ..shown
         };
         let answer = self.feed().open_session(self.request(message)).await;
@@ -136,9 +150,68 @@ pub(crate) struct Drawn {
     pub(crate) session_token_sha256: Vec<u8>,
     /// What the client says it is.
     pub(crate) user_agent: String,
+    /// The hash of the mark that the client shows; empty: none.
+    pub(crate) device_mark_sha256: Vec<u8>,
+    /// The mark's hash that it is handed if it is not known; empty: it is handed none.
+    pub(crate) new_device_mark_sha256: Vec<u8>,
 }
 
-fn opened(answer: v1::OpenSessionResponse) -> Result<SignInVerdict, BadMessage> {
+impl Drawn {
+    /// For a client that is handed its mark on its socket.
+    fn for_device(device: DeviceMark, mark: &Credential) -> Self {
+        let (shown, new) = match device {
+            DeviceMark::Unkept => (None, None),
+            DeviceMark::Wanted => (None, Some(mark.hash())),
+            DeviceMark::Shown(shown) => (Some(shown), Some(mark.hash())),
+        };
+        let bytes = |hash: Option<TokenHash>| hash.map(|hash| hash.as_bytes().to_vec());
+        Self {
+            device_mark_sha256: bytes(shown).unwrap_or_default(),
+            new_device_mark_sha256: bytes(new).unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Ended {
+    /// With the mark that was drawn, where the device is known by it now.
+    fn handing_out(self, mark: &Credential) -> SignInVerdict {
+        match self.verdict {
+            SignInVerdict::Right {
+                session,
+                token,
+                revision,
+                ..
+            } => SignInVerdict::Right {
+                session,
+                token,
+                revision,
+                device_mark: self.device_marked.then(|| Secret::new(mark.reveal())),
+            },
+            other @ (SignInVerdict::CodeNeeded { .. }
+            | SignInVerdict::Wrong
+            | SignInVerdict::Gone
+            | SignInVerdict::Later(_)) => other,
+        }
+    }
+}
+
+/// How a sign-in ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) verdict: SignInVerdict,
+    /// The device is known by the mark that was drawn for it.
+    pub(crate) device_marked: bool,
+}
+
+fn opened(answer: v1::OpenSessionResponse) -> Result<Ended, BadMessage> {
+    Ok(Ended {
+        device_marked: answer.device_marked,
+        verdict: judged(answer)?,
+    })
+}
+
+fn judged(answer: v1::OpenSessionResponse) -> Result<SignInVerdict, BadMessage> {
     match answer.verdict() {
         v1::Verdict::Right => right(
             answer.session,
@@ -159,8 +232,9 @@ fn opened(answer: v1::OpenSessionResponse) -> Result<SignInVerdict, BadMessage> 
     }
 }
 
-fn completed(answer: v1::CompleteSessionResponse) -> Result<SignInVerdict, BadMessage> {
-    match answer.verdict() {
+fn completed(answer: v1::CompleteSessionResponse) -> Result<Ended, BadMessage> {
+    let device_marked = answer.device_marked;
+    let verdict = match answer.verdict() {
         v1::Verdict::Right => right(
             answer.session,
             &answer.session_token_sha256,
@@ -170,7 +244,11 @@ fn completed(answer: v1::CompleteSessionResponse) -> Result<SignInVerdict, BadMe
         v1::Verdict::Gone => Ok(SignInVerdict::Gone),
         v1::Verdict::Later => Ok(SignInVerdict::Later(delay(answer.retry_delay))),
         v1::Verdict::Unspecified => Err(BadMessage { field: "verdict" }),
-    }
+    };
+    Ok(Ended {
+        verdict: verdict?,
+        device_marked,
+    })
 }
 
 fn redeemed(answer: v1::RedeemTicketResponse) -> Result<SignInVerdict, BadMessage> {
@@ -210,6 +288,7 @@ fn right(
         session: Arc::new(session.try_into()?),
         token: token_hash(token_sha256).ok_or(BadMessage { field })?,
         revision: revision(at)?,
+        device_mark: None,
     })
 }
 
@@ -230,13 +309,13 @@ mod tests {
             challenge: "phc_challenge".to_owned(),
             ..Default::default()
         };
-        assert!(opened(answer.clone()).is_err());
+        assert!(judged(answer.clone()).is_err());
         answer.challenge_expire_time = Some(prost_types::Timestamp {
             seconds: 7,
             nanos: 0,
         });
         assert!(matches!(
-            opened(answer),
+            judged(answer),
             Ok(SignInVerdict::CodeNeeded { expires, .. }) if expires.as_millis() == 7_000
         ));
     }

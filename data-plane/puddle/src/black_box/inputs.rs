@@ -264,11 +264,14 @@ impl Kept for SignInVerdict {
                 session,
                 token,
                 revision,
+                device_mark,
             } => {
                 both(0, session, token, out);
                 revision.write(out);
+                let mark = device_mark.as_ref().map(|mark| mark.expose().to_owned());
+                mark.write(out);
             }
-            // The client is told it, so the bytes written are of it.
+            // The client is told both, so the bytes written are of them.
             Self::CodeNeeded { challenge, expires } => {
                 both(1, &challenge.expose().to_owned(), expires, out);
             }
@@ -284,6 +287,7 @@ impl Kept for SignInVerdict {
                 session: Kept::read(from)?,
                 token: Kept::read(from)?,
                 revision: Kept::read(from)?,
+                device_mark: Option::<String>::read(from)?.map(Secret::new),
             },
             1 => Self::CodeNeeded {
                 challenge: Secret::new(Kept::read(from)?),

@@ -2,7 +2,7 @@
 //! Every request has exactly one reply.
 
 use porthouse_model::{
-    ClientId, CloseCode, Denial, MessageKind, PolicyKey, Refused, RoomName, TokenHash,
+    ClientId, CloseCode, Denial, MessageKind, PolicyKey, Refused, RoomName, TokenHash, Username,
 };
 use porthouse_rules::Rules;
 
@@ -12,7 +12,7 @@ use super::keeping::Wish;
 use crate::home::{Gone, OwnerAct, stored_as};
 use crate::input::SocketId;
 use crate::people::RoomLife;
-use crate::question::{Secret, SignInBy, SignInVerdict};
+use crate::question::{DeviceMark, Secret, SignInBy, SignInVerdict};
 use crate::room::Message;
 use crate::sequence::{Asked, Attempts, Event, Manner, Sequence};
 use crate::socket::{Ending, Entry, Given, Habit, Holder, Lobby, Phase, SignIn, Who};
@@ -96,12 +96,13 @@ impl Puddle {
             Op::AuthSession { token: Err(_) } | Op::Renew { token: Err(_) } => {
                 self.refuse_line(id, request.as_ref(), None, Refused::CredentialUnknown);
             }
-            Op::AuthPassword { username, password } => {
-                let by = SignInBy::Password { username, password };
-                self.sign_in(id, request, by);
-            }
+            Op::AuthPassword {
+                username,
+                password,
+                device,
+            } => self.sign_in(id, request, by_password(username, password, device)),
             Op::AuthJwt { jwt } => self.sign_in(id, request, SignInBy::Jwt(jwt)),
-            Op::AuthCode { code } => self.sign_in_by_code(id, request, code),
+            Op::AuthCode { code, device } => self.sign_in_by_code(id, request, code, device),
         }
     }
 
@@ -253,7 +254,7 @@ impl Puddle {
                 token,
                 session: None,
             }));
-            lobby.sign_in = SignIn::Resolving(request, Given::Line);
+            lobby.sign_in = SignIn::Resolving(request, Given::Line(None));
             self.look_at_session(id);
         }
     }
@@ -286,13 +287,16 @@ impl Puddle {
         };
         let (request, by_code) = (request.clone(), challenge.is_some());
         let denial = match verdict {
-            Some(SignInVerdict::Right { token, .. }) => {
+            Some(SignInVerdict::Right {
+                token, device_mark, ..
+            }) => {
                 let token = *token;
+                let mark = device_mark.clone().map(Box::new);
                 lobby.who = Who::Session(Box::new(Holder {
                     token,
                     session: None,
                 }));
-                lobby.sign_in = SignIn::Resolving(request, Given::Line);
+                lobby.sign_in = SignIn::Resolving(request, Given::Line(mark));
                 return self.look_at_session(id);
             }
             Some(SignInVerdict::CodeNeeded { challenge, expires }) => {
@@ -312,11 +316,12 @@ impl Puddle {
         let Some(lobby) = self.lobby_mut(id) else {
             return;
         };
-        let (SignIn::Resolving(request, _), Who::Session(holder)) = (&lobby.sign_in, &lobby.who)
+        let (SignIn::Resolving(request, given), Who::Session(holder)) =
+            (&lobby.sign_in, &lobby.who)
         else {
             return;
         };
-        let (request, token) = (request.clone(), holder.token);
+        let (request, token, given) = (request.clone(), holder.token, given.clone());
         match self.see_session(&token) {
             SessionSeen::Unknown => {
                 if self.wait_for(id, PolicyKey::Session(token)).is_some() {
@@ -340,6 +345,7 @@ impl Puddle {
                         .as_ref()
                         .map(|device| device.display_name.as_str()),
                     expires: session.expires,
+                    device_mark: given.mark(),
                 };
                 self.tell(id, |out| authenticated.frame(out));
                 self.arm(id);
@@ -364,7 +370,7 @@ impl Puddle {
                 if let Some(challenge) = waits {
                     lobby.sign_in = SignIn::Waiting(challenge);
                 }
-                (request, Given::Line)
+                (request, Given::Line(None))
             }
             SignIn::None | SignIn::Waiting(_) | SignIn::Done(..) => {
                 unreachable!("who is refused was signing in")
@@ -373,7 +379,7 @@ impl Puddle {
         lobby.who = Who::Anonymous;
         match given {
             Given::Upgrade => self.close_refused(id, denial),
-            Given::Line => {
+            Given::Line(_) => {
                 self.refuse_line(id, request.as_ref(), None, denial);
                 self.rest(id);
                 self.advance_all(id, Event::Look);
@@ -427,5 +433,13 @@ impl Puddle {
             lobby.forget_stay(room);
             lobby.ends.forget(Ending::Stay(room));
         }
+    }
+}
+
+const fn by_password(username: Username, password: Secret, device: DeviceMark) -> SignInBy {
+    SignInBy::Password {
+        username,
+        password,
+        device,
     }
 }

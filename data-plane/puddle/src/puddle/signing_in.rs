@@ -7,7 +7,7 @@ use porthouse_model::{Refused, UnixTime};
 use super::{Puddle, Verifying};
 use crate::input::SocketId;
 use crate::output::Output;
-use crate::question::{Question, Secret, SignInBy};
+use crate::question::{DeviceMark, Question, Secret, SignInBy};
 use crate::socket::SignIn;
 use crate::wire::multiplexed::{AskedStep, Event as Told, Id, LineError};
 
@@ -36,7 +36,13 @@ impl Puddle {
     }
 
     /// The code that a sign-in waits for.
-    pub(super) fn sign_in_by_code(&mut self, id: SocketId, request: Option<Id>, code: Secret) {
+    pub(super) fn sign_in_by_code(
+        &mut self,
+        id: SocketId,
+        request: Option<Id>,
+        code: Secret,
+        device: DeviceMark,
+    ) {
         let waits = match self.lobby_mut(id).map(|lobby| &lobby.sign_in) {
             Some(SignIn::Waiting(challenge)) => Some(challenge.clone()),
             Some(
@@ -49,7 +55,15 @@ impl Puddle {
             let unasked = LineError::new("auth", needed);
             return self.tell_error(id, request.as_ref(), &unasked);
         };
-        self.sign_in(id, request, SignInBy::Code { challenge, code });
+        self.sign_in(
+            id,
+            request,
+            SignInBy::Code {
+                challenge,
+                code,
+                device,
+            },
+        );
     }
 
     /// The password was right, and is not enough. The socket has a while for the

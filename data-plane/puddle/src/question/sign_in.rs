@@ -17,6 +17,8 @@ pub enum SignInBy {
         username: Username,
         /// By this password.
         password: Secret,
+        /// On which device.
+        device: DeviceMark,
     },
     /// The token (JWT) of an identity provider.
     Jwt(Secret),
@@ -26,9 +28,35 @@ pub enum SignInBy {
         challenge: Secret,
         /// Of the second factor, or a recovery code.
         code: Secret,
+        /// On which device.
+        device: DeviceMark,
     },
     /// A ticket, at the upgrade it is for.
     Ticket(Box<ShownTicket>),
+}
+
+impl SignInBy {
+    /// The device that it is done on.
+    #[must_use]
+    pub const fn device(&self) -> DeviceMark {
+        match self {
+            Self::Password { device, .. } | Self::Code { device, .. } => *device,
+            Self::Jwt(_) | Self::Ticket(_) => DeviceMark::Unkept,
+        }
+    }
+}
+
+/// The mark of a device on which somebody has signed in: it is known by it again, so that
+/// the wrong passwords of others keep it waiting no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceMark {
+    /// It keeps none, so it is given none.
+    #[default]
+    Unkept,
+    /// It has none, and keeps one that it is given.
+    Wanted,
+    /// The hash of the one that it has.
+    Shown(TokenHash),
 }
 
 /// A ticket as it was shown.
@@ -56,6 +84,8 @@ pub enum SignInVerdict {
         token: TokenHash,
         /// The snapshot it was read from.
         revision: Revision,
+        /// A new mark for the device, to be handed to it.
+        device_mark: Option<Secret>,
     },
     /// The password was right, and a code is needed too.
     CodeNeeded {

@@ -127,12 +127,23 @@ pub(crate) enum Renewal {
 }
 
 /// With what a token was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Given {
     /// The upgrade: a wrong one ends the socket.
     Upgrade,
-    /// A line: a wrong one is refused, and the socket stays.
-    Line,
+    /// A line: a wrong one is refused, and the socket stays. With the mark that its device is
+    /// handed, if it is.
+    Line(Option<Box<Secret>>),
+}
+
+impl Given {
+    /// The mark that the device is handed.
+    pub(crate) fn mark(&self) -> Option<&str> {
+        match self {
+            Self::Upgrade => None,
+            Self::Line(mark) => mark.as_deref().map(Secret::expose),
+        }
+    }
 }
 
 impl Entry {

@@ -14,7 +14,7 @@ use porthouse_model::{BadCredential, ClientId, RoomName, TokenHash, Username};
 
 use crate::home::Range;
 use crate::people::RoomLife;
-use crate::question::{Proof, Secret};
+use crate::question::{DeviceMark, Proof, Secret};
 use crate::sequence::Asked;
 use crate::settings::Settings;
 use crate::waiting::Decision;
@@ -61,11 +61,15 @@ pub(crate) enum Op<'a> {
         username: Username,
         /// By this password.
         password: Secret,
+        /// On which device.
+        device: DeviceMark,
     },
     /// Be the user whose password was right, by a code of the second factor.
     AuthCode {
         /// The code, or a recovery code.
         code: Secret,
+        /// On which device.
+        device: DeviceMark,
     },
     /// Go on by another session of the same user.
     Renew {

@@ -72,6 +72,38 @@ async fn a_page_signs_in_and_its_sockets_are_the_users_until_it_signs_out() {
     house.close().await;
 }
 
+#[tokio::test]
+async fn a_browser_that_is_known_signs_in_while_others_of_its_network_must_wait() {
+    let house = House::start().await;
+    house.backend().make_user("ada", PASSWORD).await;
+    let first = sign_in(&house, &[], &by_password()).await;
+    assert_eq!(first.status, 200, "{}", first.body);
+    let set = first.headers("set-cookie");
+    let mark = set
+        .iter()
+        .find(|set| set.starts_with("__Host-porthouse-device=phd_"));
+    let mark = mark.expect("it is known from now on");
+    for part in ["; Path=/;", "; Secure", "; HttpOnly", "; SameSite=Lax"] {
+        assert!(mark.contains(part), "{part}");
+    }
+    let known = cookie_of(&house, mark);
+    let wrong = json!({"username": "ada", "password": "wrong horse"});
+    let later = loop {
+        let refused = sign_in(&house, &[], &wrong).await;
+        if refused.status != 401 {
+            break refused;
+        }
+    };
+    assert_eq!((later.status, rule(&later)), (429, json!("sign_in")));
+    let asked = sign_in(&house, &[], &by_password()).await;
+    assert_eq!(asked.status, 429, "whoever is not known waits");
+    let again = sign_in(&house, &[&known], &by_password()).await;
+    assert_eq!(again.status, 200, "{}", again.body);
+    let set = again.headers("set-cookie");
+    assert_eq!(set.len(), 1, "it keeps its mark");
+    house.close().await;
+}
+
 async fn foreign_pages_are_refused(house: &House, cookie: &str) {
     let (mut wire, upgraded) = Wire::upgrade(house.ws(), "/", &[V1, EVIL, cookie]).await;
     assert_eq!(

@@ -70,6 +70,7 @@ impl Control {
             session: Arc::new(self.told_of(row)),
             token: row.hash,
             revision: self.head().revision,
+            device_mark: None,
         }
     }
 

@@ -449,6 +449,7 @@ fn a_sign_in_is_known_by_its_token_unless_it_was_ended_meanwhile() {
             session,
             token,
             revision: plane.head(),
+            device_mark: None,
         };
         if ended {
             let gone = plane.commit(vec![ChangeItem::UserGone(user_id(1))]);

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use porthouse_model::SessionId;
+use porthouse_model::{Credential, CredentialKind, SessionId};
 
 use super::world::{Client, HOUR, World, close_frame, token};
 
@@ -160,6 +160,29 @@ fn a_password_or_a_token_may_come_instead_of_the_code() {
         signed_in.contains(r#""op":"authenticated","id":6"#),
         "{signed_in}"
     );
+}
+
+#[test]
+fn a_device_that_keeps_a_mark_is_given_one_and_no_other() {
+    let mut world = World::new(1);
+    world.session(7);
+    let by = r#"{"op":"auth","id":1,"username":"user7","password":"open sesame""#;
+    let ada = world.lobby(0);
+    let given = told(&mut world, ada, &format!(r#"{by},"device_mark":""}}"#));
+    assert!(given.contains(r#""device_mark":"phd_new""#), "{given}");
+    let mark = Credential::new(CredentialKind::Device, [4; 32]).reveal();
+    let shows = format!(r#"{by},"device_mark":"{mark}"}}"#);
+    for line in [shows, format!("{by}}}")] {
+        let other = world.lobby(0);
+        let known = told(&mut world, other, &line);
+        assert!(known.contains("authenticated"), "{known}");
+        assert!(!known.contains("device_mark"), "{known}");
+    }
+    let (mut world, ada) = enrolled();
+    told(&mut world, ada, PASSWORD);
+    let code = r#"{"op":"auth","id":2,"code":"123456","device_mark":""}"#;
+    let given = told(&mut world, ada, code);
+    assert!(given.contains(r#""device_mark":"phd_new""#), "{given}");
 }
 
 #[test]

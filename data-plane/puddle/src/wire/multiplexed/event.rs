@@ -29,6 +29,9 @@ pub(crate) enum Event<'a> {
         /// When the session ends by itself.
         #[serde(rename = "expires_ms", serialize_with = "as_millis")]
         expires: UnixTime,
+        /// By what this device is known again when somebody signs in on it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device_mark: Option<&'a str>,
     },
     /// A sibling's secret, for one raw socket, once.
     Bind {
@@ -411,6 +414,7 @@ mod tests {
                 username: &username,
                 device: None,
                 expires: UnixTime::from_millis(1_700_000_000_000),
+                device_mark: None,
             }),
             r#"{"op":"authenticated","id":"j","client":"01010101-0101-0101-0101-010101010101","username":"ada","expires_ms":1700000000000}"#
         );

@@ -6,20 +6,18 @@ use std::borrow::Cow;
 
 use core::fmt;
 
-use porthouse_model::{BadCredential, ClientId, Credential, RoomName, TokenHash};
+use porthouse_model::{BadCredential, ClientId, Credential, CredentialKind, RoomName, TokenHash};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::value::{Clients, Text};
+use super::value::{Clients, Text, Unknown, shown};
 use super::{Answer, Comeback, Id, Level, LineError, LineFault, Op};
 use crate::home::Range;
 use crate::people::RoomLife;
-use crate::question::Secret;
+use crate::question::{DeviceMark, Secret};
 use crate::settings::Settings;
 use crate::waiting::Decision;
 
-/// The most fields of a line, unknown ones included.
-const FIELDS_MAX: usize = 32;
 /// The longest password.
 const PASSWORD_BYTES_MAX: usize = 1024;
 /// The longest token of an identity provider, where a line is as long.
@@ -28,8 +26,6 @@ const JWT_BYTES_MAX: usize = 16 * 1024;
 const CODE_BYTES_MAX: usize = 64;
 /// The longest key of a message.
 pub(crate) const KEY_BYTES_MAX: usize = 64;
-/// What is shown of something found.
-const FOUND_BYTES_MAX: usize = 32;
 
 /// Reads a line without its newline.
 pub(super) fn read<'a>(
@@ -81,6 +77,7 @@ enum Field {
     Username,
     Password,
     Code,
+    DeviceMark,
     Life,
     After,
     Client,
@@ -107,6 +104,7 @@ impl Field {
             "username" => Self::Username,
             "password" => Self::Password,
             "code" => Self::Code,
+            "device_mark" => Self::DeviceMark,
             "life" => Self::Life,
             "after" => Self::After,
             "client" => Self::Client,
@@ -143,6 +141,10 @@ impl Field {
                 "1 to 1024 bytes of UTF-8 without NUL, as a string",
             ),
             Self::Code => ("code", "1 to 64 bytes without NUL, as a string"),
+            Self::DeviceMark => (
+                "device_mark",
+                "a mark, as `authenticated` gives it, or an empty string",
+            ),
             Self::Client => ("client", "a client id, as `admitted` or `waiting` gives it"),
             Self::Receipt => ("receipt", "accepted, relayed or stored"),
             Self::Key => ("key", "1 to 64 bytes, as a string"),
@@ -178,6 +180,7 @@ struct Header<'a> {
     username: Option<Cow<'a, str>>,
     password: Option<Cow<'a, str>>,
     code: Option<Cow<'a, str>>,
+    device_mark: Option<Cow<'a, str>>,
     life: Option<Cow<'a, str>>,
     after: Option<Cow<'a, str>>,
     client: Option<Cow<'a, str>>,
@@ -205,6 +208,7 @@ impl<'a> Header<'a> {
             username: None,
             password: None,
             code: None,
+            device_mark: None,
             life: None,
             after: None,
             client: None,
@@ -320,12 +324,14 @@ impl<'a> Header<'a> {
             let jwt = secret(jwt, Field::Jwt, JWT_BYTES_MAX)?;
             return Ok(Op::AuthJwt { jwt });
         }
+        let device = device(self.device_mark.as_deref());
         match (self.token, self.username, self.code) {
             (Some(token), None, None) if self.password.is_none() => Ok(Op::AuthSession {
                 token: session(&token),
             }),
             (None, None, Some(code)) if self.password.is_none() => Ok(Op::AuthCode {
                 code: secret(code, Field::Code, CODE_BYTES_MAX)?,
+                device,
             }),
             (None, Some(username), None) => Ok(Op::AuthPassword {
                 username: username.parse().map_err(|bad| named("username", &bad))?,
@@ -334,6 +340,7 @@ impl<'a> Header<'a> {
                     Field::Password,
                     PASSWORD_BYTES_MAX,
                 )?,
+                device,
             }),
             (Some(_) | None, _, _) => Err(LineError::new("auth", either)),
         }
@@ -368,6 +375,15 @@ impl<'a> Header<'a> {
 
 fn session(token: &str) -> Result<TokenHash, BadCredential> {
     Credential::of_client(token).map(|credential| credential.hash())
+}
+
+/// What is no mark is none: a device that mistypes it is merely unknown.
+fn device(mark: Option<&str>) -> DeviceMark {
+    let Some(mark) = mark else {
+        return DeviceMark::Unkept;
+    };
+    Credential::parse(CredentialKind::Device, mark)
+        .map_or(DeviceMark::Wanted, |mark| DeviceMark::Shown(mark.hash()))
 }
 
 fn named(rule: &'static str, bad: &porthouse_model::BadName) -> LineError {
@@ -409,10 +425,6 @@ fn life(text: Option<&str>) -> Result<Option<RoomLife>, LineError> {
 fn client(field: Field, text: Option<&str>) -> Result<Option<ClientId>, LineError> {
     let client = text.map(str::parse);
     client.transpose().map_err(|_| field.error())
-}
-
-fn shown(text: &str) -> String {
-    text[..text.floor_char_boundary(FOUND_BYTES_MAX)].to_owned()
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Header<'de> {
@@ -472,6 +484,7 @@ impl<'de> Header<'de> {
             Field::Username => &mut self.username,
             Field::Password => &mut self.password,
             Field::Code => &mut self.code,
+            Field::DeviceMark => &mut self.device_mark,
             Field::Life => &mut self.life,
             Field::After => &mut self.after,
             Field::Client => &mut self.client,
@@ -533,31 +546,6 @@ fn twice(field: Field) -> LineError {
     LineError {
         found: Some("twice".to_owned()),
         ..field.error()
-    }
-}
-
-/// Fields that mean nothing to us: each once, and not too many.
-#[derive(Default)]
-struct Unknown<'a> {
-    names: Vec<Cow<'a, str>>,
-}
-
-impl<'a> Unknown<'a> {
-    fn add(&mut self, name: Cow<'a, str>) -> Result<(), LineError> {
-        if self.names.len() >= FIELDS_MAX {
-            return Err(LineError::new(
-                "header.fields_max",
-                "at most 32 unknown fields",
-            ));
-        }
-        if self.names.contains(&name) {
-            return Err(LineError {
-                found: Some(shown(&name)),
-                ..LineError::new("header", "an object whose keys all differ")
-            });
-        }
-        self.names.push(name);
-        Ok(())
     }
 }
 

@@ -117,8 +117,22 @@ fn what_somebody_signs_in_by_is_read() {
         Op::AuthPassword {
             username: "ada".parse().expect("a name"),
             password: Secret::new("correct horse".into()),
+            device: DeviceMark::Unkept,
         }
     );
+    let mark = Credential::new(CredentialKind::Device, [9; 32]);
+    for (given, device) in [
+        (mark.reveal(), DeviceMark::Shown(mark.hash())),
+        (String::new(), DeviceMark::Wanted),
+        (session.reveal(), DeviceMark::Wanted),
+    ] {
+        let line =
+            format!(r#"{{"op":"auth","username":"ada","password":"x","device_mark":"{given}"}}"#);
+        let Op::AuthPassword { device: read, .. } = op(&line) else {
+            panic!("{line}");
+        };
+        assert_eq!(read, device);
+    }
     assert_eq!(
         op(r#"{"op":"auth","jwt":"a.b.c"}"#),
         Op::AuthJwt {
@@ -129,6 +143,7 @@ fn what_somebody_signs_in_by_is_read() {
         op(r#"{"op":"auth","code":"123456"}"#),
         Op::AuthCode {
             code: Secret::new("123456".into()),
+            device: DeviceMark::Unkept,
         }
     );
 }

@@ -8,6 +8,13 @@ use core::fmt;
 use porthouse_model::ClientId;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 
+use super::LineError;
+
+/// The most fields of a line that mean nothing.
+const FIELDS_MAX: usize = 32;
+/// What is shown of something found.
+const FOUND_BYTES_MAX: usize = 32;
+
 /// A string, borrowed where it holds no escapes.
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
@@ -68,4 +75,34 @@ impl<'de> Visitor<'de> for Clients {
         clients.dedup();
         Ok(Some(clients))
     }
+}
+
+/// Fields that mean nothing to us: each once, and not too many.
+#[derive(Default)]
+pub(super) struct Unknown<'a> {
+    names: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Unknown<'a> {
+    pub(super) fn add(&mut self, name: Cow<'a, str>) -> Result<(), LineError> {
+        if self.names.len() >= FIELDS_MAX {
+            return Err(LineError::new(
+                "header.fields_max",
+                "at most 32 unknown fields",
+            ));
+        }
+        if self.names.contains(&name) {
+            return Err(LineError {
+                found: Some(shown(&name)),
+                ..LineError::new("header", "an object whose keys all differ")
+            });
+        }
+        self.names.push(name);
+        Ok(())
+    }
+}
+
+/// As much of a text as is shown.
+pub(super) fn shown(text: &str) -> String {
+    text[..text.floor_char_boundary(FOUND_BYTES_MAX)].to_owned()
 }

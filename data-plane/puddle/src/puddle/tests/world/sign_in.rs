@@ -5,7 +5,7 @@ use std::sync::Arc;
 use porthouse_model::{Revision, Session, TokenHash, UnixTime};
 
 use super::{HOUR, World};
-use crate::{Secret, SignInBy, SignInVerdict};
+use crate::{DeviceMark, Secret, SignInBy, SignInVerdict};
 
 impl World {
     /// A challenge is the user's name.
@@ -14,12 +14,14 @@ impl World {
             return SignInVerdict::Later(delay);
         }
         let (name, right) = match &by {
-            SignInBy::Password { username, password } => {
-                (username.to_string(), password.expose() == self.password)
-            }
+            SignInBy::Password {
+                username, password, ..
+            } => (username.to_string(), password.expose() == self.password),
             // In these tests a user's name is one.
             SignInBy::Jwt(jwt) => (jwt.expose().to_owned(), true),
-            SignInBy::Code { challenge, code } => {
+            SignInBy::Code {
+                challenge, code, ..
+            } => {
                 let challenge = challenge.expose().to_owned();
                 (challenge, code.expose() == self.code)
             }
@@ -29,6 +31,12 @@ impl World {
                 let right = page == shown.origin.as_deref() && path == shown.path;
                 (format!("user{user}"), right)
             }
+        };
+        let device_mark = match &by {
+            SignInBy::Password { device, .. } | SignInBy::Code { device, .. } => {
+                (*device == DeviceMark::Wanted).then(|| Secret::new("phd_new".into()))
+            }
+            SignInBy::Jwt(_) | SignInBy::Ticket(_) => None,
         };
         let named = |(_, session): &(&TokenHash, &Session)| session.username.as_str() == name;
         match (self.sessions.iter().find(named), by) {
@@ -44,6 +52,7 @@ impl World {
                 session: Arc::new(session.clone()),
                 token: *token,
                 revision: Revision(self.revision),
+                device_mark,
             },
             (Some(_), _)
             | (None, SignInBy::Password { .. } | SignInBy::Jwt(_) | SignInBy::Ticket(_)) => {
