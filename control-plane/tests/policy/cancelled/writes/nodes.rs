@@ -1,5 +1,5 @@
-//! Writes that nodes ask for. None of them is in the audit log: what clients do at doors is not
-//! what administrators do.
+//! Writes that nodes ask for. Sign-ins and their ends are in the audit log; tickets and codes at
+//! doors are not: that is what clients do, and not what administrators do.
 
 use porthouse_api::control::v1 as control;
 use porthouse_api::node::v1 as node;
