@@ -227,7 +227,8 @@ struct Locked {
 }
 
 /// Appends to the log whose lock this transaction holds, and takes the changes
-/// out of those that are pending.
+/// out of those that are pending. What is given a number here no node has applied:
+/// who says so means what a log had there that has lost its end.
 async fn append(
     connection: &mut Connection,
     ids: &[i64],
@@ -243,6 +244,9 @@ async fn append(
              SELECT coalesce((SELECT revision FROM head), 0) + 1,
                     sha256(coalesce((SELECT chain FROM head), '') || $2), $2
              RETURNING revision
+         ), forgotten AS (
+             UPDATE nodes SET applied_revision = appended.revision - 1
+             FROM appended WHERE applied_revision >= appended.revision
          )
          SELECT revision, pg_notify($3, revision::text)::text AS woken,
                 (SELECT count(*) FROM numbered) AS numbered

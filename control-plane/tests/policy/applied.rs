@@ -58,6 +58,27 @@ async fn it_answers_when_the_last_node_has_applied_and_not_before() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_given_again_is_not_applied_by_who_applied_what_had_it_before() {
+    let plane = Plane::start().await;
+    plane.create_room("kept").await;
+    let mut node = Node::watch(&plane, "a").await;
+    let lost = plane.create_room("lost").await;
+    node.change().await.expect("a change");
+    node.applied(lost).await;
+    let before = plane.wait_applied(lost, SOON).await.expect("an answer");
+    assert!(before.applied);
+
+    let client = plane.cluster.connect().await;
+    let rewind = "DELETE FROM policy_log WHERE revision = (SELECT max(revision) FROM policy_log)";
+    client.execute(rewind, &[]).await.expect("rewound");
+    let again = plane.create_room("other").await;
+    assert_eq!(again, lost);
+    let answer = plane.wait_applied(again, AT_ONCE).await.expect("an answer");
+    assert!(!answer.applied, "it was never told");
+    assert_eq!(answer.pending[0].applied_revision, again - 1);
+}
+
+#[tokio::test]
 async fn it_names_who_has_not_applied_and_until_when_that_may_deliver() {
     let plane = Plane::start().await;
     let mut ahead = Node::watch(&plane, "ahead").await;

@@ -28,7 +28,7 @@ async fn whoever_is_to_wait_is_told_how_long() {
         .sql(
             "INSERT INTO sign_in_wrongs VALUES ('user ada', 'everywhere', 120, now());
              INSERT INTO sign_in_wrongs
-                 SELECT 'door ' || id, 'network 127.0.0.1', 120, now() FROM rooms",
+                 SELECT 'door ' || id, 'network 127.0.0.0/24', 120, now() FROM rooms",
         )
         .await;
 
