@@ -109,6 +109,7 @@ impl Puddle {
         }
         self.home_restarted(puddle);
         self.count_anew(puddle);
+        self.keep_out_anew(puddle);
         self.unclog();
     }
 

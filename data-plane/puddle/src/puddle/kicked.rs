@@ -10,7 +10,7 @@ use porthouse_model::{Act, AddressRange, ClientId, Refused, RoomId, RoomName, Ti
 
 use super::{Puddle, slot_of};
 use crate::hop::Hop;
-use crate::input::SocketId;
+use crate::input::{PuddleId, SocketId};
 use crate::output::{KeptOut, Output};
 use crate::policy::Named;
 use crate::room::{Governed, RoomIndex};
@@ -218,6 +218,19 @@ impl Puddle {
             governed @ (Governed::Transient(_) | Governed::Templated(_)) => {
                 governed.owned().map(|owned| owned.owner)
             }
+        }
+    }
+
+    /// A puddle began anew: it is told whom this one keeps out, and for how much longer.
+    pub(super) fn keep_out_anew(&mut self, puddle: PuddleId) {
+        for (until, room, whom) in self
+            .kicked
+            .order
+            .iter()
+            .filter(|(until, ..)| *until > self.now)
+        {
+            let (room, whom, time) = (room.clone(), whom.clone(), until.since(self.now));
+            self.peers.send(puddle, Hop::Kicked { room, whom, time });
         }
     }
 

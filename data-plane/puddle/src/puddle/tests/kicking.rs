@@ -7,6 +7,7 @@ use porthouse_model::{ClientId, RoomName};
 
 use crate::KeptOut;
 
+use super::homes::restart;
 use super::world::{Client, World, asking, close_frame, token};
 
 /// A signed-in client that is in a room, and its id.
@@ -195,4 +196,20 @@ fn the_last_one_in_a_room_may_put_itself_out() {
     let told = kick(&mut world, host, "hall", &id);
     assert!(told.contains(r#""code":4006"#), "{told}");
     assert_eq!(world.kept_out.len(), 1);
+}
+
+#[test]
+fn who_was_kicked_stays_out_of_a_puddle_that_has_begun_anew() {
+    let mut world = World::new(3);
+    world.room("hall", asking(&[]));
+    let (host, _) = inside(&mut world, 0, 1, "hall");
+    let (guest, id) = inside(&mut world, 1, 2, "hall");
+    assert!(kick(&mut world, host, "hall", &id).contains(r#""op":"kicked""#));
+    assert!(world.take_text(guest).contains(r#""code":4006"#));
+    restart(&mut world, 2, 7);
+    let guest = world.lobby_of(2, 2);
+    let again = r#"{"op":"join","room":"hall","id":2}"#;
+    world.line(guest, again);
+    let told = world.take_text(guest);
+    assert!(told.contains(r#""code":4012"#), "{told}");
 }
