@@ -24,6 +24,8 @@ mod policy;
 mod grouped;
 mod request;
 mod kicked;
+pub(crate) mod narrow;
+mod approving;
 pub(crate) mod violation;
 
 pub(crate) use message::TAG_BYTES;
@@ -31,13 +33,15 @@ pub(crate) use request::Bounds;
 
 use std::collections::BTreeSet;
 
+use approving::{By, Decisions};
 use coded::Codes;
 use entry::Entry;
 use hash::Table;
 use keyed::Keys;
 use kicked::Kicks;
-use line::{Line, Stand, Way};
+use line::{Ask, Line, Stand, Way};
 use message::{Messages, Moment};
+use narrow::Crowds;
 use ordered::Orders;
 use past::{PageEnd, Past};
 use policy::{Policy, Session, Since, Visitor};
@@ -63,6 +67,9 @@ struct Socket {
     session: Option<u32>,
     user: Option<u32>,
     bogus: bool,
+    page: bool,
+    /// It has spoken in a room that holds up who speaks in it too fast.
+    held_up: bool,
     client: Option<u128>,
     begun: u64,
     begun_step: u64,
@@ -116,6 +123,8 @@ pub(crate) struct Checker {
     stirred: Table<u32, u64>,
     recovered: Recovered,
     kicks: Kicks,
+    crowds: Crowds,
+    decisions: Decisions,
     codes: Codes,
     tickets: Tickets,
     healed: Option<u64>,
@@ -142,6 +151,8 @@ impl Checker {
             stirred: Table::default(),
             recovered: Recovered::default(),
             kicks: Kicks::default(),
+            crowds: Crowds::default(),
+            decisions: Decisions::default(),
             codes: Codes::default(),
             tickets: Tickets::default(),
             healed: None,
@@ -196,9 +207,11 @@ impl Checker {
                 way,
                 session,
                 bogus,
+                page,
             } => {
                 self.connect(socket, room, session, bogus);
-                self.socket(socket).way = way;
+                let known = self.socket(socket);
+                (known.way, known.page) = (way, page);
             }
             Line::Ticket {
                 ticket,
@@ -236,6 +249,28 @@ impl Checker {
                     self.decided(socket, room, version);
                 }
             }
+            Line::Admits {
+                socket,
+                id,
+                room,
+                client,
+                allowed,
+            } => {
+                if allowed {
+                    self.lets_in(By::Socket(socket, id), room, client);
+                }
+            }
+            Line::LetsIn {
+                call,
+                room,
+                client,
+                allowed,
+            } => {
+                if allowed {
+                    self.lets_in(By::Backend(call), room, client);
+                }
+            }
+            Line::WasLetIn { call } => self.is_made(By::Backend(call)),
             Line::Started { socket, written } => return self.started(socket, written),
             Line::Rejected { socket, .. } | Line::Ended { socket } => self.ended(socket),
             Line::Request {
@@ -246,6 +281,9 @@ impl Checker {
                 shown,
                 resumes,
             } => {
+                if let (Some(room), Ask::Join) = (room, ask) {
+                    self.waits_anew(socket, room);
+                }
                 if let (Some(room), Some(resumes)) = (room, resumes) {
                     self.goes_on(socket, room, resumes);
                 }
@@ -256,6 +294,7 @@ impl Checker {
                 requests.ask(id, ask, room, Moment { step, at });
             }
             Line::Reply { socket, id } => {
+                self.is_made(By::Socket(socket, id));
                 let answered = self.socket(socket).requests.reply(socket, id)?;
                 if let Some(room) = answered {
                     self.past.answered(socket, room, id);
@@ -429,6 +468,12 @@ impl Checker {
             }
             Line::Closes { .. } => {}
             Line::Healed => self.healed = Some(step),
+            Line::Panicked { all, .. } => {
+                self.messages.may_be_lost(at);
+                if all {
+                    self.kicks.forget();
+                }
+            }
             Line::Waited { revision } => self.waited(revision),
             Line::Kicks {
                 call,
@@ -446,6 +491,10 @@ impl Checker {
                 socket,
                 room,
             } => {
+                // What it asks is read behind what it said.
+                if socket.is_some_and(|socket| self.socket(socket).held_up) {
+                    return Ok(());
+                }
                 return broken(
                     "P16",
                     format!("client {client} ({socket:?}) is kept out of {room}"),
@@ -531,6 +580,7 @@ impl Checker {
         Visitor {
             user: socket.user,
             session: socket.session,
+            page: socket.page,
             passed: passed.map_or(&[][..], |(_, versions)| versions),
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod payload;
 mod upgrading;
 mod acting;
 mod answering;
+mod admitting;
 mod asking;
 mod reading;
 mod returning;
@@ -175,6 +176,11 @@ impl Client {
             posted: None,
             reader: Reader::default(),
         }
+    }
+
+    /// Whether a page opens its sockets, and its browser says so.
+    pub(crate) const fn sends_an_origin(&self) -> bool {
+        self.browser && !matches!(self.speech, Speech::Stream { .. } | Speech::Post { .. })
     }
 
     /// The same, or one that hears the events of its room instead, can be asked at its door, or

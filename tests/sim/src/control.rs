@@ -10,6 +10,7 @@ mod idling;
 mod issuing;
 mod judging;
 mod lasting;
+mod narrowing;
 mod ticketing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,7 @@ pub(crate) use issuing::{ISSUERS, jwt_of};
 use judging::Codes;
 pub(crate) use lasting::Lives;
 use lasting::NEVER;
+pub(crate) use narrowing::{ROLES, role_name};
 pub(crate) use ticketing::TICKET_NANOS;
 use ticketing::TicketRow;
 
@@ -82,6 +84,8 @@ pub(crate) struct Control {
     templates: BTreeMap<u32, TemplateRow>,
     covered: BTreeMap<u32, Covered>,
     members: BTreeSet<(RoomId, u32)>,
+    /// Members have roles.
+    roles: bool,
     groups: Groups,
     blocks: BTreeSet<(RoomId, u32)>,
     sessions: Vec<SessionRow>,
@@ -110,6 +114,7 @@ impl Control {
             templates: BTreeMap::new(),
             covered: BTreeMap::new(),
             members: BTreeSet::new(),
+            roles: false,
             groups: Groups::default(),
             blocks: BTreeSet::new(),
             sessions: Vec::new(),
@@ -277,12 +282,10 @@ impl Control {
                 Some(_) | None => Resolved::Absent,
             },
             PolicyKey::Member(room, user) => {
-                let known = user_number(*user).is_some_and(|user| self.is_member(*room, user));
-                if known {
-                    Resolved::Member(commit::member(*room, *user))
-                } else {
-                    Resolved::Absent
-                }
+                let known = user_number(*user).filter(|&user| self.is_member(*room, user));
+                known.map_or(Resolved::Absent, |user| {
+                    Resolved::Member(self.member(*room, user))
+                })
             }
             PolicyKey::Block(room, user) => {
                 let known = user_number(*user).is_some_and(|user| self.is_blocked(*room, user));

@@ -16,6 +16,7 @@ mod keeping;
 mod coming;
 mod reach;
 mod ruling;
+mod doors;
 mod returns;
 mod link;
 mod client;
@@ -397,6 +398,46 @@ mod tests {
     #[test]
     fn a_membership_that_outlives_its_label_is_caught() {
         is_caught(Plant::GroupKept, "P6");
+    }
+
+    #[test]
+    fn who_is_turned_away_and_comes_in_is_caught() {
+        is_caught(Plant::RefusalUnheard, "P6");
+    }
+
+    #[test]
+    fn a_puddle_that_begins_anew_and_is_not_told_who_is_kept_out_is_caught() {
+        is_caught(Plant::AnewUntold, "P6");
+    }
+
+    #[test]
+    fn a_list_that_is_forgotten_is_caught() {
+        is_caught(Plant::ListsForgotten, "P6");
+    }
+
+    #[test]
+    fn a_page_of_another_origin_that_is_let_in_is_caught() {
+        is_caught(Plant::OriginsForgotten, "P6");
+    }
+
+    #[test]
+    fn a_room_that_is_never_closed_is_caught() {
+        is_caught(Plant::HoursForgotten, "P6");
+    }
+
+    #[test]
+    fn more_inside_than_there_are_places_is_caught() {
+        is_caught(Plant::PlacesForgotten, "P6");
+    }
+
+    #[test]
+    fn more_that_is_said_than_a_rate_lets_through_is_caught() {
+        is_caught(Plant::RatesForgotten, "P6");
+    }
+
+    #[test]
+    fn what_is_not_in_the_format_and_is_heard_is_caught() {
+        is_caught(Plant::FormatForgotten, "P6");
     }
 
     #[test]

@@ -10,11 +10,15 @@ use porthouse_model::{
 use porthouse_puddle::{PuddleId, Seed, Settings, SwitchboardSettings, TransientMakers};
 
 use crate::chance::Chance;
+use crate::doors::Doors;
 pub(crate) use crate::keeping::Keeping;
 use crate::plant::Plant;
 use crate::queue::{MICROS, MILLIS, Nanos, SECONDS};
 use crate::reach::Reach;
 use crate::ruling::Ruling;
+
+/// Tells the course of panics from the world's.
+const PANICS: u64 = 0x7061_6e69;
 
 /// A stretch of time in which something does not work.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +43,8 @@ pub(crate) enum Broken {
     Compacted,
     /// A puddle's thread does not run.
     Puddle(u8),
+    /// A puddle panics, and begins anew.
+    Panic(u8),
 }
 
 /// Everything drawn.
@@ -63,6 +69,7 @@ pub(crate) struct Plan {
     pub(crate) keeping: Keeping,
     pub(crate) reach: Reach,
     pub(crate) ruling: Ruling,
+    pub(crate) doors: Doors,
     /// Everybody keeps losing their connection, and comes back.
     pub(crate) coming_and_going: bool,
     pub(crate) message_bytes_max: u64,
@@ -129,6 +136,7 @@ impl Plan {
             keeping: Keeping::default(),
             reach: Reach::default(),
             ruling: Ruling::default(),
+            doors: Doors::default(),
             coming_and_going: false,
             message_bytes_max,
             down_bytes_max: usize::try_from(chance.skewed(256, 256 * 1024)).expect("a length"),
@@ -144,14 +152,7 @@ impl Plan {
             Plant::ProgressFromTimer => self.be_unreadable(chance),
             Plant::PredicateDropped => self.habits.named = 300,
             // Many leave a room that stays, and others stay in it.
-            Plant::PresenceLeaveLost => {
-                self.keep_all();
-                self.rooms = self.rooms.min(2);
-                self.admin_gap = 5 * SECONDS;
-                self.habits.close = 30;
-                self.habits.vanish = 30;
-                self.habits.wander = 150;
-            }
+            Plant::PresenceLeaveLost => self.leave_much(),
             // Messages meet on their way from puddle to puddle.
             Plant::HopsSwapped => self.part_delay = 20 * MILLIS,
             Plant::PlacedSwapped => {
@@ -188,6 +189,14 @@ impl Plan {
             Plant::IssuerKept => self.trust_issuers(),
             Plant::GroupKept => self.label_much(),
             Plant::ActsForgotten => self.ruling.quiet = 60,
+            Plant::AnewUntold => self.panic_much(),
+            Plant::RefusalUnheard => self.approve_much(chance),
+            Plant::ListsForgotten
+            | Plant::OriginsForgotten
+            | Plant::HoursForgotten
+            | Plant::PlacesForgotten
+            | Plant::RatesForgotten
+            | Plant::FormatForgotten => self.narrow_all(chance),
             Plant::BlockUntold => self.ruling.blocks = 60,
             Plant::PrefixIgnored => {
                 self.admin_gap = 40 * MILLIS;
@@ -205,6 +214,16 @@ impl Plan {
             | Plant::GrantLost
             | Plant::CloseLost => {}
         }
+    }
+
+    /// Rooms are few and keep all, and everybody leaves and comes.
+    fn leave_much(&mut self) {
+        self.keep_all();
+        self.rooms = self.rooms.min(2);
+        self.admin_gap = 5 * SECONDS;
+        self.habits.close = 30;
+        self.habits.vanish = 30;
+        self.habits.wander = 150;
     }
 
     /// The settings of one puddle.
@@ -258,7 +277,7 @@ fn faults(chance: &mut Chance, (heal_at, outage): (Nanos, bool), puddles: u8) ->
         let longest = match what {
             Broken::Puddle(_) => 300 * MILLIS,
             Broken::Control | Broken::Silence | Broken::Database => 9 * SECONDS,
-            Broken::Cut | Broken::Compacted => 1,
+            Broken::Cut | Broken::Compacted | Broken::Panic(_) => 1,
         };
         let until = (from + chance.skewed(1, longest)).min(heal_at);
         Fault { from, until, what }
@@ -272,6 +291,38 @@ fn faults(chance: &mut Chance, (heal_at, outage): (Nanos, bool), puddles: u8) ->
         });
     }
     faults
+}
+
+impl Plan {
+    /// In some worlds puddles panic, from a generator of its own.
+    pub(crate) fn panic(&mut self, seed: u64) {
+        let mut chance = Chance::new(seed ^ PANICS);
+        if !chance.one_in(3) {
+            return;
+        }
+        for _ in 0..chance.between(1, 3) {
+            let puddle = chance.below(u64::from(self.puddles));
+            let from = chance.below(self.heal_at);
+            self.panics_at(u8::try_from(puddle).expect("few"), from);
+        }
+    }
+
+    /// Puddles panic in turn, and backends kick all the time.
+    fn panic_much(&mut self) {
+        self.kick_much();
+        let turns = (SECONDS..self.heal_at).step_by(1_500_000_000);
+        for (puddle, from) in (0..self.puddles).cycle().zip(turns) {
+            self.panics_at(puddle, from);
+        }
+    }
+
+    fn panics_at(&mut self, puddle: u8, from: Nanos) {
+        self.faults.push(Fault {
+            from,
+            until: from + 1,
+            what: Broken::Panic(puddle),
+        });
+    }
 }
 
 /// Limits small enough to be met.

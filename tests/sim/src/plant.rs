@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use porthouse_model::{Capabilities, ChangeItem, Room};
+use porthouse_model::{Capabilities, ChangeItem, Format, Rates, Room, RoomRules};
 use porthouse_puddle::{Changed, ChangedItem, Hop, RoomMessage};
 
 /// A planted bug.
@@ -105,11 +105,27 @@ pub enum Plant {
     IssuerKept,
     /// Who loses a label keeps what a group gave by it.
     GroupKept,
+    /// Who inside turns somebody away lets them in.
+    RefusalUnheard,
+    /// A puddle that began anew is not told whom the others keep out.
+    AnewUntold,
+    /// The node is told of no lists of users and roles.
+    ListsForgotten,
+    /// The node is told that pages of any origin may come in.
+    OriginsForgotten,
+    /// The node is told that rooms are always open.
+    HoursForgotten,
+    /// The node is told that any number may be inside at once.
+    PlacesForgotten,
+    /// The node is told that anything may be said as fast as one likes.
+    RatesForgotten,
+    /// The node is told that anything may be said, JSON or not.
+    FormatForgotten,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 47] = [
+    pub const ALL: [(&'static str, Self); 55] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -157,6 +173,14 @@ impl Plant {
         ("idle-expiry-after-an-outage", Self::IdleExpiryAfterAnOutage),
         ("issuer-kept", Self::IssuerKept),
         ("group-kept", Self::GroupKept),
+        ("refusal-unheard", Self::RefusalUnheard),
+        ("anew-untold", Self::AnewUntold),
+        ("lists-forgotten", Self::ListsForgotten),
+        ("origins-forgotten", Self::OriginsForgotten),
+        ("hours-forgotten", Self::HoursForgotten),
+        ("places-forgotten", Self::PlacesForgotten),
+        ("rates-forgotten", Self::RatesForgotten),
+        ("format-forgotten", Self::FormatForgotten),
     ];
 
     /// The bug of this name.
@@ -252,9 +276,41 @@ fn copy(message: &RoomMessage) -> RoomMessage {
     }
 }
 
-/// A room in which everybody may speak.
-pub(crate) fn let_all_speak(room: &mut Room) {
-    room.rules.capabilities = Capabilities::open();
+/// A room of which the node is not told all.
+pub(crate) fn forget_some(plant: Option<Plant>, room: &mut Room) {
+    let Some(plant) = plant else {
+        return;
+    };
+    let RoomRules {
+        connection,
+        capabilities,
+        messages,
+        ..
+    } = &mut *room.rules;
+    if plant == Plant::ActsForgotten {
+        *capabilities = Capabilities::open();
+    }
+    if plant == Plant::ListsForgotten {
+        connection.users_allowed.clear();
+        connection.users_denied.clear();
+        connection.roles_allowed.clear();
+        connection.roles_denied.clear();
+    }
+    if plant == Plant::OriginsForgotten {
+        connection.origins.clear();
+    }
+    if plant == Plant::HoursForgotten {
+        connection.hours = None;
+    }
+    if plant == Plant::PlacesForgotten {
+        (connection.sockets_max, connection.sockets_per_client) = (None, None);
+    }
+    if plant == Plant::RatesForgotten {
+        messages.rates = Rates::default();
+    }
+    if plant == Plant::FormatForgotten {
+        messages.format = Format::Any;
+    }
 }
 
 /// A change that does not say that rooms stand differently now.

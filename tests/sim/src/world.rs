@@ -5,6 +5,7 @@
 mod node;
 mod socket;
 mod turn;
+mod anew;
 mod network;
 mod watch;
 mod calls;
@@ -135,6 +136,8 @@ pub(crate) struct World {
     known: Vec<u128>,
     /// In the order in which they were made.
     pub(crate) tickets: Vec<Ticket>,
+    /// Who waits to be let in, as far as a backend knows.
+    pub(crate) waiting: Vec<(u32, u128)>,
     control: Control,
     commit: Commit,
     watch: Watch,
@@ -162,6 +165,10 @@ impl World {
                 plan.keep(seed);
                 plan.reach_out(seed);
                 plan.rule(seed);
+                plan.panic(seed);
+                if !coming_and_going {
+                    plan.narrow(seed);
+                }
             }
             Some(plant) => plan.suit(plant, &mut chance),
         }
@@ -198,6 +205,7 @@ impl World {
             said: 0,
             known: Vec::new(),
             tickets: Vec::new(),
+            waiting: Vec::new(),
             control,
             commit: Commit::default(),
             watch: Watch::default(),
@@ -379,9 +387,9 @@ impl World {
     }
 }
 
-/// What the wall clock shows at a moment.
+/// What the wall clock shows at a moment: a minute ends after 8 seconds.
 pub(crate) const fn wall(now: Nanos) -> UnixTime {
-    UnixTime::from_millis(1_700_000_000_000 + now / 1_000_000)
+    UnixTime::from_millis(1_700_000_032_000 + now / 1_000_000)
 }
 
 fn control(plan: &Plan, chance: Chance, plant: Option<Plant>) -> Control {
@@ -391,6 +399,9 @@ fn control(plan: &Plan, chance: Chance, plant: Option<Plant>) -> Control {
     };
     let mut control = Control::new(chance, (plan.users, plan.rooms), numbering);
     control.plant(plant);
+    if plan.doors.roles {
+        control.give_roles();
+    }
     control.let_live(Lives {
         longest: plan.reach.lives,
         before: plan.heal_at,

@@ -23,6 +23,10 @@ impl Checker {
             self.messages.len(),
             "messages are numbered in order"
         );
+        let door = self.policy.door(room);
+        if door.is_some_and(|door| door.narrow.per_room.is_some()) {
+            self.socket(socket).held_up = true;
+        }
         let standing = self.standing(socket, room, (body, named));
         let sent = self.moment();
         self.messages
@@ -83,7 +87,10 @@ impl Checker {
     /// Whether nothing but time can have ended a message's key.
     fn key_lasts(&self, room: u32, message: u32) -> bool {
         let first = self.keys.first_sent(message);
-        first.is_some_and(|first| self.policy.is_same_since(room, first.step))
+        // What a home remembers it forgets when it panics.
+        first.is_some_and(|first| {
+            self.policy.is_same_since(room, first.step) && !self.messages.is_lost(first.at)
+        })
     }
 
     /// A page of what was said before is whole.
@@ -113,9 +120,11 @@ impl Checker {
             self.messages.len(),
             "messages are numbered in order"
         );
+        // Whom it names is a backend's own affair.
+        let breaks = self.policy.breaks(room, body, Named::default());
         let standing = Standing {
             from: None,
-            breaks: None,
+            breaks,
             forbidden: false,
         };
         let sent = self.moment();
@@ -179,6 +188,9 @@ impl Checker {
     ) -> Result<(), Violation> {
         self.past.is_whole(to.socket, to.room)?;
         self.entries[index(to.entry)].heard = true;
+        if let (Some(message), false) = (message, place.is_some_and(|place| place.past)) {
+            self.stayed(to, message, written);
+        }
         let said = Said::new(message, body, from);
         debug_assert!(message.is_none() || body.len >= TAG_BYTES);
         match (place, message) {

@@ -3,7 +3,7 @@
 use super::line::{Body, Edit, Kind, Named, Stamp, Way, Who};
 use super::policy::{Policy, Since, Visitor};
 use super::violation::{Violation, broken};
-use super::{Checker, Out, STALENESS_SLACK, index};
+use super::{Checker, Out, STALENESS_SLACK, TAG_BYTES, index};
 
 /// One socket in one room, from `admitted` until it is told otherwise.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,8 @@ impl Policy {
             Kind::Binary => door.binary,
         };
         let names_some = !named.to.is_empty() || !named.except.is_empty();
-        let keeps = kind && body.len <= door.bytes_max && (door.named || !names_some);
+        let is_json = !door.narrow.json || body.json || body.len < TAG_BYTES;
+        let keeps = kind && is_json && body.len <= door.bytes_max && (door.named || !names_some);
         let rules = self.rules_of(room);
         (!keeps && rules <= self.applied()).then_some(rules)
     }
@@ -142,8 +143,8 @@ impl Out {
 
 impl Checker {
     /// After the node has applied what made it unsure, whoever gets something is inside.
-    pub(super) fn make_sure(&mut self, entry: u32, written: Stamp) {
-        let entry = &mut self.entries[index(entry)];
+    pub(super) fn make_sure(&mut self, number: u32, written: Stamp) {
+        let entry = &mut self.entries[index(number)];
         let Some(revision) = entry.unsure else {
             return;
         };
@@ -153,6 +154,7 @@ impl Checker {
             .is_some_and(|step| written.step > step)
         {
             (entry.unsure, entry.inside, entry.at) = (None, self.step, self.at);
+            self.stays(number, written.step);
         }
     }
 
@@ -184,10 +186,12 @@ impl Checker {
         if let Some(show) = self.socket(socket).ticket.take() {
             self.opened(socket, show)?;
         }
+        self.is_let_in(socket, room);
         self.not_kept_out(socket, room, written)?;
         self.insert(socket, room, written);
         self.admitted_in_time(socket, room)?;
         let number = self.entry(socket, room).expect("just inserted");
+        self.stays(number, written.step);
         let out = self.entries[index(number)].out;
         // Behind a backlog `admitted` may be written when it is no longer so, with what takes it
         // back right behind it; what was said inside may not.
@@ -429,6 +433,7 @@ impl Checker {
     ) -> Result<(), Violation> {
         out.not_waited_for(written)?;
         self.sockets[index(socket)].not_expired(socket, written)?;
+        self.is_not_closed(socket, room, written)?;
         if out.is_broken_by(written) {
             return broken(
                 "P6",
@@ -482,6 +487,8 @@ impl Checker {
             "visibility.private",
             "transient.makers",
             "connection.user_required",
+            "connection.roles",
+            "connection.origins",
         ];
         if !judged.contains(&rule) || self.policy.door(room).is_none() || known.out.since.is_some()
         {
@@ -490,10 +497,12 @@ impl Checker {
         let visitor = Visitor {
             user: known.user,
             session: known.session,
+            page: known.page,
             passed: &[],
         };
         let door = self.policy.door(room);
-        let password_aside = door.is_some_and(|door| door.needs().next().is_some());
+        let password_aside =
+            door.is_some_and(|door| door.approval || door.needs().next().is_some());
         let allowed = password_aside || self.policy.shut_out(room, visitor).is_none();
         let word = self.policy.step_of(self.policy.last_word(room, known.user));
         if allowed && !password_aside && word.is_some_and(|step| step < asked) {

@@ -23,7 +23,9 @@ impl Checker {
             if !known.over {
                 self.bounds
                     .upgrade(socket, known.upgraded, known.begun, self.at)?;
-                known.requests.overdue(socket, self.bounds, self.at)?;
+                if !known.held_up {
+                    known.requests.overdue(socket, self.bounds, self.at)?;
+                }
                 let number = u32::try_from(socket).expect("a socket's number");
                 for &(room, _) in &known.entries {
                     self.past.is_whole(number, room)?;
@@ -31,6 +33,7 @@ impl Checker {
             }
         }
         self.orders.finish(&self.messages)?;
+        self.were_few()?;
         self.views.are_true(|room| self.inside(room))?;
         self.everybody_heard()
     }
@@ -60,7 +63,12 @@ impl Checker {
                 is_told: self.sockets[index(entry.socket)].is_told(),
             };
             let is_inside = |socket| self.was_inside(socket, entry.room, settled);
-            let lacking = self.messages.lacking(receiver, first, until, is_inside);
+            let paced = self.policy.door(entry.room).is_some_and(|door| {
+                door.narrow.per_room.is_some() || door.narrow.per_socket.is_some()
+            });
+            let lacking = self
+                .messages
+                .lacking(receiver, first, until, paced, is_inside);
             if let Some(message) = lacking {
                 return broken("P16", format!("{receiver:?} never got {message}"));
             }

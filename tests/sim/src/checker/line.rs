@@ -4,6 +4,8 @@
 
 use serde::Serialize;
 
+use super::narrow::Narrow;
+
 /// The opcode of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -53,6 +55,10 @@ pub(crate) struct Door {
     pub(crate) code: Option<u64>,
     /// Whether a code of one's own is asked for.
     pub(crate) second_factor: bool,
+    /// Whether somebody must let in who comes.
+    pub(crate) approval: bool,
+    /// The users who, as members, may; and who need nobody themselves.
+    pub(crate) invites: u64,
     /// The version of the hook by which the owner's backend is asked.
     pub(crate) hook: Option<u64>,
     pub(crate) text: bool,
@@ -74,6 +80,8 @@ pub(crate) struct Door {
     pub(crate) shown_every: u64,
     /// Whether who reads too slowly misses something, and stays.
     pub(crate) skips: bool,
+    /// What of it is narrow.
+    pub(crate) narrow: Narrow,
 }
 
 /// What somebody shows at a door, if it is right at this moment.
@@ -203,6 +211,7 @@ pub(crate) enum Ask {
     Send,
     History,
     Presence,
+    Decide,
     Ping,
     Junk,
 }
@@ -227,6 +236,8 @@ pub(crate) struct Body {
     pub(crate) kind: Kind,
     pub(crate) len: usize,
     pub(crate) hash: u64,
+    /// It is JSON, for certain.
+    pub(crate) json: bool,
 }
 
 /// How far a room is, in an order of its own: which life of it, and the last offset.
@@ -292,6 +303,12 @@ pub(crate) enum Line<'a> {
     Trusted { issuer: u32 },
     /// The node says it has applied everything up to here.
     Acknowledged { revision: u64 },
+    /// A part of the node panicked and began anew: who was connected to it is not any more.
+    Panicked {
+        puddle: u8,
+        /// It was all of the node.
+        all: bool,
+    },
     /// An administrator who waited is told that everything up to here is applied.
     Waited { revision: u64 },
     /// A backend puts a client out, which may not come back for so many nanoseconds.
@@ -312,6 +329,8 @@ pub(crate) enum Line<'a> {
         way: Way,
         session: Option<u32>,
         bogus: bool,
+        /// Whether a page opens it.
+        page: bool,
     },
     /// Somebody has a ticket of a session's made, for one socket.
     Ticket {
@@ -346,6 +365,23 @@ pub(crate) enum Line<'a> {
         version: u64,
         allowed: bool,
     },
+    /// A socket inside lets in a client that waits, or turns it away.
+    Admits {
+        socket: u32,
+        id: u64,
+        room: u32,
+        client: u128,
+        allowed: bool,
+    },
+    /// A backend does.
+    LetsIn {
+        call: u64,
+        room: u32,
+        client: u128,
+        allowed: bool,
+    },
+    /// And is told that it is done.
+    WasLetIn { call: u64 },
     /// It is told that it has started: it is inside by it.
     Started { socket: u32, written: Stamp },
     /// What it has posted was taken.

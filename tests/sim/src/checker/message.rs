@@ -81,9 +81,14 @@ pub(crate) struct Messages {
     skipping: BTreeSet<u32>,
     /// Rooms in which messages wait for who is away, once at least.
     waiting: BTreeSet<u32>,
+    /// What was said before this may be lost on its way: a part of the node panicked.
+    lost_before: u64,
     /// How many messages an entry was told it misses, and is not known to.
     told: Table<u32, u32>,
 }
+
+/// So long after a panic all have heard of it.
+const PANIC_HEARD: u64 = 1_000_000_000;
 
 /// Stands for a backend where a sender's socket would.
 const BACKEND: u32 = u32::MAX;
@@ -92,6 +97,17 @@ impl Messages {
     /// How many were said so far.
     pub(crate) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// A part of the node panicked: until all have heard of it, what is said may go to the one
+    /// that is gone.
+    pub(crate) fn may_be_lost(&mut self, at: u64) {
+        self.lost_before = at + PANIC_HEARD;
+    }
+
+    /// Whether what was said then may be lost.
+    pub(crate) const fn is_lost(&self, at: u64) -> bool {
+        at < self.lost_before
     }
 
     /// Somebody says something.
@@ -182,6 +198,11 @@ impl Messages {
             let some = message.to.is_empty() && !message.except.is_empty();
             some && !message.may_be_own(client)
         })
+    }
+
+    /// When it was said.
+    pub(crate) fn sent_at(&self, message: u32) -> Option<Moment> {
+        self.all.get(index(message)).map(|message| message.sent)
     }
 
     /// The socket that said it.
@@ -325,7 +346,8 @@ impl Messages {
             }
             // Who has not heard of the room speaks in the one before.
             let elsewhere = skipped.sent.step <= to.known;
-            let loose = skipped.body.len < TAG_BYTES || skipped.again || elsewhere;
+            let on_its_way = skipped.sent.at < self.lost_before;
+            let loose = skipped.body.len < TAG_BYTES || skipped.again || elsewhere || on_its_way;
             if loose || skipped.may_be_hidden_from(to.client) {
                 continue;
             }
@@ -401,11 +423,15 @@ impl Messages {
         to: Receiver,
         first: usize,
         until: u64,
+        paced: bool,
         is_inside: impl Fn(u32) -> bool,
     ) -> Option<u32> {
         let lacks = |(at, message): (usize, &Message)| {
             let sender = message.sender.filter(|&sender| sender != to.socket)?;
+            // What the room's pace refuses nobody hears.
+            let is_taken = message.accepted || !paced;
             let due = message.room == to.room
+                && is_taken
                 && message.sent.at < until
                 && message.body.len >= TAG_BYTES
                 && !message.forbidden

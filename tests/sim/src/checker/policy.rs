@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::grouped::Groups;
 use super::line::{Door, Edit, Who};
+use super::narrow::Comer;
 use super::violation::{Violation, broken};
 
 /// Since when something holds: the revision, and the moment it was committed.
@@ -58,6 +59,8 @@ pub(crate) struct Session {
 pub(crate) struct Visitor<'a> {
     pub(crate) user: Option<u32>,
     pub(crate) session: Option<u32>,
+    /// Whether a page brought them.
+    pub(crate) page: bool,
     /// The versions of the room's password it has given.
     pub(crate) passed: &'a [u64],
 }
@@ -316,8 +319,16 @@ impl Policy {
             Who::Users => visitor.user.is_some(),
             Who::Members => member.is_some_and(|(is_member, _)| is_member),
         };
-        let enters = is_meant && !block.is_some_and(|(is_blocked, _)| is_blocked);
-        let passed = door.needs().all(|needed| visitor.passed.contains(&needed));
+        let is_member = member.is_some_and(|(is_member, _)| is_member);
+        let is_let_in = door.narrow.lets_in(Comer {
+            user: visitor.user,
+            is_member,
+            page: visitor.page,
+        });
+        let is_blocked = block.is_some_and(|(is_blocked, _)| is_blocked);
+        let enters = is_meant && is_let_in && !is_blocked;
+        let passed = door.needs().all(|needed| visitor.passed.contains(&needed))
+            && door.is_approved(visitor, is_member && !self.is_device(visitor.session));
         let words = [member, block].into_iter().flatten();
         let last = words.fold(known.changed, |last, (_, since)| last.max(since));
         (!enters || !passed).then_some(last)

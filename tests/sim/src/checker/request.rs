@@ -107,6 +107,12 @@ impl Requests {
         Some(first.asked)
     }
 
+    /// The room has asked something, or is asked to let in.
+    pub(crate) fn is_waiting(&self, room: u32) -> bool {
+        let is_asked = self.challenged.iter().any(|(of, _)| *of == room);
+        is_asked || self.is_entering(room)
+    }
+
     /// An entry to this room is under way.
     pub(crate) fn is_entering(&self, room: u32) -> bool {
         let enters = |request: &Request| {

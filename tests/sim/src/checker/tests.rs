@@ -2,6 +2,7 @@
 //! promise that it is not to be taken for.
 
 use super::line::{Body, Door, Edit, Kind, Line, Named, Place, Range, Stamp, Stand, Way, Who};
+use super::narrow::Narrow;
 use super::violation::Violation;
 use super::{Bounds, Checker};
 
@@ -94,6 +95,7 @@ impl Course {
                 way: Way::Frames,
                 session: Some(socket),
                 bogus: false,
+                page: false,
             });
         }
     }
@@ -175,6 +177,7 @@ const fn body(message: u32) -> Body {
         kind: Kind::Binary,
         len: 20,
         hash: 1_000 + message as u64,
+        json: false,
     }
 }
 
@@ -187,6 +190,8 @@ const fn door() -> Door {
         password: None,
         code: None,
         second_factor: false,
+        approval: false,
+        invites: 0,
         hook: None,
         text: true,
         binary: true,
@@ -200,6 +205,21 @@ const fn door() -> Door {
         shown_late_max: SECOND,
         shown_every: SECOND,
         skips: false,
+        narrow: Narrow {
+            users_allowed: None,
+            users_denied: 0,
+            roles_allowed: None,
+            roles_denied: 0,
+            no_pages: false,
+            opens: None,
+            closes: None,
+            sockets_max: None,
+            per_client: None,
+            replaces: false,
+            json: false,
+            per_socket: None,
+            per_room: None,
+        },
     }
 }
 

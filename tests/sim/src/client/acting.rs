@@ -2,7 +2,7 @@
 //! world's habits, afterwards as one should.
 
 use super::header::Asking;
-use super::payload::number;
+use super::payload::{Payloads, number};
 use super::{Credentials, Speech, frame};
 use crate::checker::TAG_BYTES;
 use crate::checker::line::{Ask, Body, Kind, Line, Named, Resumes, Shown};
@@ -17,6 +17,7 @@ pub(super) struct Draft {
     pub(super) room: u32,
     pub(super) kind: Kind,
     pub(super) len: usize,
+    pub(super) json: bool,
     to: Vec<u128>,
     except: Vec<u128>,
 }
@@ -201,6 +202,7 @@ impl World {
             | Ask::Send
             | Ask::History
             | Ask::Presence
+            | Ask::Decide
             | Ask::Ping
             | Ask::Junk => unreachable!("it has more, or no room"),
         };
@@ -280,6 +282,7 @@ impl World {
             room,
             kind: kind.unwrap_or(Kind::Binary),
             len: longest.min(20),
+            json: self.takes_json(room),
             to: Vec::new(),
             except: Vec::new(),
         }
@@ -305,7 +308,11 @@ impl World {
         };
         let careful = !self.in_thousand(self.habits().oversized);
         let most = u64::try_from(longest).expect("a length");
-        let len = if careful {
+        // Now and then what is said is not in the format.
+        let json = careful && self.takes_json(room) && !self.chance.one_in(6);
+        let len = if json {
+            self.chance.skewed(8, most)
+        } else if careful {
             self.chance.skewed(0, most)
         } else {
             most + self.chance.skewed(1, 2 * most)
@@ -320,6 +327,7 @@ impl World {
             room,
             kind: if careful { allowed.unwrap_or(any) } else { any },
             len: usize::try_from(len).expect("a length"),
+            json,
             to,
             except,
         })
@@ -341,10 +349,7 @@ impl World {
             bytes.push(b'\n');
         }
         let header = bytes.len();
-        let chance = &mut self.chance;
-        let body = self
-            .payloads
-            .fill(&mut bytes, (draft.kind, draft.len), message, chance);
+        let body = self.fill(&mut bytes, draft, message);
         debug_assert!(is_raw || draft.len < 8 || number(&bytes).is_some());
         if has_key {
             self.keep_keyed(client, draft, message, &bytes[header..]);
@@ -359,6 +364,15 @@ impl World {
         };
         self.send_message(socket, opcode, &bytes);
         self.scratch = bytes;
+    }
+
+    /// Writes what it says.
+    pub(super) fn fill(&mut self, out: &mut Vec<u8>, draft: &Draft, message: u32) -> Body {
+        let what = (draft.kind, draft.len);
+        if draft.json {
+            return Payloads::fill_json(out, what, message);
+        }
+        self.payloads.fill(out, what, message, &mut self.chance)
     }
 
     pub(super) fn said(

@@ -15,6 +15,8 @@ pub(crate) enum Question {
     RoomCode,
     /// A code of the client's own second factor.
     SecondFactor,
+    /// Nothing: somebody else lets it in.
+    Approval,
 }
 
 /// An answer, and what of it is right.
@@ -37,6 +39,7 @@ impl Question {
         match step {
             Some("room_code") => Self::RoomCode,
             Some("second_factor") => Self::SecondFactor,
+            Some("approval") => Self::Approval,
             Some(_) | None => Self::Password,
         }
     }
@@ -47,7 +50,11 @@ impl World {
     pub(super) fn is_asked_for(&mut self, socket: u32, room: u32, step: Option<&str>) {
         let known = self.sockets[at(socket)].as_mut().expect("being read");
         known.challenged.retain(|(of, _)| *of != room);
-        known.challenged.push((room, Question::named(step)));
+        let question = Question::named(step);
+        known.challenged.push((room, question));
+        if question == Question::Approval {
+            self.waits_to_be_let_in(socket, room);
+        }
     }
 
     /// Answers a room's question, or does what is next in a handshake.
@@ -80,11 +87,12 @@ impl World {
         let (_, question) = known.challenged.remove(place);
         let user = self.clients[at(known.client)].user;
         let wrong = self.is_troubled() && self.chance.percent(self.habits().wrong_password);
-        Some(match question {
-            Question::Password => self.given_password(room, wrong),
-            Question::RoomCode => self.given_code(room, wrong),
-            Question::SecondFactor => self.given_factor(user, wrong),
-        })
+        match question {
+            Question::Password => Some(self.given_password(room, wrong)),
+            Question::RoomCode => Some(self.given_code(room, wrong)),
+            Question::SecondFactor => Some(self.given_factor(user, wrong)),
+            Question::Approval => None,
+        }
     }
 
     fn given_password(&self, room: u32, wrong: bool) -> Given {

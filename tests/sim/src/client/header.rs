@@ -43,6 +43,8 @@ pub(crate) struct Said<'a> {
     #[serde(borrow, default)]
     pub(crate) joined: Vec<There<'a>>,
     #[serde(borrow, default)]
+    pub(crate) clients: Vec<Cow<'a, str>>,
+    #[serde(borrow, default)]
     pub(crate) left: Vec<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(crate) updated: Vec<There<'a>>,

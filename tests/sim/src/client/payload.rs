@@ -6,6 +6,10 @@ use crate::checker::TAG_BYTES;
 use crate::checker::hash;
 use crate::checker::line::{Body, Kind};
 
+/// A message that is JSON says a number of eight digits that begins with a one. Others do not
+/// begin so.
+const JSON_FROM: u32 = 10_000_000;
+
 /// The longest filling.
 const POOL_BYTES: usize = 128 * 1024;
 
@@ -31,6 +35,14 @@ impl Payloads {
         };
         let text = (0..POOL_BYTES / 2).flat_map(|_| letter(chance)).collect();
         Self { binary, text }
+    }
+
+    /// A message of so many bytes that is JSON: a number, and spaces.
+    pub(crate) fn fill_json(out: &mut Vec<u8>, (kind, len): (Kind, usize), message: u32) -> Body {
+        let start = out.len();
+        out.extend_from_slice(format!("{}", JSON_FROM + message).as_bytes());
+        out.resize(start + len.max(TAG_BYTES), b' ');
+        body(kind, &out[start..])
     }
 
     /// A message of so many bytes.
@@ -79,13 +91,25 @@ pub(crate) fn body(kind: Kind, payload: &[u8]) -> Body {
         kind,
         len: payload.len(),
         hash: hash::content(payload),
+        json: is_json(payload),
     }
+}
+
+fn is_json(payload: &[u8]) -> bool {
+    let Some((tag, rest)) = payload.split_at_checked(TAG_BYTES) else {
+        return false;
+    };
+    tag[0] == b'1' && tag.iter().all(u8::is_ascii_digit) && rest.iter().all(|byte| *byte == b' ')
 }
 
 /// The number a message says it has.
 pub(crate) fn number(payload: &[u8]) -> Option<u32> {
     let tag = payload.get(..TAG_BYTES)?;
     let tag = std::str::from_utf8(tag).ok()?;
+    if tag.starts_with('1') {
+        let said: Option<u32> = tag.parse().ok();
+        return Some(said.map_or(u32::MAX, |said| said - JSON_FROM));
+    }
     // What has no number there is no message of anybody's.
     Some(u32::from_str_radix(tag, 16).unwrap_or(u32::MAX))
 }

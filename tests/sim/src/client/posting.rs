@@ -16,10 +16,7 @@ impl World {
         };
         let message = self.next_message();
         let mut body = Vec::new();
-        let chance = &mut self.chance;
-        let said = self
-            .payloads
-            .fill(&mut body, (draft.kind, draft.len), message, chance);
+        let said = self.fill(&mut body, &draft, message);
         let kind = match draft.kind {
             Kind::Text => "text/plain",
             Kind::Binary => "application/octet-stream",

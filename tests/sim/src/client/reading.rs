@@ -205,6 +205,9 @@ impl World {
         if let ("history", Some(room)) = (said.op.as_ref(), room) {
             self.page_ends(socket, room, &said);
         }
+        if said.op == "waiting" {
+            return self.sees_who_waits(socket, &said, written);
+        }
         let heard = Heard {
             op: &said.op,
             id: said.id,
@@ -250,7 +253,11 @@ impl World {
             ("receipt", Some(room)) => self.taken(socket, room, heard),
             ("epoch", _) if self.is_planted(Plant::EpochDropped) => {}
             ("epoch", Some(room)) => self.begins_anew(socket, room, heard),
-            ("pong" | "error" | "draining" | "owner" | "rules" | "history" | "expiring", _) => {}
+            (
+                "pong" | "error" | "draining" | "owner" | "rules" | "history" | "expiring"
+                | "decided",
+                _,
+            ) => {}
             ("gap", Some(room)) => {
                 let dropped = heard.dropped.unwrap_or_default();
                 self.see(&Line::Gap {
@@ -395,6 +402,7 @@ impl World {
                 | Ask::Send
                 | Ask::History
                 | Ask::Presence
+                | Ask::Decide
                 | Ask::Ping
                 | Ask::Junk,
             ) => false,
@@ -422,7 +430,7 @@ impl World {
 }
 
 /// The room of a name in a line.
-fn number_of(name: &str) -> Option<u32> {
+pub(super) fn number_of(name: &str) -> Option<u32> {
     room_number(&name.parse().ok()?)
 }
 

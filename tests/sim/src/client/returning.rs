@@ -6,6 +6,7 @@ use porthouse_puddle::TransientMakers;
 
 use super::{Credentials, Speech};
 use crate::checker::line::{Kind, Line, Who};
+use crate::checker::narrow::{Comer, Narrow};
 use crate::control::{room_name, room_password};
 use crate::plan::Habits;
 use crate::queue::{MILLIS, Nanos, SECONDS};
@@ -129,6 +130,12 @@ impl World {
         )
     }
 
+    /// Whether a room takes nothing but JSON.
+    pub(crate) fn takes_json(&self, room: u32) -> bool {
+        let door = self.control().door(room);
+        door.is_some_and(|door| door.narrow.json)
+    }
+
     /// Whether a room lets this one speak, by its rules as they are now.
     pub(crate) fn may_speak(&self, client: u32, room: u32) -> bool {
         let known = &self.clients[at(client)];
@@ -197,18 +204,7 @@ impl World {
             };
         };
         let steps = &rules.entry.steps;
-        let is_code = |step: &EntryStep| {
-            matches!(
-                step,
-                EntryStep::RoomCode(_) | EntryStep::SecondFactor { .. }
-            )
-        };
-        // Codes are few, and each lets one in.
-        if steps.iter().any(is_code) {
-            return false;
-        }
-        let asks = rules.entry.password().is_some();
-        if asks && !known.speech.can_be_asked() {
+        if !self.can_pass(client, (room, steps)) {
             return false;
         }
         let own = self.control().room(room).map(|row| row.room.id);
@@ -216,15 +212,72 @@ impl World {
         if known.user.is_some_and(is_blocked) {
             return false;
         }
+        let is_member = known
+            .user
+            .zip(own)
+            .is_some_and(|(user, own)| self.control().is_member(own, user));
+        let narrow = self.control().door(room).map(|door| door.narrow);
+        let narrow = narrow.unwrap_or_default();
+        let comer = Comer {
+            user: known.user,
+            is_member,
+            page: known.sends_an_origin(),
+        };
+        if !narrow.lets_in(comer)
+            || narrow.closes.is_some()
+            || !self.has_a_place(known.user, room, narrow)
+        {
+            return false;
+        }
         match self.control().door(room).map(|door| door.who) {
             Some(Who::Anyone) => true,
             Some(Who::Users) => known.user.is_some(),
-            Some(Who::Members) => known
-                .user
-                .zip(own)
-                .is_some_and(|(user, own)| self.control().is_member(own, user)),
+            Some(Who::Members) => is_member,
             None => false,
         }
+    }
+
+    /// Whether it can do what is asked at a door.
+    fn can_pass(&self, client: u32, (room, steps): (u32, &[EntryStep])) -> bool {
+        let known = &self.clients[at(client)];
+        steps.iter().all(|step| match step {
+            EntryStep::Password(_) => known.speech.can_be_asked(),
+            EntryStep::Approval => self.may_invite(client, room),
+            // Codes are few, and each lets one in.
+            EntryStep::RoomCode(_) | EntryStep::SecondFactor { .. } => false,
+            EntryStep::Hook(_) => true,
+        })
+    }
+
+    /// Whether it may let others in, and needs nobody itself.
+    fn may_invite(&self, client: u32, room: u32) -> bool {
+        let known = &self.clients[at(client)];
+        let own = self.control().room(room).map(|row| row.room.id);
+        let door = self.control().door(room);
+        let (Some(user), Some(own), Some(door)) = (known.user, own, door) else {
+            return false;
+        };
+        door.invites >> user & 1 == 1 && self.control().is_member(own, user) && !known.device
+    }
+
+    /// Whether there is place for one more in a room, and for one more of this user.
+    fn has_a_place(&self, user: Option<u32>, room: u32, narrow: Narrow) -> bool {
+        if narrow.sockets_max.is_none() && narrow.per_client.is_none() {
+            return true;
+        }
+        let sockets = self.sockets.iter().flatten();
+        let inside = sockets.filter(|socket| socket.inside.contains(&room));
+        let users = inside.map(|socket| self.clients[at(socket.client)].user);
+        let (mut all, mut own) = (0_u16, 0_u16);
+        for of in users {
+            all += 1;
+            own += u16::from(of.is_some() && of == user);
+        }
+        // Of two that put each other out, neither stays.
+        let is_alone = narrow
+            .per_client
+            .is_none_or(|most| own < most && !narrow.replaces);
+        is_alone && narrow.sockets_max.is_none_or(|most| all < most)
     }
 }
 

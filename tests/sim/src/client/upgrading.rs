@@ -44,6 +44,7 @@ impl World {
             way: client.speech.way(),
             session: shown.session,
             bogus: shown.bogus,
+            page: client.sends_an_origin(),
         });
         if let Some(ticket) = shown.ticket {
             self.shows_ticket(socket, &client, ticket);
@@ -183,7 +184,7 @@ fn request(client: &super::Client, (path, socket): (&str, u32), token: Option<&s
         "GET {path} HTTP/1.1\r\nHost: sim.example\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
     );
-    if client.browser {
+    if client.sends_an_origin() {
         request.push_str("Origin: ");
         request.push_str(ORIGIN);
         request.push_str("\r\n");

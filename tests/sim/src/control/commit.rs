@@ -5,10 +5,10 @@ use core::time::Duration;
 
 use porthouse_model::{
     Act, Audience, Block, Capabilities, Change, ChangeItem, Content, EntryRules, EntryStep, Keep,
-    Member, PasswordVersion, Revision, Role, Room, RoomBlocks, RoomId, RoomRules, SlowConsumer,
-    UserId,
+    Member, PasswordVersion, Revision, Room, RoomBlocks, RoomId, RoomRules, SlowConsumer, UserId,
 };
 
+use super::narrowing::{invites, narrow};
 use super::{Control, RoomRow, Row, chain, device, room_name, user_id};
 use crate::checker::line::{Door, Edit, Who};
 use crate::queue::Nanos;
@@ -362,10 +362,21 @@ impl Control {
     /// How somebody stands in a room, as it is told.
     pub(super) fn membership(&self, room: RoomId, user: u32) -> ChangeItem {
         if self.is_member(room, user) {
-            ChangeItem::Member(member(room, user_id(user)))
+            ChangeItem::Member(self.member(room, user))
         } else {
             let user = user_id(user);
             ChangeItem::MemberGone { room, user }
+        }
+    }
+
+    /// A member, for good.
+    pub(super) fn member(&self, room: RoomId, user: u32) -> Member {
+        Member {
+            role: self.role(user),
+            room,
+            user: user_id(user),
+            expires: None,
+            then: None,
         }
     }
 
@@ -409,17 +420,6 @@ impl Control {
     }
 }
 
-/// A member, for good.
-pub(super) const fn member(room: RoomId, user: UserId) -> Member {
-    Member {
-        role: Role::MEMBER,
-        room,
-        user,
-        expires: None,
-        then: None,
-    }
-}
-
 /// A user who is kept out, for good.
 pub(super) const fn block(room: RoomId, user: UserId) -> Block {
     Block {
@@ -454,6 +454,8 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
         password: asked.password,
         code: asked.code,
         second_factor: asked.second_factor,
+        approval: asked.approval,
+        invites: invites(&rules.capabilities),
         hook: asked.hook,
         text: rules.messages.content != Content::Binary,
         binary: rules.messages.content != Content::Text,
@@ -467,6 +469,7 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
         shown_late_max: nanos(rules.presence.grace) + 2 * nanos(rules.presence.interval),
         shown_every: nanos(rules.presence.interval),
         skips: rules.delivery.slow_consumer != SlowConsumer::Close,
+        narrow: narrow(rules),
     }
 }
 
@@ -487,6 +490,7 @@ struct Asked {
     password: Option<u64>,
     code: Option<u64>,
     second_factor: bool,
+    approval: bool,
     hook: Option<u64>,
 }
 
@@ -499,7 +503,7 @@ impl Asked {
                 EntryStep::RoomCode(version) => asked.code = Some(version.0),
                 EntryStep::SecondFactor { .. } => asked.second_factor = true,
                 EntryStep::Hook(version) => asked.hook = Some(version.0),
-                EntryStep::Approval => unreachable!("no administrator writes it"),
+                EntryStep::Approval => asked.approval = true,
             }
         }
         asked

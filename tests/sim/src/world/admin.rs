@@ -202,6 +202,8 @@ impl World {
             rules.entry = entry;
         }
         rules.capabilities = self.plan.ruling.capabilities(&mut self.chance);
+        let whose = (room, self.plan.users);
+        self.plan.doors.rule(&mut self.chance, whose, &mut rules);
         rules.delivery.slow_consumer = slow_consumer(room);
         Intent::PutRoom {
             room,
@@ -300,6 +302,9 @@ impl World {
 
     /// A backend says something to a room, or puts somebody out.
     fn backend(&mut self) {
+        if self.plan.doors.approves() && self.chance.one_in(2) && self.backend_decides() {
+            return;
+        }
         let room = self.chance.index_u32(self.plan.rooms);
         if self.chance.one_in(4) && !self.known.is_empty() {
             let client = *self.chance.pick(&self.known);

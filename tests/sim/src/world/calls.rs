@@ -12,7 +12,7 @@ use super::node::at;
 use super::socket::socket_of;
 use super::{Event, World};
 use crate::checker::line::Line;
-use crate::plant::{Plant, let_all_speak};
+use crate::plant::{Plant, forget_some};
 use crate::queue::{MILLIS, SECONDS};
 
 /// Calls under way.
@@ -83,11 +83,9 @@ impl World {
         if self.is_planted(Plant::PrefixIgnored) {
             self.control.ignore_prefixes(&mut snapshot.found);
         }
-        if self.is_planted(Plant::ActsForgotten) {
-            for found in &mut snapshot.found {
-                if let Resolved::Room(room) = found {
-                    let_all_speak(room);
-                }
+        for found in &mut snapshot.found {
+            if let Resolved::Room(room) = found {
+                forget_some(self.plant, room);
             }
         }
         snapshot
@@ -171,11 +169,11 @@ impl World {
     }
 
     /// The number of a backend's next call.
-    pub(super) const fn next_call(&self) -> u64 {
+    pub(crate) const fn next_call(&self) -> u64 {
         self.calls.backend_calls + 1
     }
 
-    pub(super) fn backend_calls(&mut self, what: Call) {
+    pub(crate) fn backend_calls(&mut self, what: Call) {
         self.calls.backend_calls += 1;
         let call = self.calls.backend_calls;
         let kicks = matches!(what, Call::Kick { .. });
@@ -204,6 +202,9 @@ impl World {
         let (call, kicks) = self.calls.backend.swap_remove(place);
         if kicks && matches!(result, CallResult::Kicked { .. }) {
             self.see(&Line::Kicked { call });
+        }
+        if matches!(result, CallResult::Decided { .. }) {
+            self.see(&Line::WasLetIn { call });
         }
     }
 }

@@ -249,6 +249,21 @@ impl World {
         }
     }
 
+    /// Its puddle is gone: what it wrote still arrives, then the end.
+    pub(super) fn is_abandoned(&mut self, number: u32) {
+        let Some(socket) = self.sockets[at(number)].as_mut() else {
+            return;
+        };
+        socket.id = None;
+        socket.down.ended = true;
+        if socket.broken {
+            self.end(number);
+        } else if !socket.down_due {
+            socket.down_due = true;
+            self.after(self.link_delay(), Event::Down(number));
+        }
+    }
+
     pub(super) fn pause(&mut self, puddle: u8, id: SocketId, pause: bool) {
         let number = self.node.workers[usize::from(puddle)].socket(id);
         let Some(number) = number else {

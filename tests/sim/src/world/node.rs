@@ -17,6 +17,15 @@ use crate::plan::Plan;
 use crate::plant::Plant;
 use crate::queue::{Nanos, Queue};
 
+/// What a puddle is told.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// By the switchboard.
+    Word(ToPuddle),
+    /// By the shell: another began anew.
+    Restarted(u8),
+}
+
 /// One puddle and what lies before it.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -26,7 +35,7 @@ pub(crate) struct Worker {
     /// By slot: how often it was used, and which of the world's sockets has it.
     pub(crate) slots: Vec<(u32, Option<u32>)>,
     pub(crate) free: Vec<u32>,
-    pub(crate) told: VecDeque<ToPuddle>,
+    pub(crate) told: VecDeque<Told>,
     pub(crate) said: VecDeque<porthouse_puddle::Event>,
     /// By the puddle they come from.
     pub(crate) rings: Vec<VecDeque<Hop>>,
@@ -35,6 +44,10 @@ pub(crate) struct Worker {
     /// When it is looked at whether it is: deadlines stay where they are while a puddle is
     /// busy, and one look a moment is enough.
     pub(crate) looks: BTreeSet<Nanos>,
+    /// It began anew, and nobody has heard of it: what it is told is lost.
+    pub(crate) is_deaf: bool,
+    /// These began anew, and it has not heard of it.
+    pub(crate) deaf_to: BTreeSet<u8>,
     /// It does not run before this.
     pub(crate) asleep_until: Nanos,
 }
@@ -60,6 +73,8 @@ impl Worker {
             rings: (0..puddles).map(|_| VecDeque::new()).collect(),
             settles_at: None,
             looks: BTreeSet::new(),
+            is_deaf: false,
+            deaf_to: BTreeSet::new(),
             asleep_until: 0,
         }
     }

@@ -152,7 +152,8 @@ impl World {
             Broken::Database => self.watch.unreadable = until.is_some(),
             Broken::Cut if begins => self.watch_cut(),
             Broken::Compacted if begins => self.watch_compacted(),
-            Broken::Cut | Broken::Compacted => {}
+            Broken::Panic(puddle) if begins => self.panics(puddle),
+            Broken::Cut | Broken::Compacted | Broken::Panic(_) => {}
             Broken::Puddle(puddle) => {
                 self.node.workers[usize::from(puddle)].asleep_until = until.unwrap_or(now);
             }

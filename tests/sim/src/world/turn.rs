@@ -1,12 +1,13 @@
 //! Turns of the node's parts: inputs in, settled, outputs to where they go. The planted bugs that
 //! live between the parts are here.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use porthouse_model::Time;
 use porthouse_puddle::{Action, Hop, Input, Output, PuddleId, RoomMessage, ToPuddle};
 
-use super::node::{Hands, place};
+use super::node::{Hands, Told, place};
 use super::{Event, World};
 use crate::plant::{
     Plant, to_nowhere, with_another_byte, without_predicate, without_rooms, without_some,
@@ -137,7 +138,7 @@ impl World {
         }
     }
 
-    fn say(&mut self, puddle: u8, event: porthouse_puddle::Event) {
+    pub(super) fn say(&mut self, puddle: u8, event: porthouse_puddle::Event) {
         self.node.workers[usize::from(puddle)].said.push_back(event);
         self.after(self.plan.part_delay, Event::Said(puddle));
     }
@@ -145,6 +146,9 @@ impl World {
     /// The switchboard takes what a puddle said first.
     pub(super) fn said_by(&mut self, puddle: u8) {
         if let Some(event) = self.node.workers[usize::from(puddle)].said.pop_front() {
+            if let porthouse_puddle::Event::PuddleRestarted { puddle } = event {
+                self.is_heard_to_begin(puddle);
+            }
             self.tell_board(event);
         }
     }
@@ -195,7 +199,11 @@ impl World {
     fn act_for_board(&mut self, action: Action) {
         match action {
             Action::Tell { puddle, message } => {
-                self.node.workers[place(puddle)].told.push_back(message);
+                let worker = &mut self.node.workers[place(puddle)];
+                if worker.is_deaf {
+                    return;
+                }
+                worker.told.push_back(Told::Word(message));
                 self.after(self.plan.part_delay, Event::Told(puddle.0));
             }
             Action::OpenWatch { watch, from } => self.open_watch(watch, from),
@@ -221,6 +229,10 @@ impl World {
         }
         let Some(told) = self.node.workers[usize::from(puddle)].told.pop_front() else {
             return;
+        };
+        let told = match told {
+            Told::Restarted(other) => return self.hears_again(puddle, other),
+            Told::Word(told) => told,
         };
         let told = match told {
             ToPuddle::Changed(changed)
@@ -250,6 +262,10 @@ impl World {
             return;
         }
         let slots = self.plan.settings.hop_ring_slots();
+        // Whoever has not heard that the other began anew tells the one that is gone.
+        if self.node.workers[usize::from(from)].deaf_to.contains(&to) {
+            return;
+        }
         let ring = &mut self.node.workers[usize::from(to)].rings[usize::from(from)];
         ring.push_back(hop);
         let len = ring.len();
@@ -266,6 +282,9 @@ impl World {
     /// A puddle takes what another told it first.
     pub(super) fn hop(&mut self, from: u8, to: u8) {
         if self.sleeps(to, Event::Hop { from, to }) {
+            return;
+        }
+        if self.node.workers[usize::from(to)].deaf_to.contains(&from) {
             return;
         }
         let ring = &mut self.node.workers[usize::from(to)].rings[usize::from(from)];
@@ -290,6 +309,11 @@ impl World {
                 self.watch.entered.insert(key, self.now());
                 Hop::Entered { room, visit }
             }
+            Hop::Kicked { room, whom, time } => {
+                let untold = self.plant == Some(Plant::AnewUntold);
+                let time = if untold { Duration::ZERO } else { time };
+                Hop::Kicked { room, whom, time }
+            }
             other @ (Hop::Enter { .. }
             | Hop::Leave { .. }
             | Hop::ToHome(_)
@@ -299,7 +323,6 @@ impl World {
             | Hop::Counting(_)
             | Hop::Placed(_)
             | Hop::Credit { .. }
-            | Hop::Kicked { .. }
             | Hop::Kick { .. }
             | Hop::CreditAsks { .. }) => other,
         };

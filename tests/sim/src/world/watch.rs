@@ -8,7 +8,7 @@ use porthouse_puddle::{Position, WatchEnd, WatchId};
 
 use super::{Event, World};
 use crate::control::{Feed, Frame};
-use crate::plant::{Plant, let_all_speak};
+use crate::plant::{Plant, forget_some};
 use crate::queue::{MILLIS, Nanos, SECONDS};
 
 /// How often the tailer reads without being woken.
@@ -145,11 +145,9 @@ impl World {
             Frame::Opened { head } => porthouse_puddle::Event::WatchOpened { watch, head },
             Frame::Progress { head } => porthouse_puddle::Event::Progress { watch, head },
             Frame::Change(mut row) => {
-                if self.plant == Some(Plant::ActsForgotten) {
-                    for item in &mut row.change.items {
-                        if let ChangeItem::Room(room) = item {
-                            let_all_speak(room);
-                        }
+                for item in &mut row.change.items {
+                    if let ChangeItem::Room(room) = item {
+                        forget_some(self.plant, room);
                     }
                 }
                 if self.plant == Some(Plant::AcknowledgedEarly) {
