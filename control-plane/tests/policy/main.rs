@@ -28,6 +28,7 @@ mod kick;
 mod ticket;
 mod races;
 mod audit;
+mod misused;
 mod cancelled;
 mod room_code;
 mod room_password;
