@@ -165,8 +165,8 @@ impl World {
                 plan.keep(seed);
                 plan.reach_out(seed);
                 plan.rule(seed);
-                plan.panic(seed);
                 if !coming_and_going {
+                    plan.panic(seed);
                     plan.narrow(seed);
                 }
             }

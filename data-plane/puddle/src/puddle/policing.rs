@@ -234,6 +234,10 @@ impl Puddle {
         self.note_strictness(index);
         self.note_order(index);
         self.report_guests(index);
+        // Where its home is here, there may be no place for anybody, and no room any more.
+        if self.rooms.find(name) != Some(index) {
+            return;
+        }
         let sitters: Vec<SocketId> = room_sitters(self.rooms.get(index));
         for id in sitters {
             if ended {

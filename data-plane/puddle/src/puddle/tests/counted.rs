@@ -148,3 +148,21 @@ fn a_lower_limit_puts_out_those_who_came_last() {
     world.rule("cell", RoomRules::default());
     join(&mut world, 1, "cell");
 }
+
+#[test]
+fn a_new_limit_that_puts_out_all_at_the_rooms_home_who_came_last() {
+    let mut world = World::new(3);
+    let (home, other) = home_and_other("cell");
+    world.room("cell", RoomRules::default());
+    let (late, _) = join(&mut world, home, "cell");
+    let (early, _) = join(&mut world, other, "cell");
+    // Who is told of first has a place.
+    let turns = [other, home, 3 - home - other];
+    world.rule_in_turn("cell", holding(Some(1), None), &turns);
+    let told = world.take_text(late);
+    assert!(told.contains(r#""code":4210"#), "{told}");
+    assert_eq!(world.take_text(early), "");
+    world.line(early, r#"{"op":"leave","room":"cell"}"#);
+    world.take(early);
+    assert!(try_join(&mut world, late, "cell").contains("admitted"));
+}

@@ -2,6 +2,7 @@
 //! plane knows, and clients at the end of links that can stall.
 
 mod rules;
+mod turns;
 mod sign_in;
 mod store;
 mod wire;
