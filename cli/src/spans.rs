@@ -1,6 +1,7 @@
 //! The settings of spans, which each plane takes. Owns the flags and which variables
 //! of OpenTelemetry's own are heard; takes no span.
 
+use std::convert::Infallible;
 use std::env;
 use std::str::FromStr;
 
@@ -19,17 +20,29 @@ const HEADING: &str = "Spans (OpenTelemetry)";
 #[group(skip)]
 pub(crate) struct Arguments {
     /// How many spans are taken, of calls, entries and turns, 0 to 1 [default:
-    /// `OTEL_TRACES_SAMPLER_ARG`, else none]
+    /// `OTEL_TRACES_SAMPLER_ARG` of a sampler by ratio, else none]
     #[arg(long, value_name = "RATIO", env = "PORTHOUSE_SPANS_RATIO")]
     #[arg(value_parser = str::parse::<Ratio>, help_heading = HEADING)]
     spans_ratio: Option<Ratio>,
     /// Where spans go by OTLP over gRPC [default: `OTEL_EXPORTER_OTLP_ENDPOINT`, else
     /// `http://127.0.0.1:4317`]
     #[arg(long, value_name = "ADDRESS", env = "PORTHOUSE_SPANS_ENDPOINT")]
-    #[arg(value_parser = str::parse::<SpanEndpoint>, help_heading = HEADING)]
-    spans_endpoint: Option<SpanEndpoint>,
+    #[arg(value_parser = Asked::read, help_heading = HEADING, hide_env_values = true)]
+    spans_endpoint: Option<Asked>,
     #[command(flatten)]
     spans_headers: Given<Headers>,
+}
+
+/// An endpoint, or why it is none: what was given may hold a secret, and a flag that is
+/// refused when it is read is repeated.
+#[derive(Clone, Debug)]
+struct Asked(Result<SpanEndpoint, BadSpanSetting>);
+
+impl Asked {
+    #[expect(clippy::unnecessary_wraps, reason = "as a flag is read")]
+    fn read(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.parse()))
+    }
 }
 
 /// What is shown to the collector.
@@ -53,14 +66,22 @@ impl Arguments {
         service: &'static str,
         instance: Option<String>,
     ) -> anyhow::Result<SpanSettings> {
-        let ratio = or_variable(self.spans_ratio, &["OTEL_TRACES_SAMPLER_ARG"])?;
+        let by_ratio = env::var("OTEL_TRACES_SAMPLER").is_ok_and(|sampler| is_by_ratio(&sampler));
+        let variables: &[&str] = if by_ratio {
+            &["OTEL_TRACES_SAMPLER_ARG"]
+        } else {
+            &[]
+        };
+        let ratio = or_variable(self.spans_ratio, variables)?;
         let endpoints = [
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             "OTEL_EXPORTER_OTLP_ENDPOINT",
         ];
         let headers = self.spans_headers.secret()?;
         let headers = headers.map(|headers| headers.reveal().parse::<SpanHeaders>());
-        let (mut endpoint, mut headers) = (self.spans_endpoint.clone(), headers.transpose()?);
+        let asked = self.spans_endpoint.clone().map(|asked| asked.0);
+        let mut endpoint = asked.transpose().context("spans_endpoint is not one")?;
+        let mut headers = headers.transpose()?;
         let ratio = ratio.unwrap_or_default();
         // What they say to all on a machine does not stop who takes none.
         if !ratio.is_zero() {
@@ -75,6 +96,11 @@ impl Arguments {
             instance,
         })
     }
+}
+
+/// Whether what a sampler is told is a ratio; others mean something else by it.
+fn is_by_ratio(sampler: &str) -> bool {
+    sampler == "traceidratio" || sampler == "parentbased_traceidratio"
 }
 
 /// Takes spans as it was said.
@@ -126,8 +152,20 @@ mod tests {
             "{high}"
         );
         let secret = "http://user:swordfish@host:4317";
-        assert!(given(&["--spans-endpoint", secret]).is_err());
+        let process = given(&["--spans-endpoint", secret]).expect("it is read later");
+        assert!(!format!("{process:?}").contains("swordfish"));
+        let refused = process.spans.given("test", None).expect_err("a secret");
+        let said = format!("{refused:?}");
+        assert!(said.contains("without a secret"), "{said}");
+        assert!(!said.contains("swordfish"), "it is repeated: {said}");
         assert!(given(&["--spans-headers", "key=swordfish"]).is_err());
+    }
+
+    #[test]
+    fn what_another_sampler_is_told_is_no_ratio() {
+        assert!(is_by_ratio("parentbased_traceidratio"));
+        assert!(!is_by_ratio("parentbased_jaeger_remote"));
+        assert!(!is_by_ratio("always_off"));
     }
 
     #[test]

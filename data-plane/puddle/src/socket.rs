@@ -134,8 +134,8 @@ pub(crate) enum Phase {
         until: Time,
         /// Whether nothing more comes from the peer that is waited for.
         answered: bool,
-        /// Bytes that have come since.
-        ignored: usize,
+        /// What has come since, of no interest.
+        ignored_bytes: usize,
     },
 }
 

@@ -134,7 +134,7 @@ impl Puddle {
         let closing = Phase::Closing {
             until,
             answered,
-            ignored: 0,
+            ignored_bytes: 0,
         };
         self.set_phase(id, closing);
     }
@@ -181,7 +181,7 @@ impl Puddle {
             Phase::Closing {
                 until,
                 answered: true,
-                ignored: 0,
+                ignored_bytes: 0,
             },
         );
         socket.assembly = Assembly::default();

@@ -32,6 +32,7 @@ impl Puddle {
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
         };
+        let over = matches!(socket.phase, Phase::Closing { .. });
         socket.heard = now;
         socket.pinged = false;
         match socket.held.take() {
@@ -46,7 +47,9 @@ impl Puddle {
         }
         self.keep_posting(id);
         self.count_inbound(id);
-        self.stop_reading_if_over(id, length);
+        if over {
+            self.stop_reading_if_over(id, length);
+        }
     }
 
     /// Who goes on after the close frame is read for a while, as their own may be
@@ -57,9 +60,9 @@ impl Puddle {
         let Some(socket) = self.sockets.get_mut(id) else {
             return;
         };
-        if let Phase::Closing { ignored, .. } = &mut socket.phase {
-            *ignored = ignored.saturating_add(bytes);
-            if *ignored > bytes_max {
+        if let Phase::Closing { ignored_bytes, .. } = &mut socket.phase {
+            *ignored_bytes = ignored_bytes.saturating_add(bytes);
+            if *ignored_bytes > bytes_max {
                 self.stop_reading(id);
             }
         }
