@@ -122,6 +122,24 @@ async fn a_request_that_comes_a_byte_a_second_is_told_that_it_took_too_long() {
     house.close().await;
 }
 
+/// A house whose room `cave` has a password, and that.
+async fn house_with_a_cave() -> (House, String) {
+    let house = House::start().await;
+    house.backend().make_room("cave", Room::default()).await;
+    let password = house.secrets().keep("a room's password", PASSWORD);
+    let revision = house.backend().set_room_password("cave", &password).await;
+    house.backend().applied(revision).await;
+    (house, password)
+}
+
+/// Comes into the cave by its password.
+async fn comes_in(client: &mut Multiplexed, password: &str) {
+    client.ask("join", json!({"room": "cave"})).await;
+    let answer = json!({"room": "cave", "password": password});
+    let admitted = client.ask("answer", answer).await;
+    assert_eq!(admitted["op"], "admitted", "{admitted}");
+}
+
 /// Tries wrong passwords; answers how often which came of it.
 async fn guesses(ws: SocketAddr, guesser: usize) -> BTreeMap<String, usize> {
     let mut outcomes = BTreeMap::new();
@@ -180,12 +198,8 @@ async fn guesses_with_all(ws: SocketAddr, number: usize, all: Arc<Barrier>) -> S
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_addresses_that_guess_at_once_wait_their_turn_or_are_told_to_wait() {
     raise_file_limit(FILES);
-    let mut house = House::start().await;
+    let (mut house, password) = house_with_a_cave().await;
     let ws = house.ws();
-    house.backend().make_room("cave", Room::default()).await;
-    let password = house.secrets().keep("a room's password", PASSWORD);
-    let revision = house.backend().set_room_password("cave", &password).await;
-    house.backend().applied(revision).await;
     let honest = Honest::talk(&mut house, "hall").await;
     let over = AtomicBool::new(false);
     let barrier = Arc::new(Barrier::new(AT_ONCE));
@@ -203,16 +217,12 @@ async fn a_thousand_addresses_that_guess_at_once_wait_their_turn_or_are_told_to_
     };
     let (all, (asked, longest)) = tokio::join!(crowd, ask_meanwhile(house.backend(), &over));
     println!("{all:?}; {asked} calls, {longest:?} at most");
-    let outcomes: Vec<&str> = all.keys().map(String::as_str).collect();
-    for outcome in outcomes {
+    for outcome in all.keys() {
         let known = ["\"challenge\" null", "\"refused\" 4208"];
-        assert!(known.contains(&outcome), "{all:?}");
+        assert!(known.contains(&&**outcome), "{all:?}");
     }
     let mut client = Multiplexed::open(ws, None).await;
-    client.ask("join", json!({"room": "cave"})).await;
-    let answer = json!({"room": "cave", "password": password});
-    let admitted = client.ask("answer", answer).await;
-    assert_eq!(admitted["op"], "admitted", "{admitted}");
+    comes_in(&mut client, &password).await;
     let grown = honest.stop("a thousand guesses at once").await;
     assert!(grown < GROWN_KIB_MAX, "{grown} KiB more");
     house.close().await;
@@ -220,12 +230,8 @@ async fn a_thousand_addresses_that_guess_at_once_wait_their_turn_or_are_told_to_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_wrong_passwords_let_nobody_in_and_hold_nobody_up() {
-    let mut house = House::start().await;
+    let (mut house, password) = house_with_a_cave().await;
     let ws = house.ws();
-    house.backend().make_room("cave", Room::default()).await;
-    let password = house.secrets().keep("a room's password", PASSWORD);
-    let revision = house.backend().set_room_password("cave", &password).await;
-    house.backend().applied(revision).await;
     let honest = Honest::talk(&mut house, "hall").await;
     let over = AtomicBool::new(false);
     let began = Instant::now();
@@ -252,10 +258,7 @@ async fn thousands_of_wrong_passwords_let_nobody_in_and_hold_nobody_up() {
     // Who guesses keeps their own network waiting, and nobody else's.
     let elsewhere = connect_from([127, 0, 9, 9], ws).await;
     let mut client = Multiplexed::open_over(ws, elsewhere).await;
-    client.ask("join", json!({"room": "cave"})).await;
-    let answer = json!({"room": "cave", "password": password});
-    let admitted = client.ask("answer", answer).await;
-    assert_eq!(admitted["op"], "admitted", "{admitted}");
+    comes_in(&mut client, &password).await;
     let grown = honest.stop("20,000 wrong passwords").await;
     assert!(grown < GROWN_KIB_MAX, "{grown} KiB more");
     drop(client);
