@@ -1,16 +1,20 @@
 //! `porthouse control`: the control plane, over a database that is given.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use porthouse_control::{AuditChecked, AuditHead, GuardSettings, PrivateAddresses, Settings};
+use porthouse_control::{
+    AuditChecked, AuditHead, GuardSettings, Operated, PrivateAddresses, Settings,
+};
+use porthouse_process::operators::Plane;
 use porthouse_process::spans::SpanSettings;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use crate::secret::Secret;
-use crate::{database, hashing, issuers, sealing, sessions, spans, tls};
+use crate::{database, hashing, issuers, operators, sealing, sessions, spans, tls};
 
 /// Run the control plane, or make its first API key
 #[derive(Debug, clap::Args)]
@@ -45,6 +49,8 @@ struct Serve {
         default_value = "127.0.0.1:7440"
     )]
     grpc: SocketAddr,
+    #[command(flatten)]
+    operators: operators::Arguments,
     #[command(flatten)]
     database: database::Arguments,
     #[command(flatten)]
@@ -209,9 +215,18 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     let stop = porthouse_process::shutdown::on_signals()?;
     let mut settings = arguments.settings()?;
     let listener = listen(arguments.grpc).await?;
-    tracing::info!(grpc = %listener.local_addr()?, "the control plane listens");
+    let operators = arguments.operators.listen()?;
+    let asked = operators.as_ref().map(std::net::TcpListener::local_addr);
+    let asked = asked.transpose()?;
+    tracing::info!(grpc = %listener.local_addr()?, operators = ?asked, "the control plane listens");
     let (tracer, exporting) = spans::start(arguments.spans()?)?;
     settings.spans = tracer;
+    let operated = operators.is_some().then(Operated::default);
+    let planes = operated
+        .iter()
+        .map(|plane| -> Arc<dyn Plane> { Arc::new(plane.clone()) });
+    let _shown = operators::show(operators, planes.collect(), settings.spans.clone())?;
+    settings.operated = operated;
     let served = porthouse_control::serve(settings, listener, Routes::default(), stop).await;
     exporting.stop().await;
     Ok(served?)

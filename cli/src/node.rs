@@ -65,9 +65,8 @@ pub(crate) struct Arguments {
         default_value = "127.0.0.1:7441"
     )]
     grpc: SocketAddr,
-    /// Where operators ask for `/metrics`, `/live` and `/ready`; nowhere unless set
-    #[arg(long, value_name = "ADDRESS", env = "PORTHOUSE_OPERATORS")]
-    operators: Option<SocketAddr>,
+    #[command(flatten)]
+    operators: crate::operators::Arguments,
     /// Backends that follow rooms (`Subscribe`) at once, 0 to 1024; past it one more is refused
     #[arg(
         long,
@@ -229,7 +228,7 @@ impl Arguments {
         settings.control_planes = self.control;
         settings.grpc = Some(self.grpc);
         settings.grpc_tls = self.own.given()?;
-        settings.operators = self.operators;
+        settings.operators = self.operators.address();
         settings.subscriptions_max = self.subscriptions_max.into();
         settings.puddles = self.puddles.unwrap_or(settings.puddles);
         settings.transient_makers = self.transient_rooms.into();

@@ -85,7 +85,7 @@ pub(crate) use error::ApiError;
 pub(crate) use guard::GuardLayer;
 pub(crate) use keys::{CallersKey, Keys, asker};
 pub(crate) use kick::{Kick, Kicks};
-pub(crate) use lockout::Attempt;
+pub(crate) use lockout::{Attempt, lockouts_told, tell_lockout};
 pub(crate) use refused_token::RefusedTokens;
 pub(crate) use room_code::{RoomCodeCheck, RoomCodeChecked, Shower};
 pub(crate) use sealing::Sealing;

@@ -10,6 +10,7 @@
 //! * `policy`: node.v1, what nodes are told;
 //! * `hook`: hook.v1, what owners' backends are asked;
 //! * `issuer`: identity providers, and their keys, which are fetched;
+//! * [`Operated`]: what operators are shown of it;
 //! * [`Replica`]: all of it, assembled; [`serve`]: on one listener.
 
 mod api;
@@ -20,6 +21,7 @@ mod dial;
 mod hook;
 mod issuer;
 mod incoming;
+mod operators;
 mod serve;
 mod settings;
 
@@ -29,6 +31,7 @@ pub use identity::hashing::HashingSettings;
 pub use identity::password::{BadPasswordCost, PasswordCost};
 pub use identity::sealing::{BadSealingKeys, SealingKeys};
 pub use issuer::{BadIssuerSettings, IssuerSettings};
+pub use operators::Operated;
 pub use policy::FeedSettings;
 pub use serve::{Replica, ServeError, serve};
 pub use settings::{GuardSettings, Settings, TlsSettings};

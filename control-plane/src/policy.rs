@@ -13,7 +13,7 @@ use porthouse_api::node::v1::{
     VerifyRoomPasswordRequest, VerifyRoomPasswordResponse, VerifyStepRequest, VerifyStepResponse,
     WatchRequest, WatchResponse,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -97,6 +97,36 @@ impl Default for FeedSettings {
     }
 }
 
+/// Places to watch.
+#[derive(Clone)]
+pub(crate) struct Watches {
+    places: Arc<Semaphore>,
+    max: usize,
+}
+
+impl Watches {
+    fn new(max: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(max)),
+            max,
+        }
+    }
+
+    fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// How many watch now.
+    pub(crate) fn open(&self) -> usize {
+        self.max - self.places.available_permits()
+    }
+
+    /// How many may watch at once.
+    pub(crate) const fn max(&self) -> usize {
+        self.max
+    }
+}
+
 /// What verifies answers for nodes.
 pub(crate) struct Verifiers {
     pub(crate) sign_in: SignIn,
@@ -114,7 +144,7 @@ pub(crate) struct PolicyFeed {
     hashing: Hashing,
     verifiers: Verifiers,
     settings: FeedSettings,
-    watches: Arc<Semaphore>,
+    watches: Watches,
     resolves: Turns,
     resolves_waiting: Places,
     /// Places to note that device tokens are used.
@@ -137,7 +167,7 @@ impl PolicyFeed {
             tail,
             hashing: verifiers.sign_in.hashing.clone(),
             verifiers,
-            watches: Arc::new(Semaphore::new(settings.watches_max)),
+            watches: Watches::new(settings.watches_max),
             resolves: Turns::new(turns::Places {
                 running_max: settings.resolves_max,
                 waiting_max: settings.resolves_queued_max,
@@ -151,6 +181,11 @@ impl PolicyFeed {
             settings,
             stop,
         }
+    }
+
+    /// How many watch.
+    pub(crate) fn watches(&self) -> Watches {
+        self.watches.clone()
     }
 }
 

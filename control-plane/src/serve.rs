@@ -9,7 +9,7 @@ use http::{Request, Response};
 use porthouse_api::FILE_DESCRIPTOR_SET;
 use porthouse_api::node::v1::policy_feed_service_server::PolicyFeedServiceServer;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::body::Body;
@@ -27,6 +27,7 @@ use crate::hook::Hooks;
 use crate::identity::hashing::Hashing;
 use crate::incoming::incoming;
 use crate::issuer::{self, BadIssuerSettings, Issuers};
+use crate::operators::{self, Operated, Parts, Standing};
 use crate::policy::applied::Applied;
 use crate::policy::asking::Asking;
 use crate::policy::{PolicyFeed, Verifiers, idle, outlived};
@@ -133,6 +134,17 @@ impl Replica {
         let idle_max = settings.feed.session_idle_max;
         tokio::spawn(idle::run(store.clone(), idle_max, stop.clone()));
         tokio::spawn(outlived::run(store.clone(), stop.clone()));
+        if let Some(operated) = &settings.operated {
+            operated.started(Parts {
+                store: store.clone(),
+                tail: tail.clone(),
+                hashing: hashing.clone(),
+                keys: keys.clone(),
+                watches: feed.watches(),
+                standing: looked_at(settings, &stop),
+                stop: stop.clone(),
+            });
+        }
         let api = Arc::new(Api {
             applied: Applied::new(store.clone(), tail.clone()),
             asking: Asking::new(store.clone(), tail),
@@ -145,9 +157,11 @@ impl Replica {
             audit_watches: Arc::new(Semaphore::new(AUDIT_WATCHES_MAX)),
             stop,
         });
+        let calls = settings.operated.as_ref().map(Operated::calls);
+        let calls = calls.unwrap_or_default();
         let routes = api::routes(&api).add_service(PolicyFeedServiceServer::new(feed));
         Ok(Self {
-            guard: GuardLayer::new(keys, settings.spans.clone()),
+            guard: GuardLayer::new(keys, settings.spans.clone(), calls),
             routes: with_reflection_and_health(merge(routes, beside)).await,
             refused,
             _reading: Arc::new(reading.drop_guard()),
@@ -222,6 +236,14 @@ impl Settings {
         self.issuer.check()?;
         server(self).map(drop)
     }
+}
+
+/// How the database stands, looked at for operators until told to stop.
+fn looked_at(settings: &Settings, stop: &CancellationToken) -> watch::Receiver<Standing> {
+    let (seen, standing) = watch::channel(Standing::default());
+    let (url, store) = (settings.database_url.clone(), settings.store.clone());
+    tokio::spawn(operators::run(url, store, seen, stop.clone()));
+    standing
 }
 
 /// What serves, over TLS where it is to.

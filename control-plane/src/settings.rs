@@ -11,6 +11,7 @@ use crate::hook::HookSettings;
 use crate::identity::hashing::HashingSettings;
 use crate::identity::sealing::SealingKeys;
 use crate::issuer::IssuerSettings;
+use crate::operators::Operated;
 use crate::policy::FeedSettings;
 use crate::store::StoreSettings;
 
@@ -48,6 +49,9 @@ pub struct Settings {
     pub stop_time_max: Duration,
     /// What takes spans of calls; off by default.
     pub spans: Tracer,
+    /// What operators are shown it by. `None`: they are shown nothing, and nothing is
+    /// looked at for them.
+    pub operated: Option<Operated>,
 }
 
 /// What guards may cost.
@@ -107,6 +111,7 @@ impl Settings {
             calls_per_connection_max: 256,
             stop_time_max: Duration::from_secs(10),
             spans: Tracer::default(),
+            operated: None,
         }
     }
 }

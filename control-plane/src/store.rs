@@ -6,6 +6,7 @@
 //! nothing about users, rooms or sessions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
@@ -57,6 +58,7 @@ pub(crate) mod address;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod schema;
+pub(crate) mod standing;
 
 pub(crate) use error::StoreError;
 
@@ -91,6 +93,15 @@ impl Default for StoreSettings {
 /// The connection that statements run on.
 pub(crate) type Connection = AsyncPgConnection;
 
+/// How many connections there are, and who waits for one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StorePlaces {
+    pub(crate) busy: usize,
+    pub(crate) idle: usize,
+    pub(crate) most: usize,
+    pub(crate) waiting: usize,
+}
+
 /// The database.
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -99,6 +110,8 @@ pub(crate) struct Store {
     /// wait for the log's lock leave some to nodes and readers.
     writers: Arc<Semaphore>,
     connection_wait_max: Duration,
+    /// Revisions written here.
+    written: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -119,7 +132,25 @@ impl Store {
             pool,
             writers: Arc::new(Semaphore::new(settings.connections_max.div_ceil(2))),
             connection_wait_max: settings.connection_wait_max,
+            written: Arc::default(),
         })
+    }
+
+    /// How many connections there are, and who waits for one.
+    pub(crate) fn places(&self) -> StorePlaces {
+        let status = self.pool.status();
+        let idle = status.available.min(status.size);
+        StorePlaces {
+            busy: status.size - idle,
+            idle,
+            most: status.max_size,
+            waiting: status.waiting,
+        }
+    }
+
+    /// How many revisions were written here so far.
+    pub(crate) fn revisions_written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Runs statements that change nothing nodes obey, in one READ COMMITTED
@@ -219,6 +250,12 @@ impl Store {
             Err(_) => Err(StoreError::Unavailable),
         }
     }
+}
+
+/// A connection that is not of the pool.
+pub(crate) async fn lone(url: &str, settings: &StoreSettings) -> Result<Connection, StoreError> {
+    let connected = connect(url, &session_settings(settings)).await;
+    connected.map_err(|_| StoreError::Unavailable)
 }
 
 async fn connect(url: &str, session: &str) -> diesel::ConnectionResult<Connection> {

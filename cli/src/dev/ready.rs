@@ -21,6 +21,8 @@ pub(crate) struct Ready {
     pub(crate) grpc: SocketAddr,
     /// Where sockets arrive.
     pub(crate) ws: SocketAddr,
+    /// Where operators ask, if they do.
+    pub(crate) operators: Option<SocketAddr>,
     /// May do everything.
     pub(crate) admin_key: Secret,
 }
@@ -31,6 +33,8 @@ struct Places<'a> {
     grpc: String,
     ws: String,
     http: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operators: Option<String>,
     admin_key: &'a str,
 }
 
@@ -52,10 +56,12 @@ impl Ready {
 
     fn json(&self) -> String {
         let (grpc, ws, admin_key) = self.shown();
+        let operators = self.operators.map(reached_at);
         let places = Places {
             grpc: grpc.to_string(),
             ws: format!("ws://{ws}"),
             http: format!("http://{ws}"),
+            operators: operators.map(|operators| format!("http://{operators}")),
             admin_key,
         };
         serde_json::to_string_pretty(&places).expect("text is always JSON") + "\n"
@@ -117,6 +123,7 @@ mod tests {
         Ready {
             grpc: "127.0.0.1:7440".parse().expect("an address"),
             ws: "127.0.0.1:7480".parse().expect("an address"),
+            operators: Some("0.0.0.0:7490".parse().expect("an address")),
             admin_key: Secret::from("phk_example".to_owned()),
         }
     }
@@ -127,6 +134,7 @@ mod tests {
         assert_eq!(json["grpc"], "127.0.0.1:7440");
         assert_eq!(json["ws"], "ws://127.0.0.1:7480");
         assert_eq!(json["http"], "http://127.0.0.1:7480");
+        assert_eq!(json["operators"], "http://127.0.0.1:7490");
         assert_eq!(json["admin_key"], "phk_example");
     }
 

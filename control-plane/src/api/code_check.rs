@@ -18,6 +18,7 @@ use crate::store::second_factors::{self, SecondFactorRow};
 use crate::store::{Connection, Store, sessions};
 
 use super::error::ApiError;
+use super::lockout::tell_lockout;
 use super::sealing::Sealing;
 use super::{call, note};
 
@@ -175,7 +176,7 @@ async fn judge(
     given: &Given,
 ) -> Result<Checked, ApiError> {
     let wrongs = wrongs(row.wrong_count, row.wrong_time, now);
-    if let Some(wait) = wrongs.wait() {
+    if let Some(wait) = tell_lockout(wrongs.wait()) {
         return Ok(Checked::Later(wait));
     }
     let is_right = match given {

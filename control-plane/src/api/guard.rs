@@ -2,6 +2,7 @@
 //! language of errors. Knows no call by its content.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tower::{Layer, Service};
 
 use crate::identity::certificate;
 use crate::identity::scope::access;
+use crate::operators::calls::Calls;
 
 use super::call::Call;
 use super::error::ApiError;
@@ -34,11 +36,12 @@ const AHEAD_OF_TONIC: Duration = Duration::from_millis(5);
 pub(crate) struct GuardLayer {
     keys: Keys,
     spans: Tracer,
+    calls: Arc<Calls>,
 }
 
 impl GuardLayer {
-    pub(crate) fn new(keys: Keys, spans: Tracer) -> Self {
-        Self { keys, spans }
+    pub(crate) fn new(keys: Keys, spans: Tracer, calls: Arc<Calls>) -> Self {
+        Self { keys, spans, calls }
     }
 }
 
@@ -49,6 +52,7 @@ impl<S> Layer<S> for GuardLayer {
         Guard {
             keys: self.keys.clone(),
             spans: self.spans.clone(),
+            calls: Arc::clone(&self.calls),
             inner,
         }
     }
@@ -59,6 +63,7 @@ impl<S> Layer<S> for GuardLayer {
 pub(crate) struct Guard<S> {
     keys: Keys,
     spans: Tracer,
+    calls: Arc<Calls>,
     inner: S,
 }
 
@@ -83,12 +88,15 @@ where
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let time_max = time_max(request.uri().path(), request.headers());
+        let under_way = self.calls.begun(request.uri().path());
         let answer = answer((self.keys.clone(), self.spans.clone()), inner, request);
         Box::pin(async move {
-            match tokio::time::timeout(time_max, answer).await {
-                Ok(answer) => answer,
-                Err(_) => Ok(refuse(ApiError::DeadlineExceeded)),
-            }
+            let answer = match tokio::time::timeout(time_max, answer).await {
+                Ok(answer) => answer?,
+                Err(_) => refuse(ApiError::DeadlineExceeded),
+            };
+            under_way.answered(called::status(answer.headers()));
+            Ok(answer)
         })
     }
 }
@@ -201,7 +209,8 @@ mod tests {
     async fn a_call_past_its_callers_deadline_is_told_so() {
         let store = Store::new("host=/nowhere", &StoreSettings::default()).expect("lazy");
         let never = tower::service_fn(|_: Request<Body>| std::future::pending());
-        let mut guarded = GuardLayer::new(Keys::new(store), Tracer::default()).layer(never);
+        let (keys, spans) = (Keys::new(store), Tracer::default());
+        let mut guarded = GuardLayer::new(keys, spans, Arc::default()).layer(never);
         let request = Request::get("/grpc.health.v1.Health/Check")
             .header("grpc-timeout", "20m")
             .body(Body::empty())

@@ -2,6 +2,7 @@
 //! the database owns the keys.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -109,6 +110,8 @@ pub(crate) struct Keys {
     lookups: Arc<Semaphore>,
     /// The one place to note a refusal.
     refusals: Arc<Semaphore>,
+    /// Refusals that there was no place to note.
+    unnoted: Arc<AtomicU64>,
 }
 
 impl Keys {
@@ -118,7 +121,13 @@ impl Keys {
             memory: Arc::default(),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             refusals: Arc::new(Semaphore::new(1)),
+            unnoted: Arc::default(),
         }
+    }
+
+    /// How many refusals are not in the audit log, as there was no place to note them.
+    pub(crate) fn refusals_unnoted(&self) -> u64 {
+        self.unnoted.load(Ordering::Relaxed)
     }
 
     /// Lets a call through whose headers carry a key that may make it, or else whose
@@ -157,6 +166,7 @@ impl Keys {
     /// costs the caller nothing to try again.
     pub(super) fn note_refusal(&self, event: wire::AuditEvent) {
         let Ok(place) = self.refusals.clone().try_acquire_owned() else {
+            self.unnoted.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(actor = event.actor, action = event.action, "refused");
             return;
         };

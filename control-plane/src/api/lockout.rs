@@ -4,6 +4,7 @@
 //! so that strangers, however many, do not lock it out.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::QueryResult;
@@ -34,6 +35,24 @@ const EVERYWHERE: &str = "everywhere";
 
 /// Tokens of identity providers, which are nobody's before they are verified.
 const TOKENS: &str = "tokens";
+
+/// How often somebody was kept waiting so far. Of the process, as it is counted within
+/// transactions, which hold nothing but their connection.
+static TOLD: AtomicU64 = AtomicU64::new(0);
+
+/// How often an answer was not looked at in this process so far, as there were too
+/// many wrong ones.
+pub(crate) fn lockouts_told() -> u64 {
+    TOLD.load(Ordering::Relaxed)
+}
+
+/// Counts that somebody is kept waiting, if anybody is.
+pub(crate) fn tell_lockout(wait: Option<Duration>) -> Option<Duration> {
+    if wait.is_some() {
+        TOLD.fetch_add(1, Ordering::Relaxed);
+    }
+    wait
+}
 
 /// Whose password is tried, and from where.
 #[derive(Clone, Debug)]
@@ -80,7 +99,7 @@ impl Attempt {
             wait = wait.max(wrongs.wait_of(*patience));
             counts.push(i32::try_from(wrongs.and_one()).unwrap_or(i32::MAX));
         }
-        if wait.is_some() {
+        if tell_lockout(wait).is_some() {
             return Ok(wait);
         }
         for ((source, _), count) in self.sources.iter().zip(counts) {

@@ -163,7 +163,7 @@ impl Counts {
         match self.networks.get_mut(&network) {
             Some(known) => {
                 let wrongs = known.wrongs(now);
-                if let Some(wait) = wrongs.wait_of(patience) {
+                if let Some(wait) = lockout::tell_lockout(wrongs.wait_of(patience)) {
                     return Some(wait);
                 }
                 known.count = wrongs.and_one();

@@ -15,6 +15,7 @@ use crate::store::{Connection, Store, sessions};
 
 use super::code_check::{unix_seconds, wrongs};
 use super::error::ApiError;
+use super::lockout::tell_lockout;
 use super::sealing::Sealing;
 
 /// Checks codes of rooms.
@@ -119,7 +120,7 @@ async fn judge(
     };
     let (count, last, now) = room_doors::lock_uses(c, uses(counted)).await?;
     let wrongs = wrongs(count, last, now);
-    if let Some(wait) = wrongs.wait() {
+    if let Some(wait) = tell_lockout(wrongs.wait()) {
         return Ok(RoomCodeChecked::Later(wait));
     }
     let secret = open(c, sealing, door, sealed).await?;

@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::chance;
 use super::password::{Hasher, Password, PasswordCost, Verdict};
-use super::turns::{Asker, Full, Places, Turns};
+use super::turns::{Asker, Full, Line, Places, Turns};
 
 /// How passwords are hashed.
 #[derive(Clone, Debug)]
@@ -80,6 +80,16 @@ impl Hashing {
                 waiting_max: settings.waiting_max,
             }),
         })
+    }
+
+    /// How many may be hashed at once, and wait for it.
+    pub(crate) const fn places(&self) -> Places {
+        self.turns.places()
+    }
+
+    /// How many are hashed now, and wait for it.
+    pub(crate) fn line(&self) -> Line {
+        self.turns.line()
     }
 
     /// What is kept of a password: a PHC string.

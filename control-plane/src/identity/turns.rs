@@ -22,6 +22,13 @@ pub(crate) struct Places {
     pub(crate) waiting_max: usize,
 }
 
+/// How many run and wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) running: usize,
+    pub(crate) waiting: usize,
+}
+
 /// Gives turns.
 #[derive(Clone, Debug)]
 pub(crate) struct Turns {
@@ -79,6 +86,20 @@ impl Turns {
             id,
         };
         told.await.map_err(|_| Full)
+    }
+
+    /// How many may run and wait.
+    pub(crate) const fn places(&self) -> Places {
+        self.places
+    }
+
+    /// How many run and wait now.
+    pub(crate) fn line(&self) -> Line {
+        let lines = self.lines();
+        Line {
+            running: lines.running,
+            waiting: lines.waiting,
+        }
     }
 
     /// Gives a turn that is over to who is next.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::api::Attempt;
+use crate::api::{Attempt, tell_lockout};
 use crate::identity::hashing::Verified;
 use crate::identity::network::network;
 use crate::identity::password::Password;
@@ -51,7 +51,8 @@ impl PolicyFeed {
             revision,
         };
         // Before the database is asked anything: a flood of guesses is nearly all this.
-        if let Some(delay) = self.waiting().left(&source, Instant::now()) {
+        let left = self.waiting().left(&source, Instant::now());
+        if let Some(delay) = tell_lockout(left) {
             return Ok(later(delay, 0));
         }
         let kept = self.kept_password(room).await?;

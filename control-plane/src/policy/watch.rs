@@ -50,9 +50,8 @@ impl PolicyFeed {
     ) -> Result<ReceiverStream<Result<WatchResponse, Status>>, Status> {
         let place = self
             .watches
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Refusal::Busy("as many watches are open as may be"))?;
+            .enter()
+            .ok_or(Refusal::Busy("as many watches are open as may be"))?;
         let (out, frames) = mpsc::channel(FRAMES_MAX);
         let watch = Watch {
             store: self.store.clone(),

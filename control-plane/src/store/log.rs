@@ -9,6 +9,7 @@
 //! revision that can be seen is always the end of a complete prefix.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
@@ -60,16 +61,37 @@ impl Store {
         E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
     {
         let place = self.place_to_write().await?;
-        self.transact(|connection| {
-            async move {
-                let _place = place;
-                let value = statements(connection).await?;
-                Ok((value, number(connection).await?))
-            }
-            .boxed()
-        })
-        .await
+        let (value, at) = self
+            .transact(|connection| {
+                async move {
+                    let _place = place;
+                    let value = statements(connection).await?;
+                    Ok::<_, E>((value, number(connection).await?))
+                }
+                .boxed()
+            })
+            .await?;
+        Ok((value, self.noted(at)))
     }
+
+    fn noted(&self, at: Numbered) -> Revision {
+        match at {
+            Numbered::Now(revision) => {
+                self.written.fetch_add(1, Ordering::Relaxed);
+                revision
+            }
+            Numbered::Before(head) => head,
+        }
+    }
+}
+
+/// At which revision what a transaction wrote holds.
+#[derive(Clone, Copy)]
+enum Numbered {
+    /// One of its own.
+    Now(Revision),
+    /// It changed nothing that nodes obey: the log's head.
+    Before(Revision),
 }
 
 /// Says that all sessions of a user end with this transaction. Call it before
@@ -174,10 +196,10 @@ pub(crate) fn revision(number: i64) -> Result<Revision, StoreError> {
 
 /// Gives this transaction its revision, if it changed what nodes obey. The last
 /// thing it does.
-async fn number(connection: &mut Connection) -> Result<Revision, StoreError> {
+async fn number(connection: &mut Connection) -> Result<Numbered, StoreError> {
     let pending = pending(connection).await?;
     if pending.is_empty() {
-        return head(connection).await;
+        return Ok(Numbered::Before(head(connection).await?));
     }
     // The rows that changed are locked by this transaction till it ends, so what
     // is read of them now is what commits, and needs no lock on the log. What
@@ -194,7 +216,7 @@ async fn number(connection: &mut Connection) -> Result<Revision, StoreError> {
             bytes_max: CHANGE_BYTES_MAX,
         });
     }
-    append(connection, &ids, payload).await
+    Ok(Numbered::Now(append(connection, &ids, payload).await?))
 }
 
 /// Says whether guards would let this transaction change what it has changed, as

@@ -90,16 +90,18 @@ pub(crate) async fn pending(url: &str) -> Result<bool, StoreError> {
     let url = url.to_owned();
     let task = tokio::task::spawn_blocking(move || {
         let mut connection = connect(&url)?;
-        let applied = applied(&mut connection)?;
-        let known: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS
-            .migrations()
-            .map_err(|failure| StoreError::Refused(failure.to_string()))?;
-        let versions = known.iter().map(|step| step.name().version().to_string());
-        Ok(versions
-            .into_iter()
-            .any(|version| !applied.contains(&version)))
+        lacks(&applied(&mut connection)?)
     });
     task.await.unwrap_or(Err(StoreError::Unavailable))
+}
+
+/// Whether migrations of this version are not among those that were applied.
+pub(super) fn lacks(applied: &HashSet<String>) -> Result<bool, StoreError> {
+    let known: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS
+        .migrations()
+        .map_err(|failure| StoreError::Refused(failure.to_string()))?;
+    let mut versions = known.iter().map(|step| step.name().version().to_string());
+    Ok(versions.any(|version| !applied.contains(&version)))
 }
 
 /// The versions that were applied. Diesel's own question first makes the table

@@ -46,6 +46,7 @@ pub(crate) enum Finding {
 pub(crate) struct Tail {
     findings: broadcast::Sender<Finding>,
     head: watch::Receiver<Position>,
+    read: watch::Receiver<Instant>,
     applied: watch::Receiver<u64>,
     asked: broadcast::Sender<Uuid>,
     answered: watch::Receiver<u64>,
@@ -66,9 +67,11 @@ impl Tail {
         let head = log::head_position(&mut listener.connection).await?;
         let (findings, _) = broadcast::channel(BEHIND_MAX);
         let (head_out, head_in) = watch::channel(head);
+        let (read_out, read_in) = watch::channel(Instant::now());
         let tail = Self {
             findings,
             head: head_in,
+            read: read_in,
             applied: wake.applied(),
             asked: wake.asked(),
             answered: wake.answered(),
@@ -79,6 +82,7 @@ impl Tail {
             listener: Some(listener),
             findings: tail.findings.clone(),
             head: head_out,
+            read: read_out,
         };
         tokio::spawn(async move { stop.run_until_cancelled(reader.run()).await });
         Ok(tail)
@@ -95,6 +99,26 @@ impl Tail {
         let mut head = self.head.clone();
         let reached = head.wait_for(|head| head.revision() >= revision).await;
         reached.map(|_| ()).map_err(|_| StoreError::Unavailable)
+    }
+
+    /// The last revision that the reader has come to.
+    pub(crate) fn head(&self) -> Revision {
+        self.head.borrow().revision()
+    }
+
+    /// When the log was last read to its end.
+    pub(crate) fn read_time(&self) -> Instant {
+        *self.read.borrow()
+    }
+
+    /// Findings that the slowest who follows has not taken.
+    pub(crate) fn queued(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// Findings that one who follows may be behind.
+    pub(crate) const fn queued_max() -> usize {
+        BEHIND_MAX
     }
 
     /// The name of every question to nodes from now on.
@@ -119,6 +143,7 @@ struct Reader {
     listener: Option<Listener>,
     findings: broadcast::Sender<Finding>,
     head: watch::Sender<Position>,
+    read: watch::Sender<Instant>,
 }
 
 impl Reader {
@@ -146,6 +171,7 @@ impl Reader {
         };
         let read = timeout(READ_TIME_MAX, self.read_to_end(&mut listener.connection)).await;
         read.unwrap_or(Err(StoreError::Unavailable))?;
+        self.read.send_replace(Instant::now());
         self.listener = Some(listener);
         Ok(())
     }

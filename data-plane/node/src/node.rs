@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use porthouse_api::live::v1::live_service_server::LiveServiceServer;
 use porthouse_model::{MESSAGE_BYTES_LIMIT, Time};
+use porthouse_process::operators::{self, Operators, Plane};
 use porthouse_puddle::{BlackBox, PuddleId, Seed, Switchboard, SwitchboardSettings};
 use rtrb::RingBuffer;
 use tokio::runtime::{Builder, Runtime};
@@ -23,7 +24,7 @@ use crate::grpc::{self, Grpc};
 use crate::listen;
 use crate::live::guard::GuardedLive;
 use crate::live::{Called, Live};
-use crate::operators::{self, Operators, Shown};
+use crate::operators::Shown;
 use crate::own::Sign;
 use crate::own::front::Front;
 use crate::own::session::Sessions;
@@ -51,6 +52,7 @@ pub struct Node {
     ws: SocketAddr,
     live: Live,
     grpc: Option<Grpc>,
+    shown: Arc<Shown>,
     operators: Option<Operators>,
     clock: Clock,
     drain: oneshot::Sender<Time>,
@@ -102,7 +104,8 @@ impl Node {
         }
         let ways = Ways::new(settings, &sign, (&replicas, &live), kept_out)?;
         let made = threads(settings, clock, &ways, listeners)?;
-        let operators = operators(settings, &sign, &made, bridge.sign())?;
+        let shown = Arc::new(shown(settings, &sign, &made, bridge.sign()));
+        let operators = operators(settings, &shown)?;
         let about = About {
             node: settings.name.to_string(),
             incarnation: rand::random(),
@@ -131,6 +134,7 @@ impl Node {
             ws,
             live,
             grpc,
+            shown,
             operators,
             clock,
             drain,
@@ -154,6 +158,12 @@ impl Node {
     #[must_use]
     pub fn operators_addr(&self) -> Option<SocketAddr> {
         self.operators.as_ref().map(Operators::address)
+    }
+
+    /// What operators are shown of it, by a listener that is not the node's own.
+    #[must_use]
+    pub fn shown(&self) -> Arc<dyn Plane> {
+        Arc::<Shown>::clone(&self.shown)
     }
 
     /// live.v1, to be served beside other services.
@@ -225,26 +235,37 @@ fn prepare(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
-fn operators(
+fn shown(
     settings: &Settings,
     sign: &Arc<Sign>,
     made: &Made,
     store: Option<Arc<StoreSign>>,
-) -> Result<Option<Operators>, StartError> {
-    let shown = Shown {
+) -> Shown {
+    Shown {
         node: settings.name.to_string(),
         sign: Arc::clone(sign),
         tallies: made.tallies.clone(),
         store,
-        spans: settings.spans.clone(),
         bells: made.bells.clone(),
         boxes: settings.black_boxes.clone(),
         asking: tokio::sync::Mutex::default(),
+    }
+}
+
+fn operators(settings: &Settings, shown: &Arc<Shown>) -> Result<Option<Operators>, StartError> {
+    let Some(address) = settings.operators else {
+        return Ok(None);
     };
-    settings
-        .operators
-        .map(|address| operators::start(address, shown))
-        .transpose()
+    let listener = TcpListener::bind(address).map_err(|source| StartError::Listen {
+        address,
+        setting: "operators",
+        source,
+    })?;
+    let shown = operators::Shown {
+        planes: vec![Arc::<Shown>::clone(shown)],
+        spans: settings.spans.clone(),
+    };
+    Ok(Some(operators::start(listener, shown)?))
 }
 
 fn board(settings: &Settings) -> SwitchboardSettings {

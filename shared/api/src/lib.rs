@@ -39,6 +39,9 @@ pub mod hook {
 pub mod node;
 
 mod secret;
+mod calls;
+
+pub use calls::{call_of, calls};
 
 /// All of `proto/` with its comments, as a serialised `FileDescriptorSet`, for
 /// gRPC reflection.

@@ -41,6 +41,7 @@ pub struct House {
     data: PathBuf,
     grpc: String,
     ws: SocketAddr,
+    operators: Option<SocketAddr>,
     backend: Backend,
     secrets: Arc<Secrets>,
     closed: bool,
@@ -139,12 +140,15 @@ impl Ground {
         secrets.keep("the node's key", node.trim());
         let ws = text("ws");
         let ws = ws.strip_prefix("ws://").expect("a WebSocket address");
+        let operators = told["operators"].as_str();
+        let operators = operators.and_then(|address| address.strip_prefix("http://"));
         House {
             process,
             data,
             backend: Backend::new(&text("grpc"), Some(&admin), Arc::clone(&secrets)),
             grpc: text("grpc"),
             ws: ws.parse().expect("an address and port"),
+            operators: operators.map(|address| address.parse().expect("an address and port")),
             secrets,
             closed: false,
             ground: None,
@@ -165,6 +169,12 @@ impl House {
     #[must_use]
     pub const fn ws(&self) -> SocketAddr {
         self.ws
+    }
+
+    /// Where operators ask, if it was told to listen for them.
+    #[must_use]
+    pub const fn operators(&self) -> Option<SocketAddr> {
+        self.operators
     }
 
     /// Where gRPC is served.

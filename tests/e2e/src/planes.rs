@@ -32,6 +32,8 @@ pub struct Replica {
     process: Process,
     /// Where it serves gRPC.
     pub grpc: SocketAddr,
+    /// Where operators ask, if it was told to listen for them.
+    pub operators: Option<SocketAddr>,
 }
 
 /// A node.
@@ -110,6 +112,23 @@ impl Planes {
         execute(&self.database_url, statements).await;
     }
 
+    /// Has nobody connect to the planes' database any more, and cuts who is.
+    pub async fn shut_database(&self) {
+        let shut = format!("ALTER DATABASE {DATABASE} ALLOW_CONNECTIONS false");
+        let cut = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{DATABASE}'"
+        );
+        for statement in [shut, cut] {
+            execute(&url(&self.house, "postgres"), &statement).await;
+        }
+    }
+
+    /// Lets everybody in again.
+    pub async fn open_database(&self) {
+        let open = format!("ALTER DATABASE {DATABASE} ALLOW_CONNECTIONS true");
+        execute(&url(&self.house, "postgres"), &open).await;
+    }
+
     /// A connection to the planes' database.
     pub async fn postgres(&self) -> tokio_postgres::Client {
         let connecting = tokio_postgres::connect(&self.database_url, NoTls);
@@ -158,8 +177,19 @@ impl Planes {
         command.args(flags).env("PORTHOUSE_LOG_FORMAT", "json");
         command.envs(variables.iter().copied());
         let mut process = Process::start("porthouse control", command, None);
-        let [grpc] = listeners(&mut process, ["grpc"]).await;
-        Replica { process, grpc }
+        // One line says both.
+        let (grpc, operators) = if flags.contains(&"--operators") {
+            let [grpc, operators] = listeners(&mut process, ["grpc", "operators"]).await;
+            (grpc, Some(operators))
+        } else {
+            let [grpc] = listeners(&mut process, ["grpc"]).await;
+            (grpc, None)
+        };
+        Replica {
+            process,
+            grpc,
+            operators,
+        }
     }
 
     /// Starts a node that asks a replica and waits until it would take clients;

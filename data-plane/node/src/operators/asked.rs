@@ -6,23 +6,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::header::ORIGIN;
-use http::{Method, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use porthouse_process::operators::{Answering, says};
 use porthouse_puddle::{End, PuddleId};
 
-use super::{Shown, respond};
+use super::Shown;
 use crate::black_box::{Bell, BlackBoxes};
 
-const PLAIN: &str = "text/plain; charset=utf-8";
 const OFF: &str = "no black box is kept: set black_box_bytes and black_box_directory\n";
 const NOT_HERE: &str = "only for who asks from this machine, and for no page of a browser\n";
 
 /// The answer, where it is something to be done; `None`: something is to be shown.
-pub(super) async fn answer<B>(
-    request: &Request<B>,
+pub(super) fn answer<'a>(
+    request: &'a Parts,
     peer: SocketAddr,
-    shown: &Shown,
-) -> Option<Response<String>> {
-    let what = match request.uri().path() {
+    shown: &'a Shown,
+) -> Option<Answering<'a>> {
+    let what = match request.uri.path() {
         "/black-box" => What::Boxes,
         #[cfg(debug_assertions)]
         "/panic/0" => What::Panic(0),
@@ -30,23 +31,34 @@ pub(super) async fn answer<B>(
         "/panic/1" => What::Panic(1),
         _ => return None,
     };
-    let (status, body) = if request.method() != Method::POST {
-        (StatusCode::METHOD_NOT_ALLOWED, "only POST\n".to_owned())
-    } else if !peer.ip().to_canonical().is_loopback() || request.headers().contains_key(ORIGIN) {
-        (StatusCode::FORBIDDEN, NOT_HERE.to_owned())
-    } else {
-        match what {
-            What::Boxes => boxes(shown).await,
-            #[cfg(debug_assertions)]
-            What::Panic(puddle) => {
-                if let Some(bell) = shown.bells.get(puddle) {
-                    bell.break_puddle();
-                }
-                (StatusCode::OK, "it will\n".to_owned())
+    Some(Box::pin(async move {
+        let (status, body) = done(what, request, peer, shown).await;
+        says(status, "POST", body)
+    }))
+}
+
+async fn done(
+    what: What,
+    request: &Parts,
+    peer: SocketAddr,
+    shown: &Shown,
+) -> (StatusCode, String) {
+    if request.method != Method::POST {
+        return (StatusCode::METHOD_NOT_ALLOWED, "only POST\n".to_owned());
+    }
+    if !peer.ip().to_canonical().is_loopback() || request.headers.contains_key(ORIGIN) {
+        return (StatusCode::FORBIDDEN, NOT_HERE.to_owned());
+    }
+    match what {
+        What::Boxes => boxes(shown).await,
+        #[cfg(debug_assertions)]
+        What::Panic(puddle) => {
+            if let Some(bell) = shown.bells.get(puddle) {
+                bell.break_puddle();
             }
+            (StatusCode::OK, "it will\n".to_owned())
         }
-    };
-    Some(respond((status, PLAIN), "POST", body))
+    }
 }
 
 /// What can be asked for. That a puddle panics is known to builds for tests alone.

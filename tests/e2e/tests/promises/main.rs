@@ -33,6 +33,7 @@ mod hostile;
 mod crowds;
 mod unsaid;
 mod spanned;
+mod operated;
 mod ways;
 mod hosts;
 mod bad_calls;

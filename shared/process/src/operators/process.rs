@@ -6,11 +6,9 @@ use core::fmt;
 use std::fs;
 use std::time::Duration;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use rustix::param::{clock_ticks_per_second, page_size};
+
+use super::MetricsEncoder;
 
 /// As of one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,30 +41,16 @@ impl Process {
         })
     }
 
-    pub(super) fn encode(&self, mut out: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let meaning = "Processor time, of the system and the program";
-        let name = "process_cpu_seconds";
-        let cpu = out.encode_descriptor(name, meaning, None, MetricType::Counter)?;
-        ConstCounter::new(self.cpu.as_secs_f64()).encode(cpu)?;
-        let gauges = [
-            (
-                "process_resident_memory_bytes",
-                "Memory held",
-                self.resident_bytes,
-            ),
-            ("process_open_fds", "Descriptors open", self.open_fds),
-        ];
-        for (name, meaning, value) in gauges {
-            let shown = out.encode_descriptor(name, meaning, None, MetricType::Gauge)?;
-            gauge(value).encode(shown)?;
-        }
-        Ok(())
+    pub(super) fn count(&self, out: &mut MetricsEncoder<'_>) -> fmt::Result {
+        let cpu = (
+            "process_cpu_seconds",
+            "Processor time, of the system and the program",
+        );
+        out.seconds(cpu, self.cpu.as_secs_f64())?;
+        let memory = ("process_resident_memory_bytes", "Memory held");
+        out.gauge(memory, self.resident_bytes)?;
+        out.gauge(("process_open_fds", "Descriptors open"), self.open_fds)
     }
-}
-
-/// A whole number of now, which is what is counted here.
-pub(super) fn gauge(value: u64) -> ConstGauge<i64> {
-    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
