@@ -550,9 +550,13 @@ impl Home {
                     .and_then(|waiting| self.away.until(waiting.age_max));
                 let latest = self.latest.as_ref().map(|_| idle);
                 let back = self.strands.until(allowance.resume_time_max);
-                let needed = [kept, keys, away, latest, back].into_iter().flatten();
-                let needed = needed.max();
-                needed.map(|until| until.min(idle))
+                let spent = self.spent.until(now);
+                let needed = [kept, keys, away, latest, back, spent];
+                needed
+                    .into_iter()
+                    .flatten()
+                    .max()
+                    .map(|until| until.min(idle))
             }
         }
     }

@@ -65,6 +65,12 @@ impl Bucket {
         self.full_at <= now
     }
 
+    /// From when on it is full.
+    #[must_use]
+    pub const fn full_at(self) -> Time {
+        self.full_at
+    }
+
     /// What is missing, at most everything: a rate that was changed does not
     /// leave a debt that the new one could not have made.
     fn owed_nanos(self, rate: Rate, now: Time) -> u64 {

@@ -84,6 +84,13 @@ impl Spent {
         }
     }
 
+    /// Until when something is missing.
+    pub(crate) fn until(&self, now: Time) -> Option<Time> {
+        let clients = self.clients.values();
+        let full_at = clients.chain([&self.room]).map(|bucket| bucket.full_at());
+        full_at.max().filter(|until| *until > now)
+    }
+
     /// How far the room is ahead of its rate, if it has one.
     pub(crate) fn ahead(&self, rates: &Rates, now: Time) -> Option<Duration> {
         rates.per_room.map(|rate| self.room.debt(rate, now))

@@ -112,6 +112,41 @@ fn a_room_that_echoes_tells_its_sender_in_order_too() {
 }
 
 #[test]
+fn an_emptied_room_remembers_what_was_said_too_fast_in_it() {
+    let mut world = World::new(3);
+    world.session(1);
+    let rates = Rates {
+        per_client: Some(rate(2)),
+        ..Rates::default()
+    };
+    let messages = MessageRules {
+        rates,
+        ..MessageRules::default()
+    };
+    world.room(
+        "ledger",
+        RoomRules {
+            messages,
+            ..RoomRules::default()
+        },
+    );
+    let ada = world.lobby_of(0, 1);
+    let says_after_coming_in = |world: &mut World| {
+        world.line(ada, r#"{"op":"join","room":"ledger","id":0}"#);
+        world.take(ada);
+        send(world, ada, 1, "", "x");
+        let told = world.take_text(ada);
+        world.line(ada, r#"{"op":"leave","room":"ledger","id":2}"#);
+        told.contains(r#""op":"receipt""#)
+    };
+    assert!(says_after_coming_in(&mut world));
+    assert!(says_after_coming_in(&mut world));
+    assert!(!says_after_coming_in(&mut world), "two, and no third");
+    world.wait(Duration::from_secs(3));
+    assert!(says_after_coming_in(&mut world));
+}
+
+#[test]
 fn the_rate_of_a_client_counts_all_its_sockets_and_the_rooms_counts_all() {
     let mut world = World::new(3);
     world.session(1);
