@@ -322,6 +322,14 @@ impl Policy {
         self.applied
     }
 
+    /// What is known of a room holds at least at this revision: where it was read
+    /// since, changes up to there are in it already.
+    pub(crate) fn known_as_of(&self, room: &RoomName) -> Revision {
+        let known = self.cache.peek(&PolicyKey::Room(room.clone()));
+        let read = known.filter(|entry| entry.source != Source::Doubted);
+        read.map_or(self.applied, |entry| entry.revision.max(self.applied))
+    }
+
     /// The same, where it may be said: while what live sockets stand on is asked
     /// anew it is of a log that is followed no more.
     pub(crate) const fn settled(&self) -> Option<Revision> {

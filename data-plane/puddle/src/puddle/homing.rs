@@ -241,7 +241,7 @@ impl Puddle {
             room: room.clone(),
             ask,
             governed,
-            as_of: self.policy.applied(),
+            as_of: self.policy.known_as_of(room),
             what,
         };
         if home == self.settings.puddle {

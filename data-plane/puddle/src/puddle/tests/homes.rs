@@ -1,7 +1,7 @@
 //! Homes: what is one per room is one on a node, whichever puddle its sockets
 //! are on, and is forgotten with the room.
 
-use porthouse_model::{DeliveryRules, Order, Revision, RoomName, RoomRules, UnixTime};
+use porthouse_model::{ChangeItem, DeliveryRules, Order, Revision, RoomName, RoomRules, UnixTime};
 
 use super::world::{Client, HOUR, World};
 use crate::home::home_of;
@@ -71,6 +71,34 @@ pub(super) fn restart_with(
         world.puddles[other].handle(world.now, Input::Restarted { puddle: number });
     }
     world.run();
+}
+
+#[test]
+fn what_the_log_tells_late_of_a_room_takes_nothing_back_that_was_read_since() {
+    for puddle in 0..3 {
+        let mut world = World::new(3);
+        let gone = world.room("ledger", ordered());
+        let name: RoomName = "ledger".parse().expect("a name");
+        let before = world.rooms[&name].clone();
+        world.room("another", ordered());
+        world.room("ledger", ordered());
+        let now = world.rooms[&name].clone();
+        // Its answer was read behind three revisions that the puddles have not heard of.
+        world.revision += 3;
+        let (client, told) = join(&mut world, puddle, "ledger");
+        world.revision -= 3;
+        world.change(vec![ChangeItem::Room(before)]);
+        let template = None;
+        let (id, name) = (gone, name.clone());
+        world.change(vec![ChangeItem::RoomGone { id, name, template }]);
+        world.change(vec![ChangeItem::Room(now)]);
+        assert_eq!(world.take_text(client), "", "nothing has changed");
+        world.line(client, r#"{"op":"send","room":"ledger","id":2}"#);
+        let (again, as_before) = join(&mut world, puddle, "ledger");
+        let epoch = |told: &str| super::homes::told(told, "admitted", "epoch");
+        assert_eq!(epoch(&as_before), epoch(&told));
+        world.take(again);
+    }
 }
 
 #[test]
