@@ -22,6 +22,8 @@ mod finish;
 mod recovered;
 mod policy;
 mod grouped;
+mod hearing;
+mod joining;
 mod request;
 mod kicked;
 pub(crate) mod narrow;
@@ -37,6 +39,7 @@ use approving::{By, Decisions};
 use coded::Codes;
 use entry::Entry;
 use hash::Table;
+use joining::Joins;
 use keyed::Keys;
 use kicked::Kicks;
 use line::{Ask, Line, Stand, Way};
@@ -68,6 +71,8 @@ struct Socket {
     user: Option<u32>,
     bogus: bool,
     page: bool,
+    /// The network it comes from.
+    network: u32,
     /// It has spoken in a room that holds up who speaks in it too fast.
     held_up: bool,
     client: Option<u128>,
@@ -124,6 +129,7 @@ pub(crate) struct Checker {
     recovered: Recovered,
     kicks: Kicks,
     crowds: Crowds,
+    joins: Joins,
     decisions: Decisions,
     codes: Codes,
     tickets: Tickets,
@@ -152,6 +158,7 @@ impl Checker {
             recovered: Recovered::default(),
             kicks: Kicks::default(),
             crowds: Crowds::default(),
+            joins: Joins::default(),
             decisions: Decisions::default(),
             codes: Codes::default(),
             tickets: Tickets::default(),
@@ -173,6 +180,7 @@ impl Checker {
                 self.policy.commit(revision, at, edits);
                 self.shut_doors(edits);
                 self.messages.note_rules(edits);
+                self.note_hearing(edits);
                 return self.were_idle(edits);
             }
             Line::SignedIn {
@@ -208,10 +216,10 @@ impl Checker {
                 session,
                 bogus,
                 page,
+                network,
             } => {
-                self.connect(socket, room, session, bogus);
-                let known = self.socket(socket);
-                (known.way, known.page) = (way, page);
+                self.connect((socket, network), (room, way), session, bogus);
+                self.socket(socket).page = page;
             }
             Line::Ticket {
                 ticket,
@@ -283,6 +291,7 @@ impl Checker {
             } => {
                 if let (Some(room), Ask::Join) = (room, ask) {
                     self.waits_anew(socket, room);
+                    self.asks_in(socket, room);
                 }
                 if let (Some(room), Some(resumes)) = (room, resumes) {
                     self.goes_on(socket, room, resumes);
@@ -468,12 +477,7 @@ impl Checker {
             }
             Line::Closes { .. } => {}
             Line::Healed => self.healed = Some(step),
-            Line::Panicked { all, .. } => {
-                self.messages.may_be_lost(at);
-                if all {
-                    self.kicks.forget();
-                }
-            }
+            Line::Panicked { all, .. } => self.panicked(all),
             Line::Waited { revision } => self.waited(revision),
             Line::Kicks {
                 call,
@@ -482,10 +486,7 @@ impl Checker {
                 block,
             } => self.kick(call, client, (room, block)),
             Line::Kicked { call } => self.kicked(call),
-            Line::Moved { socket, from, to } => {
-                self.leave(socket, from);
-                self.socket(socket).requests.challenge(to, at);
-            }
+            Line::Moved { socket, from, to } => self.is_moved(socket, (from, to)),
             Line::Outside {
                 client,
                 socket,

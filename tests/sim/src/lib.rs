@@ -17,6 +17,7 @@ mod coming;
 mod reach;
 mod ruling;
 mod doors;
+mod voices;
 mod returns;
 mod link;
 mod client;
@@ -438,6 +439,31 @@ mod tests {
     #[test]
     fn what_is_not_in_the_format_and_is_heard_is_caught() {
         is_caught(Plant::FormatForgotten, "P6");
+    }
+
+    #[test]
+    fn what_is_not_in_another_format_and_is_heard_is_caught() {
+        is_caught(Plant::FormatsForgotten, "P6");
+    }
+
+    #[test]
+    fn a_role_that_hears_nothing_and_does_is_caught() {
+        is_caught(Plant::HearingForgotten, "P6");
+    }
+
+    #[test]
+    fn a_role_that_hears_everything_and_does_not_is_caught() {
+        is_caught(Plant::OverhearingForgotten, "P16");
+    }
+
+    #[test]
+    fn a_client_that_speaks_faster_than_it_may_is_caught() {
+        is_caught(Plant::ClientsUncounted, "P6");
+    }
+
+    #[test]
+    fn a_network_that_comes_in_more_often_than_it_may_is_caught() {
+        is_caught(Plant::JoinsUncounted, "P6");
     }
 
     #[test]

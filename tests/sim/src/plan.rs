@@ -16,6 +16,7 @@ use crate::plant::Plant;
 use crate::queue::{MICROS, MILLIS, Nanos, SECONDS};
 use crate::reach::Reach;
 use crate::ruling::Ruling;
+use crate::voices::Voices;
 
 /// Tells the course of panics from the world's.
 const PANICS: u64 = 0x7061_6e69;
@@ -70,6 +71,7 @@ pub(crate) struct Plan {
     pub(crate) reach: Reach,
     pub(crate) ruling: Ruling,
     pub(crate) doors: Doors,
+    pub(crate) voices: Voices,
     /// Everybody keeps losing their connection, and comes back.
     pub(crate) coming_and_going: bool,
     pub(crate) message_bytes_max: u64,
@@ -137,6 +139,7 @@ impl Plan {
             reach: Reach::default(),
             ruling: Ruling::default(),
             doors: Doors::default(),
+            voices: Voices::default(),
             coming_and_going: false,
             message_bytes_max,
             down_bytes_max: usize::try_from(chance.skewed(256, 256 * 1024)).expect("a length"),
@@ -197,12 +200,15 @@ impl Plan {
             | Plant::PlacesForgotten
             | Plant::RatesForgotten
             | Plant::FormatForgotten => self.narrow_all(chance),
-            Plant::BlockUntold => self.ruling.blocks = 60,
-            Plant::PrefixIgnored => {
-                self.admin_gap = 40 * MILLIS;
-                self.ruling.templates = 75;
-                self.rooms = self.rooms.max(6);
+            Plant::HearingForgotten
+            | Plant::OverhearingForgotten
+            | Plant::FormatsForgotten
+            | Plant::ClientsUncounted => {
+                self.voice_all(chance, 1, false);
             }
+            Plant::JoinsUncounted => self.crowd_in(chance),
+            Plant::BlockUntold => self.ruling.blocks = 60,
+            Plant::PrefixIgnored => self.cover_much(),
             Plant::NoTombstone
             | Plant::BacklogKept
             | Plant::NegativeEntryKept
@@ -214,6 +220,13 @@ impl Plan {
             | Plant::GrantLost
             | Plant::CloseLost => {}
         }
+    }
+
+    /// Templates come and go, over many rooms.
+    fn cover_much(&mut self) {
+        self.admin_gap = 40 * MILLIS;
+        self.ruling.templates = 75;
+        self.rooms = self.rooms.max(6);
     }
 
     /// Rooms are few and keep all, and everybody leaves and comes.

@@ -121,11 +121,21 @@ pub enum Plant {
     RatesForgotten,
     /// The node is told that anything may be said, JSON or not.
     FormatForgotten,
+    /// The same of rooms that take other formats.
+    FormatsForgotten,
+    /// The node is told of no role that hears nothing.
+    HearingForgotten,
+    /// The node is told of no role that hears everything.
+    OverhearingForgotten,
+    /// The node is told that a client may speak as fast as it likes.
+    ClientsUncounted,
+    /// The node is told that any number may come in from one network.
+    JoinsUncounted,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 55] = [
+    pub const ALL: [(&'static str, Self); 60] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -181,6 +191,11 @@ impl Plant {
         ("places-forgotten", Self::PlacesForgotten),
         ("rates-forgotten", Self::RatesForgotten),
         ("format-forgotten", Self::FormatForgotten),
+        ("formats-forgotten", Self::FormatsForgotten),
+        ("hearing-forgotten", Self::HearingForgotten),
+        ("overhearing-forgotten", Self::OverhearingForgotten),
+        ("clients-uncounted", Self::ClientsUncounted),
+        ("joins-uncounted", Self::JoinsUncounted),
     ];
 
     /// The bug of this name.
@@ -285,6 +300,7 @@ pub(crate) fn forget_some(plant: Option<Plant>, room: &mut Room) {
         connection,
         capabilities,
         messages,
+        broadcast,
         ..
     } = &mut *room.rules;
     if plant == Plant::ActsForgotten {
@@ -308,8 +324,20 @@ pub(crate) fn forget_some(plant: Option<Plant>, room: &mut Room) {
     if plant == Plant::RatesForgotten {
         messages.rates = Rates::default();
     }
-    if plant == Plant::FormatForgotten {
+    if matches!(plant, Plant::FormatForgotten | Plant::FormatsForgotten) {
         messages.format = Format::Any;
+    }
+    if plant == Plant::HearingForgotten {
+        broadcast.never.clear();
+    }
+    if plant == Plant::OverhearingForgotten {
+        broadcast.always.clear();
+    }
+    if plant == Plant::ClientsUncounted {
+        messages.rates.per_client = None;
+    }
+    if plant == Plant::JoinsUncounted {
+        connection.joins_per_address = None;
     }
 }
 

@@ -168,6 +168,7 @@ impl World {
                 if !coming_and_going {
                     plan.panic(seed);
                     plan.narrow(seed);
+                    plan.voice(seed);
                 }
             }
             Some(plant) => plan.suit(plant, &mut chance),

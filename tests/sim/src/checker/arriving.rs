@@ -7,8 +7,8 @@ use super::{Checker, Socket, entry, index};
 impl Checker {
     pub(super) fn connect(
         &mut self,
-        socket: u32,
-        room: Option<u32>,
+        (socket, network): (u32, u32),
+        (room, way): (Option<u32>, Way),
         session: Option<u32>,
         bogus: bool,
     ) {
@@ -22,6 +22,8 @@ impl Checker {
         let until = session.and_then(|session| self.policy.until(session));
         self.sockets.push(Socket {
             raw_room: room,
+            way,
+            network,
             session,
             user,
             bogus,

@@ -188,6 +188,9 @@ impl Checker {
     ) -> Result<(), Violation> {
         self.past.is_whole(to.socket, to.room)?;
         self.entries[index(to.entry)].heard = true;
+        if let Some(message) = message {
+            self.is_not_deaf(to, message)?;
+        }
         if let (Some(message), false) = (message, place.is_some_and(|place| place.past)) {
             self.stayed(to, message, written);
         }

@@ -1,6 +1,6 @@
 //! Who is inside which room, since when, and who must be out (P6, P7). Judges no message's bytes.
 
-use super::line::{Body, Edit, Kind, Named, Stamp, Way, Who};
+use super::line::{Body, Edit, Kind, Named, Shape, Stamp, Way, Who};
 use super::policy::{Policy, Since, Visitor};
 use super::violation::{Violation, broken};
 use super::{Checker, Out, STALENESS_SLACK, TAG_BYTES, index};
@@ -87,8 +87,9 @@ impl Policy {
             Kind::Binary => door.binary,
         };
         let names_some = !named.to.is_empty() || !named.except.is_empty();
-        let is_json = !door.narrow.json || body.json || body.len < TAG_BYTES;
-        let keeps = kind && is_json && body.len <= door.bytes_max && (door.named || !names_some);
+        let asked = door.narrow.shape;
+        let is_so = asked == Shape::Plain || asked == body.shape || body.len < TAG_BYTES;
+        let keeps = kind && is_so && body.len <= door.bytes_max && (door.named || !names_some);
         let rules = self.rules_of(room);
         (!keeps && rules <= self.applied()).then_some(rules)
     }
@@ -186,6 +187,7 @@ impl Checker {
         if let Some(show) = self.socket(socket).ticket.take() {
             self.opened(socket, show)?;
         }
+        self.comes_in(socket, room, written);
         self.is_let_in(socket, room);
         self.not_kept_out(socket, room, written)?;
         self.insert(socket, room, written);
@@ -224,6 +226,7 @@ impl Checker {
             put_out: None,
         });
         self.socket(socket).entries.push((room, number));
+        self.hears_as(socket, room);
     }
 
     pub(super) fn entry(&self, socket: u32, room: u32) -> Option<u32> {

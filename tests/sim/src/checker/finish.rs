@@ -14,7 +14,7 @@ const SHOWN_EVERY: u64 = 1_000_000_000;
 const SHOWN_SLACK: u64 = 3_000_000_000;
 
 impl Checker {
-    pub(super) fn finished(&self) -> Result<(), Violation> {
+    pub(super) fn finished(&mut self) -> Result<(), Violation> {
         if self.policy.applied() < self.policy.head {
             let (applied, head) = (self.policy.applied(), self.policy.head);
             return broken("P16", format!("revision {applied} is applied of {head}"));
@@ -34,6 +34,7 @@ impl Checker {
         }
         self.orders.finish(&self.messages)?;
         self.were_few()?;
+        self.came_slowly()?;
         self.views.are_true(|room| self.inside(room))?;
         self.everybody_heard()
     }
@@ -63,12 +64,12 @@ impl Checker {
                 is_told: self.sockets[index(entry.socket)].is_told(),
             };
             let is_inside = |socket| self.was_inside(socket, entry.room, settled);
-            let paced = self.policy.door(entry.room).is_some_and(|door| {
-                door.narrow.per_room.is_some() || door.narrow.per_socket.is_some()
-            });
-            let lacking = self
-                .messages
-                .lacking(receiver, first, until, paced, is_inside);
+            let door = self.policy.door(entry.room);
+            let paced = door.is_some_and(|door| door.narrow.is_paced());
+            let overhears = self.overhears_since(entry.socket, entry.room);
+            let lacking =
+                self.messages
+                    .lacking(receiver, first, until, (paced, overhears), is_inside);
             if let Some(message) = lacking {
                 return broken("P16", format!("{receiver:?} never got {message}"));
             }

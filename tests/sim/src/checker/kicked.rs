@@ -40,6 +40,15 @@ impl Kicks {
 }
 
 impl Checker {
+    /// A part of the node panicked, or all of them: what it knew by itself is forgotten.
+    pub(super) fn panicked(&mut self, all: bool) {
+        self.messages.may_be_lost(self.at);
+        self.crowds.may_be_lost(self.step);
+        if all {
+            self.kicks.forget();
+        }
+    }
+
     /// A backend puts a client out.
     pub(super) fn kick(&mut self, call: u64, client: u128, (room, block): (Option<u32>, u64)) {
         let own = self

@@ -126,6 +126,7 @@ impl Door {
 /// One thing an administrator changed.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there are few, and none is kept")]
 pub(crate) enum Edit {
     Room {
         room: u32,
@@ -236,8 +237,22 @@ pub(crate) struct Body {
     pub(crate) kind: Kind,
     pub(crate) len: usize,
     pub(crate) hash: u64,
-    /// It is JSON, for certain.
-    pub(crate) json: bool,
+    pub(crate) shape: Shape,
+}
+
+/// What a message's bytes are, for certain; or what those of a room must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Shape {
+    /// None of these; of a room: anything.
+    #[default]
+    Plain,
+    /// A number of eight digits that begins with a one, and spaces behind it.
+    Digits,
+    /// One text of `MessagePack`'s.
+    Packed,
+    /// One text of CBOR's.
+    Cbor,
 }
 
 /// How far a room is, in an order of its own: which life of it, and the last offset.
@@ -331,6 +346,7 @@ pub(crate) enum Line<'a> {
         bogus: bool,
         /// Whether a page opens it.
         page: bool,
+        network: u32,
     },
     /// Somebody has a ticket of a session's made, for one socket.
     Ticket {

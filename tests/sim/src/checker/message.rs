@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::hash::Table;
+use super::hearing::Hearings;
 use super::line::{Body, Edit, Kind, Named};
 use super::violation::{Violation, broken};
 
@@ -85,6 +86,7 @@ pub(crate) struct Messages {
     lost_before: u64,
     /// How many messages an entry was told it misses, and is not known to.
     told: Table<u32, u32>,
+    pub(super) hearings: Hearings,
 }
 
 /// So long after a panic all have heard of it.
@@ -232,8 +234,9 @@ impl Messages {
         number: u32,
         body: Body,
     ) -> Result<(), Violation> {
+        let overhears = self.hearings.may_overhear(to.socket, to.room);
         let message = self.is_as_said(to, number, body)?;
-        if message.is_hidden_from(to.client) {
+        if message.is_hidden_from(to.client) && !overhears {
             return broken("P10", format!("{to:?} got {number}, which was not for it"));
         }
         if message.breaks == Some(to.rules) {
@@ -254,8 +257,9 @@ impl Messages {
         number: u32,
         body: Body,
     ) -> Result<(), Violation> {
+        let overhears = self.hearings.may_overhear(to.socket, to.room);
         let message = self.is_as_said(to, number, body)?;
-        if message.is_hidden_from(to.client) && !message.may_be_own(to.client) {
+        if message.is_hidden_from(to.client) && !message.may_be_own(to.client) && !overhears {
             return broken(
                 "P10",
                 format!("{to:?} heard of {number}, which was not for it"),
@@ -313,7 +317,9 @@ impl Messages {
     /// Whether a socket in the room must hear this one, as far as anybody can tell.
     pub(crate) fn is_owed(&self, number: u32, socket: u32, client: Option<u128>) -> bool {
         self.all.get(index(number)).is_some_and(|message| {
-            message.sender != Some(socket) && !message.again && !message.may_be_hidden_from(client)
+            let may_miss = self.hearings.may_be_deaf(socket, message.room)
+                || message.may_be_hidden_from(client);
+            message.sender != Some(socket) && !message.again && !may_miss
         })
     }
 
@@ -348,6 +354,7 @@ impl Messages {
             let elsewhere = skipped.sent.step <= to.known;
             let on_its_way = skipped.sent.at < self.lost_before;
             let loose = skipped.body.len < TAG_BYTES || skipped.again || elsewhere || on_its_way;
+            let loose = loose || self.hearings.may_be_deaf(to.socket, to.room);
             if loose || skipped.may_be_hidden_from(to.client) {
                 continue;
             }
@@ -423,10 +430,14 @@ impl Messages {
         to: Receiver,
         first: usize,
         until: u64,
-        paced: bool,
+        (paced, overhears): (bool, Option<u64>),
         is_inside: impl Fn(u32) -> bool,
     ) -> Option<u32> {
+        if self.hearings.may_be_deaf(to.socket, to.room) {
+            return None;
+        }
         let lacks = |(at, message): (usize, &Message)| {
+            let overhears = overhears.is_some_and(|since| since < message.sent.step);
             let sender = message.sender.filter(|&sender| sender != to.socket)?;
             // What the room's pace refuses nobody hears.
             let is_taken = message.accepted || !paced;
@@ -437,7 +448,7 @@ impl Messages {
                 && !message.forbidden
                 && message.breaks.is_none()
                 && is_inside(sender)
-                && !message.may_be_hidden_from(to.client);
+                && (overhears || !message.may_be_hidden_from(to.client));
             let last = self.last.get(&(to.entry, sender));
             let came = last.is_some_and(|&last| last >= message.place);
             let misses = self.skipping.contains(&to.room)

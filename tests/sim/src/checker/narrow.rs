@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::hash::Table;
-use super::line::Stamp;
+use super::line::{Shape, Stamp};
 use super::message::{Moment, Receiver};
 use super::violation::{Violation, broken};
 use super::{Checker, index};
@@ -47,10 +47,17 @@ pub(crate) struct Narrow {
     pub(crate) per_client: Option<u16>,
     /// One more of a client's puts out the oldest.
     pub(crate) replaces: bool,
-    /// What is said is JSON.
-    pub(crate) json: bool,
+    /// What is said is this.
+    pub(crate) shape: Shape,
     pub(crate) per_socket: Option<Pace>,
+    pub(crate) by_client: Option<Pace>,
     pub(crate) per_room: Option<Pace>,
+    /// So often one network comes in.
+    pub(crate) joins: Option<Pace>,
+    /// The users who, as members, hear nothing by the role that they have then, and those who
+    /// hear everything.
+    pub(crate) never: u64,
+    pub(crate) always: u64,
 }
 
 /// Who comes: which user, whether as a member, and whether a page brings them.
@@ -80,8 +87,12 @@ impl Narrow {
 
     /// Whether it matters who is inside, and since when.
     const fn counts(&self) -> bool {
-        let paced = self.per_socket.is_some() || self.per_room.is_some();
-        paced || self.sockets_max.is_some() || self.per_client.is_some()
+        self.is_paced() || self.sockets_max.is_some() || self.per_client.is_some()
+    }
+
+    /// Whether what is said there may come too fast.
+    pub(super) const fn is_paced(&self) -> bool {
+        self.per_socket.is_some() || self.by_client.is_some() || self.per_room.is_some()
     }
 
     /// Whether it is closed at a moment, for certain.
@@ -98,6 +109,20 @@ pub(crate) struct Crowds {
     by_entry: Table<u32, usize>,
     /// By message.
     paced: BTreeMap<u32, Paced>,
+    /// The steps at which a part of the node panicked, and forgot what it had counted.
+    lost: Vec<u64>,
+}
+
+impl Crowds {
+    /// A part of the node panicked.
+    pub(super) fn may_be_lost(&mut self, step: u64) {
+        self.lost.push(step);
+    }
+
+    /// Whether something that was counted between these steps may be lost.
+    pub(super) fn is_lost(&self, from: u64, until: u64) -> bool {
+        self.lost.iter().any(|step| (from..=until).contains(step))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -117,9 +142,14 @@ struct Paced {
     life: u64,
     sender: u32,
     limits: Narrow,
-    /// It was taken between these moments.
-    sent: Moment,
-    heard: Stamp,
+    spell: Spell,
+}
+
+/// Something was taken between these moments.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spell {
+    pub(super) sent: Moment,
+    pub(super) heard: Stamp,
 }
 
 impl Checker {
@@ -143,7 +173,7 @@ impl Checker {
     }
 
     /// Whether the node had these rules already.
-    fn is_heard_of(&self, room: u32, step: u64) -> bool {
+    pub(super) fn is_heard_of(&self, room: u32, step: u64) -> bool {
         let heard = self.policy.step_of(self.policy.rules_of(room));
         heard.is_some_and(|heard| heard < step)
     }
@@ -187,8 +217,7 @@ impl Checker {
             return;
         };
         let (life, limits) = (door.identity, door.narrow);
-        let is_paced = limits.per_socket.is_some() || limits.per_room.is_some();
-        let Some(sender) = self.messages.sender(message).filter(|_| is_paced) else {
+        let Some(sender) = self.messages.sender(message).filter(|_| limits.is_paced()) else {
             return;
         };
         if !self.is_heard_of(to.room, sent.step) || self.messages.may_be_twice(message) {
@@ -198,11 +227,13 @@ impl Checker {
             life,
             sender,
             limits,
-            sent,
-            heard: written,
+            spell: Spell {
+                sent,
+                heard: written,
+            },
         });
-        if written.step < paced.heard.step {
-            paced.heard = written;
+        if written.step < paced.spell.heard.step {
+            paced.spell.heard = written;
         }
     }
 
@@ -227,36 +258,62 @@ impl Checker {
         self.were_slow()
     }
 
-    /// Whether somebody, or this one, was inside from when something was said until it was heard.
-    fn is_there(&self, life: u64, socket: Option<u32>, (from, heard): (&Paced, u64)) -> bool {
+    /// Whether this one was inside from when something was said until it was heard.
+    fn is_there(&self, (life, socket): (u64, u32), (from, heard): (&Spell, u64)) -> bool {
         self.crowds.stays.iter().any(|stay| {
-            let is_meant = stay.life == life && socket.is_none_or(|socket| socket == stay.socket);
+            let is_meant = stay.life == life && stay.socket == socket;
             is_meant && stay.from <= from.sent.step && stay.until >= heard
         })
     }
 
     fn were_slow(&self) -> Result<(), Violation> {
-        let mut rooms: BTreeMap<u64, Vec<Paced>> = BTreeMap::new();
-        let mut senders: BTreeMap<(u64, u32), Vec<Paced>> = BTreeMap::new();
+        let mut rooms: BTreeMap<u64, Said> = BTreeMap::new();
+        let mut clients: BTreeMap<(u64, u128), Said> = BTreeMap::new();
+        let mut senders: BTreeMap<(u64, u32), Said> = BTreeMap::new();
         for paced in self.crowds.paced.values() {
-            rooms.entry(paced.life).or_default().push(*paced);
+            rooms.entry(paced.life).or_default().put(paced);
             let of_sender = senders.entry((paced.life, paced.sender)).or_default();
-            of_sender.push(*paced);
+            of_sender.put(paced);
+            if let Some(client) = self.sockets[index(paced.sender)].client {
+                let of_client = clients.entry((paced.life, client)).or_default();
+                of_client.put(paced);
+            }
         }
+        let is_kept = |from: &Spell, heard| !self.crowds.is_lost(from.sent.step, heard);
         for (life, said) in &mut rooms {
-            let pace = said.first().and_then(|first| first.limits.per_room);
-            // What a room counts it forgets when nobody is inside any more.
-            let is_same = |from: &Paced, heard| self.is_there(*life, None, (from, heard));
-            in_pace(said, (pace, AHEAD), is_same, &format!("the room {life}"))?;
+            let pace = said.limits.per_room;
+            in_pace(
+                &mut said.spells,
+                (pace, AHEAD),
+                is_kept,
+                &format!("the room {life}"),
+            )?;
+        }
+        for (whose, said) in &mut clients {
+            let pace = said.limits.by_client;
+            in_pace(&mut said.spells, (pace, 0), is_kept, &format!("{whose:?}"))?;
         }
         for (whose, said) in &mut senders {
-            let pace = said.first().and_then(|first| first.limits.per_socket);
-            // And of who leaves, when they do.
-            let (life, sender) = *whose;
-            let is_same = |from: &Paced, heard| self.is_there(life, Some(sender), (from, heard));
-            in_pace(said, (pace, 0), is_same, &format!("{whose:?}"))?;
+            let pace = said.limits.per_socket;
+            // What is counted of a socket is forgotten when it leaves.
+            let is_same = |from: &Spell, heard| self.is_there(*whose, (from, heard));
+            in_pace(&mut said.spells, (pace, 0), is_same, &format!("{whose:?}"))?;
         }
         Ok(())
+    }
+}
+
+/// What was said where that has a pace.
+#[derive(Debug, Default)]
+struct Said {
+    limits: Narrow,
+    spells: Vec<Spell>,
+}
+
+impl Said {
+    fn put(&mut self, paced: &Paced) {
+        self.limits = paced.limits;
+        self.spells.push(paced.spell);
     }
 }
 
@@ -284,22 +341,22 @@ fn at_once(stays: &[Stay], most: Option<u16>, whose: &str) -> Result<(), Violati
     Ok(())
 }
 
-/// No more of what was said within any span than that lets through.
-fn in_pace(
-    said: &mut [Paced],
+/// No more of what was taken within any span than that lets through.
+pub(super) fn in_pace(
+    said: &mut [Spell],
     (pace, ahead): (Option<Pace>, u64),
-    is_same: impl Fn(&Paced, u64) -> bool,
+    is_same: impl Fn(&Spell, u64) -> bool,
     whose: &str,
 ) -> Result<(), Violation> {
     let Some(pace) = pace else {
         return Ok(());
     };
-    said.sort_unstable_by_key(|paced| (paced.sent.step, paced.heard.step));
+    said.sort_unstable_by_key(|spell| (spell.sent.step, spell.heard.step));
     for (first, from) in said.iter().enumerate() {
         let mut heard = from.heard;
-        for (count, paced) in (1_u64..).zip(said[first..].iter().take(RUN_MAX)) {
-            if paced.heard.step > heard.step {
-                heard = paced.heard;
+        for (count, spell) in (1_u64..).zip(said[first..].iter().take(RUN_MAX)) {
+            if spell.heard.step > heard.step {
+                heard = spell.heard;
             }
             let span = u128::from(heard.at - from.sent.at + ahead);
             let more = span * u128::from(pace.per_second) / 1_000_000_000;
@@ -307,7 +364,7 @@ fn in_pace(
             if u128::from(count) > most && is_same(from, heard.step) {
                 return broken(
                     "P6",
-                    format!("{count} messages of {whose} are heard from {from:?} on: {pace:?}"),
+                    format!("{count} of {whose} are taken from {from:?} on: {pace:?}"),
                 );
             }
         }

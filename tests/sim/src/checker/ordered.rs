@@ -75,12 +75,18 @@ impl Said {
         }
     }
 
-    fn is_owed(self, messages: &Messages, socket: u32, client: Option<u128>) -> bool {
+    fn is_owed(
+        self,
+        messages: &Messages,
+        (socket, room): (u32, u32),
+        client: Option<u128>,
+    ) -> bool {
         match self {
             Self::Message(number) => messages.is_owed(number, socket, client),
             Self::Small { from, .. } => {
                 let both = from.zip(client);
                 both.is_some_and(|(from, client)| from != client)
+                    && !messages.hearings.may_be_deaf(socket, room)
             }
         }
     }
@@ -147,7 +153,7 @@ impl Orders {
         };
         for between in &mut slots[place(first)..place(offset)] {
             match between.said {
-                Some(said) if said.is_owed(messages, to.socket, to.client) => {
+                Some(said) if said.is_owed(messages, (to.socket, to.room), to.client) => {
                     return broken("P3", format!("{to:?} got {offset} and never {said:?}"));
                 }
                 Some(_) => {}
@@ -177,7 +183,7 @@ impl Orders {
         let slots = slots(&mut self.lives, to.room, stand.epoch, stand.offset);
         for between in &mut slots[place(before.offset + 1)..=place(stand.offset)] {
             match between.said {
-                Some(said) if said.is_owed(messages, to.socket, to.client) => {
+                Some(said) if said.is_owed(messages, (to.socket, to.room), to.client) => {
                     return broken(
                         "P3",
                         format!("{to:?} is at {stand:?} and never got {said:?}"),
@@ -249,7 +255,7 @@ impl Orders {
             None => slot.said = Some(said),
         }
         for (entry, socket, client) in std::mem::take(&mut slot.passed) {
-            if said.is_owed(messages, socket, client) {
+            if said.is_owed(messages, (socket, to.room), client) {
                 let who = format!("socket {socket} ({entry})");
                 return broken("P3", format!("{who} passed {said:?} over, at {stand:?}"));
             }

@@ -1,7 +1,9 @@
 //! What the checker made of lines once, and should not have: each by hand, beside the broken
 //! promise that it is not to be taken for.
 
-use super::line::{Body, Door, Edit, Kind, Line, Named, Place, Range, Stamp, Stand, Way, Who};
+use super::line::{
+    Body, Door, Edit, Kind, Line, Named, Place, Range, Shape, Stamp, Stand, Way, Who,
+};
 use super::narrow::Narrow;
 use super::violation::Violation;
 use super::{Bounds, Checker};
@@ -96,6 +98,7 @@ impl Course {
                 session: Some(socket),
                 bogus: false,
                 page: false,
+                network: socket,
             });
         }
     }
@@ -177,7 +180,7 @@ const fn body(message: u32) -> Body {
         kind: Kind::Binary,
         len: 20,
         hash: 1_000 + message as u64,
-        json: false,
+        shape: Shape::Plain,
     }
 }
 
@@ -216,9 +219,13 @@ const fn door() -> Door {
             sockets_max: None,
             per_client: None,
             replaces: false,
-            json: false,
+            shape: Shape::Plain,
             per_socket: None,
+            by_client: None,
             per_room: None,
+            joins: None,
+            never: 0,
+            always: 0,
         },
     }
 }

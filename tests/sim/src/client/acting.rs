@@ -2,10 +2,10 @@
 //! world's habits, afterwards as one should.
 
 use super::header::Asking;
-use super::payload::{Payloads, number};
+use super::payload::{Payloads, number, shortest};
 use super::{Credentials, Speech, frame};
 use crate::checker::TAG_BYTES;
-use crate::checker::line::{Ask, Body, Kind, Line, Named, Resumes, Shown};
+use crate::checker::line::{Ask, Body, Kind, Line, Named, Resumes, Shape, Shown};
 use crate::client::frame::Opcode;
 use crate::control::{CODE, jwt_of, room_name, user_password, username};
 use crate::queue::{MILLIS, SECONDS};
@@ -17,7 +17,7 @@ pub(super) struct Draft {
     pub(super) room: u32,
     pub(super) kind: Kind,
     pub(super) len: usize,
-    pub(super) json: bool,
+    pub(super) shape: Shape,
     to: Vec<u128>,
     except: Vec<u128>,
 }
@@ -270,7 +270,10 @@ impl World {
         }
         self.clients[at(client)].probed.push(room);
         if self.may_speak(client, room) {
-            let draft = self.short_draft(room);
+            let mut draft = self.short_draft(room);
+            if self.plan().voices.overhears && !is_raw && self.chance.one_in(3) {
+                (draft.to, draft.except) = self.name_some();
+            }
             self.speak(client, socket, &draft);
         }
     }
@@ -282,7 +285,7 @@ impl World {
             room,
             kind: kind.unwrap_or(Kind::Binary),
             len: longest.min(20),
-            json: self.takes_json(room),
+            shape: self.shape_of(room),
             to: Vec::new(),
             except: Vec::new(),
         }
@@ -309,9 +312,12 @@ impl World {
         let careful = !self.in_thousand(self.habits().oversized);
         let most = u64::try_from(longest).expect("a length");
         // Now and then what is said is not in the format.
-        let json = careful && self.takes_json(room) && !self.chance.one_in(6);
-        let len = if json {
-            self.chance.skewed(8, most)
+        let asked = self.shape_of(room);
+        let keeps_to_it = careful && asked != Shape::Plain && !self.chance.one_in(6);
+        let shape = if keeps_to_it { asked } else { Shape::Plain };
+        let len = if keeps_to_it {
+            let least = u64::try_from(shortest(shape)).expect("a length");
+            self.chance.skewed(least, most.max(least))
         } else if careful {
             self.chance.skewed(0, most)
         } else {
@@ -327,7 +333,7 @@ impl World {
             room,
             kind: if careful { allowed.unwrap_or(any) } else { any },
             len: usize::try_from(len).expect("a length"),
-            json,
+            shape,
             to,
             except,
         })
@@ -368,10 +374,11 @@ impl World {
 
     /// Writes what it says.
     pub(super) fn fill(&mut self, out: &mut Vec<u8>, draft: &Draft, message: u32) -> Body {
-        let what = (draft.kind, draft.len);
-        if draft.json {
-            return Payloads::fill_json(out, what, message);
+        if draft.shape != Shape::Plain {
+            let what = (draft.kind, draft.len, draft.shape);
+            return Payloads::fill_shaped(out, what, message);
         }
+        let what = (draft.kind, draft.len);
         self.payloads.fill(out, what, message, &mut self.chance)
     }
 

@@ -4,11 +4,15 @@
 use crate::chance::Chance;
 use crate::checker::TAG_BYTES;
 use crate::checker::hash;
-use crate::checker::line::{Body, Kind};
+use crate::checker::line::{Body, Kind, Shape};
 
-/// A message that is JSON says a number of eight digits that begins with a one. Others do not
-/// begin so.
-const JSON_FROM: u32 = 10_000_000;
+/// A message of digits says a number of eight that begins with a one. Others do not begin so.
+const DIGITS_FROM: u32 = 10_000_000;
+
+/// How a text begins whose length follows in one, two or four bytes: of these none is how another
+/// message begins.
+const PACKED_TEXT: [u8; 3] = [0xd9, 0xda, 0xdb];
+const CBOR_TEXT: [u8; 3] = [0x78, 0x79, 0x7a];
 
 /// The longest filling.
 const POOL_BYTES: usize = 128 * 1024;
@@ -37,11 +41,22 @@ impl Payloads {
         Self { binary, text }
     }
 
-    /// A message of so many bytes that is JSON: a number, and spaces.
-    pub(crate) fn fill_json(out: &mut Vec<u8>, (kind, len): (Kind, usize), message: u32) -> Body {
+    /// A message of about so many bytes that has a shape: a number, and spaces.
+    pub(crate) fn fill_shaped(
+        out: &mut Vec<u8>,
+        (kind, len, shape): (Kind, usize, Shape),
+        message: u32,
+    ) -> Body {
         let start = out.len();
-        out.extend_from_slice(format!("{}", JSON_FROM + message).as_bytes());
-        out.resize(start + len.max(TAG_BYTES), b' ');
+        let len = len.max(shortest(shape));
+        match shape {
+            Shape::Plain => debug_assert!(false, "it has a shape"),
+            Shape::Digits => {}
+            Shape::Packed => head(out, PACKED_TEXT, len),
+            Shape::Cbor => head(out, CBOR_TEXT, len),
+        }
+        out.extend_from_slice(format!("{}", DIGITS_FROM + message).as_bytes());
+        out.resize(start + len, b' ');
         body(kind, &out[start..])
     }
 
@@ -91,24 +106,71 @@ pub(crate) fn body(kind: Kind, payload: &[u8]) -> Body {
         kind,
         len: payload.len(),
         hash: hash::content(payload),
-        json: is_json(payload),
+        shape: shape(payload),
     }
 }
 
-fn is_json(payload: &[u8]) -> bool {
-    let Some((tag, rest)) = payload.split_at_checked(TAG_BYTES) else {
-        return false;
+/// The fewest bytes of such a message.
+pub(crate) const fn shortest(shape: Shape) -> usize {
+    match shape {
+        Shape::Plain => 0,
+        Shape::Digits => TAG_BYTES,
+        Shape::Packed | Shape::Cbor => TAG_BYTES + 2,
+    }
+}
+
+/// How a text begins, so that all together is so long.
+fn head(out: &mut Vec<u8>, [one, two, four]: [u8; 3], len: usize) {
+    if let Ok(len) = u8::try_from(len - 2) {
+        out.extend_from_slice(&[one, len]);
+    } else if let Ok(len) = u16::try_from(len - 3) {
+        out.push(two);
+        out.extend_from_slice(&len.to_be_bytes());
+    } else {
+        let len = u32::try_from(len - 5).expect("a short message");
+        out.push(four);
+        out.extend_from_slice(&len.to_be_bytes());
+    }
+}
+
+/// The shape a message has if its head says so, and what is behind that.
+fn behind_head(payload: &[u8]) -> (Shape, &[u8]) {
+    let shaped = |shape, heads: [u8; 3], first: u8| {
+        let at = heads.iter().position(|head| *head == first)?;
+        Some((shape, payload.get([2, 3, 5][at]..)?))
     };
-    tag[0] == b'1' && tag.iter().all(u8::is_ascii_digit) && rest.iter().all(|byte| *byte == b' ')
+    let first = payload.first().copied();
+    first
+        .and_then(|first| {
+            shaped(Shape::Packed, PACKED_TEXT, first)
+                .or_else(|| shaped(Shape::Cbor, CBOR_TEXT, first))
+        })
+        .unwrap_or((Shape::Digits, payload))
+}
+
+fn shape(payload: &[u8]) -> Shape {
+    let (shape, text) = behind_head(payload);
+    let Some((tag, rest)) = text.split_at_checked(TAG_BYTES) else {
+        return Shape::Plain;
+    };
+    let is_number = tag[0] == b'1' && tag.iter().all(u8::is_ascii_digit);
+    if is_number && rest.iter().all(|byte| *byte == b' ') {
+        shape
+    } else {
+        Shape::Plain
+    }
 }
 
 /// The number a message says it has.
 pub(crate) fn number(payload: &[u8]) -> Option<u32> {
-    let tag = payload.get(..TAG_BYTES)?;
+    if payload.len() < TAG_BYTES {
+        return None;
+    }
+    let tag = behind_head(payload).1.get(..TAG_BYTES)?;
     let tag = std::str::from_utf8(tag).ok()?;
     if tag.starts_with('1') {
         let said: Option<u32> = tag.parse().ok();
-        return Some(said.map_or(u32::MAX, |said| said - JSON_FROM));
+        return Some(said.map_or(u32::MAX, |said| said - DIGITS_FROM));
     }
     // What has no number there is no message of anybody's.
     Some(u32::from_str_radix(tag, 16).unwrap_or(u32::MAX))
@@ -128,6 +190,21 @@ mod tests {
             assert!(std::str::from_utf8(&out).is_ok());
             assert_eq!((text.len, out.len()), (len, len));
             assert_eq!(number(&out), (len >= TAG_BYTES).then_some(77));
+            assert_eq!(text.shape, Shape::Plain);
+        }
+    }
+
+    #[test]
+    fn messages_of_a_shape_are_seen_to_have_it_and_say_who_they_are() {
+        for shape in [Shape::Digits, Shape::Packed, Shape::Cbor] {
+            for len in [0, 8, 10, 257, 258, 259, 65_538, 65_539, 70_001] {
+                let mut out = Vec::new();
+                let body = Payloads::fill_shaped(&mut out, (Kind::Binary, len, shape), 77);
+                assert_eq!((body.shape, body.len), (shape, len.max(shortest(shape))));
+                assert_eq!(number(&out), Some(77));
+                out.push(b'x');
+                assert_eq!(super::shape(&out), Shape::Plain);
+            }
         }
     }
 }

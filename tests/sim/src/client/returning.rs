@@ -5,7 +5,7 @@ use porthouse_model::{Content, Credential, CredentialKind, EntryStep};
 use porthouse_puddle::TransientMakers;
 
 use super::{Credentials, Speech};
-use crate::checker::line::{Kind, Line, Who};
+use crate::checker::line::{Kind, Line, Shape, Who};
 use crate::checker::narrow::{Comer, Narrow};
 use crate::control::{room_name, room_password};
 use crate::plan::Habits;
@@ -130,10 +130,10 @@ impl World {
         )
     }
 
-    /// Whether a room takes nothing but JSON.
-    pub(crate) fn takes_json(&self, room: u32) -> bool {
+    /// What messages of a room must be.
+    pub(crate) fn shape_of(&self, room: u32) -> Shape {
         let door = self.control().door(room);
-        door.is_some_and(|door| door.narrow.json)
+        door.map_or(Shape::Plain, |door| door.narrow.shape)
     }
 
     /// Whether a room lets this one speak, by its rules as they are now.

@@ -45,6 +45,7 @@ impl World {
             session: shown.session,
             bogus: shown.bogus,
             page: client.sends_an_origin(),
+            network: self.network_of(socket),
         });
         if let Some(ticket) = shown.ticket {
             self.shows_ticket(socket, &client, ticket);

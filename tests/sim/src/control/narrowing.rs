@@ -5,13 +5,14 @@ use core::num::NonZeroU64;
 use std::collections::BTreeSet;
 
 use porthouse_model::{
-    Act, Capabilities, ConnectionRules, Format, Rate, Role, RoomRules, Surplus, UserId, WeekSpan,
+    Act, Capabilities, ConnectionRules, Rate, Role, RoomRules, Surplus, UserId, WeekSpan,
 };
 
 use super::{Control, user_number};
 use crate::checker::narrow::{Narrow, Pace};
 use crate::doors::LAST_MINUTE;
 use crate::queue::{Nanos, SECONDS};
+use crate::voices::shape;
 
 /// So many roles members have, where they have any.
 pub(crate) const ROLES: u32 = 3;
@@ -84,9 +85,13 @@ pub(super) fn narrow(rules: &RoomRules) -> Narrow {
         sockets_max: connection.sockets_max.map(count),
         per_client: per_client.map(|limit| count(limit.sockets_max)),
         replaces: per_client.is_some_and(|limit| limit.surplus == Surplus::Oldest),
-        json: rules.messages.format == Format::Json,
+        shape: shape(&rules.messages.format),
         per_socket: rules.messages.rates.per_socket.map(pace),
+        by_client: rules.messages.rates.per_client.map(pace),
         per_room: rules.messages.rates.per_room.map(pace),
+        joins: connection.joins_per_address.map(pace),
+        never: of_roles(&rules.broadcast.never),
+        always: of_roles(&rules.broadcast.always),
     }
 }
 

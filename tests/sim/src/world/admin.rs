@@ -204,6 +204,7 @@ impl World {
         rules.capabilities = self.plan.ruling.capabilities(&mut self.chance);
         let whose = (room, self.plan.users);
         self.plan.doors.rule(&mut self.chance, whose, &mut rules);
+        self.plan.voices.rule(room, &mut rules);
         rules.delivery.slow_consumer = slow_consumer(room);
         Intent::PutRoom {
             room,

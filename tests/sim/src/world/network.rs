@@ -63,6 +63,12 @@ impl World {
         self.up_soon(number);
     }
 
+    /// The network a socket comes from, by a number: its own, unless they are counted.
+    pub(crate) fn network_of(&self, socket: u32) -> u32 {
+        let networks = self.plan.voices.networks;
+        networks.map_or(socket, |networks| socket % networks)
+    }
+
     fn up_soon(&mut self, number: u32) {
         let Some(socket) = self.sockets[at(number)].as_mut() else {
             return;
@@ -86,7 +92,7 @@ impl World {
         let socket = self.sockets[at(number)].as_mut().expect("looked at above");
         socket.id = Some(id);
         socket.accepted = true;
-        let address = address(number);
+        let address = address(number, self.plan.voices.networks);
         self.input(
             puddle,
             Input::Connected {

@@ -1,8 +1,9 @@
 //! One connection: both streams, what the node knows it as, and how far its client is with it.
 //! Decides nothing.
 
+use core::num::NonZeroU32;
 use std::io::IoSlice;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use porthouse_puddle::{SocketId, Wrote};
 
@@ -135,10 +136,19 @@ impl Socket {
     }
 }
 
-/// The address of a socket: each has its own.
-pub(crate) fn address(socket: u32) -> IpAddr {
+/// Behind this all networks are: `2001:db8::/32` (RFC 3849).
+const NETWORKS: u128 = 0x2001_0db8 << 96;
+
+/// The address of a socket: each has its own, in one of so many networks, if they are counted.
+pub(crate) fn address(socket: u32, networks: Option<NonZeroU32>) -> IpAddr {
     let [_, a, b, c] = socket.to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(10, a, b, c))
+    match networks {
+        None => IpAddr::V4(Ipv4Addr::new(10, a, b, c)),
+        Some(networks) => {
+            let network = u128::from(socket % networks) << 72;
+            IpAddr::V6(Ipv6Addr::from_bits(NETWORKS | network | u128::from(socket)))
+        }
+    }
 }
 
 /// The socket of an address.
@@ -148,6 +158,6 @@ pub(crate) fn socket_of(address: IpAddr) -> Option<u32> {
             let [_, a, b, c] = address.octets();
             Some(u32::from_be_bytes([0, a, b, c]))
         }
-        IpAddr::V6(_) => None,
+        IpAddr::V6(address) => u32::try_from(address.to_bits() & u128::from(u32::MAX)).ok(),
     }
 }
