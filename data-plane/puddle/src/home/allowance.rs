@@ -3,7 +3,10 @@
 
 use core::time::Duration;
 
+use porthouse_model::Time;
+
 use super::rates::Pace;
+use super::{Governed, Home};
 use crate::settings::Settings;
 
 /// How much homes keep.
@@ -69,6 +72,58 @@ impl Allowance {
                 .min(settings.socket_backlog_bytes_max / 2),
             store_waits_max: settings.store.waits_max,
             store_bytes_left: settings.store.wait_bytes_max,
+        }
+    }
+}
+
+impl Home {
+    /// Until when something is kept here for which it is worth being; nothing,
+    /// for a room that ends with its last socket.
+    pub(super) fn needed_until(&self, now: Time, allowance: &Allowance) -> Option<Time> {
+        if self.durable.as_ref().is_some_and(|all| all.is_busy()) {
+            return Some(now + allowance.idle_time_max);
+        }
+        match self.governed {
+            Governed::Transient(_) | Governed::Templated(_) => None,
+            Governed::Persistent(_) => {
+                let idle = now + allowance.idle_time_max;
+                let history = &self.governed.rules().source().history;
+                let kept = self.shelf.until(self.retention().age_max);
+                let keys = self.keys.until(allowance.key_time_max);
+                let away = history
+                    .waiting
+                    .and_then(|waiting| self.away.until(waiting.age_max));
+                let latest = self.latest.as_ref().map(|_| idle);
+                let back = self.strands.until(allowance.resume_time_max);
+                let spent = self.spent.until(now);
+                let needed = [kept, keys, away, latest, back, spent];
+                needed
+                    .into_iter()
+                    .flatten()
+                    .max()
+                    .map(|until| until.min(idle))
+            }
+        }
+    }
+
+    pub(super) fn held(&self) -> Held {
+        let latest = self.latest.as_ref().map_or(0, |latest| latest.bytes());
+        Held {
+            bytes: self.shelf.bytes() + usize::try_from(latest).expect("it is in memory"),
+            keys: self.keys.len(),
+            strands: self.strands.len(),
+            store_bytes: self.durable.as_ref().map_or(0, |all| all.bytes()),
+        }
+    }
+
+    pub(super) fn shrink(&mut self, bytes_max: usize) {
+        if self.held().bytes > bytes_max {
+            let latest = self.held().bytes - self.shelf.bytes();
+            if latest > bytes_max {
+                self.latest = None;
+            }
+            let latest = if latest > bytes_max { 0 } else { latest };
+            self.shelf.shrink(bytes_max - latest);
         }
     }
 }
