@@ -72,6 +72,10 @@ where
                     let span = call::begun(&live.spans, &request);
                     request.extensions_mut().insert(ByKey(key));
                     let answer = spans::within(span.as_ref(), inner.call(request)).await;
+                    let answer = answer.map(|answer| {
+                        let renamed = status::misnamed(answer.headers());
+                        renamed.map_or(answer, Status::into_http)
+                    });
                     if let (Some(mut span), Ok(answer)) = (span, &answer) {
                         call::answered(&mut span, answer.headers());
                     }

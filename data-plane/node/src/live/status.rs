@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
 
+use http::HeaderMap;
 use porthouse_model::{RefusalId, Refused, Retry};
 use porthouse_puddle::CallResult;
 use tonic::{Code, Status};
@@ -137,6 +138,31 @@ pub(super) fn too_late() -> Status {
     )
 }
 
+/// What tonic says of a request that it cannot read, in our own words: one too long is
+/// `OUT_OF_RANGE` to it, one that is no message `INTERNAL`. Both come as headers, for no
+/// answer has begun.
+pub(super) fn misnamed(headers: &HeaderMap) -> Option<Status> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let (code, message) = (header("grpc-status")?, header("grpc-message")?);
+    match code {
+        "11" if message.contains("decoded%20message%20length%20too%20large") => {
+            let message = "the request is longer than a request may be";
+            let details = reason("REQUEST_TOO_LARGE");
+            Some(detailed(
+                Code::ResourceExhausted,
+                message.to_owned(),
+                details,
+            ))
+        }
+        "13" if message.starts_with("failed%20to%20decode%20Protobuf") => {
+            let message = "the request is not a message of this method";
+            let details = reason("REQUEST_MALFORMED");
+            Some(detailed(Code::InvalidArgument, message.to_owned(), details))
+        }
+        _ => None,
+    }
+}
+
 /// A field of the request is not what it must be.
 pub(super) fn bad_field(field: &'static str, rule: &dyn Display) -> Status {
     let details = ErrorDetails::with_bad_request_violation(field, rule.to_string());
@@ -159,6 +185,8 @@ fn detailed(code: Code, message: String, details: ErrorDetails) -> Status {
 
 #[cfg(test)]
 mod tests {
+    use tonic::body::Body;
+
     use super::*;
 
     #[test]
@@ -189,6 +217,23 @@ mod tests {
             let retry = status.get_details_retry_info().expect("it is detailed");
             assert!(retry.retry_delay.is_some());
         }
+    }
+
+    #[test]
+    fn statuses_of_tonics_own_are_renamed_and_ours_are_not() {
+        let renamed = |code, message: &str| {
+            let answer = Status::new(code, message).into_http::<Body>();
+            misnamed(answer.headers()).map(|status| status.code())
+        };
+        let long = "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes";
+        assert_eq!(
+            renamed(Code::OutOfRange, long),
+            Some(Code::ResourceExhausted)
+        );
+        let none = "failed to decode Protobuf message: invalid wire type";
+        assert_eq!(renamed(Code::Internal, none), Some(Code::InvalidArgument));
+        assert_eq!(renamed(Code::Internal, "a fault of ours"), None);
+        assert_eq!(renamed(Code::NotFound, "no such room"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use porthouse_api::control::v1 as control;
 use porthouse_api::live::v1 as live;
 use porthouse_e2e::house::House;
+use porthouse_e2e::planes::Planes;
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
@@ -224,4 +225,25 @@ fn names_field(status: &Status) -> String {
     };
     assert!(!violation.description.is_empty(), "it says what to do");
     violation.field.clone()
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_refused_with_the_limit() {
+    let planes = Planes::found().await;
+    let replica = planes.replica(None).await;
+    let node = planes.node("n", &replica, &[]).await;
+    // A message of a room may be of 16 MiB.
+    let long = "x".repeat(17 << 20);
+    let request = control::GetRoomRequest { name: long.clone() };
+    let status = planes.backend(&replica).rooms().get_room(request).await;
+    let status = status.expect_err("it is too long");
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+    let request = live::PurgeRequest {
+        room: long,
+        through: 0,
+    };
+    let status = planes.backend_at(node.grpc).live().purge(request).await;
+    let status = status.expect_err("it is too long");
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+    planes.close(node, vec![replica], Vec::new()).await;
 }

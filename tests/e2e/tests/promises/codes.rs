@@ -52,7 +52,7 @@ impl App {
     clippy::disallowed_methods,
     reason = "codes are of the wall clock, here as on the plane"
 )]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.expect("after 1970").as_secs()
 }

@@ -1,17 +1,23 @@
 //! A reader that stops reading misses what its room's rule says, is told so where
 //! it can be, and is noticed by nobody else.
 
+use std::time::{Duration, Instant};
+
 use porthouse_api::control::v1::{DeliveryRules, Room, RoomRules, SlowConsumer};
 use porthouse_e2e::house::House;
 use porthouse_e2e::multiplexed::{Multiplexed, Told};
 use porthouse_e2e::raw::Raw;
-use tokio_tungstenite::tungstenite::Message;
+use porthouse_e2e::wait::within;
+use tokio::time::interval;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use crate::shapes::assert_closed;
 
 /// More than the kernel's buffers and what the node keeps for a socket hold together.
 const MESSAGES: usize = 260;
 const MESSAGE_BYTES: usize = 60_000;
+/// How long a close frame has to be written.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 
 fn ruled(slow_consumer: SlowConsumer) -> Room {
     let delivery = DeliveryRules {
@@ -161,6 +167,35 @@ async fn a_revoked_reader_that_had_stopped_gets_nothing_of_what_waited_for_it() 
         other @ (Told::Line { .. } | Told::Closed(_)) => panic!("no message: {other:?}"),
     });
     had_of_the_first(&payloads.collect::<Vec<_>>());
+    drop((speaker, keen));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_revoked_reader_that_never_reads_again_is_cut_off() {
+    let house = House::start().await;
+    let backend = house.backend();
+    let ada = backend.signed_in_user("ada").await;
+    let room = ruled(SlowConsumer::DropOldest);
+    backend.applied(backend.make_room("full", room).await).await;
+    let mut slow = Raw::enter(house.ws(), "full", Some(&ada.token)).await;
+    let (mut speaker, mut keen) = said_and_heard(&house, "full").await;
+
+    let revoked = Instant::now();
+    backend.applied(backend.revoke(&ada.session).await).await;
+    speaker.say(Message::text("afterwards")).await;
+    assert_eq!(keen.next().await, Message::text("afterwards"));
+    // Its close frame cannot be written. Whoever sends to a connection that was cut is
+    // told so by the kernel.
+    let mut pace = interval(Duration::from_millis(100));
+    let cut = async {
+        while slow.try_say(Message::Ping(Bytes::new())).await {
+            pace.tick().await;
+        }
+    };
+    within("it is cut", cut).await;
+    let took = revoked.elapsed();
+    assert!(took >= CLOSE_TIME_MAX, "it has its time to close: {took:?}");
     drop((speaker, keen));
     house.close().await;
 }

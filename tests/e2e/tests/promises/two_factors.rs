@@ -1,11 +1,15 @@
 //! A user with a second factor signs in at a node by name, password and code. Each
 //! code counts once, wherever it is shown.
 
+use porthouse_api::control::v1 as control;
 use porthouse_e2e::backend::Enrolled;
 use porthouse_e2e::house::House;
 use porthouse_e2e::multiplexed::Multiplexed;
 use serde_json::{Value, json};
+use tonic::Code;
 use totp_rs::{Builder, Secret, Totp};
+
+use crate::codes::now;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -66,6 +70,34 @@ async fn wrong_codes_are_counted_by_user_whatever_socket_they_come_from() {
     house.close().await;
 }
 
+#[tokio::test]
+async fn a_code_of_a_clock_that_is_an_hour_off_is_refused_with_the_advice_to_look_at_it() {
+    let (house, ada) = house_of_ada().await;
+    let mut sessions = house.backend().sessions();
+    for later in [3_600, -3_600] {
+        let request = control::CreateSessionRequest {
+            username: "ada".to_owned(),
+            password: PASSWORD.to_owned(),
+            ..Default::default()
+        };
+        let begun = sessions.create_session(request).await;
+        let begun = begun.expect("the right password").into_inner();
+        let challenge = begun.second_factor_challenge.expect("a code is missing");
+        let request = control::CompleteSessionRequest {
+            challenge: challenge.challenge,
+            code: code_at(&ada.secret, later),
+        };
+        let refused = sessions.complete_session(request).await;
+        let status = refused.expect_err("it is of another hour");
+        assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
+        assert!(
+            status.message().contains("the clock of the device"),
+            "{status:?}"
+        );
+    }
+    house.close().await;
+}
+
 async fn house_of_ada() -> (House, Enrolled) {
     let house = House::start().await;
     house.backend().make_user("ada", PASSWORD).await;
@@ -78,6 +110,14 @@ pub(crate) fn code_now(secret: &str) -> String {
     let secret = Secret::try_from_base32(secret).expect("base32");
     let app: Totp = Builder::new().with_secret(secret).build_noncompliant();
     app.generate_current().to_string()
+}
+
+/// What it shows where the clock is wrong by so many seconds.
+fn code_at(secret: &str, later_seconds: i64) -> String {
+    let secret = Secret::try_from_base32(secret).expect("base32");
+    let app: Totp = Builder::new().with_secret(secret).build_noncompliant();
+    let at = now().checked_add_signed(later_seconds);
+    app.generate(at.expect("after 1970")).to_string()
 }
 
 async fn by_password(socket: &mut Multiplexed) -> Value {
