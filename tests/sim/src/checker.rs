@@ -19,7 +19,9 @@ mod past;
 mod present;
 mod delivery;
 mod finish;
+mod drained;
 mod recovered;
+pub(crate) mod stored;
 mod policy;
 mod grouped;
 mod hearing;
@@ -37,6 +39,7 @@ use std::collections::BTreeSet;
 
 use approving::{By, Decisions};
 use coded::Codes;
+use drained::Drain;
 use entry::Entry;
 use hash::Table;
 use joining::Joins;
@@ -51,6 +54,7 @@ use policy::{Policy, Session, Since, Visitor};
 use present::{Batch, Page, Views};
 use recovered::Recovered;
 use request::Requests;
+use stored::Stored;
 use ticketed::{Show, Tickets};
 use violation::{Violation, broken};
 
@@ -73,8 +77,6 @@ struct Socket {
     page: bool,
     /// The network it comes from.
     network: u32,
-    /// It has spoken in a room that holds up who speaks in it too fast.
-    held_up: bool,
     client: Option<u128>,
     begun: u64,
     begun_step: u64,
@@ -87,6 +89,9 @@ struct Socket {
     passed: Vec<(u32, Vec<u64>)>,
     /// The ticket it showed, until it is seen whether that let it in.
     ticket: Option<Show>,
+    /// Rooms before whose doors it was put back, from which step the node said that it is out, and
+    /// when it knew.
+    put_back: Vec<(u32, u64, u64)>,
     /// When its session ends by itself.
     until: Option<u64>,
     /// When it was written to first and last, as somebody's.
@@ -127,12 +132,14 @@ pub(crate) struct Checker {
     /// When somebody came into a room, or left it.
     stirred: Table<u32, u64>,
     recovered: Recovered,
+    stored: Stored,
     kicks: Kicks,
     crowds: Crowds,
     joins: Joins,
     decisions: Decisions,
     codes: Codes,
     tickets: Tickets,
+    drain: Option<Drain>,
     healed: Option<u64>,
     /// Rooms that an administrator has made.
     identities: BTreeSet<u64>,
@@ -156,12 +163,14 @@ impl Checker {
             views: Views::default(),
             stirred: Table::default(),
             recovered: Recovered::default(),
+            stored: Stored::new(bounds.history_bytes_max),
             kicks: Kicks::default(),
             crowds: Crowds::default(),
             joins: Joins::default(),
             decisions: Decisions::default(),
             codes: Codes::default(),
             tickets: Tickets::default(),
+            drain: None,
             healed: None,
             identities: BTreeSet::new(),
             bounds,
@@ -299,6 +308,9 @@ impl Checker {
                 if let (Some(room), Some(shown)) = (room, shown) {
                     self.shows(socket, room, shown);
                 }
+                if let (Some(room), Ask::Join | Ask::Answer) = (room, ask) {
+                    self.may_be_back(socket, room);
+                }
                 let requests = &mut self.socket(socket).requests;
                 requests.ask(id, ask, room, Moment { step, at });
             }
@@ -354,10 +366,11 @@ impl Checker {
                 body,
                 id,
                 keyed,
+                level,
                 named,
             } => {
                 let moment = self.moment();
-                self.keys.send((socket, id), message, moment);
+                self.keys.send((socket, id), (message, level), moment);
                 if keyed {
                     self.keys.keyed(message, moment);
                 }
@@ -373,8 +386,9 @@ impl Checker {
                 socket,
                 room,
                 id,
+                level,
                 offset,
-            } => return self.taken(socket, room, id, offset),
+            } => return self.taken(socket, room, id, (level, offset)),
             Line::Unsaid { socket, id, rule } => {
                 if rule == "key_window" {
                     return self.keys.expired(socket, id, at);
@@ -385,7 +399,7 @@ impl Checker {
                 room,
                 id,
                 range,
-            } => self.past.ask(socket, room, id, range),
+            } => self.past.ask(socket, room, (id, step), range),
             Line::Read {
                 socket,
                 room,
@@ -469,6 +483,7 @@ impl Checker {
                 code,
                 written,
             } => {
+                self.is_sent_away(socket, code, written)?;
                 self.close(socket);
                 return self.not_cut_short(socket, code, written);
             }
@@ -486,6 +501,15 @@ impl Checker {
                 block,
             } => self.kick(call, client, (room, block)),
             Line::Kicked { call } => self.kicked(call),
+            Line::Purges {
+                call,
+                room,
+                through,
+            } => {
+                let gone = self.orders.up_to(room, through);
+                self.stored.purge(call, (room, through), gone);
+            }
+            Line::Purged { call } => self.stored.purged(call, step),
             Line::Moved { socket, from, to } => self.is_moved(socket, (from, to)),
             Line::Outside {
                 client,
@@ -493,7 +517,7 @@ impl Checker {
                 room,
             } => {
                 // What it asks is read behind what it said.
-                if socket.is_some_and(|socket| self.socket(socket).held_up) {
+                if socket.is_some_and(|socket| self.socket(socket).requests.are_held_up(at)) {
                     return Ok(());
                 }
                 return broken(
@@ -507,6 +531,8 @@ impl Checker {
                 return self.are_closed();
             }
             Line::Finished => return self.finished(),
+            Line::Drains { until } => self.drains(until),
+            Line::Drained => return self.has_drained(),
         }
         Ok(())
     }
@@ -533,39 +559,6 @@ impl Checker {
             let rules = self.policy.rules_of(room).min(applied);
             self.orders.stand(entry, room, stand, rules);
         }
-    }
-
-    fn refused(
-        &mut self,
-        socket: u32,
-        room: u32,
-        rule: &str,
-        id: Option<u64>,
-    ) -> Result<(), Violation> {
-        let asked = id.and_then(|id| self.socket(socket).requests.asked_at(id));
-        self.socket(socket).requests.refuse(room);
-        self.recovered.refuse(socket, room);
-        self.codes.forget(socket, room);
-        self.leave(socket, room);
-        match asked {
-            Some(asked) => self.refusal_holds(socket, room, rule, asked),
-            None => Ok(()),
-        }
-    }
-
-    fn close(&mut self, socket: u32) {
-        let entries = std::mem::take(&mut self.socket(socket).entries);
-        for (room, entry) in entries {
-            self.entries[index(entry)].open = false;
-            self.out_of(socket, room);
-        }
-    }
-
-    fn ended(&mut self, socket: u32) {
-        self.close(socket);
-        let known = self.socket(socket);
-        known.over = true;
-        known.requests.clear();
     }
 
     const fn moment(&self) -> Moment {

@@ -109,7 +109,7 @@ impl Plan {
 }
 
 /// The same in all worlds.
-fn resume_keys() -> ResumeKeys {
+pub(crate) fn resume_keys() -> ResumeKeys {
     ResumeKeys::drawn([7; RESUME_KEY_BYTES])
 }
 

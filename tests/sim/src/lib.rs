@@ -18,6 +18,9 @@ mod reach;
 mod ruling;
 mod doors;
 mod voices;
+mod storing;
+mod store;
+mod draining;
 mod returns;
 mod link;
 mod client;
@@ -287,6 +290,26 @@ mod tests {
     }
 
     #[test]
+    fn a_store_that_says_too_early_that_it_has_something_is_caught() {
+        is_caught(Plant::ReceiptBeforeStored, "P4");
+    }
+
+    #[test]
+    fn somebody_who_comes_back_by_the_rules_of_before_is_caught() {
+        is_caught(Plant::ResumeSkipsTodaysRules, "P6");
+    }
+
+    #[test]
+    fn something_that_is_purged_and_stays_is_caught() {
+        is_caught(Plant::PurgeForgotten, "P4");
+    }
+
+    #[test]
+    fn a_part_of_the_node_that_does_not_go_away_is_caught() {
+        is_caught(Plant::DrainUnheard, "P16");
+    }
+
+    #[test]
     fn a_byte_that_is_another_is_caught() {
         is_caught(Plant::ByteChanged, "P1");
     }
@@ -472,9 +495,9 @@ mod tests {
     }
 
     /// The promises that the simulator's checker judges.
-    const PROMISES: [&str; 15] = [
-        "P1", "P2", "P3", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P13", "P14", "P15", "P16",
-        "P17",
+    const PROMISES: [&str; 16] = [
+        "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P13", "P14", "P15",
+        "P16", "P17",
     ];
 
     #[test]

@@ -16,6 +16,7 @@ use crate::plant::Plant;
 use crate::queue::{MICROS, MILLIS, Nanos, SECONDS};
 use crate::reach::Reach;
 use crate::ruling::Ruling;
+use crate::storing::Storing;
 use crate::voices::Voices;
 
 /// Tells the course of panics from the world's.
@@ -46,6 +47,10 @@ pub(crate) enum Broken {
     Puddle(u8),
     /// A puddle panics, and begins anew.
     Panic(u8),
+    /// The store of durable rooms is away.
+    Store,
+    /// It ends, and begins again at once.
+    Restart,
 }
 
 /// Everything drawn.
@@ -72,6 +77,9 @@ pub(crate) struct Plan {
     pub(crate) ruling: Ruling,
     pub(crate) doors: Doors,
     pub(crate) voices: Voices,
+    pub(crate) storing: Storing,
+    /// In the end the node goes away within this, and not its clients.
+    pub(crate) drains: Option<Nanos>,
     /// Everybody keeps losing their connection, and comes back.
     pub(crate) coming_and_going: bool,
     pub(crate) message_bytes_max: u64,
@@ -140,6 +148,8 @@ impl Plan {
             ruling: Ruling::default(),
             doors: Doors::default(),
             voices: Voices::default(),
+            storing: Storing::default(),
+            drains: None,
             coming_and_going: false,
             message_bytes_max,
             down_bytes_max: usize::try_from(chance.skewed(256, 256 * 1024)).expect("a length"),
@@ -158,10 +168,7 @@ impl Plan {
             Plant::PresenceLeaveLost => self.leave_much(),
             // Messages meet on their way from puddle to puddle.
             Plant::HopsSwapped => self.part_delay = 20 * MILLIS,
-            Plant::PlacedSwapped => {
-                self.part_delay = 20 * MILLIS;
-                self.keep_all();
-            }
+            Plant::PlacedSwapped => self.meet_in_order(),
             Plant::PlacedTwice
             | Plant::PlacedLost
             | Plant::HomeAnswerLost
@@ -173,6 +180,10 @@ impl Plan {
                 self.habits.named = 300;
                 self.keep_all();
             }
+            Plant::DrainUnheard => self.drains = Some(2 * SECONDS),
+            Plant::PurgeForgotten => self.purge_much(),
+            Plant::ReceiptBeforeStored => self.store_all(),
+            Plant::ResumeSkipsTodaysRules => self.return_much(chance.next()),
             Plant::ResumeLosesOne => self.come_and_go(chance.next()),
             Plant::KickForgotten => self.kick_much(),
             Plant::MovedUntold => self.move_much(),
@@ -220,6 +231,12 @@ impl Plan {
             | Plant::GrantLost
             | Plant::CloseLost => {}
         }
+    }
+
+    /// Messages that have an order meet on their way.
+    fn meet_in_order(&mut self) {
+        self.part_delay = 20 * MILLIS;
+        self.keep_all();
     }
 
     /// Templates come and go, over many rooms.
@@ -290,7 +307,11 @@ fn faults(chance: &mut Chance, (heal_at, outage): (Nanos, bool), puddles: u8) ->
         let longest = match what {
             Broken::Puddle(_) => 300 * MILLIS,
             Broken::Control | Broken::Silence | Broken::Database => 9 * SECONDS,
-            Broken::Cut | Broken::Compacted | Broken::Panic(_) => 1,
+            Broken::Cut
+            | Broken::Compacted
+            | Broken::Panic(_)
+            | Broken::Store
+            | Broken::Restart => 1,
         };
         let until = (from + chance.skewed(1, longest)).min(heal_at);
         Fault { from, until, what }
@@ -329,7 +350,7 @@ impl Plan {
         }
     }
 
-    fn panics_at(&mut self, puddle: u8, from: Nanos) {
+    pub(crate) fn panics_at(&mut self, puddle: u8, from: Nanos) {
         self.faults.push(Fault {
             from,
             until: from + 1,

@@ -52,6 +52,14 @@ pub enum Plant {
     EpochDropped,
     /// Of what somebody who comes back has missed, one message is lost.
     ResumeLosesOne,
+    /// The store of durable rooms says that it has something before that is safe.
+    ReceiptBeforeStored,
+    /// What a backend wants forgotten is not.
+    PurgeForgotten,
+    /// One puddle does not hear that the node goes away.
+    DrainUnheard,
+    /// Whoever comes back to go on is let in by the rules of when they were inside.
+    ResumeSkipsTodaysRules,
     /// A byte of a message is another on its way to other puddles.
     ByteChanged,
     /// Puddles are not told that sessions have ended.
@@ -135,7 +143,7 @@ pub enum Plant {
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 60] = [
+    pub const ALL: [(&'static str, Self); 64] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -157,6 +165,10 @@ impl Plant {
         ("waiting-twice", Self::WaitingTwice),
         ("epoch-dropped", Self::EpochDropped),
         ("resume-loses-one", Self::ResumeLosesOne),
+        ("receipt-before-stored", Self::ReceiptBeforeStored),
+        ("purge-forgotten", Self::PurgeForgotten),
+        ("drain-unheard", Self::DrainUnheard),
+        ("resume-skips-todays-rules", Self::ResumeSkipsTodaysRules),
         ("byte-changed", Self::ByteChanged),
         ("revocation-lost", Self::RevocationLost),
         ("grant-lost", Self::GrantLost),

@@ -5,6 +5,7 @@
 mod node;
 mod socket;
 mod turn;
+mod keeping;
 mod anew;
 mod network;
 mod watch;
@@ -14,7 +15,7 @@ mod seeing;
 mod admin;
 mod phase;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 
 use porthouse_model::{Revision, Time, UnixTime};
@@ -34,12 +35,16 @@ use crate::plan::{Broken, Plan};
 use crate::plant::Plant;
 use crate::queue::{Nanos, Queue, SECONDS};
 use crate::returns::Returns;
+use crate::store::Store;
 use calls::Calls;
 use node::{Node, Worker, at};
 pub(crate) use phase::Phase;
 use seeing::Seen;
 pub(crate) use socket::{Socket, Stage};
 use watch::Watch;
+
+/// Tells the store's course from the world's.
+const STORE: u64 = 0x6a65_7473;
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +105,12 @@ pub(crate) enum Event {
     Seen,
     /// And looks for sessions that nobody has seen for too long.
     Idle,
+    /// Something that a puddle asked comes to the store of durable rooms.
+    Stores(u32),
+    /// Its answer comes to the puddle.
+    Stored(u32),
+    /// The puddle does not wait for it any more.
+    GivenUp(u32),
 }
 
 /// How a run failed.
@@ -132,6 +143,8 @@ pub(crate) struct World {
     pub(crate) payloads: Payloads,
     /// Messages said so far.
     said: u32,
+    /// By room, the last offset that somebody was told, where backends purge.
+    pub(crate) offsets: BTreeMap<u32, u64>,
     /// Client ids that are known to somebody.
     known: Vec<u128>,
     /// In the order in which they were made.
@@ -139,6 +152,7 @@ pub(crate) struct World {
     /// Who waits to be let in, as far as a backend knows.
     pub(crate) waiting: Vec<(u32, u128)>,
     control: Control,
+    store: Store,
     commit: Commit,
     watch: Watch,
     calls: Calls,
@@ -158,24 +172,7 @@ impl World {
             black_box_bytes,
         } = options;
         let mut chance = Chance::new(seed);
-        let mut plan = Plan::draw(&mut chance.fork());
-        // Where a planted bug is about rooms that keep, all of them do.
-        match plant {
-            None => {
-                plan.keep(seed);
-                plan.reach_out(seed);
-                plan.rule(seed);
-                if !coming_and_going {
-                    plan.panic(seed);
-                    plan.narrow(seed);
-                    plan.voice(seed);
-                }
-            }
-            Some(plant) => plan.suit(plant, &mut chance),
-        }
-        if coming_and_going {
-            plan.come_and_go(seed);
-        }
+        let plan = plan(seed, (plant, coming_and_going), &mut chance);
         let node = node(&plan, &mut chance.fork(), black_box_bytes);
         let control = control(&plan, chance.fork(), plant);
         let nanos = |span: core::time::Duration| u64::try_from(span.as_nanos()).expect("short");
@@ -185,6 +182,7 @@ impl World {
             key_nanos_max: nanos(plan.settings.key_time_max),
             presence_entries_max: plan.settings.presence_entries_max,
             idle_nanos_max: plan.reach.idle,
+            history_bytes_max: plan.settings.room_history_bytes_max,
             ticket_nanos_max: TICKET_NANOS,
         });
         let mut world = Self {
@@ -204,10 +202,12 @@ impl World {
             sockets: Vec::new(),
             clients: Vec::new(),
             said: 0,
+            offsets: BTreeMap::new(),
             known: Vec::new(),
             tickets: Vec::new(),
             waiting: Vec::new(),
             control,
+            store: store(seed, plant),
             commit: Commit::default(),
             watch: Watch::default(),
             calls: Calls::default(),
@@ -290,6 +290,9 @@ impl World {
             Event::Say => self.say_seen(),
             Event::Seen => self.seen(),
             Event::Idle => self.end_idle(),
+            Event::Stores(number) => self.stores(number),
+            Event::Stored(number) => self.stored(number),
+            Event::GivenUp(number) => self.given_up(number),
             Event::Waited(revision) => self.see(&Line::Waited { revision }),
             Event::Opened(watch) => self.watch_opened(watch),
             Event::Read(call) => self.read(call),
@@ -393,6 +396,30 @@ pub(crate) const fn wall(now: Nanos) -> UnixTime {
     UnixTime::from_millis(1_700_000_032_000 + now / 1_000_000)
 }
 
+/// What a seed draws. Where a planted bug is about rooms that keep, all of them do.
+fn plan(seed: u64, (plant, coming_and_going): (Option<Plant>, bool), chance: &mut Chance) -> Plan {
+    let mut plan = Plan::draw(&mut chance.fork());
+    match plant {
+        None => {
+            plan.keep(seed);
+            plan.reach_out(seed);
+            plan.rule(seed);
+            if !coming_and_going {
+                plan.panic(seed);
+                plan.narrow(seed);
+                plan.voice(seed);
+                plan.store(seed);
+                plan.drain(seed);
+            }
+        }
+        Some(plant) => plan.suit(plant, chance),
+    }
+    if coming_and_going {
+        plan.come_and_go(seed);
+    }
+    plan
+}
+
 fn control(plan: &Plan, chance: Chance, plant: Option<Plant>) -> Control {
     let numbering = match plant {
         Some(Plant::NumberWithoutLock) => Numbering::Unlocked,
@@ -411,6 +438,13 @@ fn control(plan: &Plan, chance: Chance, plant: Option<Plant>) -> Control {
         control.take_late(SECONDS);
     }
     control
+}
+
+/// From a generator of its own, so that worlds without durable rooms are the same as before.
+fn store(seed: u64, plant: Option<Plant>) -> Store {
+    let mut store = Store::new(Chance::new(seed ^ STORE));
+    store.says_so_early = plant == Some(Plant::ReceiptBeforeStored);
+    store
 }
 
 fn node(plan: &Plan, chance: &mut Chance, black_box_bytes: usize) -> Node {

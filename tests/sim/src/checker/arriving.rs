@@ -109,13 +109,104 @@ impl Checker {
         }
         known.client = Some(client);
         known.requests.admit(room);
+        self.may_be_back(socket, room);
+        self.socket(socket).put_back.retain(|(of, ..)| *of != room);
         self.enter(socket, room, written)?;
         self.is_let_in_once(socket, room)?;
+        self.is_let_in_today(socket, room)?;
+        if let Some(stand) = stand {
+            self.has_gone_on(socket, room, (stand, recovered == Some(true)))?;
+        }
         let applied = self.policy.applied_at(written.step);
         self.stands(socket, room, stand, applied);
         let entry = self.entry(socket, room);
         self.recovered
             .admit((socket, room), entry, recovered, stand)
+    }
+
+    /// It is closed.
+    pub(super) fn close(&mut self, socket: u32) {
+        let entries = std::mem::take(&mut self.socket(socket).entries);
+        for (room, entry) in entries {
+            self.entries[index(entry)].open = false;
+            self.out_of(socket, room);
+        }
+    }
+
+    /// It is gone.
+    pub(super) fn ended(&mut self, socket: u32) {
+        self.close(socket);
+        let known = self.socket(socket);
+        known.over = true;
+        known.requests.clear();
+    }
+
+    /// A room refuses it, or puts it out.
+    pub(super) fn refused(
+        &mut self,
+        socket: u32,
+        room: u32,
+        rule: &str,
+        id: Option<u64>,
+    ) -> Result<(), Violation> {
+        let asked = id.and_then(|id| self.socket(socket).requests.asked_at(id));
+        self.socket(socket).requests.refuse(room);
+        self.recovered.refuse(socket, room);
+        self.codes.forget(socket, room);
+        self.leave(socket, room);
+        self.socket(socket).put_back.retain(|(of, ..)| *of != room);
+        match asked {
+            Some(asked) => self.refusal_holds(socket, room, rule, asked),
+            None => Ok(()),
+        }
+    }
+
+    /// A room asks it something; if it was inside, it stands before the door again.
+    pub(super) fn challenged(&mut self, socket: u32, room: u32) {
+        let (at, step) = (self.at, self.step);
+        let entry = self.entry(socket, room);
+        let cut = entry.and_then(|entry| self.entries[index(entry)].out.cut);
+        self.leave(socket, room);
+        let known = self.socket(socket);
+        known.requests.challenge(room, at);
+        if let Some(cut) = cut {
+            known.put_back.push((room, cut, step));
+        }
+    }
+
+    /// It may be let in again from here on: what it said there before it knew that it was put back
+    /// may have been on its way all the time.
+    pub(super) fn may_be_back(&mut self, socket: u32, room: u32) {
+        let put_back = &self.sockets[index(socket)].put_back;
+        for &(of, cut, until) in put_back.iter().filter(|(of, ..)| *of == room) {
+            self.messages.pardon_between((socket, of), (cut, until));
+        }
+    }
+
+    /// What kept it out was not applied already when it asked.
+    fn is_let_in_today(&self, socket: u32, room: u32) -> Result<(), Violation> {
+        let known = &self.sockets[index(socket)];
+        let asked = known.requests.entering_step(room);
+        let entry = self.entry(socket, room).expect("just inserted");
+        let out = self.entries[index(entry)].out;
+        if out.cut.is_some_and(|cut| cut < asked) {
+            return broken(
+                "P6",
+                format!("socket {socket} asked for {room} at step {asked} and is in: {out:?}"),
+            );
+        }
+        Ok(())
+    }
+
+    /// A durable room is as far as anybody knew when it asked.
+    fn has_gone_on(&self, socket: u32, room: u32, how: (Stand, bool)) -> Result<(), Violation> {
+        let asked = self.sockets[index(socket)].requests.entering_step(room);
+        let Some(kept) = self.policy.door(room).and_then(|door| door.kept) else {
+            return Ok(());
+        };
+        let is_same = |step| self.policy.is_same_since(room, step);
+        self.stored
+            .goes_on((room, kept), (asked, self.at), how, is_same)
     }
 
     /// It shows something at a room's door that is right.
@@ -131,6 +222,7 @@ impl Checker {
 
     /// What it has posted was taken.
     pub(super) fn posted(&mut self, socket: u32) -> Result<(), Violation> {
+        self.goes_not_away(socket)?;
         let known = self.socket(socket);
         known.upgraded = true;
         if known.bogus {

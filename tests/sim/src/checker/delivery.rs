@@ -2,10 +2,11 @@
 //! turn. Owns nothing.
 
 use super::line::{Body, Named, Place, Stamp, Stand};
-use super::message::{Receiver, Standing};
+use super::message::{Moment, Receiver, Standing};
 use super::ordered::Said;
 use super::past::PageEnd;
 use super::recovered::not_recovered;
+use super::stored::{Level, Told, is_as_asked};
 use super::violation::{Violation, broken};
 use super::{Checker, TAG_BYTES, index};
 
@@ -25,12 +26,14 @@ impl Checker {
         );
         let door = self.policy.door(room);
         if door.is_some_and(|door| door.narrow.per_room.is_some()) {
-            self.socket(socket).held_up = true;
+            let moment = self.moment();
+            self.socket(socket).requests.hold_up(moment);
         }
         let standing = self.standing(socket, room, (body, named));
         let sent = self.moment();
         self.messages
             .say((Some(socket), room), (body, named), sent, standing);
+        self.is_to_be_kept(room, message);
     }
 
     fn standing(&self, socket: u32, room: u32, (body, named): (Body, Named<'_>)) -> Standing {
@@ -46,7 +49,9 @@ impl Checker {
     /// The same again, under its key.
     pub(super) fn sent_again(&mut self, socket: u32, room: u32, message: u32, id: u64) {
         let moment = self.moment();
-        self.keys.send((socket, Some(id)), message, moment);
+        let level = Level::default();
+        self.keys.send((socket, Some(id)), (message, level), moment);
+        self.is_to_be_kept(room, message);
         let forbidden = self.may_not_speak(socket, room);
         self.messages.say_again(message, forbidden);
     }
@@ -57,11 +62,17 @@ impl Checker {
         socket: u32,
         room: u32,
         id: u64,
-        offset: Option<u64>,
+        (level, offset): (Level, Option<u64>),
     ) -> Result<(), Violation> {
-        let Some(message) = self.keys.message(socket, id) else {
+        let Some((message, asked)) = self.keys.sent(socket, id) else {
             return broken("P15", format!("socket {socket} got a receipt for {id}"));
         };
+        self.is_taken_while_it_drains(message);
+        is_as_asked(
+            (socket, id),
+            asked,
+            (level, !self.must_survive(room, message)),
+        )?;
         let lasts = self.key_lasts(room, message);
         self.keys.taken(
             (socket, id),
@@ -80,6 +91,9 @@ impl Checker {
         let epoch = stand.epoch;
         let to = self.as_receiver(socket, room, entry);
         let stand = Stand { epoch, offset };
+        if level == Level::Stored {
+            self.survives(room, message, stand)?;
+        }
         self.orders
             .is_at(to, Said::Message(message), stand, &self.messages)
     }
@@ -95,10 +109,69 @@ impl Checker {
 
     /// A page of what was said before is whole.
     pub(super) fn page(&mut self, socket: u32, room: u32, end: PageEnd) {
-        if let Some(entry) = self.entry(socket, room) {
-            let to = self.as_receiver(socket, room, entry);
-            self.past.page(to, end, (&self.orders, &self.messages));
+        let Some(entry) = self.entry(socket, room) else {
+            return;
+        };
+        let to = self.as_receiver(socket, room, entry);
+        let stand = self.orders.stand_of(entry);
+        let kept = self.policy.door(room).and_then(|door| door.kept);
+        let (stored, policy, at) = (&self.stored, &self.policy, self.at);
+        let (orders, messages) = (&self.orders, &self.messages);
+        let may_lack = |told: &Told| {
+            !messages.is_owed(told.message, to.socket, to.client)
+                || !policy.is_same_since(room, told.sent.step)
+        };
+        let is_kept = |asked, page: &[_], range| match (kept, stand) {
+            (Some(kept), Some(Stand { epoch, .. })) => {
+                let page = (epoch, page, range, end);
+                stored.holds((room, kept), (asked, at), page, may_lack)
+            }
+            (Some(_) | None, _) => Ok(()),
+        };
+        self.past.page(to, end, (orders, messages), is_kept);
+    }
+
+    /// Something is said, for the first time or again; in a durable room it may be kept.
+    fn is_to_be_kept(&mut self, room: u32, message: u32) {
+        let kept = self.policy.door(room).and_then(|door| door.kept);
+        if let Some(size) = kept.and_then(|_| self.messages.size_of(message)) {
+            let moment = self.moment();
+            self.stored.say(room, message, size, moment);
         }
+    }
+
+    /// Whether a message was said for all in a room that was durable then, and is the same.
+    fn must_survive(&self, room: u32, message: u32) -> bool {
+        let is_durable = self
+            .policy
+            .door(room)
+            .is_some_and(|door| door.kept.is_some());
+        let for_all = self
+            .messages
+            .size_of(message)
+            .is_some_and(|(_, names)| names == 0);
+        let sent = self.messages.sent_at(message);
+        let is_same = |sent: Moment| self.policy.is_same_since(room, sent.step);
+        is_durable && for_all && sent.is_some_and(is_same)
+    }
+
+    /// What comes of before was not purged when it was asked for.
+    fn is_not_purged(&self, to: Receiver, message: u32) -> Result<(), Violation> {
+        if !self.stored.has_purged(to.room) || self.messages.may_be_twice(message) {
+            return Ok(());
+        }
+        let came = self.entries[index(to.entry)].asked;
+        let read = self.past.asked_at(to.socket, to.room);
+        let asked = read.map_or(came, |read| read.min(came));
+        self.stored.is_there(to.room, message, asked)
+    }
+
+    /// A message is told to be at this place, and in a durable room it stays there.
+    fn survives(&mut self, room: u32, message: u32, stand: Stand) -> Result<(), Violation> {
+        if !self.must_survive(room, message) {
+            return Ok(());
+        }
+        self.stored.tell(room, message, stand, self.step)
     }
 
     fn as_receiver(&self, socket: u32, room: u32, entry: u32) -> Receiver {
@@ -130,6 +203,7 @@ impl Checker {
         let sent = self.moment();
         self.messages
             .say((None, room), (body, named), sent, standing);
+        self.is_to_be_kept(room, message);
     }
 
     /// Whoever gets something is inside, and may be.
@@ -196,6 +270,12 @@ impl Checker {
         }
         let said = Said::new(message, body, from);
         debug_assert!(message.is_none() || body.len >= TAG_BYTES);
+        if let (Some(Place { offset, .. }), Some(message)) = (place, message) {
+            self.survives(to.room, message, self.place(to, offset))?;
+        }
+        if let (Some(Place { past: true, .. }), Some(message)) = (place, message) {
+            self.is_not_purged(to, message)?;
+        }
         match (place, message) {
             (Some(Place { past: true, .. }), Some(message)) => {
                 self.messages.receive_past(to, message, body)?;

@@ -14,6 +14,8 @@ pub(crate) struct Entry {
     pub(crate) inside: u64,
     /// That moment.
     pub(crate) at: u64,
+    /// The step at which it asked for it, if it did.
+    pub(crate) asked: u64,
     pub(crate) open: bool,
     pub(crate) out: Out,
     /// The room changed at this revision: a raw socket may stand before its door again for a
@@ -183,6 +185,7 @@ impl Checker {
                 format!("socket {socket} entered by a token of nobody"),
             );
         }
+        self.goes_not_away(socket)?;
         self.socket(socket).recognised = true;
         if let Some(show) = self.socket(socket).ticket.take() {
             self.opened(socket, show)?;
@@ -219,6 +222,7 @@ impl Checker {
             room,
             inside: self.step,
             at: self.at,
+            asked: known.requests.entering_step(room),
             open: true,
             out: self.policy.out_since(since),
             unsure: changes.then_some(rules),
@@ -252,12 +256,6 @@ impl Checker {
         self.past.leave(socket, room);
         self.socket(socket).requests.excuse(room);
         self.views.end(socket, room);
-    }
-
-    pub(super) fn challenged(&mut self, socket: u32, room: u32) {
-        let at = self.at;
-        self.leave(socket, room);
-        self.socket(socket).requests.challenge(room, at);
     }
 
     /// After a commit: since when is who out?

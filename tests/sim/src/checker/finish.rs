@@ -23,9 +23,7 @@ impl Checker {
             if !known.over {
                 self.bounds
                     .upgrade(socket, known.upgraded, known.begun, self.at)?;
-                if !known.held_up {
-                    known.requests.overdue(socket, self.bounds, self.at)?;
-                }
+                known.requests.overdue(socket, self.bounds, self.at)?;
                 let number = u32::try_from(socket).expect("a socket's number");
                 for &(room, _) in &known.entries {
                     self.past.is_whole(number, room)?;
@@ -53,19 +51,11 @@ impl Checker {
             {
                 continue;
             }
-            let receiver = Receiver {
-                entry: u32::try_from(number).expect("an entry's number"),
-                socket: entry.socket,
-                client: self.sockets[index(entry.socket)].client,
-                room: entry.room,
-                inside: entry.inside,
-                rules: 0,
-                known: 0,
-                is_told: self.sockets[index(entry.socket)].is_told(),
-            };
+            let receiver = self.receiver_of(u32::try_from(number).expect("an entry's number"));
             let is_inside = |socket| self.was_inside(socket, entry.room, settled);
             let door = self.policy.door(entry.room);
-            let paced = door.is_some_and(|door| door.narrow.is_paced());
+            // More may be said at once than may wait for the store.
+            let paced = door.is_some_and(|door| door.narrow.is_paced() || door.kept.is_some());
             let overhears = self.overhears_since(entry.socket, entry.room);
             let lacking =
                 self.messages
@@ -75,6 +65,22 @@ impl Checker {
             }
         }
         Ok(())
+    }
+
+    /// Who came in by this entry, whatever the rules.
+    pub(super) fn receiver_of(&self, number: u32) -> Receiver {
+        let entry = &self.entries[index(number)];
+        let known = &self.sockets[index(entry.socket)];
+        Receiver {
+            entry: number,
+            socket: entry.socket,
+            client: known.client,
+            room: entry.room,
+            inside: entry.inside,
+            rules: 0,
+            known: 0,
+            is_told: known.is_told(),
+        }
     }
 
     /// Who is inside, if nobody has come or gone for long enough that all who look know it.

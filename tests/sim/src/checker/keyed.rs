@@ -3,6 +3,7 @@
 
 use super::hash::Table;
 use super::message::Moment;
+use super::stored::Level;
 use super::violation::{Violation, broken};
 
 /// Requests that send something, and messages that have keys.
@@ -10,8 +11,8 @@ use super::violation::{Violation, broken};
 pub(crate) struct Keys {
     /// How long a key stands for its message; for as long again it is refused.
     window: u64,
-    /// By socket and id: which message, and when.
-    sends: Table<(u32, u64), (u32, u64)>,
+    /// By socket and id: which message, when, and what is to be promised of it.
+    sends: Table<(u32, u64), (u32, u64, Level)>,
     keyed: Table<u32, Keyed>,
     /// Who got a message that has a key, and when.
     got: Table<(u32, u32), u64>,
@@ -33,10 +34,15 @@ impl Keys {
         }
     }
 
-    /// A message is sent, for the first time.
-    pub(crate) fn send(&mut self, (socket, id): (u32, Option<u64>), message: u32, at: Moment) {
+    /// A message is sent, for the first time or again.
+    pub(crate) fn send(
+        &mut self,
+        (socket, id): (u32, Option<u64>),
+        (message, level): (u32, Level),
+        at: Moment,
+    ) {
         if let Some(id) = id {
-            self.sends.insert((socket, id), (message, at.at));
+            self.sends.insert((socket, id), (message, at.at, level));
         }
     }
 
@@ -48,7 +54,13 @@ impl Keys {
 
     /// What a request sent.
     pub(crate) fn message(&self, socket: u32, id: u64) -> Option<u32> {
-        self.sends.get(&(socket, id)).map(|&(message, _)| message)
+        self.sent(socket, id).map(|(message, _)| message)
+    }
+
+    /// The same, and what is to be promised of it.
+    pub(crate) fn sent(&self, socket: u32, id: u64) -> Option<(u32, Level)> {
+        let sent = self.sends.get(&(socket, id));
+        sent.map(|&(message, _, level)| (message, level))
     }
 
     /// When a message that has a key was sent first.
@@ -69,7 +81,7 @@ impl Keys {
         at: u64,
         lasts: bool,
     ) -> Result<(), Violation> {
-        let Some(&(message, sent)) = self.sends.get(&(socket, id)) else {
+        let Some(&(message, sent, _)) = self.sends.get(&(socket, id)) else {
             return Ok(());
         };
         let (window, forgotten) = (self.window, self.may_be_forgotten(message, at));

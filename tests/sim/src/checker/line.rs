@@ -5,6 +5,8 @@
 use serde::Serialize;
 
 use super::narrow::Narrow;
+pub(crate) use super::recovered::Resumes;
+use super::stored::{Kept, Level};
 
 /// The opcode of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -80,6 +82,8 @@ pub(crate) struct Door {
     pub(crate) shown_every: u64,
     /// Whether who reads too slowly misses something, and stays.
     pub(crate) skips: bool,
+    /// How much of what is said there survives whatever happens to the node, if anything does.
+    pub(crate) kept: Option<Kept>,
     /// What of it is narrow.
     pub(crate) narrow: Narrow,
 }
@@ -260,13 +264,6 @@ pub(crate) enum Shape {
 pub(crate) struct Stand {
     pub(crate) epoch: u64,
     pub(crate) offset: u64,
-}
-
-/// From where somebody goes on: the socket that was inside there, and what it saw last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Resumes {
-    pub(crate) socket: u32,
-    pub(crate) stand: Stand,
 }
 
 /// A message's place in its room's order.
@@ -473,6 +470,8 @@ pub(crate) enum Line<'a> {
         id: Option<u64>,
         /// It has a key of its own.
         keyed: bool,
+        /// What the receipt is to promise.
+        level: Level,
         #[serde(skip_serializing_if = "Option::is_none")]
         named: Option<Named<'a>>,
     },
@@ -490,6 +489,7 @@ pub(crate) enum Line<'a> {
         socket: u32,
         room: u32,
         id: u64,
+        level: Level,
         offset: Option<u64>,
     },
     /// It asks for what was said before.
@@ -536,6 +536,10 @@ pub(crate) enum Line<'a> {
     },
     /// Nothing more is told of who is there.
     Unseen { socket: u32, room: u32 },
+    /// A backend wants all that was said in a room up to an offset forgotten.
+    Purges { call: u64, room: u32, through: u64 },
+    /// And is told that it is.
+    Purged { call: u64 },
     /// A backend sends.
     Published {
         room: u32,
@@ -586,4 +590,8 @@ pub(crate) enum Line<'a> {
     },
     /// Half a minute after they healed.
     Finished,
+    /// The node is told to go away by then.
+    Drains { until: u64 },
+    /// And must have by now.
+    Drained,
 }

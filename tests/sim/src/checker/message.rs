@@ -160,15 +160,20 @@ impl Messages {
     /// Somebody who was out of a room since then may be in again: what they said meanwhile may
     /// arrive only now.
     pub(crate) fn pardon(&mut self, sender: (u32, u32), out_since: Option<u64>) {
-        let (Some(since), Some(row)) = (out_since, self.by_sender.get(&sender)) else {
-            return;
-        };
-        for &number in row.iter().rev() {
+        if let Some(since) = out_since {
+            self.pardon_between(sender, (since, u64::MAX));
+        }
+    }
+
+    /// The same of what they said from the one step until the other.
+    pub(crate) fn pardon_between(&mut self, sender: (u32, u32), (since, until): (u64, u64)) {
+        let row = self.by_sender.get(&sender).into_iter().flatten();
+        for &number in row.rev() {
             let message = &mut self.all[index(number)];
             if message.sent.step < since {
                 return;
             }
-            message.forbidden = false;
+            message.forbidden &= message.sent.step > until;
         }
     }
 
@@ -200,6 +205,12 @@ impl Messages {
             let some = message.to.is_empty() && !message.except.is_empty();
             some && !message.may_be_own(client)
         })
+    }
+
+    /// Its length, and how many clients it names.
+    pub(crate) fn size_of(&self, message: u32) -> Option<(Body, usize)> {
+        let message = self.all.get(index(message))?;
+        Some((message.body, message.to.len() + message.except.len()))
     }
 
     /// When it was said.
@@ -422,6 +433,24 @@ impl Messages {
                 Ok(())
             }
         }
+    }
+
+    /// Whether this one should have come to somebody who was inside all along, and did not.
+    pub(crate) fn never_came(&self, to: Receiver, number: u32) -> bool {
+        if self.hearings.may_be_deaf(to.socket, to.room) {
+            return false;
+        }
+        let message = &self.all[index(number)];
+        let Some(sender) = message.sender.filter(|&sender| sender != to.socket) else {
+            return false;
+        };
+        let is_due = message.room == to.room
+            && message.body.len >= TAG_BYTES
+            && !message.again
+            && !message.may_be_hidden_from(to.client);
+        let last = self.last.get(&(to.entry, sender));
+        let came = last.is_some_and(|&last| last >= message.place);
+        is_due && !came && !self.skipping.contains(&to.room)
     }
 
     /// Messages from `first` on that were said before `until` and should have come, and did not.

@@ -128,6 +128,19 @@ impl Orders {
         said.filter_map(|(offset, slot)| slot.said.map(|said| (offset, said)))
     }
 
+    /// The messages that are known to be in a room up to an offset.
+    pub(crate) fn up_to(&self, room: u32, through: u64) -> BTreeSet<u32> {
+        let lives = self.lives.iter().filter(|((of, _), _)| *of == room);
+        let end = place(through.min(OFFSET_MAX));
+        let slots = lives.flat_map(|(_, slots)| slots.iter().take(end + 1));
+        let said = slots.filter_map(|slot| slot.said);
+        let messages = said.filter_map(|said| match said {
+            Said::Message(message) => Some(message),
+            Said::Small { .. } => None,
+        });
+        messages.collect()
+    }
+
     /// Somebody got a message at this offset.
     pub(crate) fn live(
         &mut self,

@@ -17,7 +17,8 @@ pub(crate) struct Past {
 
 #[derive(Debug, Default)]
 struct Asked {
-    waiting: Vec<(u64, Range)>,
+    /// By which request, at which step.
+    waiting: Vec<((u64, u64), Range)>,
     /// It was out since: what comes may be of before.
     stale: bool,
     came: Vec<(u64, Said)>,
@@ -37,15 +38,22 @@ pub(crate) struct PageEnd {
 
 impl Past {
     /// A socket asks.
-    pub(crate) fn ask(&mut self, socket: u32, room: u32, id: u64, range: Range) {
+    pub(crate) fn ask(&mut self, socket: u32, room: u32, asks: (u64, u64), range: Range) {
         let asked = self.asked.entry((socket, room)).or_default();
-        asked.waiting.push((id, range));
+        asked.waiting.push((asks, range));
     }
 
     /// Whether a page may come.
     pub(crate) fn is_asked(&self, socket: u32, room: u32) -> bool {
         let asked = self.asked.get(&(socket, room));
         asked.is_some_and(|asked| !asked.waiting.is_empty())
+    }
+
+    /// At which step the first was asked for that may come.
+    pub(crate) fn asked_at(&self, socket: u32, room: u32) -> Option<u64> {
+        let asked = self.asked.get(&(socket, room))?;
+        let steps = asked.waiting.iter().map(|((_, step), _)| *step);
+        steps.min()
     }
 
     /// It is out.
@@ -67,7 +75,7 @@ impl Past {
     /// Its request is answered otherwise.
     pub(crate) fn answered(&mut self, socket: u32, room: u32, id: u64) {
         if let Some(asked) = self.asked.get_mut(&(socket, room)) {
-            asked.waiting.retain(|(of, _)| *of != id);
+            asked.waiting.retain(|((of, _), _)| *of != id);
             asked.stale &= !asked.waiting.is_empty();
         }
     }
@@ -103,21 +111,23 @@ impl Past {
         to: Receiver,
         end: PageEnd,
         (orders, messages): (&Orders, &Messages),
+        is_kept: impl FnOnce(u64, &[(u64, Said)], Range) -> Result<(), Violation>,
     ) {
         let Some(asked) = self.asked.get_mut(&(to.socket, to.room)) else {
             return;
         };
-        let Some(at) = asked.waiting.iter().position(|(id, _)| *id == end.id) else {
+        let Some(at) = asked.waiting.iter().position(|((id, _), _)| *id == end.id) else {
             return;
         };
-        let (_, range) = asked.waiting.remove(at);
+        let ((_, since), range) = asked.waiting.remove(at);
         let came = std::mem::take(&mut asked.came);
         if asked.stale {
             asked.stale = !asked.waiting.is_empty();
             return;
         }
         let page = page_of(&came, range, end);
-        let judged = is_what_it_says(to, page, (range, end), (orders, messages));
+        let judged = is_kept(since, page, range)
+            .and_then(|()| is_what_it_says(to, page, (range, end), (orders, messages)));
         asked.short = asked.short.take().or(judged.err());
     }
 }

@@ -4,9 +4,18 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::hash::Table;
-use super::line::{Resumes, Stand};
+use super::line::Stand;
 use super::violation::{Violation, broken};
+
+/// From where somebody goes on: the socket that was inside there, and what it saw last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Resumes {
+    pub(crate) socket: u32,
+    pub(crate) stand: Stand,
+}
 
 /// Who goes on.
 #[derive(Debug, Default)]

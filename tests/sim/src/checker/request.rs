@@ -15,6 +15,8 @@ pub(crate) struct Bounds {
     pub(crate) presence_entries_max: usize,
     /// A session ends when nobody has seen it for so long.
     pub(crate) idle_nanos_max: u64,
+    /// Of what one room keeps no more bytes are kept than these.
+    pub(crate) history_bytes_max: usize,
     /// A ticket is good for so long.
     pub(crate) ticket_nanos_max: u64,
 }
@@ -32,9 +34,16 @@ struct Request {
     excused: bool,
 }
 
+/// For so long a message at the most holds up what its socket sends behind it, in a room that takes
+/// no more at once than its rate.
+const HELD_NANOS: u64 = 1_000_000_000;
+
 /// What one socket waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
+    /// What it said that may hold up what it sends behind it: nothing that it was answered since
+    /// shows to have been read.
+    held: Vec<Moment>,
     waiting: Vec<Request>,
     /// Rooms that asked something, since when.
     challenged: Vec<(u32, u64)>,
@@ -64,7 +73,25 @@ impl Requests {
                 format!("socket {socket} got a reply to {id}, unasked or again"),
             );
         };
-        Ok(self.waiting.remove(at).room)
+        let answered = self.waiting.remove(at);
+        self.held.retain(|held| held.step > answered.asked.step);
+        Ok(answered.room)
+    }
+
+    /// It says something that may hold up what it sends behind it.
+    pub(crate) fn hold_up(&mut self, said: Moment) {
+        self.held.push(said);
+    }
+
+    /// Whether what it asks now may not have been read yet.
+    pub(crate) fn are_held_up(&self, now: u64) -> bool {
+        let last = self.held.last();
+        last.is_some_and(|last| now < last.at + self.held_before(u64::MAX) + SLACK)
+    }
+
+    /// How long what was asked at a step may have been held up.
+    fn held_before(&self, step: u64) -> u64 {
+        self.held.partition_point(|held| held.step < step) as u64 * HELD_NANOS
     }
 
     /// The room was left: what was to be told of its people may be dropped.
@@ -130,7 +157,10 @@ impl Requests {
     pub(crate) fn overdue(&self, socket: usize, bounds: Bounds, now: u64) -> Result<(), Violation> {
         let until = bounds.entry_nanos_max + SLACK;
         let late = |asked: u64| now.saturating_sub(asked) > until;
-        let is_late = |request: &&Request| late(request.asked.at) && !request.excused;
+        let is_late = |request: &&Request| {
+            let held = self.held_before(request.asked.step);
+            late(request.asked.at + held) && !request.excused
+        };
         if let Some(request) = self.waiting.iter().find(is_late) {
             return broken(
                 "P15",

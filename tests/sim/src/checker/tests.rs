@@ -5,6 +5,7 @@ use super::line::{
     Body, Door, Edit, Kind, Line, Named, Place, Range, Shape, Stamp, Stand, Way, Who,
 };
 use super::narrow::Narrow;
+use super::stored::Level;
 use super::violation::Violation;
 use super::{Bounds, Checker};
 
@@ -31,6 +32,7 @@ impl Course {
             key_nanos_max: 60 * SECOND,
             presence_entries_max: 1_000,
             idle_nanos_max: 0,
+            history_bytes_max: 1 << 20,
             ticket_nanos_max: 30 * SECOND,
         });
         let mut course = Self {
@@ -134,6 +136,7 @@ impl Course {
             body: body(message),
             id: Some(u64::from(message)),
             keyed: true,
+            level: Level::default(),
             named: Some(Named { to, except: &[] }),
         });
     }
@@ -207,6 +210,7 @@ const fn door() -> Door {
         hands_over: true,
         shown_late_max: SECOND,
         shown_every: SECOND,
+        kept: None,
         skips: false,
         narrow: Narrow {
             users_allowed: None,
@@ -474,3 +478,5 @@ fn what_was_said_by_one_who_was_out_meanwhile_may_arrive_when_it_is_in_again() {
     course.goes(Line::Acknowledged { revision: 3 });
     course.hears(CAROL, (BOB, 0), live(1));
 }
+
+mod durable;

@@ -6,6 +6,7 @@ use super::payload::{Payloads, number, shortest};
 use super::{Credentials, Speech, frame};
 use crate::checker::TAG_BYTES;
 use crate::checker::line::{Ask, Body, Kind, Line, Named, Resumes, Shape, Shown};
+use crate::checker::stored::Level;
 use crate::client::frame::Opcode;
 use crate::control::{CODE, jwt_of, room_name, user_password, username};
 use crate::queue::{MILLIS, SECONDS};
@@ -24,7 +25,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// The header line, with the request's id and the message's own name.
-    pub(super) fn line(&self, id: Option<u64>, key: Option<u32>) -> String {
+    pub(super) fn line(&self, id: Option<u64>, key: Option<u32>, level: Level) -> String {
         let name = room_name(self.room);
         let mut asking = Asking::new("send").text("room", name.as_str());
         asking = asking
@@ -33,6 +34,11 @@ impl Draft {
         if let Some(key) = key {
             asking = asking.text("key", &format!("message-{key}"));
         }
+        asking = match level {
+            Level::Accepted => asking,
+            Level::Relayed => asking.text("receipt", "relayed"),
+            Level::Stored => asking.text("receipt", "stored"),
+        };
         asking.number("id", id).end()
     }
 }
@@ -52,7 +58,7 @@ impl World {
         match (self.phase(), stage) {
             (Phase::Leaving, Some(_)) => return self.leave(client, socket),
             (Phase::Troubled, Some(Stage::Open)) if self.misbehaves(socket) => {}
-            (Phase::Troubled, Some(Stage::Open)) => self.go_on(client, socket),
+            (Phase::Troubled | Phase::Draining, Some(Stage::Open)) => self.go_on(client, socket),
             (Phase::Healing, Some(Stage::Open)) => self.come_in(client, socket),
             (Phase::Settled, Some(Stage::Open)) => self.probe(client, socket),
             (_, Some(Stage::Upgrading | Stage::Closing) | None) => {}
@@ -64,7 +70,7 @@ impl World {
     pub(crate) fn act_soon(&mut self, client: u32) {
         let pace = self.client_gap();
         let gap = match self.phase() {
-            Phase::Troubled => pace,
+            Phase::Troubled | Phase::Draining => pace,
             Phase::Healing | Phase::Settled => pace.max(200 * MILLIS),
             Phase::Leaving => SECONDS,
         };
@@ -350,8 +356,9 @@ impl World {
         let known = self.sockets[at(socket)].as_mut().expect("it acts");
         let id = (wants_receipt || has_key).then(|| known.request());
         let key = has_key.then_some(message);
+        let level = id.map_or(Level::Accepted, |_| self.wants_level(draft.room));
         if !is_raw {
-            bytes.extend_from_slice(draft.line(id, key).as_bytes());
+            bytes.extend_from_slice(draft.line(id, key, level).as_bytes());
             bytes.push(b'\n');
         }
         let header = bytes.len();
@@ -360,7 +367,7 @@ impl World {
         if has_key {
             self.keep_keyed(client, draft, message, &bytes[header..]);
         }
-        self.said(socket, draft, (message, body), (id, has_key));
+        self.said(socket, draft, (message, body), (id, has_key, level));
         if let Some(id) = id {
             self.ask(socket, id, Ask::Send, Some(draft.room), None);
         }
@@ -387,7 +394,7 @@ impl World {
         socket: u32,
         draft: &Draft,
         (message, body): (u32, Body),
-        (id, keyed): (Option<u64>, bool),
+        (id, keyed, level): (Option<u64>, bool, Level),
     ) {
         let named = Named {
             to: &draft.to,
@@ -400,8 +407,24 @@ impl World {
             body,
             id,
             keyed,
+            level,
             named: Some(named).filter(|named| *named != Named::default()),
         });
+    }
+
+    /// What a receipt is to promise, for something that is said in this room.
+    fn wants_level(&mut self, room: u32) -> Level {
+        let levels = self.plan().storing.levels;
+        if levels == 0 || !self.chance.percent(levels) {
+            return Level::Accepted;
+        }
+        let rules = self.control().rules(room);
+        let is_durable = rules.is_some_and(|rules| rules.history.durable);
+        if is_durable && !self.chance.one_in(3) {
+            Level::Stored
+        } else {
+            Level::Relayed
+        }
     }
 
     /// One message, now and then in fragments with pings between them.

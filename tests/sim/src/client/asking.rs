@@ -6,6 +6,7 @@ use super::acting::Draft;
 use super::frame::Opcode;
 use super::header::{Asking, Said, There, client_id, uuid};
 use crate::checker::line::{Ask, Kind, Line, Range, Seen, Stamp};
+use crate::checker::stored::Level;
 use crate::control::room_name;
 use crate::plant::Plant;
 use crate::world::{Stage, World};
@@ -118,7 +119,7 @@ impl World {
         let id = known.request();
         let forgotten = self.is_planted(Plant::KeyForgotten);
         let key = keyed.message + if forgotten { 1 << 24 } else { 0 };
-        let line = keyed.draft.line(Some(id), Some(key));
+        let line = keyed.draft.line(Some(id), Some(key), Level::default());
         let mut bytes = line.into_bytes();
         bytes.push(b'\n');
         bytes.extend_from_slice(&keyed.payload);

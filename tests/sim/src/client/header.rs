@@ -27,6 +27,8 @@ pub(crate) struct Said<'a> {
     pub(crate) offset: Option<u64>,
     pub(crate) recovered: Option<bool>,
     #[serde(borrow)]
+    pub(crate) level: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     pub(crate) resume: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(crate) step: Option<Cow<'a, str>>,

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::checker::line::Kind;
+use crate::checker::stored::Level;
 use crate::control::room_name;
 use crate::plant::Plant;
 use crate::world::World;
@@ -32,7 +33,12 @@ impl World {
         }
         let mut request = (request + "\r\n").into_bytes();
         request.extend_from_slice(&body);
-        self.said(socket, &draft, (message, said), (None, false));
+        self.said(
+            socket,
+            &draft,
+            (message, said),
+            (None, false, Level::default()),
+        );
         self.send_up(socket, &request);
         // A planted bug: something on the way sends it once more.
         if self.is_planted(Plant::PostedTwice) && self.chance.one_in(4) {

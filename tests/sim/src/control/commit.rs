@@ -11,6 +11,7 @@ use porthouse_model::{
 use super::narrowing::{invites, narrow};
 use super::{Control, RoomRow, Row, chain, device, room_name, user_id};
 use crate::checker::line::{Door, Edit, Who};
+use crate::checker::stored::Kept;
 use crate::queue::Nanos;
 
 /// Names a transaction under way.
@@ -468,9 +469,29 @@ pub(super) fn door(identity: u64, rules: &RoomRules) -> Door {
         waits: rules.history.waiting.is_some() && rules.history.keep != Keep::Latest,
         shown_late_max: nanos(rules.presence.grace) + 2 * nanos(rules.presence.interval),
         shown_every: nanos(rules.presence.interval),
+        kept: kept(rules),
         skips: rules.delivery.slow_consumer != SlowConsumer::Close,
         narrow: narrow(rules),
     }
+}
+
+/// What of a durable room survives.
+fn kept(rules: &RoomRules) -> Option<Kept> {
+    let kept = match rules.history.keep {
+        Keep::None => return None,
+        Keep::Latest => Kept {
+            messages_max: 1,
+            seconds_max: u32::MAX,
+        },
+        Keep::Last {
+            messages_max,
+            age_max,
+        } => Kept {
+            messages_max,
+            seconds_max: u32::try_from(age_max.as_secs()).expect("a short span"),
+        },
+    };
+    rules.history.durable.then_some(kept)
 }
 
 /// Who may say something.

@@ -198,6 +198,7 @@ impl World {
             rules.staleness.admit_max = admit_max;
         }
         self.plan.keeping.rule(room, &mut rules);
+        self.plan.storing.rule(room, &mut rules);
         if let Some(entry) = self.plan.ruling.steps(&mut self.chance) {
             rules.entry = entry;
         }
@@ -316,6 +317,10 @@ impl World {
         if moves > 0 && self.chance.percent(moves) {
             return self.move_somebody(room);
         }
+        let purges = self.plan.storing.purges;
+        if purges > 0 && self.chance.percent(purges) && self.purge(room) {
+            return;
+        }
         let kind = if self.chance.one_in(2) {
             Kind::Text
         } else {
@@ -381,6 +386,27 @@ impl World {
             room: room.map(room_name),
             block: Some(Duration::from_nanos(lasts)),
         });
+    }
+
+    /// A backend has forgotten what was said up to an offset that it has heard of, if it has.
+    fn purge(&mut self, room: u32) -> bool {
+        let last = self.offsets.get(&room).copied().unwrap_or_default();
+        if last == 0 {
+            return false;
+        }
+        let through = last - self.chance.skewed(0, last - 1);
+        let call = self.next_call();
+        self.see(&Line::Purges {
+            call,
+            room,
+            through,
+        });
+        let forgotten = self.is_planted(Plant::PurgeForgotten);
+        self.backend_calls(Call::Purge {
+            room: room_name(room),
+            through: if forgotten { 0 } else { through },
+        });
+        true
     }
 
     /// A backend moves somebody to a room. At a room's own address nobody can be told so.

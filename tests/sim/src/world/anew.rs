@@ -33,6 +33,7 @@ impl World {
         }
         let worker = &mut self.node.workers[usize::from(puddle)];
         worker.puddle = Puddle::new(settings, seeds, now);
+        self.store.begins_anew(puddle);
         worker.told.clear();
         worker.is_deaf = true;
         worker.free.clear();

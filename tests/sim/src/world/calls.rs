@@ -203,6 +203,9 @@ impl World {
         if kicks && matches!(result, CallResult::Kicked { .. }) {
             self.see(&Line::Kicked { call });
         }
+        if matches!(result, CallResult::Purged { .. }) {
+            self.see(&Line::Purged { call });
+        }
         if matches!(result, CallResult::Decided { .. }) {
             self.see(&Line::WasLetIn { call });
         }

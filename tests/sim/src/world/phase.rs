@@ -1,6 +1,7 @@
 //! The course of a run: trouble, then healing, then everybody must be heard, then everybody goes
 //! and nothing may be left.
 
+use porthouse_model::Time;
 use porthouse_puddle::Counters;
 
 use super::node::at;
@@ -18,6 +19,8 @@ pub(crate) enum Phase {
     Healing,
     /// Everybody is inside, and speaks.
     Settled,
+    /// The node goes away, and everybody talks on.
+    Draining,
     /// Everybody goes.
     Leaving,
 }
@@ -26,6 +29,9 @@ pub(crate) enum Phase {
 const SETTLES_AFTER: Nanos = 20 * SECONDS;
 /// From healing to when everything must be well.
 const FINISHED_AFTER: Nanos = 30 * SECONDS;
+
+/// From when it must have gone away to when everybody has heard of it.
+const DRAINED_AFTER: Nanos = 2 * SECONDS;
 
 impl Phase {
     pub(crate) fn is_healed(self) -> bool {
@@ -95,14 +101,32 @@ impl World {
 
     fn finished(&mut self) {
         self.see(&Line::Finished);
-        self.phase = Phase::Leaving;
         if self.calls.backend_waits() {
             let told = "P15 is broken: a backend's call was never completed".to_owned();
             self.failure.get_or_insert(Failure::Liveness(told));
         }
+        if let Some(span) = self.plan.drains {
+            self.drains(span);
+        }
+        self.phase = Phase::Leaving;
         for client in 0..self.plan.clients {
             self.act_within(client, SECONDS);
         }
+    }
+
+    /// The node goes away within so long, and its clients try to come back.
+    fn drains(&mut self, span: Nanos) {
+        self.phase = Phase::Draining;
+        let until = self.now() + span;
+        self.see(&Line::Drains { until });
+        self.tell_board(porthouse_puddle::Event::Drain {
+            until: Time::from_nanos(until),
+        });
+        for client in 0..self.plan.clients {
+            self.act_within(client, SECONDS);
+        }
+        self.run_until(until + DRAINED_AFTER);
+        self.see(&Line::Drained);
     }
 
     fn is_idle(&self) -> bool {
@@ -150,10 +174,12 @@ impl World {
             Broken::Control => self.control_fails(until.is_some()),
             Broken::Silence => self.watch_silent(until.is_some()),
             Broken::Database => self.watch.unreadable = until.is_some(),
+            Broken::Store => self.store.is_away = until.is_some(),
+            Broken::Restart if begins => self.store.restart(now),
             Broken::Cut if begins => self.watch_cut(),
             Broken::Compacted if begins => self.watch_compacted(),
             Broken::Panic(puddle) if begins => self.panics(puddle),
-            Broken::Cut | Broken::Compacted | Broken::Panic(_) => {}
+            Broken::Cut | Broken::Compacted | Broken::Panic(_) | Broken::Restart => {}
             Broken::Puddle(puddle) => {
                 self.node.workers[usize::from(puddle)].asleep_until = until.unwrap_or(now);
             }

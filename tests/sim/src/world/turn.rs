@@ -115,7 +115,11 @@ impl World {
                 };
                 self.say(puddle, asked);
             }
-            Output::Bridge { .. } => unreachable!("no node has a store here"),
+            Output::Bridge {
+                request,
+                room,
+                what,
+            } => self.ask_store(puddle, (request, room, what)),
             Output::Applied { revision } => {
                 let applied = porthouse_puddle::Event::Applied {
                     puddle: from,
@@ -234,7 +238,9 @@ impl World {
             Told::Restarted(other) => return self.hears_again(puddle, other),
             Told::Word(told) => told,
         };
+        let is_unheard = self.plant == Some(Plant::DrainUnheard) && puddle == 0;
         let told = match told {
+            ToPuddle::Drain { .. } if is_unheard => return,
             ToPuddle::Changed(changed)
                 if self.plant == Some(Plant::NegativeEntryKept)
                     && self.watch.made_a_room(changed.revision.0) =>
