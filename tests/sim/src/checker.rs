@@ -12,6 +12,7 @@ mod coded;
 mod ticketed;
 mod entry;
 mod lasting;
+mod led;
 mod message;
 mod ordered;
 mod keyed;
@@ -19,6 +20,7 @@ mod past;
 mod present;
 mod delivery;
 mod finish;
+mod door;
 mod drained;
 mod recovered;
 pub(crate) mod stored;
@@ -45,12 +47,13 @@ use hash::Table;
 use joining::Joins;
 use keyed::Keys;
 use kicked::Kicks;
+use led::Led;
 use line::{Ask, Line, Stand, Way};
 use message::{Messages, Moment};
 use narrow::Crowds;
 use ordered::Orders;
 use past::{PageEnd, Past};
-use policy::{Policy, Session, Since, Visitor};
+use policy::{Policy, Session, Since};
 use present::{Batch, Page, Views};
 use recovered::Recovered;
 use request::Requests;
@@ -97,6 +100,7 @@ struct Socket {
     /// When it was written to first and last, as somebody's.
     heard: Option<(u64, u64)>,
     out: Out,
+    led: Led,
     requests: Requests,
 }
 
@@ -240,6 +244,7 @@ impl Checker {
                 ticket,
                 bound,
             } => self.shows_ticket(socket, ticket, bound),
+            Line::By { socket, port } => self.comes_by(socket, port),
             Line::Unopened { socket } => return self.unopened(socket),
             Line::Upgraded {
                 socket,
@@ -565,17 +570,6 @@ impl Checker {
         Moment {
             step: self.step,
             at: self.at,
-        }
-    }
-
-    /// What a socket may know of its visitor at a room's door.
-    fn visitor(socket: &Socket, room: u32) -> Visitor<'_> {
-        let passed = socket.passed.iter().find(|(of, _)| *of == room);
-        Visitor {
-            user: socket.user,
-            session: socket.session,
-            page: socket.page,
-            passed: passed.map_or(&[][..], |(_, versions)| versions),
         }
     }
 }

@@ -16,6 +16,7 @@ mod streaming;
 mod handshaking;
 mod posting;
 mod ticketing;
+mod led;
 
 use crate::chance::Chance;
 use crate::checker::line::Way;
@@ -105,6 +106,8 @@ pub(crate) struct Client {
     pub(crate) credentials: Credentials,
     /// It comes by a device token, and is a client of its own.
     pub(crate) device: bool,
+    /// The address by which it comes, if it is not at a room's own or at `/`.
+    pub(crate) port: Option<u32>,
     /// Sends an Origin.
     pub(crate) browser: bool,
     /// The rooms it wants to be in.
@@ -164,6 +167,7 @@ impl Client {
             },
             credentials: *chance.pick(if is_late { late } else { &early }),
             device: false,
+            port: None,
             browser: chance.one_in(3),
             rooms,
             socket: None,

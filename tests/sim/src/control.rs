@@ -11,6 +11,7 @@ mod issuing;
 mod judging;
 mod lasting;
 mod narrowing;
+mod porting;
 mod ticketing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,8 @@ use judging::Codes;
 pub(crate) use lasting::Lives;
 use lasting::NEVER;
 pub(crate) use narrowing::{ROLES, role_name};
+pub(crate) use porting::Lets;
+use porting::PortRow;
 pub(crate) use ticketing::TICKET_NANOS;
 use ticketing::TicketRow;
 
@@ -96,6 +99,7 @@ pub(crate) struct Control {
     /// Issuers that are not trusted.
     withdrawn: BTreeSet<u32>,
     tickets: BTreeMap<TokenHash, TicketRow>,
+    ports: BTreeMap<u32, PortRow>,
     log: Vec<Row>,
     numbering: Numbering,
     lives: Lives,
@@ -124,6 +128,7 @@ impl Control {
             codes: Codes::default(),
             withdrawn: BTreeSet::new(),
             tickets: BTreeMap::new(),
+            ports: BTreeMap::new(),
             log: Vec::new(),
             numbering,
             lives: Lives::default(),
@@ -295,7 +300,8 @@ impl Control {
                     Resolved::Absent
                 }
             }
-            PolicyKey::ApiKey(_) | PolicyKey::Endpoint(_) => Resolved::Absent,
+            PolicyKey::Endpoint(address) => self.look_up_port(address),
+            PolicyKey::ApiKey(_) => Resolved::Absent,
         }
     }
 

@@ -28,6 +28,7 @@ mod control;
 mod modelled;
 mod world;
 mod plant;
+mod ports;
 mod checker;
 mod alarm;
 mod again;
@@ -487,6 +488,12 @@ mod tests {
     #[test]
     fn a_network_that_comes_in_more_often_than_it_may_is_caught() {
         is_caught(Plant::JoinsUncounted, "P6");
+    }
+
+    #[test]
+    fn an_endpoint_that_is_kept_is_caught() {
+        is_caught(Plant::WithdrawnEndpointKept, "P7");
+        is_caught(Plant::EndpointChangeUntold, "P7");
     }
 
     #[test]

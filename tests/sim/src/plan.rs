@@ -13,6 +13,7 @@ use crate::chance::Chance;
 use crate::doors::Doors;
 pub(crate) use crate::keeping::Keeping;
 use crate::plant::Plant;
+use crate::ports::Ports;
 use crate::queue::{MICROS, MILLIS, Nanos, SECONDS};
 use crate::reach::Reach;
 use crate::ruling::Ruling;
@@ -80,6 +81,7 @@ pub(crate) struct Plan {
     pub(crate) storing: Storing,
     /// In the end the node goes away within this, and not its clients.
     pub(crate) drains: Option<Nanos>,
+    pub(crate) ports: Ports,
     /// Everybody keeps losing their connection, and comes back.
     pub(crate) coming_and_going: bool,
     pub(crate) message_bytes_max: u64,
@@ -150,6 +152,7 @@ impl Plan {
             voices: Voices::default(),
             storing: Storing::default(),
             drains: None,
+            ports: Ports::default(),
             coming_and_going: false,
             message_bytes_max,
             down_bytes_max: usize::try_from(chance.skewed(256, 256 * 1024)).expect("a length"),
@@ -211,12 +214,11 @@ impl Plan {
             | Plant::PlacesForgotten
             | Plant::RatesForgotten
             | Plant::FormatForgotten => self.narrow_all(chance),
+            Plant::WithdrawnEndpointKept | Plant::EndpointChangeUntold => self.lead_much(),
             Plant::HearingForgotten
             | Plant::OverhearingForgotten
             | Plant::FormatsForgotten
-            | Plant::ClientsUncounted => {
-                self.voice_all(chance, 1, false);
-            }
+            | Plant::ClientsUncounted => self.voice_all(chance, 1, false),
             Plant::JoinsUncounted => self.crowd_in(chance),
             Plant::BlockUntold => self.ruling.blocks = 60,
             Plant::PrefixIgnored => self.cover_much(),

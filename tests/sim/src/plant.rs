@@ -139,11 +139,15 @@ pub enum Plant {
     ClientsUncounted,
     /// The node is told that any number may come in from one network.
     JoinsUncounted,
+    /// Puddles are not told that an endpoint is withdrawn.
+    WithdrawnEndpointKept,
+    /// Puddles are not told that an endpoint has changed.
+    EndpointChangeUntold,
 }
 
 impl Plant {
     /// All of them, by the names they are asked for.
-    pub const ALL: [(&'static str, Self); 64] = [
+    pub const ALL: [(&'static str, Self); 66] = [
         ("number-without-lock", Self::NumberWithoutLock),
         ("no-tombstone", Self::NoTombstone),
         ("progress-from-timer", Self::ProgressFromTimer),
@@ -208,6 +212,8 @@ impl Plant {
         ("overhearing-forgotten", Self::OverhearingForgotten),
         ("clients-uncounted", Self::ClientsUncounted),
         ("joins-uncounted", Self::JoinsUncounted),
+        ("withdrawn-endpoint-kept", Self::WithdrawnEndpointKept),
+        ("endpoint-change-untold", Self::EndpointChangeUntold),
     ];
 
     /// The bug of this name.
@@ -376,7 +382,11 @@ const fn is_untold(plant: Plant, item: &ChangeItem) -> bool {
     let grants = matches!(item, ChangeItem::Member(_));
     let blocks = matches!(item, ChangeItem::Block(_));
     let devices = matches!(item, ChangeItem::DeviceToken(..));
+    let withdraws = matches!(item, ChangeItem::EndpointGone(_));
+    let leads = matches!(item, ChangeItem::Endpoint(_));
     (matches!(plant, Plant::RevocationLost) && ends)
+        || (matches!(plant, Plant::WithdrawnEndpointKept) && withdraws)
+        || (matches!(plant, Plant::EndpointChangeUntold) && leads)
         || (matches!(plant, Plant::DeviceRoomsKept) && devices)
         || (matches!(plant, Plant::GrantLost) && grants)
         || (matches!(plant, Plant::BlockUntold) && blocks)

@@ -408,6 +408,7 @@ fn plan(seed: u64, (plant, coming_and_going): (Option<Plant>, bool), chance: &mu
                 plan.panic(seed);
                 plan.narrow(seed);
                 plan.voice(seed);
+                plan.lead(seed);
                 plan.store(seed);
                 plan.drain(seed);
             }

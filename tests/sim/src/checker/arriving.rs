@@ -157,7 +157,7 @@ impl Checker {
         self.socket(socket).put_back.retain(|(of, ..)| *of != room);
         match asked {
             Some(asked) => self.refusal_holds(socket, room, rule, asked),
-            None => Ok(()),
+            None => self.leading_holds(socket, room, rule),
         }
     }
 

@@ -421,6 +421,7 @@ impl Checker {
             known.heard = Some((first, written.at));
             known.out.not_waited_for(written)?;
             known.not_expired(socket, written)?;
+            known.not_turned_away(socket, written)?;
         }
         match known.out.cut.filter(|_| known.recognised) {
             Some(cut) if written.step > cut => broken(

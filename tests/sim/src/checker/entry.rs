@@ -3,7 +3,7 @@
 use super::line::{Body, Edit, Kind, Named, Shape, Stamp, Way, Who};
 use super::policy::{Policy, Since, Visitor};
 use super::violation::{Violation, broken};
-use super::{Checker, Out, STALENESS_SLACK, TAG_BYTES, index};
+use super::{Checker, Out, STALENESS_SLACK, Socket, TAG_BYTES, index};
 
 /// One socket in one room, from `admitted` until it is told otherwise.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,8 @@ const fn joins(edit: &Edit, user: Option<u32>) -> bool {
         | Edit::SessionGone { .. }
         | Edit::SessionIdle { .. }
         | Edit::DeviceRooms { .. }
+        | Edit::Port { .. }
+        | Edit::PortGone { .. }
         | Edit::Labelled { .. }
         | Edit::IssuerGone { .. }
         | Edit::UserGone { .. } => false,
@@ -71,7 +73,7 @@ impl Policy {
         self.out_since(session.and_then(|session| self.ended(session)))
     }
 
-    fn out_since(&self, since: Option<Since>) -> Out {
+    pub(super) fn out_since(&self, since: Option<Since>) -> Out {
         let cut = since.and_then(|since| self.step_of(since.revision));
         Out {
             since,
@@ -138,7 +140,7 @@ impl Out {
         }
     }
 
-    fn is_broken_by(&self, written: Stamp) -> bool {
+    pub(super) fn is_broken_by(&self, written: Stamp) -> bool {
         let within = |(from, until)| from < written.step && written.step < until;
         self.cut.is_some_and(|cut| written.step > cut) || self.before.is_some_and(within)
     }
@@ -246,6 +248,7 @@ impl Checker {
             self.entries[index(entry)].open = false;
             self.codes.forget(socket, room);
             self.socket(socket).entries.retain(|(of, _)| *of != room);
+            self.socket(socket).is_out_of(room);
             self.out_of(socket, room);
         }
     }
@@ -284,6 +287,8 @@ impl Checker {
                 | Edit::SessionGone { .. }
                 | Edit::SessionIdle { .. }
                 | Edit::DeviceRooms { .. }
+                | Edit::Port { .. }
+                | Edit::PortGone { .. }
                 | Edit::Labelled { .. }
                 | Edit::Grouped { .. }
                 | Edit::IssuerGone { .. }
@@ -328,6 +333,7 @@ impl Checker {
             }
         }
         self.judge_posts(edits);
+        self.lead_elsewhere(edits);
         // Said to be applied before it was committed: out from here on.
         self.cut();
     }
@@ -359,6 +365,7 @@ impl Checker {
         };
         for known in self.sockets.iter_mut().filter(|known| !known.over) {
             cut(&mut known.out);
+            known.led_out().for_each(cut);
             for &(_, entry) in &known.entries {
                 cut(&mut self.entries[index(entry)].out);
             }
@@ -376,6 +383,7 @@ impl Checker {
         };
         for known in self.sockets.iter_mut().filter(|known| !known.over) {
             wait(&mut known.out);
+            known.led_out().for_each(wait);
             for &(_, entry) in &known.entries {
                 wait(&mut self.entries[index(entry)].out);
             }
@@ -386,7 +394,8 @@ impl Checker {
     pub(super) fn are_closed(&self) -> Result<(), Violation> {
         let healed = self.healed.unwrap_or_default();
         for (number, known) in self.sockets.iter().enumerate() {
-            let is_out = known.out.cut.is_some_and(|cut| cut < healed);
+            let mut outs = [known.out.cut, known.led_cut()].into_iter().flatten();
+            let is_out = outs.any(|cut| cut < healed);
             let is_out = known.recognised && (is_out || known.is_expired(self.at));
             if is_out && !known.over {
                 return broken(
@@ -434,6 +443,7 @@ impl Checker {
     ) -> Result<(), Violation> {
         out.not_waited_for(written)?;
         self.sockets[index(socket)].not_expired(socket, written)?;
+        self.sockets[index(socket)].not_elsewhere((socket, room), written)?;
         self.is_not_closed(socket, room, written)?;
         if out.is_broken_by(written) {
             return broken(
@@ -458,7 +468,11 @@ impl Checker {
     /// What this socket sends to this room now can be no message.
     pub(super) fn may_not_speak(&self, socket: u32, room: u32) -> bool {
         let known = &self.sockets[index(socket)];
-        if known.bogus || known.out.cut.is_some() || known.is_expired(self.at) {
+        if known.bogus
+            || known.out.cut.is_some()
+            || known.led_cut().is_some()
+            || known.is_expired(self.at)
+        {
             return true;
         }
         if known.way == Way::Post {
@@ -513,5 +527,16 @@ impl Checker {
             );
         }
         Ok(())
+    }
+
+    /// What a socket may know of its visitor at a room's door.
+    pub(super) fn visitor(socket: &Socket, room: u32) -> Visitor<'_> {
+        let passed = socket.passed.iter().find(|(of, _)| *of == room);
+        Visitor {
+            user: socket.user,
+            session: socket.session,
+            page: socket.page,
+            passed: passed.map_or(&[][..], |(_, versions)| versions),
+        }
     }
 }

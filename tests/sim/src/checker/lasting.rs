@@ -75,6 +75,7 @@ impl Checker {
         code: u16,
         written: Stamp,
     ) -> Result<(), Violation> {
+        self.closing_holds(socket, code)?;
         let known = &self.sockets[super::index(socket)];
         let is_early = known.until.is_none_or(|until| written.at + SLACK < until);
         if code == EXPIRED && is_early && known.session.is_some() {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grouped::Groups;
+use super::led::Ports;
 use super::line::{Door, Edit, Who};
 use super::narrow::Comer;
 use super::violation::{Violation, broken};
@@ -22,6 +23,7 @@ pub(crate) struct Policy {
     rooms: BTreeMap<u32, Room>,
     members: BTreeMap<(u64, u32), (bool, Since)>,
     groups: Groups,
+    pub(super) ports: Ports,
     blocks: BTreeMap<(u64, u32), (bool, Since)>,
     sessions: BTreeMap<u32, Session>,
     /// Issuers that are not trusted.
@@ -73,7 +75,7 @@ impl Policy {
             match *edit {
                 Edit::Room { room, door } => self.set_room(room, Some(door), since),
                 Edit::RoomGone { room } => self.set_room(room, None, since),
-                Edit::Template { .. } => {}
+                Edit::Template { .. } | Edit::Port { .. } | Edit::PortGone { .. } => {}
                 Edit::Uncovered { room } => self.uncover(room, since),
                 Edit::Member { identity, user } => {
                     self.members.insert((identity, user), (true, since));

@@ -115,8 +115,10 @@ impl World {
         }
         let known = self.sockets[at(socket)].as_ref().expect("it acts");
         if known.inside.is_empty() || self.in_thousand(self.habits().wander) {
-            let rooms = &self.clients[at(client)].rooms;
-            let room = rooms[self.chance.index(rooms.len())];
+            let Some(room) = self.some_room(client, socket) else {
+                self.ping(socket);
+                return true;
+            };
             if self.sockets[at(socket)]
                 .as_ref()
                 .is_some_and(|known| known.inside.contains(&room))
@@ -141,7 +143,7 @@ impl World {
         if self.must_authenticate(client, socket) {
             return self.authenticate(client, socket);
         }
-        for room in self.clients[at(client)].rooms.clone() {
+        for room in self.rooms_to_join(client, socket) {
             self.answer(socket, room);
             self.join(socket, room);
         }
@@ -253,7 +255,7 @@ impl World {
         });
     }
 
-    fn ping(&mut self, socket: u32) {
+    pub(super) fn ping(&mut self, socket: u32) {
         let id = self.sockets[at(socket)]
             .as_mut()
             .expect("it acts")

@@ -461,6 +461,7 @@ impl World {
         known.inside.retain(|of| *of != room);
         known.joining.retain(|of| *of != room);
         known.challenged.retain(|(of, _)| *of != room);
+        self.is_told_out(socket, room);
     }
 }
 

@@ -164,7 +164,7 @@ impl World {
                 .socket
                 .and_then(|socket| self.sockets[at(socket)].as_ref());
             let inside = inside.map_or(Vec::new(), |socket| socket.inside.clone());
-            let wanted = known.rooms.clone();
+            let wanted = self.wanted(client);
             for room in wanted {
                 if !inside.contains(&room) && self.may_enter(client, room) {
                     let socket = self.clients[at(client)].socket;
@@ -180,6 +180,9 @@ impl World {
 
     fn may_enter(&self, client: u32, room: u32) -> bool {
         let known = &self.clients[at(client)];
+        if !self.is_led_to(client, room) {
+            return false;
+        }
         if matches!(known.speech, Speech::Post { .. }) {
             return false;
         }

@@ -2,10 +2,10 @@
 
 use tungstenite::handshake::derive_accept_key;
 
-use super::ticketing::{ORIGIN, path};
+use super::led::address;
+use super::ticketing::ORIGIN;
 use super::{Credentials, Speech};
 use crate::checker::line::{Line, Stamp};
-use crate::control::room_name;
 use crate::world::{Stage, World};
 
 /// What a client shows at the door.
@@ -47,6 +47,7 @@ impl World {
             page: client.sends_an_origin(),
             network: self.network_of(socket),
         });
+        self.comes_by(socket, &client);
         if let Some(ticket) = shown.ticket {
             self.shows_ticket(socket, &client, ticket);
         }
@@ -59,13 +60,13 @@ impl World {
                 }
                 return;
             }
-            Speech::Stream { room } => {
-                let path = format!("/{}", room_name(room));
+            Speech::Stream { .. } => {
+                let path = address(&client, socket);
                 self.event_request(number, &path, shown.token.as_deref())
             }
             Speech::Raw { .. } | Speech::Handshake { .. } | Speech::Multiplexed => {
                 let ticket = shown.ticket.and_then(|ticket| self.tickets.get(at(ticket)));
-                let mut path = path(room);
+                let mut path = address(&client, socket);
                 if let Some(ticket) = ticket {
                     path = format!("{path}?ticket={}", ticket.text);
                 }

@@ -9,6 +9,7 @@ use porthouse_model::{
 };
 
 use super::narrowing::{invites, narrow};
+use super::porting::Lets;
 use super::{Control, RoomRow, Row, chain, device, room_name, user_id};
 use crate::checker::line::{Door, Edit, Who};
 use crate::checker::stored::Kept;
@@ -89,6 +90,15 @@ pub(crate) enum Intent {
     DeviceRooms {
         session: u32,
         rooms: u32,
+    },
+    /// An address leads to these rooms from now on, each by a bit.
+    PutPort {
+        port: u32,
+        rooms: u32,
+        lets: Lets,
+    },
+    WithdrawPort {
+        port: u32,
     },
 }
 
@@ -288,6 +298,8 @@ impl Control {
                 let item = ChangeItem::DeviceToken(row.hash, row.session.clone());
                 Some(vec![(item, Edit::DeviceRooms { session, rooms })])
             }
+            Intent::PutPort { port, rooms, lets } => self.put_port(port, rooms, lets),
+            Intent::WithdrawPort { port } => self.withdraw_port(port),
             Intent::EndUser { user } => Some(self.end_user(user)),
         }?;
         let told = told.into_iter().map(|(item, edit)| (Some(item), edit));

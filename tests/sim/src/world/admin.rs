@@ -12,6 +12,7 @@ use crate::client::{Client, Speech};
 use crate::control::{ISSUERS, Intent, LABELS, PREFIXES, TransactionId, room_name, user_client};
 use crate::plan::{deliver_max, rules, slow_consumer};
 use crate::plant::Plant;
+use crate::ports::Ports;
 use crate::queue::{MILLIS, SECONDS};
 
 impl World {
@@ -29,12 +30,25 @@ impl World {
                 }
             }
         }
+        self.draw_ports();
+    }
+
+    /// Addresses that lead somewhere from the beginning.
+    fn draw_ports(&mut self) {
+        for port in self.plan.ports.all() {
+            if !self.chance.one_in(4) {
+                let intent = Ports::put(&mut self.chance, (port, &self.plan));
+                self.write_at_once(&intent);
+            }
+        }
     }
 
     pub(super) fn draw_clients(&mut self) {
         for number in 0..self.plan.clients {
             let client = Client::draw(&self.plan, &mut self.chance);
             let mut client = client.or_reads(&self.plan, &mut self.chance);
+            let ports = self.plan.ports;
+            ports.lead(&mut client, &mut self.chance, self.plan.rooms);
             client.session = client.user.map(|user| self.sign_in(user, client.device));
             self.clients.push(client);
             let delay = self.chance.below(2 * SECONDS);
@@ -234,6 +248,9 @@ impl World {
     }
 
     fn intent(&mut self) -> Intent {
+        if self.plan.ports.are_changed(&mut self.chance) {
+            return self.plan.ports.change(&mut self.chance, &self.plan);
+        }
         if self.plan.reach.devices > 0
             && self.chance.one_in(3)
             && let Some(intent) = self.device_rooms()

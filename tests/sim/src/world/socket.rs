@@ -67,6 +67,8 @@ pub(crate) struct Socket {
     pub(crate) session: Option<u32>,
     pub(crate) inside: Vec<u32>,
     pub(crate) joining: Vec<u32>,
+    /// Rooms to which its address leads, and that it was told it is not in.
+    pub(crate) told_out: Vec<u32>,
     /// Rooms that have asked something and were not answered.
     pub(crate) challenged: Vec<(u32, Question)>,
 }
@@ -100,6 +102,7 @@ impl Socket {
             session: None,
             inside: Vec::new(),
             joining: Vec::new(),
+            told_out: Vec::new(),
             challenged: Vec::new(),
         }
     }
