@@ -16,7 +16,7 @@ use diesel_async::pooled_connection::{
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use porthouse_process::spans::{self, Kind};
+use porthouse_process::spans::{self, Kind, Span};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 mod error;
@@ -166,7 +166,22 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
     {
-        self.on_task(|connection| {
+        self.transact_within(transaction_span(), statements).await
+    }
+
+    /// The same as a transaction whose span has begun.
+    async fn transact_within<T, E>(
+        &self,
+        span: Option<Span>,
+        statements: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, E>>
+        + Send
+        + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
+    {
+        self.on_task(span, |connection| {
             async move {
                 connection
                     .build_transaction()
@@ -190,7 +205,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
     {
-        self.on_task(|connection| {
+        self.on_task(transaction_span(), |connection| {
             async move {
                 connection
                     .build_transaction()
@@ -208,6 +223,7 @@ impl Store {
     /// first, so there are never more such tasks than connections.
     async fn on_task<T, E>(
         &self,
+        mut span: Option<Span>,
         transaction: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, E>>
         + Send
         + 'static,
@@ -216,15 +232,18 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        let mut connection = match self.connection().await {
+            Ok(connection) => connection,
+            Err(none) => {
+                fail(&mut span, "no connection");
+                return Err(none.into());
+            }
+        };
         // A transaction ends when the task does, which is not cut.
-        let mut span = spans::part("transaction", Kind::Client);
-        if let Some(span) = &mut span {
-            span.say("db.system.name", "postgresql");
-        }
-        let mut connection = self.connection().await?;
+        let mut open = Open(span);
         let task = tokio::spawn(async move {
             let outcome = transaction(&mut connection).await;
-            drop(span);
+            open.ended(outcome.is_ok());
             outcome
         });
         task.await.unwrap_or_else(|failure| {
@@ -256,6 +275,42 @@ impl Store {
 pub(crate) async fn lone(url: &str, settings: &StoreSettings) -> Result<Connection, StoreError> {
     let connected = connect(url, &session_settings(settings)).await;
     connected.map_err(|_| StoreError::Unavailable)
+}
+
+/// The span of a transaction, the waits for its places included.
+fn transaction_span() -> Option<Span> {
+    let mut span = spans::part("transaction", Kind::Client)?;
+    span.say("db.system.name", "postgresql");
+    Some(span)
+}
+
+fn fail(span: &mut Option<Span>, why: &'static str) {
+    if let Some(span) = span {
+        span.fail(why);
+    }
+}
+
+/// A transaction under way. Dropped before it has ended, it panicked.
+struct Open(Option<Span>);
+
+impl Open {
+    /// One that is rolled back need not have failed: what it is for may be refused.
+    fn ended(&mut self, committed: bool) {
+        if let Some(mut span) = self.0.take() {
+            let outcome = if committed {
+                "committed"
+            } else {
+                "rolled back"
+            };
+            span.say("porthouse.outcome", outcome);
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        fail(&mut self.0, "panicked");
+    }
 }
 
 async fn connect(url: &str, session: &str) -> diesel::ConnectionResult<Connection> {

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::{Extensions, HeaderMap, Request, Response};
+use porthouse_api::call_named;
 use porthouse_model::TokenHash;
+use porthouse_process::spans::call::CallSpan;
 use porthouse_process::spans::{self, Tracer, call as called};
+use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -87,14 +90,16 @@ where
         // The service that was ready is the one to call; its clone may not be.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        let time_max = time_max(request.uri().path(), request.headers());
+        let until = Instant::now() + time_max(request.uri().path(), request.headers());
         let under_way = self.calls.begun(request.uri().path());
-        let answer = answer((self.keys.clone(), self.spans.clone()), inner, request);
+        let answer = answer(
+            (self.keys.clone(), self.spans.clone()),
+            inner,
+            request,
+            until,
+        );
         Box::pin(async move {
-            let answer = match tokio::time::timeout(time_max, answer).await {
-                Ok(answer) => answer?,
-                Err(_) => refuse(ApiError::DeadlineExceeded),
-            };
+            let answer = answer.await?;
             under_way.answered(called::status(answer.headers()));
             Ok(answer)
         })
@@ -105,6 +110,7 @@ async fn answer<S>(
     (keys, spans): (Keys, Tracer),
     mut inner: S,
     mut request: Request<Body>,
+    until: Instant,
 ) -> Result<Response<Body>, Infallible>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -112,10 +118,14 @@ where
     let needed = access(request.uri().path());
     let shown = shown(request.extensions());
     let admitted = keys.admit(needed, request.headers(), shown);
+    let Ok(admitted) = timeout_at(until, admitted).await else {
+        return Ok(refuse(ApiError::DeadlineExceeded));
+    };
     let mut span = None;
-    match admitted.await {
+    match admitted {
         Ok(Some(key)) => {
-            span = called::begun(&spans, &request);
+            let name = call_named(request.uri().path());
+            span = Some(called::begun(&spans, &request, name));
             request.extensions_mut().insert(key);
         }
         // What anybody may ask leaves no span.
@@ -129,11 +139,18 @@ where
         }
     }
     let call = call(&request);
-    let answered = call.answered(inner.call(request));
-    let answer = spans::within(span.as_ref(), answered).await?;
-    let answer = misnamed(answer.headers()).map_or(answer, refuse);
-    if let Some(span) = &mut span {
-        called::answered(span, answer.headers());
+    // Within its span, so that a call that takes too long has its status there.
+    let answered = timeout_at(until, call.answered(inner.call(request)));
+    let part_of = span.as_ref().and_then(CallSpan::span);
+    let answer = match spans::within(part_of, answered).await {
+        Ok(answer) => {
+            let answer = answer?;
+            misnamed(answer.headers()).map_or(answer, refuse)
+        }
+        Err(_) => refuse(ApiError::DeadlineExceeded),
+    };
+    if let Some(span) = span {
+        span.answered(answer.headers());
     }
     Ok(answer)
 }

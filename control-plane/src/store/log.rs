@@ -28,7 +28,8 @@ use uuid::Uuid;
 use super::position::{Entry, Position};
 use super::schema::{policy_log, policy_pending};
 use super::{
-    Connection, Store, StoreError, address, covering, device_tokens, guarded, kept_out, resolve,
+    Connection, Store, StoreError, address, covering, device_tokens, fail, guarded, kept_out,
+    resolve, transaction_span,
 };
 
 /// The channel on which a commit wakes the tailers.
@@ -60,9 +61,16 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
     {
-        let place = self.place_to_write().await?;
+        let mut span = transaction_span();
+        let place = match self.place_to_write().await {
+            Ok(place) => place,
+            Err(none) => {
+                fail(&mut span, "no place to write");
+                return Err(none.into());
+            }
+        };
         let (value, at) = self
-            .transact(|connection| {
+            .transact_within(span, |connection| {
                 async move {
                     let _place = place;
                     let value = statements(connection).await?;

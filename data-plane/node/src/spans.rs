@@ -5,6 +5,7 @@
 //! A node that takes none has none of this: a branch a turn, an accept and a
 //! question. One that does pays the rest for what it takes.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::request::Parts;
@@ -136,7 +137,8 @@ impl Spans {
     /// A connection was accepted.
     pub(crate) fn accepted(&mut self, socket: SocketId) {
         if self.entries.len() == ENTRIES_MAX {
-            return;
+            // Whether chance would have taken it, nobody asks.
+            return self.tracer.note_dropped();
         }
         if let Some(mut span) = self.tracer.begin("socket.entry", Kind::Server) {
             span.say("porthouse.puddle", u64::from(self.puddle.0));
@@ -178,7 +180,8 @@ pub(crate) struct Causes(Vec<(Subject, Cause)>);
 enum Subject {
     Key(PolicyKey),
     Step(RoomId, ClientId),
-    SignIn,
+    /// From where, and by what call.
+    SignIn(IpAddr, &'static str),
 }
 
 impl Causes {
@@ -190,7 +193,7 @@ impl Causes {
         let subject = match what {
             Question::Resolve { key, .. } => Subject::Key(key.clone()),
             Question::Verify(what) => Subject::Step(what.room, what.client),
-            Question::SignIn { .. } => Subject::SignIn,
+            Question::SignIn { by, address } => Subject::SignIn(*address, sign_in(by)),
         };
         self.0.push((subject, cause));
     }
@@ -210,7 +213,10 @@ impl Causes {
                 let subjects = vec![Subject::Step(what.room, what.client)];
                 (verify(&what.proof), subjects)
             }
-            Action::SignIn { by, .. } => (sign_in(by), vec![Subject::SignIn]),
+            Action::SignIn { by, address, .. } => {
+                let method = sign_in(by);
+                (method, vec![Subject::SignIn(*address, method)])
+            }
             Action::Tell { .. }
             | Action::OpenWatch { .. }
             | Action::Acknowledge { .. }
@@ -271,10 +277,43 @@ pub(crate) fn answered(span: &mut Span, event: &Event) {
     }
 }
 
-/// The span of a page's call, in the words of OpenTelemetry
-/// ([semantic conventions](https://opentelemetry.io/docs/specs/semconv/http/http-spans/));
-/// none of what is nowhere here.
-pub(crate) fn page_call(tracer: &Tracer, head: &Parts) -> Option<Span> {
+/// The span of a page's call until it is answered, in the words of OpenTelemetry
+/// ([semantic conventions](https://opentelemetry.io/docs/specs/semconv/http/http-spans/)).
+/// Dropped before that, it was cut.
+#[derive(Debug)]
+pub(crate) struct PageCall(Option<Span>);
+
+impl PageCall {
+    /// It begins; there is no span of what is nowhere here.
+    pub(crate) fn begun(tracer: &Tracer, head: &Parts) -> Self {
+        Self(page_call(tracer, head))
+    }
+
+    /// For what is part of it.
+    pub(crate) const fn span(&self) -> Option<&Span> {
+        self.0.as_ref()
+    }
+
+    /// It is answered.
+    pub(crate) fn answered(mut self, status: u16) {
+        if let Some(mut span) = self.0.take() {
+            span.say("http.response.status_code", u64::from(status));
+            if status >= 500 {
+                span.fail("_OTHER");
+            }
+        }
+    }
+}
+
+impl Drop for PageCall {
+    fn drop(&mut self) {
+        if let Some(span) = &mut self.0 {
+            span.fail("cut");
+        }
+    }
+}
+
+fn page_call(tracer: &Tracer, head: &Parts) -> Option<Span> {
     if !tracer.is_on() {
         return None;
     }
@@ -288,12 +327,4 @@ pub(crate) fn page_call(tracer: &Tracer, head: &Parts) -> Option<Span> {
     span.say("url.path", route);
     span.say("url.scheme", "http");
     Some(span)
-}
-
-/// It is answered.
-pub(crate) fn page_answered(span: &mut Span, status: u16) {
-    span.say("http.response.status_code", u64::from(status));
-    if status >= 500 {
-        span.fail("_OTHER");
-    }
 }

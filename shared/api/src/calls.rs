@@ -29,6 +29,12 @@ pub fn call_of(path: &str) -> Option<usize> {
     CALLS.binary_search_by(|call| call.as_str().cmp(name)).ok()
 }
 
+/// The name of the one at this path.
+#[must_use]
+pub fn call_named(path: &str) -> Option<&'static str> {
+    call_of(path).map(|call| CALLS[call].as_str())
+}
+
 fn of_file(file: &FileDescriptorProto) -> impl Iterator<Item = String> {
     let services = file.service.iter();
     services.flat_map(|service| of_service(file.package(), service))
@@ -52,6 +58,7 @@ mod tests {
         ] {
             let call = call_of(path).expect("a call of ours");
             assert_eq!(calls()[call], path[1..]);
+            assert_eq!(call_named(path), Some(&path[1..]));
         }
         for path in [
             "",

@@ -41,7 +41,7 @@ pub mod node;
 mod secret;
 mod calls;
 
-pub use calls::{call_of, calls};
+pub use calls::{call_named, call_of, calls};
 
 /// All of `proto/` with its comments, as a serialised `FileDescriptorSet`, for
 /// gRPC reflection.

@@ -13,11 +13,12 @@ mod wire;
 mod export;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use context::Context;
 pub use export::{Exporting, SpansError};
@@ -25,6 +26,9 @@ pub use settings::{BadSpanSetting, Ratio, SpanEndpoint, SpanHeaders, SpanSetting
 
 /// Ended spans that wait to be exported; past it, they are dropped.
 const QUEUE_SPANS_MAX: usize = 4_096;
+/// Spans that callers have taken in a second and chance would not; past it, chance
+/// decides, so that no caller makes of one in a hundred all.
+const FORCED_PER_SECOND_MAX: u32 = 100;
 /// What one span says of itself; past it, it says no more.
 const ATTRIBUTES_MAX: usize = 16;
 
@@ -43,6 +47,15 @@ struct Sampling {
     ratio: Ratio,
     queue: mpsc::Sender<Ended>,
     counts: Arc<Counts>,
+    forced: Mutex<Forced>,
+}
+
+/// Spans that are taken as their callers have it, and chance would not.
+#[derive(Debug)]
+struct Forced {
+    /// From when on they are counted: a second.
+    since: Instant,
+    count: u32,
 }
 
 /// What became of spans.
@@ -102,6 +115,8 @@ impl From<u64> for Value {
 pub struct Span {
     sampling: Arc<Sampling>,
     ended: Option<Ended>,
+    /// For its length: a clock that is set changes none.
+    since: Instant,
 }
 
 /// A span as it is exported.
@@ -116,6 +131,32 @@ struct Ended {
     took: Option<Duration>,
     attributes: Vec<(&'static str, Value)>,
     failed: bool,
+}
+
+impl Forced {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            count: 0,
+        }
+    }
+}
+
+impl Sampling {
+    /// Whether one more is taken; one that is not is a dropped one.
+    fn may_be_forced(&self) -> bool {
+        let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
+        if forced.since.elapsed() >= Duration::from_secs(1) {
+            *forced = Forced::new();
+        }
+        let may = forced.count < FORCED_PER_SECOND_MAX;
+        if may {
+            forced.count += 1;
+        } else {
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        may
+    }
 }
 
 impl Tracer {
@@ -136,6 +177,7 @@ impl Tracer {
             ratio,
             queue,
             counts,
+            forced: Mutex::new(Forced::new()),
         };
         Ok((Self(Some(Arc::new(sampling))), exporting))
     }
@@ -170,7 +212,7 @@ impl Tracer {
     }
 
     /// A span that goes on from what a caller says (`traceparent`), which decides
-    /// whether it is taken; of a caller that says nothing, chance does.
+    /// whether it is taken, up to 100 a second that chance would not take; of a caller that says nothing, chance does.
     #[must_use]
     pub fn answer(
         &self,
@@ -183,7 +225,15 @@ impl Tracer {
             return self.begin(name, kind);
         };
         let named = (name.into(), kind);
-        sampled.then(|| Span::new(sampling, caller.child(), Some(caller.span), named))
+        let taken = sampled && (sampling.ratio.takes(&caller) || sampling.may_be_forced());
+        taken.then(|| Span::new(sampling, caller.child(), Some(caller.span), named))
+    }
+
+    /// Notes that something was not taken that would have been, as it was too much.
+    pub fn note_dropped(&self) {
+        if let Some(sampling) = &self.0 {
+            sampling.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// How many spans were exported, and how many dropped; `None`: none is taken.
@@ -219,6 +269,7 @@ impl Span {
         Self {
             sampling: Arc::clone(sampling),
             ended: Some(ended),
+            since: Instant::now(),
         }
     }
 
@@ -271,8 +322,7 @@ impl Drop for Span {
             return;
         };
         if ended.took.is_none() {
-            // A clock that was set back makes it short, and not wrong.
-            ended.took = Some(ended.began.elapsed().unwrap_or_default());
+            ended.took = Some(self.since.elapsed());
         }
         if self.sampling.queue.try_send(ended).is_err() {
             self.sampling.counts.dropped.fetch_add(1, Ordering::Relaxed);
@@ -321,6 +371,7 @@ mod tests {
             ratio: ratio.parse().expect("a ratio"),
             queue,
             counts: Arc::default(),
+            forced: Mutex::new(Forced::new()),
         };
         (Tracer(Some(Arc::new(sampling))), ended)
     }
@@ -346,6 +397,41 @@ mod tests {
         assert_eq!(span.parent, Some(caller.span));
         let unsampled = format!("{}00", &said[..said.len() - 2]);
         assert!(tracer.answer(Some(&unsampled), "a", Kind::Server).is_none());
+    }
+
+    #[test]
+    fn no_caller_has_all_taken_of_what_chance_takes_little_of() {
+        let many = FORCED_PER_SECOND_MAX + 50;
+        let (tracer, mut ended) = tracer("1e-9", 1_000);
+        let began = Instant::now();
+        for _ in 0..many {
+            let said = Context::drawn().traceparent();
+            drop(tracer.answer(Some(&said), "a", Kind::Server));
+        }
+        let seconds = u32::try_from(began.elapsed().as_secs()).expect("few") + 1;
+        let mut taken = 0;
+        while ended.try_recv().is_ok() {
+            taken += 1;
+        }
+        assert!(taken >= FORCED_PER_SECOND_MAX.min(many));
+        assert!(taken < many || seconds > 1, "{taken} in {seconds} s");
+        let (_, dropped) = tracer.counts().expect("it is on");
+        assert_eq!(dropped, u64::from(many - taken));
+    }
+
+    #[test]
+    fn a_spans_length_is_not_of_the_wall_clock() {
+        let (tracer, mut ended) = tracer("1", 1);
+        let mut span = tracer.begin("a", Kind::Internal).expect("all are taken");
+        // As if the clock had been set back an hour since.
+        span.inner_mut().began += Duration::from_hours(1);
+        let since = span.since;
+        while since.elapsed().is_zero() {
+            std::hint::spin_loop();
+        }
+        drop(span);
+        let took = ended.try_recv().expect("it ended").took;
+        assert!(took.is_some_and(|took| !took.is_zero() && took < Duration::from_hours(1)));
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct Collector {
 #[derive(Debug, Default)]
 struct Kept {
     spans: Mutex<Vec<Span>>,
+    /// All that was sent, as it was sent.
+    sent: Mutex<String>,
     /// What was shown with each export, by this name.
     keys: Mutex<Vec<Option<String>>>,
     count: watch::Sender<usize>,
@@ -70,6 +72,12 @@ impl TraceService for Keeps {
         let key = request.metadata().get("api-key");
         let key = key.and_then(|key| key.to_str().ok()).map(str::to_owned);
         self.0.keys.lock().expect("no thread panics").push(key);
+        let sent = format!("{:?}\n", request.get_ref());
+        self.0
+            .sent
+            .lock()
+            .expect("no thread panics")
+            .push_str(&sent);
         let mut spans = self.0.spans.lock().expect("no thread panics");
         for of_one in request.into_inner().resource_spans {
             let about = of_one.resource.unwrap_or_default();
@@ -121,6 +129,15 @@ impl Collector {
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
         self.kept.spans.lock().expect("no thread panics").clone()
+    }
+
+    /// All that was sent so far, what [`Self::spans`] leaves out included, to be searched.
+    ///
+    /// # Panics
+    /// When it has panicked.
+    #[must_use]
+    pub fn sent(&self) -> String {
+        self.kept.sent.lock().expect("no thread panics").clone()
     }
 
     /// What was shown as `api-key` with each export.

@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
+use porthouse_api::call_named;
 use porthouse_api::live::v1::live_service_server::{LiveServiceServer, SERVICE_NAME};
 use porthouse_model::{Credential, CredentialKind, TokenHash};
 use porthouse_process::spans::{self, call};
 use porthouse_puddle::{Call, CallResult};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic::server::NamedService;
@@ -66,29 +67,28 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let live = self.live.clone();
         let mut request = request;
-        let answer = async move {
-            match live.authorise(request.headers()).await {
-                Ok(key) => {
-                    let span = call::begun(&live.spans, &request);
-                    request.extensions_mut().insert(ByKey(key));
-                    let answer = spans::within(span.as_ref(), inner.call(request)).await;
-                    let answer = answer.map(|answer| {
-                        let renamed = status::misnamed(answer.headers());
-                        renamed.map_or(answer, Status::into_http)
-                    });
-                    if let (Some(mut span), Ok(answer)) = (span, &answer) {
-                        call::answered(&mut span, answer.headers());
-                    }
-                    answer
-                }
-                Err(status) => Ok(status.into_http()),
-            }
-        };
+        let until = Instant::now() + CALL_TIME_MAX;
         Box::pin(async move {
-            match timeout(CALL_TIME_MAX, answer).await {
-                Ok(answer) => answer,
-                Err(_) => Ok(status::too_late().into_http()),
-            }
+            let key = match timeout_at(until, live.authorise(request.headers())).await {
+                Ok(Ok(key)) => key,
+                Ok(Err(status)) => return Ok(status.into_http()),
+                Err(_) => return Ok(status::too_late().into_http()),
+            };
+            let name = call_named(request.uri().path());
+            let span = call::begun(&live.spans, &request, name);
+            request.extensions_mut().insert(ByKey(key));
+            // Within its span, so that a call that takes too long has its status there.
+            let answer = timeout_at(until, inner.call(request));
+            let answer = match spans::within(span.span(), answer).await {
+                Ok(answer) => {
+                    let answer = answer?;
+                    let renamed = status::misnamed(answer.headers());
+                    renamed.map_or(answer, Status::into_http)
+                }
+                Err(_) => status::too_late().into_http(),
+            };
+            span.answered(answer.headers());
+            Ok(answer)
         })
     }
 }

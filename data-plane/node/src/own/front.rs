@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use super::refused::{Answer, TOO_LONG, TOO_SLOW, UNREADABLE};
 use super::session::Sessions;
-use crate::spans::{page_answered, page_call};
+use crate::spans::PageCall;
 
 /// Conversations at once, of all puddles; one more is turned away.
 const CONVERSATIONS_MAX: usize = 256;
@@ -115,12 +115,10 @@ async fn converse(handed: Handed, sessions: &Sessions) -> io::Result<()> {
         let (head, body) = request.into_parts();
         let answer = match timeout(BODY_TIME_MAX, read_body(body)).await {
             Ok(Ok(body)) => {
-                let mut span = page_call(sessions.control.spans(), &head);
+                let call = PageCall::begun(sessions.control.spans(), &head);
                 let answer = sessions.answer(&head, &body, address);
-                let answer = spans::within(span.as_ref(), answer).await;
-                if let Some(span) = &mut span {
-                    page_answered(span, answer.status());
-                }
+                let answer = spans::within(call.span(), answer).await;
+                call.answered(answer.status());
                 answer
             }
             Ok(Err(answer)) => answer,

@@ -8,26 +8,52 @@ use tonic::codegen::http::{HeaderMap, Request};
 
 use super::{Kind, Span, Tracer, Value};
 
-/// The longest name of a call that is a span's; no call of ours has a longer one.
-const NAME_BYTES_MAX: usize = 128;
+/// What a call is named that nobody serves, so that no caller makes names.
+const OTHER: &str = "_OTHER";
 
-/// The span of a call: a part of its caller's, where it says so (`traceparent`). To be
-/// asked for once it is known that the caller may call, or anybody could fill a
-/// collector.
-#[must_use]
-pub fn begun<B>(tracer: &Tracer, request: &Request<B>) -> Option<Span> {
-    if !tracer.is_on() {
-        return None;
+/// The span of a call until its answer begins. Dropped before that, it was given up.
+#[derive(Debug)]
+pub struct CallSpan(Option<Span>);
+
+impl CallSpan {
+    /// For what is part of it.
+    #[must_use]
+    pub const fn span(&self) -> Option<&Span> {
+        self.0.as_ref()
     }
-    let path = request.uri().path().strip_prefix('/')?;
-    if path.len() > NAME_BYTES_MAX || !path.contains('/') {
-        return None;
+
+    /// Its answer has begun: a stream goes on after its span.
+    pub fn answered(mut self, headers: &HeaderMap) {
+        if let Some(mut span) = self.0.take() {
+            ended(&mut span, status(headers));
+        }
+    }
+}
+
+impl Drop for CallSpan {
+    fn drop(&mut self) {
+        if let Some(span) = &mut self.0 {
+            ended(span, Code::Cancelled);
+        }
+    }
+}
+
+/// The span of a call, of this name where there is such a call: a part of its caller's,
+/// where it says so (`traceparent`). To be asked for once it is known that the caller
+/// may call, or anybody could fill a collector.
+#[must_use]
+pub fn begun<B>(tracer: &Tracer, request: &Request<B>, call: Option<&'static str>) -> CallSpan {
+    if !tracer.is_on() {
+        return CallSpan(None);
     }
     let caller = request.headers().get("traceparent");
     let caller = caller.and_then(|caller| caller.to_str().ok());
-    let mut span = tracer.answer(caller, path.to_owned(), Kind::Server)?;
-    names(&mut span, path.to_owned());
-    Some(span)
+    let name = call.unwrap_or(OTHER);
+    let mut span = tracer.answer(caller, name, Kind::Server);
+    if let Some(span) = &mut span {
+        names(span, name);
+    }
+    CallSpan(span)
 }
 
 /// Says which call it is, its service in front.
@@ -36,9 +62,7 @@ pub fn names(span: &mut Span, method: impl Into<Value>) {
     span.say("rpc.method", method);
 }
 
-/// How the call ended, or that its answer has begun: a stream goes on after its span.
-pub fn answered(span: &mut Span, headers: &HeaderMap) {
-    let code = status(headers);
+fn ended(span: &mut Span, code: Code) {
     span.say("rpc.response.status_code", name(code));
     // A refusal is the caller's affair; these are the server's.
     if matches!(
@@ -93,38 +117,51 @@ mod tests {
     use super::super::tests::tracer;
     use super::*;
 
-    fn ended(path: &str, status: Option<&'static str>) -> Option<Ended> {
+    fn said(call: Option<&'static str>, status: Option<&'static str>) -> Ended {
         let (tracer, mut ended): (_, Receiver<Ended>) = tracer("1", 1);
-        let request = Request::get(path).body(()).expect("a request");
-        let mut span = begun(&tracer, &request)?;
+        let request = Request::get("/made.up/Name").body(()).expect("a request");
+        let span = begun(&tracer, &request, call);
         let mut headers = HeaderMap::new();
         if let Some(status) = status {
             headers.insert("grpc-status", status.parse().expect("ASCII"));
         }
-        answered(&mut span, &headers);
-        drop(span);
-        ended.try_recv().ok()
+        span.answered(&headers);
+        ended.try_recv().expect("a span")
     }
+
+    const GET: Option<&str> = Some("porthouse.a.v1.A/Get");
+    const STATUS: &str = "rpc.response.status_code";
 
     #[test]
     fn a_call_is_named_and_its_status_told() {
-        let span = ended("/porthouse.a.v1.A/Get", None).expect("a span");
+        let span = said(GET, None);
         assert_eq!(span.name, "porthouse.a.v1.A/Get");
         assert!(!span.failed);
-        let said = |span: &Ended| span.attributes.last().cloned();
-        let status = "rpc.response.status_code";
-        assert_eq!(said(&span), Some((status, "OK".into())));
-        let refused = ended("/a/B", Some("7")).expect("a span");
+        let last = |span: &Ended| span.attributes.last().cloned();
+        assert_eq!(last(&span), Some((STATUS, "OK".into())));
+        let refused = said(GET, Some("7"));
         assert!(!refused.failed);
-        assert_eq!(said(&refused), Some((status, "PERMISSION_DENIED".into())));
-        let failed = ended("/a/B", Some("13")).expect("a span");
+        assert_eq!(last(&refused), Some((STATUS, "PERMISSION_DENIED".into())));
+        let failed = said(GET, Some("13"));
         assert!(failed.failed);
-        assert_eq!(said(&failed), Some(("error.type", "INTERNAL".into())));
+        assert_eq!(last(&failed), Some(("error.type", "INTERNAL".into())));
     }
 
     #[test]
-    fn what_has_no_name_of_a_call_has_no_span() {
-        let long = format!("/a/{}", "b".repeat(NAME_BYTES_MAX));
-        assert!(ended(&long, None).is_none() && ended("/a", None).is_none());
+    fn what_nobody_serves_has_no_name_of_its_callers_choice() {
+        let span = said(None, Some("12"));
+        assert_eq!(span.name, OTHER);
+        let made_up = |value: &Value| format!("{value:?}").contains("made.up");
+        assert!(!span.attributes.iter().any(|(_, value)| made_up(value)));
+    }
+
+    #[test]
+    fn a_call_that_is_given_up_is_told_so() {
+        let (tracer, mut ended): (_, Receiver<Ended>) = tracer("1", 1);
+        let request = Request::get("/").body(()).expect("a request");
+        drop(begun(&tracer, &request, GET));
+        let span = ended.try_recv().expect("a span");
+        let last = span.attributes.last().cloned();
+        assert_eq!(last, Some((STATUS, "CANCELLED".into())));
     }
 }

@@ -27,6 +27,9 @@ const BATCH_SPANS_MAX: usize = 512;
 const GATHER_TIME: Duration = Duration::from_millis(500);
 /// How long a connection, and TLS on it, may take.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+/// How often a connection is asked whether it lives, so that one that has died
+/// silently costs a few exports and not a quarter of an hour of them.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 /// How long an export may take.
 const EXPORT_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the last exports may take in all, once the process stops.
@@ -73,7 +76,11 @@ pub(super) fn start(
 ) -> Result<Exporting, SpansError> {
     let endpoint = Endpoint::from_shared(settings.endpoint.as_str().to_owned());
     let endpoint = endpoint.map_err(SpansError::Tls)?;
-    let mut endpoint = endpoint.connect_timeout(CONNECT_TIME_MAX);
+    let mut endpoint = endpoint
+        .connect_timeout(CONNECT_TIME_MAX)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(CONNECT_TIME_MAX)
+        .keep_alive_while_idle(true);
     if endpoint.uri().scheme_str() == Some("https") {
         let tls = ClientTlsConfig::new().timeout(CONNECT_TIME_MAX);
         endpoint = endpoint

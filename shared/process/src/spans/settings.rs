@@ -64,14 +64,14 @@ impl Ratio {
         f64::from(u32::from_be_bytes([a, b, c, d])) < self.0 * (f64::from(u32::MAX) + 1.0)
     }
 
-    /// One of how many that is.
+    /// One of how many that is, never more than were asked for.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "it is at least 1, and a cast stops at the most"
     )]
     pub(super) fn one_in(self) -> u32 {
-        (1.0 / self.0).round() as u32
+        (1.0 / self.0).ceil() as u32
     }
 }
 
@@ -120,7 +120,9 @@ impl FromStr for SpanEndpoint {
         let is_one = |host: &&str| !host.is_empty() && !host.contains(['@', '/', '?', '#', ',']);
         host.filter(is_one).ok_or(BadSpanSetting::Endpoint)?;
         let dialled = tonic::transport::Endpoint::from_shared(given.to_owned());
-        dialled.map_err(|_| BadSpanSetting::Endpoint)?;
+        let dialled = dialled.map_err(|_| BadSpanSetting::Endpoint)?;
+        // Neither scheme's own port is one that collectors listen at.
+        dialled.uri().port().ok_or(BadSpanSetting::Endpoint)?;
         Ok(Self(given.to_owned()))
     }
 }
@@ -191,6 +193,7 @@ mod tests {
         assert!(ratio("0").is_zero() && !ratio("1e-9").is_zero());
         assert_eq!(ratio("1").one_in(), 1);
         assert_eq!(ratio("0.01").one_in(), 100);
+        assert_eq!(ratio("0.7").one_in(), 2, "not all of them");
         assert_eq!(ratio("1e-300").one_in(), u32::MAX);
     }
 
@@ -206,12 +209,18 @@ mod tests {
 
     #[test]
     fn an_endpoint_has_no_place_for_a_secret() {
-        for right in ["http://127.0.0.1:4317", "https://collector.example:4317/"] {
+        for right in [
+            "http://127.0.0.1:4317",
+            "http://[::1]:4317",
+            "https://collector.example:4317/",
+        ] {
             assert!(right.parse::<SpanEndpoint>().is_ok(), "{right}");
         }
         for wrong in [
             "127.0.0.1:4317",
             "http://",
+            "http://host",
+            "https://host/",
             "http://key@host:4317",
             "http://host/v1/traces",
             "http://host?key=1",

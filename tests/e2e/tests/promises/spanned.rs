@@ -101,7 +101,11 @@ async fn a_join_is_one_trace_from_the_socket_to_the_database() {
 
     let secrets = std::sync::Arc::clone(planes.secrets());
     planes.close(node, vec![replica], Vec::new()).await;
-    let sent = format!("{:?}", collector.spans());
+    let sent = collector.sent();
+    assert!(
+        sent.contains("service.version"),
+        "what no span has is searched too"
+    );
     assert_eq!(secrets.found_in(&sent), [""; 0], "was sent");
     for private in ["quarterdeck", "bellatrix", "a word of mouth", "127.0.0.1"] {
         assert!(!sent.contains(private), "{private} was sent");
