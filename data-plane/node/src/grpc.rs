@@ -21,8 +21,8 @@ use crate::live::Live;
 use crate::live::guard::GuardedLive;
 use crate::settings::GrpcTls;
 
-/// Calls under way on one connection.
-const CALLS_PER_CONNECTION_MAX: usize = 256;
+/// Calls under way on one connection; one more is refused.
+const CALLS_PER_CONNECTION_MAX: u16 = 256;
 /// How often a connection is asked whether it lives.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// How long calls under way may take to finish once the node stops; then they
@@ -113,7 +113,8 @@ async fn serve(
     let (stopping, stops) = oneshot::channel();
     let serving = server
         .http2_keepalive_interval(Some(KEEPALIVE))
-        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
+        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX.into())
+        .max_concurrent_streams(u32::from(CALLS_PER_CONNECTION_MAX))
         .add_service(live)
         .add_service(health)
         .add_service(reflection().build_v1()?)

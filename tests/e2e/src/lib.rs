@@ -18,6 +18,7 @@
 //! * [`link`]: a link to a node that is cut without a word
 //! * [`honest`]: people who talk while others do what they should not
 //! * [`wire`]: bytes on TCP, for what no well-behaved client sends
+//! * [`http2`]: HTTP/2 frame by frame, for the same
 //! * [`events`]: a room heard as server-sent events
 //! * [`browser`]: a page in a real browser
 //! * [`vector`]: the conformance vectors, read
@@ -38,6 +39,7 @@ pub mod multiplexed;
 pub mod entry;
 pub mod link;
 pub mod wire;
+pub mod http2;
 pub mod honest;
 pub mod events;
 pub mod vector;

@@ -316,6 +316,12 @@ impl Planes {
 }
 
 impl Node {
+    /// Its process's number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Waits until it has ended by itself.
     pub async fn ended(mut self) -> ExitStatus {
         self.process.exit().await
@@ -341,6 +347,12 @@ impl Node {
 }
 
 impl Replica {
+    /// Its process's number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Stops it where it stands, as a machine does that is suspended; its
     /// connections stay up.
     pub fn suspend(&self) {

@@ -37,6 +37,7 @@ mod operated;
 mod ways;
 mod hosts;
 mod bad_calls;
+mod floods;
 mod live;
 mod plain;
 mod posted;
