@@ -166,6 +166,8 @@ pub(crate) struct Via {
     pub address: Address,
     /// The rooms it led to when that was last looked at.
     pub rooms: Vec<RoomName>,
+    /// It has changed since, and what must be known to judge that is asked for.
+    pub unjudged: bool,
 }
 
 /// As whom a socket comes.

@@ -1,7 +1,7 @@
 //! What the control plane says: answers let entries go on, changes are judged
 //! for everybody they touch, before anything else is written to them.
 
-use porthouse_model::{PolicyKey, Refused, Revision, RoomName, UserId};
+use porthouse_model::{PolicyKey, Refused, Revision, RoomName, TokenHash, UserId};
 use porthouse_rules::{Entry as Judgement, Passed};
 
 use super::door::Seen;
@@ -9,7 +9,7 @@ use super::{Puddle, Verifying};
 use crate::home::Gone;
 use crate::input::{Changed, SocketId};
 use crate::policy::{Found, Named, Outcome, Touched};
-use crate::question::{Answer, QuestionId};
+use crate::question::{Answer, QuestionId, SignInVerdict};
 use crate::room::{Governed, RoomIndex};
 use crate::sequence::{Attempts, Door, Event, Manner, Sequence};
 use crate::socket::{Ending, Entry, Knock, LeadsTo, Opening, Origin, Phase, Who};
@@ -29,7 +29,28 @@ impl Puddle {
                     self.unavailable(id, &key);
                 }
             }
-            Outcome::NotMine => self.verified(question, answer),
+            Outcome::NotMine => {
+                let signed_in = match &answer {
+                    Answer::SignIn(SignInVerdict::Right { token, .. }) => Some(*token),
+                    Answer::SignIn(_)
+                    | Answer::Resolved { .. }
+                    | Answer::Verified(_)
+                    | Answer::Unavailable => None,
+                };
+                self.verified(question, answer);
+                if let Some(token) = signed_in {
+                    self.heard_of_session(token);
+                }
+            }
+        }
+    }
+
+    /// A session is known because somebody signed in: whoever waits for it goes on,
+    /// though what they asked has no answer yet.
+    pub(super) fn heard_of_session(&mut self, token: TokenHash) {
+        let key = PolicyKey::Session(token);
+        if self.waiting.contains_key(&key) && self.policy.session(self.now, &token).is_some() {
+            self.known(&key);
         }
     }
 
@@ -58,6 +79,7 @@ impl Puddle {
         }
         for id in waiting {
             self.route(id);
+            self.look_at_arrival(id);
             self.look_at_session(id);
             self.look_at_renewal(id);
             self.look_at_renewal_beside(id);
@@ -68,6 +90,7 @@ impl Puddle {
     fn unavailable(&mut self, id: SocketId, key: &PolicyKey) {
         self.unroutable(id);
         if let PolicyKey::Session(_) = key {
+            self.unjudgeable(id);
             let signs_in = self.lobby_mut(id).is_some_and(|lobby| lobby.is_resolving());
             if signs_in {
                 self.refuse_sign_in(id, Refused::ControlPlaneAway);

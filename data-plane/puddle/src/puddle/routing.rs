@@ -118,6 +118,7 @@ impl Puddle {
             socket.particulars_mut().via = Some(Via {
                 address,
                 rooms: rooms.clone(),
+                unjudged: false,
             });
         }
         let is_sibling = request.subprotocol == Some(Subprotocol::SiblingV1);
@@ -182,22 +183,49 @@ impl Puddle {
             return;
         };
         match self.lead(address, &who, None) {
-            Led::Unknown(key) => {
-                self.wait_for(id, key);
-            }
+            Led::Unknown(key) => match self.wait_for(id, key) {
+                None => self.note_unjudged(id),
+                Some(_) => self.close_refused(id, Refused::ControlPlaneAway),
+            },
             Led::Nowhere(refused) => self.close_refused(id, refused),
             Led::To(endpoint) => self.lead_on(id, &endpoint),
         }
     }
 
+    fn note_unjudged(&mut self, id: SocketId) {
+        if let Some(via) = self.via_mut(id) {
+            via.unjudged = true;
+        }
+    }
+
+    /// What was asked for is known: who came by an address that has changed
+    /// meanwhile is judged by how it stands.
+    pub(super) fn look_at_arrival(&mut self, id: SocketId) {
+        if let Some(address) = self.take_unjudged(id) {
+            self.judge_arrival(id, &address);
+        }
+    }
+
+    /// It cannot be known now: nobody stays by what may be closed to them.
+    pub(super) fn unjudgeable(&mut self, id: SocketId) {
+        if self.take_unjudged(id).is_some() {
+            self.close_refused(id, Refused::ControlPlaneAway);
+        }
+    }
+
+    fn take_unjudged(&mut self, id: SocketId) -> Option<Address> {
+        let via = self.via_mut(id)?;
+        std::mem::take(&mut via.unjudged).then(|| via.address.clone())
+    }
+
+    fn via_mut(&mut self, id: SocketId) -> Option<&mut Via> {
+        self.sockets.get_mut(id)?.particulars.as_mut()?.via.as_mut()
+    }
+
     /// Out of what an address led to before and no longer does, into what it leads
     /// to now.
     fn lead_on(&mut self, id: SocketId, endpoint: &Endpoint) {
-        let Some(via) = self
-            .sockets
-            .get_mut(id)
-            .and_then(|socket| socket.particulars.as_mut()?.via.as_mut())
-        else {
+        let Some(via) = self.via_mut(id) else {
             return;
         };
         let before = std::mem::replace(&mut via.rooms, endpoint.rooms.clone());

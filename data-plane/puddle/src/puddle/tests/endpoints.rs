@@ -6,7 +6,9 @@ use porthouse_model::{
     MessageKind, Room, RoomId, RoomName, RoomRules, UserId,
 };
 
-use super::world::{Client, World, close_frame, frame, members_only, token};
+use super::live_permission::held;
+use super::world::{Client, World, close_frame, frame, members_only, token, upgrade_request};
+use crate::Input;
 
 use EndpointAccess::{Anyone, Owner, Users};
 use MessageKind::Text;
@@ -296,4 +298,32 @@ fn what_is_sent_before_an_address_is_known_comes_after_it() {
     ));
     world.bytes(client, bytes);
     assert_eq!(world.take(ada), frame(Text, b"early"));
+}
+
+#[test]
+fn an_address_that_closes_while_it_is_asked_who_comes_lets_nobody_stay() {
+    for (is_closed, lines) in [(false, &[][..]), (true, &[]), (false, &[V1]), (true, &[V1])] {
+        let mut world = World::new(1);
+        world.session(1);
+        world.session(2);
+        world.endpoint(endpoint("@alias", Anyone, &["lobby"]));
+        raw(&mut world, "/@alias", &[]);
+        let bearer = bearer(2);
+        let lines = [lines, &[&bearer]].concat();
+        let ben = world.connect(0);
+        world.bytes_unanswered(ben, upgrade_request("/@alias", &lines));
+        // Who it is, is under way for long.
+        let (question, answer) = held(&mut world, 0);
+        if is_closed {
+            let owners = endpoint("@alias", Owner, &["lobby"]);
+            world.change(vec![ChangeItem::Endpoint(owners)]);
+        }
+        world.puddles[0].handle(world.now, Input::Answered { question, answer });
+        world.run();
+        let told = world.take_text(ben);
+        assert_eq!(told.contains("endpoint.access"), is_closed, "{told}");
+        let cleo = world.raw(0, "lobby");
+        world.say(cleo, Text, b"for those inside");
+        assert_eq!(world.take(ben).is_empty(), is_closed, "{told}");
+    }
 }

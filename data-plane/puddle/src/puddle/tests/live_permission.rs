@@ -47,7 +47,7 @@ fn a_revoked_session_closes_its_sockets_and_nothing_more_is_written() {
 
 /// The one question that is asked of the control plane in this turn, and what is
 /// said to it now.
-fn held(world: &mut World, at: usize) -> (QuestionId, Answer) {
+pub(super) fn held(world: &mut World, at: usize) -> (QuestionId, Answer) {
     let asked = world.settle_only(at).into_iter().find_map(|output| {
         let Output::Ask { question, what, .. } = output else {
             return None;

@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use porthouse_model::{Credential, CredentialKind, SessionId};
 
-use super::world::{Client, HOUR, World, close_frame, token};
+use super::live_permission::held;
+use super::world::{Client, HOUR, World, close_frame, token, upgrade_request};
 
 const PASSWORD: &str = r#"{"op":"auth","id":1,"username":"user7","password":"open sesame"}"#;
 const CODE: &str = r#"{"op":"auth","id":2,"code":"123456"}"#;
@@ -247,4 +248,22 @@ fn whose_sessions_had_sockets_is_told_in_batches_and_not_a_message() {
     world.wall(HOUR + 60_000);
     world.wait(Duration::from_secs(1));
     assert_eq!(world.seen, [vec![id(7), id(8)], vec![id(7)]]);
+}
+
+#[test]
+fn who_is_looked_up_is_known_as_soon_as_somebody_else_signs_in_to_that_session() {
+    let mut world = World::new(1);
+    world.session(7);
+    let bearer = format!("Authorization: Bearer {}", token(7));
+    let v1 = "Sec-WebSocket-Protocol: porthouse.v1";
+    let ada = world.connect(0);
+    world.bytes_unanswered(ada, upgrade_request("/", &[v1, &bearer]));
+    // What is asked about its session has no answer for long.
+    let (_question, _answer) = held(&mut world, 0);
+    world.run();
+    assert!(!world.take_text(ada).contains("authenticated"));
+    let ben = world.lobby(0);
+    let signed_in = told(&mut world, ben, PASSWORD);
+    assert!(signed_in.contains("authenticated"), "{signed_in}");
+    assert!(world.take_text(ada).contains("authenticated"));
 }
