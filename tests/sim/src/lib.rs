@@ -476,21 +476,6 @@ mod tests {
     }
 
     #[test]
-    fn a_role_that_hears_everything_and_does_not_is_caught() {
-        is_caught(Plant::OverhearingForgotten, "P16");
-    }
-
-    #[test]
-    fn a_client_that_speaks_faster_than_it_may_is_caught() {
-        is_caught(Plant::ClientsUncounted, "P6");
-    }
-
-    #[test]
-    fn a_network_that_comes_in_more_often_than_it_may_is_caught() {
-        is_caught(Plant::JoinsUncounted, "P6");
-    }
-
-    #[test]
     fn an_endpoint_that_is_kept_is_caught() {
         is_caught(Plant::WithdrawnEndpointKept, "P7");
         is_caught(Plant::EndpointChangeUntold, "P7");
